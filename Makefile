@@ -1,0 +1,66 @@
+# Two commands: `make run` starts a server, `make test` runs every check and test. Both set up what they need.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+PYTEST_WORKERS ?= 2
+
+.PHONY: run test setup setup-test lint types imports tests bench format lock clean
+
+run: setup
+	exec $(BIN)/moonlatch serve --data ./data
+
+setup: $(VENV)/.installed
+setup-test: $(VENV)/.installed-test node_modules/.installed
+
+$(BIN)/python:
+	sh scripts/create-venv $(PYTHON) $(VENV)
+
+$(VENV)/.installed: requirements/base.txt requirements/build.txt pyproject.toml | $(BIN)/python
+	@echo "Installing what the server needs (the first time takes a minute) ..."
+	$(PIP_INSTALL) --require-hashes -r requirements/base.txt
+	$(PIP_INSTALL) --require-hashes -r requirements/build.txt
+	$(PIP_INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.installed-test: requirements/dev.txt $(VENV)/.installed
+	@echo "Installing what the tests need ..."
+	$(PIP_INSTALL) --require-hashes -r requirements/dev.txt
+	@touch $@
+
+node_modules/.installed: package.json package-lock.json
+	npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+test: setup-test
+	$(MAKE) --no-print-directory lint types imports tests
+
+lint: setup-test
+	$(BIN)/ruff check src tests bench
+	$(BIN)/ruff format --check src tests bench
+
+types: setup-test
+	$(BIN)/mypy
+
+imports: setup-test
+	$(BIN)/lint-imports
+
+tests: setup-test
+	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadgroup
+
+bench: setup-test
+	@for file in heartbeat execute sessions; do echo "== bench/$$file.py"; $(BIN)/python bench/$$file.py || exit 1; done
+
+format: setup-test
+	$(BIN)/ruff format src tests bench
+	$(BIN)/ruff check --fix src tests bench
+
+# Renews the locked versions; run it on Python 3.11, which the lock files are made for.
+lock: setup-test
+	cd requirements && for file in base build dev; do \
+		CUSTOM_COMPILE_COMMAND="make lock" ../$(BIN)/pip-compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links \
+			--no-emit-trusted-host --allow-unsafe --strip-extras $$file.in --output-file $$file.txt || exit 1; done
+
+clean:
+	rm -rf $(VENV) node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,61 @@
+"""Durable executions with a 50 KB payload against a bare ASGI application that answers as many bytes: `python bench/execute.py`.
+
+Goal: at least 0.35 of the bare application's requests per second.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from itertools import count
+from pathlib import Path
+
+import httpx
+import licensed_script
+import servers
+from load import NextBody, compare, load, measured, verdict
+
+CONNECTIONS = 64
+PAYLOAD_BYTES = 50_000
+_numbers = count(1)
+
+
+def starts(script: licensed_script.LicensedScript, number: int) -> NextBody:
+    """The starts of one user; each has a nonce of its own."""
+    head = b'{"script_id":"%s","loader":"%s","protocol":1,"key":"%s","fingerprint":"device %d","executor":"Bench",' % (
+        script.script.encode(),
+        script.loader.encode(),
+        script.keys[number].encode(),
+        number,
+    )
+    tail = b'"roblox_id":1,"place_id":1,"job_id":"job","supports_sessions":true,"nonce":"%032d"}'
+    return lambda: head + tail % next(_numbers)
+
+
+def main() -> int:
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--rounds", type=int, default=15)
+    arguments.add_argument("--seconds", type=float, default=1.5)
+    options = arguments.parse_args()
+    servers.pin(servers.LOAD_CORE)
+    with tempfile.TemporaryDirectory() as folder:
+        script = licensed_script.make(Path(folder), users=CONNECTIONS, payload_bytes=PAYLOAD_BYTES)
+        bodies = [starts(script, number) for number in range(CONNECTIONS)]
+        with servers.started("ours", folder) as ours:
+            url = f"http://127.0.0.1:{ours.port}/client/v1/execute"
+            size = len(httpx.post(url, content=bodies[0](), trust_env=False).content)
+            with servers.started("answer", size) as bare:
+                for server in (ours, bare):
+                    load(server.port, "/client/v1/execute", bodies, 0.5)
+                print(f"executions, {size:,} bytes each, {CONNECTIONS} connections, one core for the server:")
+                speed, _ = compare(
+                    lambda: measured(ours, "/client/v1/execute", bodies, options.seconds),
+                    lambda: measured(bare, "/client/v1/execute", bodies, options.seconds),
+                    options.rounds,
+                )
+    return 0 if verdict("executions per second, of the bare answers'", speed, 0.35, at_least=True) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

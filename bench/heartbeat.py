@@ -1,0 +1,59 @@
+"""Heartbeats against a bare ASGI JSON echo of the same requests, on the same uvicorn settings: `python bench/heartbeat.py`.
+
+Goal: at least 0.6 of the echo's requests per second, and at most twice its p99 latency.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from itertools import count
+from pathlib import Path
+
+import licensed_script
+import servers
+from load import NextBody, compare, load, measured, verdict
+
+CONNECTIONS = 64
+
+
+def beats(script: licensed_script.LicensedScript, number: int) -> NextBody:
+    """The beats of one instance; all have the same length."""
+    instance, token = script.token(number)
+    sequences = count(1)
+    return lambda: (
+        b'{"instance":"%s","token":"%s","sequence":%12d}'
+        % (
+            instance.encode(),
+            token.encode(),
+            next(sequences),
+        )
+    )
+
+
+def main() -> int:
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--rounds", type=int, default=15)
+    arguments.add_argument("--seconds", type=float, default=1.5)
+    options = arguments.parse_args()
+    servers.pin(servers.LOAD_CORE)
+    with tempfile.TemporaryDirectory() as folder:
+        script = licensed_script.make(Path(folder), users=CONNECTIONS, payload_bytes=1_000)
+        bodies = [beats(script, number) for number in range(CONNECTIONS)]
+        with servers.started("ours", folder) as ours, servers.started("echo") as echo:
+            for server in (ours, echo):
+                load(server.port, "/client/v1/heartbeat", bodies, 0.5)
+            print(f"heartbeats, {CONNECTIONS} connections, one core for the server:")
+            speed, delay = compare(
+                lambda: measured(ours, "/client/v1/heartbeat", bodies, options.seconds),
+                lambda: measured(echo, "/client/v1/heartbeat", bodies, options.seconds),
+                options.rounds,
+            )
+    fast = verdict("requests per second, of the echo's", speed, 0.6, at_least=True)
+    steady = verdict("p99 latency, times the echo's", delay, 2.0, at_least=False)
+    return 0 if fast and steady else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,52 @@
+"""A data folder with a script and its users, for the measurements of the client protocol."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+from servers import DATABASE
+
+from moonlatch.client.tokens import Claims, issue
+from moonlatch.crypto import Keyring, new_instance_id
+from moonlatch.storage.sqlite import open_sqlite
+from support import rows
+
+
+@dataclass(frozen=True)
+class LicensedScript:
+    """What clients of the script know, and the installation's keys."""
+
+    keyring: Keyring
+    script: str
+    loader: str
+    keys: list[str]
+
+    def token(self, number: int) -> tuple[str, str]:
+        """An instance of the user of that number: its id and its token."""
+        instance = new_instance_id()
+        claims = Claims(
+            instance, self.script, self.loader, 1, self.keys[number], os.urandom(32), True, 1, 1, 1, "x" * 36
+        )
+        return instance, issue(self.keyring, claims)
+
+
+def make(folder: Path, *, users: int, payload_bytes: int) -> LicensedScript:
+    """Fill an empty folder."""
+    return asyncio.run(_make(folder, users, payload_bytes))
+
+
+async def _make(folder: Path, users: int, payload_bytes: int) -> LicensedScript:
+    database = await open_sqlite(folder / DATABASE)
+    project = await rows.add_project(database)
+    script, loader = await rows.add_script(database, project, payload=os.urandom(payload_bytes))
+    keys = await asyncio.gather(
+        *(rows.add_user(database, project, discord_id=f"{number:018}", note="a note") for number in range(users))
+    )
+    await database.close()
+    return LicensedScript(Keyring.open(folder), script, loader, list(keys))

@@ -1,0 +1,5 @@
+"""`python -m moonlatch`: the command line."""
+
+from moonlatch.cli import main
+
+main()

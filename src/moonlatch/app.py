@@ -1,0 +1,254 @@
+"""The composition root: the only module that names concrete engines. It builds the graph, runs the server, and takes it apart again."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import logging
+import os
+import resource
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvicorn
+import uvloop
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from moonlatch.builds.pool import WorkerPool
+from moonlatch.builds.publisher import LoaderRecipe, Publisher
+from moonlatch.client.address import Addresses
+from moonlatch.client.beats import BeatTransport
+from moonlatch.client.loader_source import LOADER_VERSION, loader_source, missing_loader_source
+from moonlatch.client.protocol import ClientProtocol
+from moonlatch.client.transport import SessionTransport
+from moonlatch.clock import now_ms
+from moonlatch.config import Settings
+from moonlatch.crypto import MASTER_KEY_NAME, Keyring
+from moonlatch.jobs.expiry import watch_expiry
+from moonlatch.licensing.verdict import Policy
+from moonlatch.live.memory import LocalLive
+from moonlatch.management.application import management_app
+from moonlatch.storage import loaders
+from moonlatch.storage.interface import Database
+from moonlatch.storage.sqlite import open_sqlite
+
+SHUTDOWN_SECONDS = 10
+_BACKLOG = 2048
+_PING_SECONDS = 25.0
+_OUR_PATHS = ("/loader/", "/client/")
+
+
+@dataclass(frozen=True, slots=True)
+class Moonlatch:
+    """A whole installation, opened: what the server serves, and what the first start needs."""
+
+    settings: Settings
+    database: Database
+    live: LocalLive
+    publisher: Publisher
+    application: ASGIApp
+    http_transport: type[BeatTransport]
+
+
+class CannotListenError(Exception):
+    """The address or port of the settings cannot be listened on."""
+
+
+class FolderInUseError(Exception):
+    """Another server runs with the same data folder."""
+
+
+@contextlib.asynccontextmanager
+async def open_moonlatch(settings: Settings) -> AsyncIterator[Moonlatch]:
+    """Open the data folder (creating it) and build everything on it; at the end everything is closed.
+
+    Raises OSError for a folder that cannot be used, FolderInUseError, ValueError for a broken or lost master key, StorageError.
+    """
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    policy = Policy(account_grace_days=settings.client.account_grace_days)
+    async with contextlib.AsyncExitStack() as closing:
+        closing.enter_context(_data_folder_locked(settings.data_dir))
+        database = await open_sqlite(settings.database_file)
+        closing.push_async_callback(database.close)
+        if not (settings.data_dir / MASTER_KEY_NAME).exists() and await loaders.exist(database):
+            raise ValueError(
+                f"{settings.data_dir / MASTER_KEY_NAME} is missing, but loaders were made with it: "
+                "without it no published script can start"
+            )
+        keyring = Keyring.open(settings.data_dir)
+        workers = WorkerPool(
+            workers=settings.protector.workers,
+            timeout_seconds=settings.protector.timeout_seconds,
+            memory_mib=settings.protector.memory_mib,
+            max_waiting=settings.protector.max_waiting,
+        )
+        closing.push_async_callback(workers.close)
+        live = LocalLive(
+            database=database,
+            clock=now_ms,
+            policy=policy,
+            heartbeat_seconds=settings.client.heartbeat_seconds,
+            max_sessions=settings.client.max_sessions,
+        )
+        closing.push_async_callback(live.close_all)
+        publisher = Publisher(
+            database=database,
+            live=live,
+            workers=workers,
+            tiers=settings.tiers,
+            public_url=settings.public_url,
+            keyring=keyring,
+            loader=LoaderRecipe(LOADER_VERSION, loader_source),
+            profile=settings.protector.profile,
+            clock=now_ms,
+        )
+        management = management_app(
+            database=database,
+            live=live,
+            publisher=publisher,
+            tiers=settings.tiers,
+            clock=now_ms,
+            requests_per_second=settings.management.requests_per_second,
+            burst=settings.management.burst,
+            max_body_bytes=settings.management.max_body_bytes,
+            minimum_loader_version=policy.minimum_loader_version,
+        )
+        client = ClientProtocol(
+            database=database,
+            live=live,
+            keyring=keyring,
+            clock=now_ms,
+            missing_loader_source=missing_loader_source,
+            policy=policy,
+            heartbeat_seconds=settings.client.heartbeat_seconds,
+            executes_per_second_per_address=settings.client.executes_per_second_per_address,
+            execute_burst=settings.client.execute_burst,
+            trusted_proxies=settings.trusted_proxies,
+        )
+        expiry = asyncio.create_task(watch_expiry(database, live.user_changed, now_ms), name="expiry")
+        closing.push_async_callback(_cancelled, expiry)
+        yield Moonlatch(
+            settings=settings,
+            database=database,
+            live=live,
+            publisher=publisher,
+            application=_dispatcher(client, management, Addresses(settings.trusted_proxies)),
+            http_transport=client.http_transport(),
+        )
+
+
+Started = Callable[[Moonlatch], Awaitable[None]]
+
+
+def serve(settings: Settings, started: Started | None = None) -> None:
+    """Run the server until SIGINT or SIGTERM; `started` is awaited once it accepts connections.
+
+    Raises CannotListenError, and what `open_moonlatch` raises.
+    """
+    _log_to_standard_error(settings.log.level)
+    _allow_many_open_files()
+    # The server takes both signals while it runs and raises them again afterwards; by then everything is closed.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)
+    uvloop.run(_serve(settings, started))
+
+
+async def _serve(settings: Settings, started: Started | None) -> None:
+    with _listening(settings.host, settings.port) as listener:
+        async with open_moonlatch(settings) as moonlatch:
+            await _Server(moonlatch, started).serve(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    """Says when it accepts connections, and tells sessions to come back before it closes theirs."""
+
+    def __init__(self, moonlatch: Moonlatch, started: Started | None) -> None:
+        super().__init__(
+            uvicorn.Config(
+                moonlatch.application,
+                http=moonlatch.http_transport,
+                ws=SessionTransport,
+                ws_per_message_deflate=False,
+                ws_ping_interval=_PING_SECONDS,
+                ws_ping_timeout=_PING_SECONDS,
+                lifespan="off",
+                access_log=False,
+                log_config=None,
+                proxy_headers=False,
+                server_header=False,
+                backlog=_BACKLOG,
+                timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+            )
+        )
+        self._moonlatch = moonlatch
+        self._when_started = started
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self._when_started is not None:
+            await self._when_started(self._moonlatch)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await self._moonlatch.live.close_all()
+        await super().shutdown(sockets)
+
+
+def _dispatcher(client: ASGIApp, management: ASGIApp, addresses: Addresses) -> ASGIApp:
+    """Running scripts before any framework, developers through FastAPI."""
+
+    async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket" or scope["path"].startswith(_OUR_PATHS):
+            await client(scope, receive, send)
+        else:
+            await management({**scope, "client": (addresses.of(scope), 0)}, receive, send)
+
+    return dispatch
+
+
+@contextlib.contextmanager
+def _data_folder_locked(folder: Path) -> Iterator[None]:
+    """One server for a data folder: live sessions are known to their own process alone. The command line is not kept out."""
+    with (folder / ".server.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise FolderInUseError(f"another server is running with the data folder {folder}") from None
+        yield
+
+
+@contextlib.contextmanager
+def _listening(host: str, port: int) -> Iterator[socket.socket]:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except OSError as error:
+        raise CannotListenError(f"cannot listen on {host} port {port}: {os.strerror(error.errno or 0)}") from error
+    with listener:
+        yield listener
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
+def _allow_many_open_files() -> None:
+    """Every live session is an open file; the soft limit is often 1,024, far below what the hard one allows."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _log_to_standard_error(level: str) -> None:
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=level.upper(),
+        format="%(asctime)s %(levelname)s %(name)s %(message)s",
+    )
+    # The server's own messages about starting and every connection say nothing that ours do not.
+    logging.getLogger("uvicorn.error").setLevel(max(logging.WARNING, logging.getLogger().level))

@@ -1,0 +1,1 @@
+"""What an update does: check, protect and publish a script, in worker processes."""

@@ -1,0 +1,88 @@
+"""What the server asks of a worker process and what that answers, and how both are framed on a pipe. No I/O here."""
+
+from __future__ import annotations
+
+import struct
+from typing import Any
+
+import msgspec
+
+MAX_FRAME_BYTES = 256 * 1024 * 1024
+_LENGTH = struct.Struct(">I")
+LENGTH_BYTES = _LENGTH.size
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """One text to check and protect. `profile`, `target` and `client_chunk` are the protector's options; without a target
+    the text runs wherever the source does.
+    """
+
+    source: bytes
+    profile: str
+    target: str | None
+    client_chunk: bool
+    seed: int
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """Why protecting failed; `param` names the input it blames, None when it blames none."""
+
+    param: str | None
+    message: str
+
+
+class Done(msgspec.Struct, frozen=True, kw_only=True, tag="done"):
+    """The protected text."""
+
+    text: bytes
+    warnings: list[str]
+
+
+class Invalid(msgspec.Struct, frozen=True, kw_only=True, tag="invalid"):
+    """The script is no valid Luau; `parser_output` is what Luau would print for it."""
+
+    parser_output: str
+
+
+class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed"):
+    """There is no protected text though the script may be fine."""
+
+    faults: list[Fault]
+
+
+Answer = Done | Invalid | Failed
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """What a worker sends back for a job. `retires`: it ends now, and the next job is for another one."""
+
+    answer: Answer
+    retires: bool
+
+
+_decode_job = msgspec.msgpack.Decoder(Job).decode
+_decode_reply = msgspec.msgpack.Decoder(Reply).decode
+_encode = msgspec.msgpack.Encoder().encode
+
+
+def frame(message: Any) -> bytes:
+    """A message as it goes over the pipe: its length in 4 bytes, then MessagePack."""
+    body = _encode(message)
+    return _LENGTH.pack(len(body)) + body
+
+
+def frame_length(head: bytes) -> int:
+    """Length of the body that follows. Raises ValueError when it cannot be right."""
+    (length,) = _LENGTH.unpack(head)
+    if length > MAX_FRAME_BYTES:
+        raise ValueError(f"a frame of {length} bytes")
+    return int(length)
+
+
+def job_of(body: bytes) -> Job:
+    return _decode_job(body)
+
+
+def reply_of(body: bytes) -> Reply:
+    """Raises msgspec.MsgspecError for anything that is no reply: a worker's output is not trusted."""
+    return _decode_reply(body)

@@ -1,0 +1,129 @@
+"""Worker processes that check and protect scripts, so that no script can delay or exhaust the server.
+
+A job has a time limit, a worker a memory limit; whoever passes one is killed and replaced, and the job fails by name.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from moonlatch.builds.job import Answer, Failed, Fault, Job
+from moonlatch.builds.process import WorkerDiedError, WorkerProcess
+
+logger = logging.getLogger(__name__)
+
+
+class PoolBusyError(Exception):
+    """All workers are taken and enough wait for them already; try again later."""
+
+
+class WorkerPool:
+    """At most `workers` processes, started when first needed and kept. Belongs to one event loop."""
+
+    def __init__(self, *, workers: int, timeout_seconds: float, memory_mib: int, max_waiting: int) -> None:
+        self._timeout_seconds = timeout_seconds
+        self._memory_mib = memory_mib
+        self.size = workers
+        self._places = workers + max_waiting
+        self._admitted: Counter[str] = Counter()
+        self._turns = asyncio.Semaphore(workers)
+        self._idle: list[WorkerProcess] = []
+        self._busy: set[WorkerProcess] = set()
+        self._closed = False
+
+    @property
+    def process_ids(self) -> list[int]:
+        """Of the workers that run now, busy ones first."""
+        return [worker.pid for worker in (*self._busy, *self._idle) if worker.is_alive]
+
+    @contextmanager
+    def admission(self, owner: str) -> Iterator[None]:
+        """A place among those who work or wait, for the duration of the block.
+
+        Raises PoolBusyError when all are taken, or half of them by this owner.
+        """
+        if self._admitted.total() >= self._places or self._admitted[owner] >= (self._places + 1) // 2:
+            raise PoolBusyError
+        self._admitted[owner] += 1
+        try:
+            yield
+        finally:
+            self._admitted[owner] -= 1
+            if not self._admitted[owner]:
+                del self._admitted[owner]
+
+    async def answer_to(self, job: Job, *, deadline: float) -> Answer:
+        """Have a job done. `deadline` is in the event loop's time.
+
+        Raises PoolBusyError when no worker is free before it. A job that passes a limit gives a `Failed` naming it.
+        """
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout_at(deadline):
+                await self._turns.acquire()
+        except TimeoutError:
+            raise PoolBusyError from None
+        try:
+            left = deadline - loop.time()
+            if left <= 0:
+                raise PoolBusyError
+            return await self._done(job, min(self._timeout_seconds, left))
+        finally:
+            self._turns.release()
+
+    async def close(self) -> None:
+        """Kill every worker; jobs under way fail. Further jobs fail at once."""
+        self._closed = True
+        await asyncio.gather(*(worker.kill() for worker in (*self._busy, *self._idle)))
+        self._idle.clear()
+
+    async def _done(self, job: Job, seconds: float) -> Answer:
+        try:
+            worker = await self._take()
+        except (WorkerDiedError, OSError) as error:
+            logger.exception("no worker process could be started")
+            return _failure(f"no worker process could be started: {error}")
+        try:
+            async with asyncio.timeout(seconds):
+                return await worker.answer_to(job)
+        except TimeoutError:
+            await worker.kill()
+            logger.warning("a script took longer than %.3g s; worker %d was killed", seconds, worker.pid)
+            return _failure(f"the script took longer than the {seconds:.3g} s it may take")
+        except WorkerDiedError as error:
+            await worker.kill()
+            logger.warning("worker %d failed: %s", worker.pid, error)
+            return _failure(f"{error} while it worked on the script")
+        except BaseException:
+            await worker.kill()
+            raise
+        finally:
+            self._give_back(worker)
+
+    async def _take(self) -> WorkerProcess:
+        while self._idle and not self._closed:
+            worker = self._idle.pop()
+            if worker.is_alive:
+                self._busy.add(worker)
+                return worker
+        if self._closed:
+            raise WorkerDiedError("the server is stopping")
+        worker = await WorkerProcess.start(self._memory_mib)
+        if self._closed:  # meanwhile
+            await worker.kill()
+            raise WorkerDiedError("the server is stopping")
+        self._busy.add(worker)
+        return worker
+
+    def _give_back(self, worker: WorkerProcess) -> None:
+        self._busy.discard(worker)
+        if worker.is_alive and not self._closed:
+            self._idle.append(worker)
+
+
+def _failure(message: str) -> Failed:
+    return Failed(faults=[Fault("script", message)])

@@ -1,0 +1,120 @@
+"""The worker process: `python -m moonlatch.builds.worker MEMORY_MIB PARENT_PID`. Reads jobs from standard input, writes answers.
+
+It holds no secret and no connection, dies with its parent, and never writes anything of a script anywhere but its answer.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import resource
+import signal
+import sys
+import traceback
+from typing import BinaryIO
+
+from moonlatch.builds.job import (
+    LENGTH_BYTES,
+    Answer,
+    Done,
+    Failed,
+    Fault,
+    Invalid,
+    Job,
+    Reply,
+    frame,
+    frame_length,
+    job_of,
+)
+from moonlatch.obfuscator.engines.embedded import EmbeddedEngine
+from moonlatch.obfuscator.engines.interface import Outcome, Protected, Rejected
+from moonlatch.obfuscator.options import Options
+from moonlatch.obfuscator.spelling import Target
+
+READY = b"ready"
+MAX_PARSER_OUTPUT_CHARACTERS = 64 * 1024
+MAX_WARNINGS = 100
+_NICENESS = 10
+_MEBIBYTE = 1024 * 1024
+_PR_SET_PDEATHSIG = 1
+
+
+def main() -> None:
+    memory_mib, parent = int(sys.argv[1]), int(sys.argv[2])
+    jobs, answers = _take_pipes()
+    _die_with(parent)
+    _limit_self(memory_mib)
+    answers.write(frame(READY))
+    answers.flush()
+    while head := jobs.read(LENGTH_BYTES):
+        reply = reply_to(job_of(jobs.read(frame_length(head))), memory_mib)
+        answers.write(frame(reply))
+        answers.flush()
+        if reply.retires:
+            return
+
+
+def reply_to(job: Job, memory_mib: int) -> Reply:
+    """Check and protect one text. Whatever goes wrong becomes an answer that names the cause, and ends the worker."""
+    try:
+        options = Options(
+            profile=job.profile,
+            target=None if job.target is None else Target(job.target),
+            client_chunk=job.client_chunk,
+        )
+        outcome = EmbeddedEngine().protect(job.source, options, job.seed)
+    except MemoryError:
+        message = f"the script needs more than the {memory_mib} MiB of memory that a worker process may take"
+        return Reply(Failed(faults=[Fault("script", message)]), retires=True)
+    except Exception as error:
+        _report(error)
+        message = f"internal error of the protector ({type(error).__name__}); the script may be fine"
+        return Reply(Failed(faults=[Fault("script", message)]), retires=True)
+    return Reply(_answer(outcome), retires=False)
+
+
+def _answer(outcome: Outcome) -> Answer:
+    if isinstance(outcome, Protected):
+        return Done(text=outcome.text.encode("ascii"), warnings=outcome.warnings[:MAX_WARNINGS])
+    if isinstance(outcome, Rejected):
+        return Invalid(parser_output=_shortened(outcome.parser_output))
+    return Failed(faults=[Fault(error.param, error.message) for error in outcome.errors])
+
+
+def _shortened(parser_output: str) -> str:
+    if len(parser_output) <= MAX_PARSER_OUTPUT_CHARACTERS:
+        return parser_output
+    return parser_output[:MAX_PARSER_OUTPUT_CHARACTERS].rpartition("\n")[0]
+
+
+def _report(error: Exception) -> None:
+    """Where it went wrong, without the message: that may quote the script."""
+    places = [f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)[-8:]]
+    print(f"protector failed: {type(error).__name__} at {' < '.join(reversed(places))}", file=sys.stderr, flush=True)  # noqa: T201
+
+
+def _take_pipes() -> tuple[BinaryIO, BinaryIO]:
+    """Standard input and output as our own; a stray print goes to standard error and cannot break an answer."""
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    return sys.stdin.buffer, answers
+
+
+def _die_with(parent: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which then closes its workers
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        sys.exit("the server is gone already")
+
+
+def _limit_self(memory_mib: int) -> None:
+    os.nice(_NICENESS)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with contextlib.suppress(ValueError, OSError):  # macOS knows the limit but does not let it be set
+        resource.setrlimit(resource.RLIMIT_AS, (memory_mib * _MEBIBYTE, memory_mib * _MEBIBYTE))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,53 @@
+"""The command line: one command per module, put together here. Faults that people can mend are told without a traceback."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from moonlatch import __version__
+from moonlatch.cli import accounts, check, config, protect, push, serve, tokens
+from moonlatch.cli.output import CommandError, show_error
+from moonlatch.config import InvalidSettingsError
+
+app = typer.Typer(
+    name="moonlatch",
+    help="Moonlatch licenses, protects and delivers Lua and Luau scripts.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("serve")(serve.serve)
+app.add_typer(accounts.app, name="accounts")
+app.add_typer(tokens.app, name="tokens")
+app.command("check")(check.check)
+app.command("protect")(protect.protect)
+app.command("push")(push.push)
+app.command("config")(config.config)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"moonlatch {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: bool = typer.Option(False, "--version", callback=_print_version, is_eager=True, help="Print the version."),
+) -> None:
+    pass
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one command. Ends the process: status 0, 1 when it failed, 2 when it was called wrongly."""
+    try:
+        app(args=None if arguments is None else list(arguments), prog_name="moonlatch")
+    except CommandError as error:
+        show_error(error.message, error.hint)
+    except InvalidSettingsError as error:
+        show_error(str(error))
+    sys.exit(1)

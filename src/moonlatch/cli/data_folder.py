@@ -1,0 +1,81 @@
+"""Opens the data folder for commands that work on it directly, also while a server runs on it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TypeVar
+
+from moonlatch.cli.output import CommandError
+from moonlatch.clock import end_of_utc_day_ms, utc_day
+from moonlatch.config import Settings, load_settings
+from moonlatch.storage import accounts
+from moonlatch.storage.accounts import Account
+from moonlatch.storage.interface import Database, StorageError
+from moonlatch.storage.sqlite import open_sqlite
+
+T = TypeVar("T")
+NEVER = "never"
+
+
+def with_database(data: Path | None, work: Callable[[Database, Settings], Awaitable[T]], *, create: bool = False) -> T:
+    """Run `work` on the data folder's database. `create` makes a folder that is not there.
+
+    Raises CommandError and InvalidSettingsError.
+    """
+    settings = load_settings({"data_dir": data})
+    folder = settings.data_dir
+    if create:
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise CommandError(f"the data folder {folder} cannot be made: {error.strerror}") from None
+    elif not settings.database_file.exists():
+        raise CommandError(
+            f"there is no Moonlatch data in {folder}",
+            "Name the data folder with --data DIR, or start the server first.",
+        )
+
+    async def opened() -> T:
+        database = await open_sqlite(settings.database_file)
+        try:
+            return await work(database, settings)
+        finally:
+            await database.close()
+
+    try:
+        return asyncio.run(opened())
+    except StorageError as error:
+        raise CommandError(str(error), f"May you write to {folder}? Is there room on its disk?") from None
+
+
+async def account_named(database: Database, name: str) -> Account:
+    """Raises CommandError when there is none of this name."""
+    found = await accounts.find_by_name(database, name)
+    if found is None:
+        names = ", ".join(account.name for account in await accounts.list_all(database))
+        raise CommandError(f"there is no account {name!r}", f"There are: {names}." if names else "There are none yet.")
+    return found
+
+
+def end_of_day(text: str | None) -> int | None:
+    """The last millisecond of a day given as YYYY-MM-DD (UTC); None for none and for "never". Raises CommandError."""
+    if text is None or text == NEVER:
+        return None
+    try:
+        return end_of_utc_day_ms(text)
+    except ValueError:
+        raise CommandError(f"{text!r} is no date", 'Write it as YYYY-MM-DD, like 2030-12-31, or "never".') from None
+
+
+def day_or_never(at_ms: int | None) -> str:
+    """A time as people read it."""
+    return NEVER if at_ms is None else utc_day(at_ms)
+
+
+def checked_name(name: str) -> str:
+    """A name for an account or token. Raises CommandError for one that could not be typed or shown again."""
+    if not 1 <= len(name) <= 100 or not name.isprintable():
+        raise CommandError("a name should be 1 to 100 printable characters")
+    return name

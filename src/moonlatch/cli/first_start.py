@@ -1,0 +1,80 @@
+"""The very first start: an account with its token, and an example script that is published and has a key."""
+
+from __future__ import annotations
+
+from importlib import resources
+
+import msgspec
+
+from moonlatch.builds.publisher import Publisher
+from moonlatch.cli.tokens import new_token
+from moonlatch.clock import Clock
+from moonlatch.crypto import new_id
+from moonlatch.errors import ApiError
+from moonlatch.storage import accounts, projects, scripts, tokens, users
+from moonlatch.storage.accounts import Account
+from moonlatch.storage.interface import Database, Transaction
+from moonlatch.storage.projects import Project
+from moonlatch.storage.scripts import Script
+from moonlatch.storage.users import User
+
+ACCOUNT_NAME = "owner"
+
+
+class FirstAccount(msgspec.Struct, frozen=True, kw_only=True):
+    """The account that was made, and its API token, which is stored nowhere."""
+
+    account: Account
+    token: str
+
+
+class Example(msgspec.Struct, frozen=True, kw_only=True):
+    """A published script, and a key to run it with."""
+
+    project_id: str
+    script_id: str
+    user_key: str
+
+
+async def first_account(database: Database, clock: Clock, *, tier: str) -> FirstAccount | None:
+    """Make the account `owner` if there is no account at all; None when there is one."""
+    now = clock()
+    account = Account(
+        id=new_id(), name=ACCOUNT_NAME, tier=tier, expires_at=None, created_at=now, obfuscation_period_start=now
+    )
+    token, secret = new_token(account.id, "first token", now)
+
+    async def unit(tx: Transaction) -> FirstAccount | None:
+        # Looked up inside the transaction: of two servers that start at once, one makes it.
+        if await accounts.list_all(tx):
+            return None
+        await accounts.insert(tx, account)
+        await tokens.insert(tx, token)
+        return FirstAccount(account=account, token=secret)
+
+    return await database.run(unit)
+
+
+async def publish_example(database: Database, publisher: Publisher, clock: Clock, account: Account) -> Example | None:
+    """Make a project with a published script and a user; None when the script could not be published."""
+    now = clock()
+    project = Project(id=new_id(), account_id=account.id, name="Example", created_at=now)
+    script = Script(id=new_id(), project_id=project.id, name="hello", created_at=now)
+    user = User(key=new_id(), project_id=project.id, note="made by the first start", created_at=now)
+
+    async def unit(tx: Transaction) -> None:
+        await projects.insert(tx, project)
+        await scripts.insert(tx, script)
+        await users.insert(tx, user)
+
+    await database.run(unit)
+    try:
+        await publisher.update(account, script, example_source())
+    except ApiError:
+        return None
+    return Example(project_id=project.id, script_id=script.id, user_key=user.key)
+
+
+def example_source() -> str:
+    """The example script."""
+    return (resources.files("moonlatch.cli") / "hello.lua").read_text("utf-8")

@@ -1,0 +1,137 @@
+"""`moonlatch push`: uploads a script to a server over its HTTP API, as any other client would."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import httpx
+import typer
+from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn
+
+from moonlatch.cli.check import ScriptFile
+from moonlatch.cli.output import CommandError, Json, read_script, remark, remarks, say, write_json
+
+CONNECT_SECONDS = 10.0
+ANSWER_SECONDS = 120.0  # the server answers within 100 s
+_CHUNK_BYTES = 64 * 1024
+
+Reply = dict[str, Any]
+
+_HINTS = {
+    401: "Is the token right? `moonlatch tokens create ACCOUNT` makes a new one, beside the server's data folder.",
+    404: "Is the script's id right, and does the script belong to the token's account?",
+    413: "The script is too large for the account's tier, or for the server's management.max_body_bytes.",
+}
+
+
+def push(
+    file: ScriptFile,
+    script: Annotated[str, typer.Option(metavar="ID", help="Id of the script to update.", show_default=False)],
+    url: Annotated[str, typer.Option(envvar="MOONLATCH_URL", help="Address of the server.")] = "http://127.0.0.1:8400",
+    token: Annotated[
+        str, typer.Option(envvar="MOONLATCH_TOKEN", help="API token; better given by the variable.", show_default=False)
+    ] = "",
+    as_json: Json = False,
+) -> None:
+    """Upload a script: the server checks, protects and publishes it. Exit status 1 when it refuses."""
+    if not token:
+        raise CommandError("no API token", "Set the variable MOONLATCH_TOKEN to it.")
+    body = json.dumps({"script": _text(file, read_script(file))}).encode()
+    status, reply = _upload(f"{url.rstrip('/')}/scripts/{script}/update", token, body, file.name)
+    if as_json:
+        write_json(reply)
+    elif reply.get("success") is True:
+        for warning in reply.get("warnings", []):
+            remark(f"warning: {warning}", "yellow")
+        say(f"Published {file} as build {reply.get('build')}.")
+    if reply.get("success") is not True:
+        if as_json:
+            raise typer.Exit(1)
+        raise _refusal(status, reply.get("error") or {}, file)
+
+
+def _text(file: Path, source: bytes) -> str:
+    try:
+        return source.decode()
+    except UnicodeDecodeError as error:
+        line = source.count(b"\n", 0, error.start) + 1
+        raise CommandError(
+            f"{file}:{line}: byte {source[error.start]} is not UTF-8",
+            f"Write such a byte in a string as an escape: \\{source[error.start]:03d}",
+        ) from None
+
+
+def _upload(url: str, token: str, body: bytes, name: str) -> tuple[int, Reply]:
+    """Status and JSON of the answer. Raises CommandError when the server cannot be reached or is none of ours."""
+    columns = (
+        SpinnerColumn(finished_text="[green]*"),
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        DownloadColumn(),
+    )
+    screen = remarks()
+    with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as progress:
+        task = progress.add_task(f"uploading {name}", total=len(body))
+
+        def chunks() -> Iterator[bytes]:
+            for start in range(0, len(body), _CHUNK_BYTES):
+                chunk = body[start : start + _CHUNK_BYTES]
+                yield chunk
+                progress.advance(task, len(chunk))
+            progress.update(task, description=f"checking and protecting {name}", total=None)
+
+        headers = {"token": token, "Content-Type": "application/json", "Content-Length": str(len(body))}
+        try:
+            timeout = httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS)
+            answer = httpx.post(url, content=chunks(), headers=headers, timeout=timeout)
+        except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+            raise CommandError(f"{url} is no address: {error}", "Write it like http://127.0.0.1:8400.") from None
+        except httpx.ConnectError as error:
+            raise CommandError(
+                f"{url} cannot be reached: {error}", "Is the server running, and is --url right?"
+            ) from None
+        except httpx.TimeoutException:
+            raise CommandError(f"{url} gave no answer in time", "It may still be working; try again later.") from None
+        except (httpx.HTTPError, UnicodeEncodeError) as error:
+            raise CommandError(f"the upload to {url} failed: {error}") from None
+    return answer.status_code, _envelope(answer)
+
+
+def _envelope(answer: httpx.Response) -> Reply:
+    try:
+        reply = answer.json()
+    except ValueError:
+        reply = None
+    if isinstance(reply, dict) and "success" in reply:
+        return reply
+    hint = "Is --url the address of a Moonlatch server?"
+    if answer.is_redirect:
+        hint = f"It sends callers to {answer.headers.get('location')}; use that address."
+    raise CommandError(f"{answer.url} answered {answer.status_code}, but not as Moonlatch does", hint)
+
+
+def _refusal(status: int, error: Reply, file: Path) -> CommandError:
+    """What the server's error object says, for people."""
+    details = [
+        # Luau calls every chunk "script"; here the file's own name leads to the place.
+        *(str(file) + line.removeprefix("script") for line in str(error.get("parser_output") or "").splitlines()),
+        *(_luraph_line(one) for one in error.get("luraph_errors", [])),
+        *(_failed_line(one) for one in error.get("failed", [])),
+    ]
+    hint = _HINTS.get(status, "")
+    if status == httpx.codes.TOO_MANY_REQUESTS:
+        hint = f"Try again in {error.get('retry_after', 'a few')} seconds."
+    message = str(error.get("message", f"the server answered {status}"))
+    return CommandError("\n  ".join([f"{file} was not published: {message}", *details]), hint)
+
+
+def _luraph_line(error: Reply) -> str:
+    param = error.get("param")
+    return f"{param}: {error.get('message')}" if param else str(error.get("message"))
+
+
+def _failed_line(failed: str | Reply) -> str:
+    return failed if isinstance(failed, str) else f"{failed.get('field')}: {', '.join(failed.get('errors', []))}"

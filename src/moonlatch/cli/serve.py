@@ -1,0 +1,114 @@
+"""`moonlatch serve`: runs the server, and on the very first start shows what to try."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from moonlatch.cli.output import CommandError, DataFolder, say
+from moonlatch.clock import now_ms
+from moonlatch.config import Settings, load_settings
+
+if TYPE_CHECKING:
+    from moonlatch.app import Moonlatch
+    from moonlatch.cli.first_start import Example
+
+
+def serve(
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen on; without it the setting host, 127.0.0.1.")
+    ] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; without it the setting port, 8400.")] = None,
+    data: DataFolder = None,
+) -> None:
+    """Run the server until Ctrl-C; the first start makes an account and shows its token."""
+    from moonlatch import app
+    from moonlatch.storage.interface import StorageError
+
+    settings = load_settings({"host": host, "port": port, "data_dir": data})
+    _check_folder(settings.data_dir)
+    try:
+        app.serve(settings, _welcome)
+    except app.CannotListenError as error:
+        raise CommandError(str(error), "Is a server running there already? Choose another port with --port.") from None
+    except app.FolderInUseError as error:
+        raise CommandError(str(error), "Stop it first, or choose another folder with --data.") from None
+    except StorageError as error:
+        raise CommandError(str(error), f"The data folder is {settings.data_dir}.") from None
+    except ValueError as error:  # a master key that is none
+        raise CommandError(str(error), "Put it back from your backup.") from None
+    except OSError as error:
+        raise CommandError(f"{error.filename or settings.data_dir}: {error.strerror or error}") from None
+
+
+def _check_folder(folder: Path) -> None:
+    """Raises CommandError when the data folder cannot be made or written to."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        probe = folder / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise CommandError(
+            f"the data folder {folder} cannot be written to: {error.strerror}", "Choose another with --data DIR."
+        ) from None
+
+
+async def _welcome(moonlatch: Moonlatch) -> None:
+    from moonlatch.cli.first_start import first_account, publish_example
+
+    settings, database = moonlatch.settings, moonlatch.database
+    url = local_url(settings)
+    say(f"Moonlatch is running at {url} with its data in {settings.data_dir}. Ctrl-C stops it.")
+    first = await first_account(database, now_ms, tier=settings.default_tier)
+    if first is None:
+        return
+    # Before anything else can fail: nobody ever sees the token again.
+    say(
+        f"\nThis is the first start. The account {first.account.name!r} was created; "
+        f"its API token is shown only now:\n\n    {first.token}\n"
+    )
+    example = await publish_example(database, moonlatch.publisher, now_ms, first.account)
+    if example is None:
+        say(f"Every call, to try in the browser: {url}/docs")
+    else:
+        say(instructions(settings, first.token, example, command=_own_command()))
+
+
+def local_url(settings: Settings) -> str:
+    """The address for calls from this machine."""
+    return Settings(host=settings.host, port=settings.port).public_url
+
+
+def instructions(settings: Settings, token: str, example: Example, *, command: str) -> str:
+    """What to try after the first start; every line works as pasted."""
+    url = local_url(settings)
+    call = f'-H "token: {token}" -H "Content-Type: application/json"'
+    return f"""\
+An example script is published already, with a key. Your customers run it like this, in a Roblox executor or any other host:
+
+    script_key = "{example.user_key}"
+    loadstring(game:HttpGet("{settings.public_url}/loader/{example.script_id}"))()
+
+Look at it, make a key for somebody, see who runs it:
+
+    curl {url}/scripts/{example.script_id} {call}
+    curl {url}/projects/{example.project_id}/users {call} -d '{{"note": "my first customer", "key_days": 30}}'
+    curl {url}/scripts/{example.script_id}/sessions {call} -d '{{}}'
+
+Publish a script of your own in its place:
+
+    echo 'print("my own script,", la_script_name)' > hello.lua
+    MOONLATCH_URL={url} MOONLATCH_TOKEN={token} \\
+        {command} push hello.lua --script {example.script_id}
+
+Every call, to try in the browser: {url}/docs
+"""
+
+
+def _own_command() -> str:
+    """How this program was called, to be called again."""
+    return sys.argv[0] if Path(sys.argv[0]).name == "moonlatch" else f"{sys.executable} -m moonlatch"

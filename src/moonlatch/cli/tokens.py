@@ -1,0 +1,137 @@
+"""`moonlatch tokens ...`: create, list and revoke API tokens, directly in the data folder."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Annotated, Any
+
+import typer
+
+from moonlatch.cli.data_folder import account_named, checked_name, day_or_never, end_of_day, with_database
+from moonlatch.cli.output import CommandError, DataFolder, Json, say, show_table, write_json
+from moonlatch.clock import now_ms
+from moonlatch.config import Settings
+from moonlatch.crypto import new_api_token, new_id, token_hash
+from moonlatch.storage import tokens
+from moonlatch.storage.interface import Database
+from moonlatch.storage.tokens import Token
+
+app = typer.Typer(help="API tokens of an account. Works while the server runs.", no_args_is_help=True)
+
+AccountName = Annotated[str, typer.Argument(metavar="ACCOUNT", help="Name of the account.")]
+
+
+@app.command("create")
+def create(
+    account: AccountName,
+    *,
+    name: Annotated[str, typer.Option(help="What it is for.")] = "command line",
+    expires: Annotated[str | None, typer.Option(metavar="YYYY-MM-DD", help="Last day of the token (UTC).")] = None,
+    ip: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ADDRESS", help="Address or network it may be used from; may be given several times."),
+    ] = None,
+    data: DataFolder = None,
+    as_json: Json = False,
+) -> None:
+    """Create an API token, which is shown only now."""
+    checked_name(name)
+    expires_at = end_of_day(expires)
+    allowed = tuple(_network(address) for address in ip or [])
+
+    async def work(database: Database, _: Settings) -> tuple[Token, str]:
+        owner = await account_named(database, account)
+        token, secret = new_token(owner.id, name, now_ms(), expires_at=expires_at, ip_allow=allowed)
+        await database.run(lambda tx: tokens.insert(tx, token))
+        return token, secret
+
+    token, secret = with_database(data, work)
+    if as_json:
+        write_json({**_public(token), "token": secret})
+        return
+    say(f"A new API token of {account!r}, shown only now (id {token.id}):\n\n    {secret}\n")
+
+
+def new_token(
+    account_id: str, name: str, now: int, *, expires_at: int | None = None, ip_allow: tuple[str, ...] = ()
+) -> tuple[Token, str]:
+    """A fresh token, ready to be stored, and its secret, which is not."""
+    secret = new_api_token()
+    token = Token(
+        id=new_id(),
+        account_id=account_id,
+        name=name,
+        hash=token_hash(secret),
+        ip_allow=ip_allow,
+        created_at=now,
+        expires_at=expires_at,
+    )
+    return token, secret
+
+
+@app.command("list")
+def list_tokens(account: AccountName, data: DataFolder = None, as_json: Json = False) -> None:
+    """List an account's tokens, oldest first, with those that expired or were revoked; never their secrets."""
+
+    async def work(database: Database, _: Settings) -> list[Token]:
+        owner = await account_named(database, account)
+        return await tokens.list_of_account(database, owner.id)
+
+    found = with_database(data, work)
+    if as_json:
+        write_json([_public(token) for token in found])
+        return
+    show_table(
+        ["token", "state", "expires", "from", "id"],
+        [
+            [
+                token.name,
+                _state(token),
+                day_or_never(token.expires_at),
+                ", ".join(token.ip_allow) or "anywhere",
+                token.id,
+            ]
+            for token in found
+        ],
+    )
+
+
+@app.command("revoke")
+def revoke(
+    account: AccountName,
+    token_id: Annotated[str, typer.Argument(metavar="TOKEN_ID", help="Its id, as `tokens list` shows it.")],
+    data: DataFolder = None,
+) -> None:
+    """Revoke a token: it is refused from the next call on."""
+
+    async def work(database: Database, _: Settings) -> bool:
+        owner = await account_named(database, account)
+        return await database.run(lambda tx: tokens.revoke(tx, token_id, owner.id, now=now_ms()))
+
+    if not with_database(data, work):
+        raise CommandError(f"{account!r} has no token {token_id!r}", f"`moonlatch tokens list {account}` shows them.")
+    say("The token is revoked.")
+
+
+def _network(address: str) -> str:
+    try:
+        return str(ipaddress.ip_network(address))
+    except ValueError:
+        raise CommandError(f"{address!r} is no IP address and no network like 192.0.2.0/24") from None
+
+
+def _state(token: Token) -> str:
+    if token.revoked_at is not None:
+        return "revoked"
+    return "expired" if token.expires_at is not None and token.expires_at <= now_ms() else "good"
+
+
+def _public(token: Token) -> dict[str, Any]:
+    return {
+        "id": token.id,
+        "name": token.name,
+        "ip_allow": list(token.ip_allow),
+        "created_at": token.created_at,
+        "expires_at": token.expires_at,
+        "revoked_at": token.revoked_at,
+    }

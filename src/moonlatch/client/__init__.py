@@ -1,0 +1,1 @@
+"""The protocol for running scripts: loader, execute, heartbeat, session. Bare ASGI: the hot path."""

@@ -1,0 +1,173 @@
+"""`POST /client/v1/execute`: decides whether a script may start, writes the execution, and seals the payload for this one client."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from sys import intern
+from typing import Any
+
+from msgspec import Raw
+from pybase64 import b64encode
+
+from moonlatch.client.backend import Backend
+from moonlatch.client.payloads import Payloads
+from moonlatch.client.replies import REPLAYED, UNAVAILABLE, RefusedError
+from moonlatch.client.tokens import Claims, issue
+from moonlatch.client.wire import Execute
+from moonlatch.crypto import new_instance_id, seal
+from moonlatch.licensing.variables import start_variables
+from moonlatch.licensing.verdict import (
+    SCRIPT_NOT_FOUND,
+    TOO_MANY_INSTANCES,
+    Granted,
+    Refusal,
+    Start,
+    StartFacts,
+    decide_start,
+)
+from moonlatch.live.interface import Instance
+from moonlatch.storage.executions import Execution, ExecutionLog, NonceUsedError, OvertakenError, Use
+from moonlatch.storage.licences import StartQuestion
+
+SESSION_PATH = "/client/v1/session"
+
+_ATTEMPTS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """A granted start on its way to the disk."""
+
+    request: Execute
+    facts: StartFacts
+    granted: Granted
+    instance: Instance
+    ip: bytes
+
+
+class ExecuteEndpoint:
+    def __init__(self, backend: Backend, log: ExecutionLog, payloads: Payloads, heartbeat_seconds: int) -> None:
+        self._backend = backend
+        self._log = log
+        self._payloads = payloads
+        self._heartbeat_seconds = heartbeat_seconds
+
+    async def start(self, request: Execute, address: str) -> dict[str, Any]:
+        """Start the script for this client; gives the whole reply. Raises RefusedError, StorageError."""
+        owner = await self._backend.licences.owner(request.script_id)
+        if owner is None:
+            raise RefusedError(SCRIPT_NOT_FOUND)
+        fingerprint = None
+        if request.fingerprint:
+            fingerprint = self._backend.keyring.fingerprint(owner.project, "fingerprint", request.fingerprint)
+        ip = self._backend.keyring.fingerprint(owner.project, "ip", address)
+        for _ in range(_ATTEMPTS):
+            facts, granted = await self._decide(request, fingerprint)
+            payload = await self._payloads.of(request.script_id, facts.build)
+            if payload is None:
+                raise RefusedError(SCRIPT_NOT_FOUND)
+            instance = self._instance(request, facts, fingerprint)
+            if not await self._backend.roster.claim(instance, facts.max_instances if granted.premium else None):
+                raise RefusedError(TOO_MANY_INSTANCES)
+            attempt = _Attempt(request, facts, granted, instance, ip)
+            use = await self._write(attempt)
+            if use is not None:
+                return self._reply(attempt, use, payload)
+        raise RefusedError(UNAVAILABLE)
+
+    async def _decide(self, request: Execute, fingerprint: bytes | None) -> tuple[StartFacts, Granted]:
+        key, now = request.key or None, self._backend.clock()
+        facts = await self._backend.licences.for_start(
+            StartQuestion(request.script_id, request.loader, key, fingerprint, now)
+        )
+        instances = 0
+        if facts is not None and facts.user_key is not None and facts.max_instances is not None:
+            instances = await self._backend.roster.instances_of(facts.user_key)
+        claim = Start(key, fingerprint, request.supports_sessions, instances)
+        verdict = decide_start(facts, claim, self._backend.policy, now)
+        if isinstance(verdict, Refusal):
+            raise RefusedError(verdict)
+        assert facts is not None  # no script, no grant
+        return facts, verdict
+
+    def _instance(self, request: Execute, facts: StartFacts, fingerprint: bytes | None) -> Instance:
+        now = self._backend.clock()
+        return Instance(
+            id=new_instance_id(),
+            script_id=intern(request.script_id),
+            project_id=intern(facts.project_id),
+            user_key=facts.user_key,
+            build=facts.build,
+            started_at=now,
+            alive_until=now,
+            fingerprint=fingerprint,
+        )
+
+    async def _write(self, attempt: _Attempt) -> Use | None:
+        """Commit the execution; None when the verdict has to be made anew. Raises RefusedError, StorageError."""
+        request, instance = attempt.request, attempt.instance
+        execution = Execution(
+            id=instance.id,
+            project_id=instance.project_id,
+            script_id=instance.script_id,
+            build=instance.build,
+            loader_id=request.loader,
+            nonce=request.nonce,
+            user_key=instance.user_key,
+            premium=attempt.granted.premium,
+            fingerprint=instance.fingerprint,
+            ip=attempt.ip,
+            executor=request.executor,
+            started_at=instance.started_at,
+        )
+        try:
+            return await self._log.record(execution)
+        except OvertakenError:
+            await self._backend.roster.release(instance.id)
+            return None
+        except NonceUsedError:
+            await self._backend.roster.release(instance.id)
+            raise RefusedError(REPLAYED) from None
+        except BaseException:
+            await self._backend.roster.release(instance.id)
+            raise
+
+    def _reply(self, attempt: _Attempt, use: Use, payload: bytes) -> dict[str, Any]:
+        request, facts, instance = attempt.request, attempt.facts, attempt.instance
+        granted = Granted(attempt.granted.premium, use.key_expires)
+        claims = Claims(
+            instance=instance.id,
+            script=instance.script_id,
+            loader=request.loader,
+            build=instance.build,
+            key=instance.user_key,
+            fingerprint=instance.fingerprint,
+            supports_sessions=request.supports_sessions,
+            started_at=instance.started_at,
+            roblox_id=request.roblox_id,
+            place_id=request.place_id,
+            job_id=request.job_id,
+        )
+        nonce = new_instance_id()
+        reply: dict[str, Any] = {
+            "success": True,
+            "instance": instance.id,
+            "nonce": nonce,
+            "token": issue(self._backend.keyring, claims),
+            "heartbeat_seconds": self._heartbeat_seconds if facts.use_heartbeat else None,
+            "session": SESSION_PATH if request.supports_sessions else None,
+            "session_required": bool(facts.require_sessions),
+            "variables": start_variables(
+                facts,
+                granted,
+                executions=use.executions,
+                supports_sessions=request.supports_sessions,
+                now_ms=instance.started_at,
+            ),
+        }
+        keys = self._backend.loader_keys(request.loader).execute(request.nonce, nonce)
+        mac = keys.reply_mac(reply)
+        # Base64 needs no escapes, so it goes into the JSON as it is.
+        reply["payload"] = Raw(b'"%s"' % b64encode(seal(keys.payload_key(), payload, mac)))
+        reply["mac"] = mac.hex()
+        return reply

@@ -1,0 +1,49 @@
+"""`GET /loader/:script_id`: the script's loader as source text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from moonlatch.client.address import header
+from moonlatch.client.replies import Scope, Send, respond
+from moonlatch.storage.interface import Database
+from moonlatch.storage.licences import loader_of, loader_source
+
+TEXT = b"text/plain; charset=utf-8"
+_REVALIDATE = (b"cache-control", b"no-cache")
+_MISSING = (
+    "This script does not exist, or has no version to run yet. Check the loader line, or ask the script's developer."
+)
+
+
+class LoaderEndpoint:
+    """Serves the loaders that updates have built; `missing_source` makes Lua that raises a message as an error."""
+
+    def __init__(self, database: Database, missing_source: Callable[[str], bytes]) -> None:
+        self._database = database
+        self._missing = missing_source(_MISSING)
+
+    async def answer(self, scope: Scope, send: Send, script_id: str) -> None:
+        loader = await loader_of(self._database, script_id)
+        if loader is None:
+            await respond(send, 404, TEXT, self._missing, [_REVALIDATE])
+            return
+        # A loader never changes after it was built, so its id is its entity tag.
+        tag = f'"{loader}"'.encode()
+        if _names(header(scope["headers"], b"if-none-match"), tag):
+            await send({"type": "http.response.start", "status": 304, "headers": [(b"etag", tag), _REVALIDATE]})
+            await send({"type": "http.response.body", "body": b""})
+            return
+        source = await loader_source(self._database, script_id, loader)
+        if source is None:  # the script was removed just now
+            await respond(send, 404, TEXT, self._missing, [_REVALIDATE])
+            return
+        await respond(send, 200, TEXT, source, [(b"etag", tag), _REVALIDATE])
+
+
+def _names(condition: bytes | None, tag: bytes) -> bool:
+    """Whether an `If-None-Match` (RFC 9110 section 13.1.2, weak comparison) names the tag."""
+    if condition is None:
+        return False
+    tags = [one.strip().removeprefix(b"W/") for one in condition.split(b",")]
+    return tag in tags or b"*" in tags

@@ -1,0 +1,89 @@
+"""Puts the loader's Lua files together into one chunk for one loader. Text in, text out: it protects and stores nothing."""
+
+from __future__ import annotations
+
+import re
+import string
+from functools import cache
+from importlib import resources
+
+LOADER_VERSION = 1
+"""Grows whenever a loader built before no longer does what the server expects of it."""
+
+_MODULES = {
+    "kernel": "kernel",
+    "attempt": "attempt",
+    "sha256": "sha256",
+    "memory": "memory",
+    "chacha20": "chacha20",
+    "poly1305": "poly1305",
+    "aead": "aead",
+    "base64": "base64",
+    "json": "json",
+    "encode_transcript": "transcript",
+    "random": "random",
+    "hosts": "host",
+    "post": "transport",
+    "runtimes": "runtime",
+    "instances": "instance",
+    "execute": "execute",
+    "keep_beating": "heartbeat",
+    "keep_session": "session",
+}
+"""The local each file's value gets, and the file, in the order in which they need each other."""
+
+_ID = re.compile(r"[A-Za-z0-9]{32}")
+_BASE_URL = re.compile(r"https?://[A-Za-z0-9.\-_:\[\]]+(/[A-Za-z0-9.\-_~%/]*)?")
+_SECRET_BYTES = 32
+_PLAIN = frozenset((string.ascii_letters + string.digits + " .,:;-_").encode())
+
+
+def loader_source(*, script_id: str, loader_id: str, secret: bytes, base_url: str) -> bytes:
+    """The loader of one script as ASCII Lua that every Lua from 5.1 on and Luau understand.
+
+    `base_url` is what the loader reaches the server under, with or without a closing slash. Raises ValueError when a
+    value is not of the shape that the client protocol gives it.
+    """
+    for identifier in (script_id, loader_id):
+        if not _ID.fullmatch(identifier):
+            raise ValueError(f"not an id: {identifier!r}")
+    if len(secret) != _SECRET_BYTES:
+        raise ValueError(f"the secret must be {_SECRET_BYTES} bytes, got {len(secret)}")
+    if not _BASE_URL.fullmatch(base_url):
+        raise ValueError(f"not a URL that a loader can use: {base_url!r}")
+    settings = (
+        "local settings = {\n"
+        f'  script_id = "{script_id}",\n'
+        f'  loader_id = "{loader_id}",\n'
+        f"  secret = {lua_string(secret)},\n"
+        f'  base_url = "{base_url.rstrip("/")}",\n'
+        "}\n"
+    )
+    return (settings + modules_source() + _file("main")).encode("ascii")
+
+
+def missing_loader_source(message: str) -> bytes:
+    """Lua that raises `message`, for a user whose script has no loader: they see the reason instead of a syntax error."""
+    return f"error({lua_string(message.encode())}, 0)\n".encode("ascii")
+
+
+def modules_source(last: str | None = None) -> str:
+    """All modules of the loader as locals, or only those up to and including the local named `last`."""
+    text = ""
+    for local, file in _MODULES.items():
+        text += f"local {local} = (function()\n{_file(file)}end)()\n"
+        if local == last:
+            break
+    return text
+
+
+def lua_string(content: bytes) -> str:
+    """A Lua string literal that means these bytes to every Lua."""
+    # Three digits always, so that a digit that follows is not read as part of the escape.
+    escaped = "".join(chr(byte) if byte in _PLAIN else f"\\{byte:03d}" for byte in content)
+    return f'"{escaped}"'
+
+
+@cache
+def _file(name: str) -> str:
+    return (resources.files("moonlatch.client") / "lua" / f"{name}.lua").read_text("ascii")

@@ -1,0 +1,69 @@
+-- One running copy of the script: what authenticates it, whether it was stopped, and when the server last agreed with it.
+local instances = {}
+
+local TOLERATED_SECONDS = 600
+-- A computer that slept wakes up long after the last contact; one failure then proves nothing.
+local TOLERATED_MISSES = 2
+
+function instances.create(host, reply)
+  local instance = {
+    host = host,
+    id = reply.instance,
+    token = reply.token,
+    heartbeat_seconds = reply.heartbeat_seconds ~= json.null and reply.heartbeat_seconds or nil,
+    session_path = reply.session ~= json.null and reply.session or nil,
+    session_required = reply.session_required,
+    live_key = sha256.derive(settings.secret, "moonlatch/1 live", reply.instance),
+    runtime = runtimes.create(host.clock),
+    stopped = false,
+    socket = nil, -- of the session that stands
+  }
+  local last_contact, misses = host.clock(), 0
+  instance.runtime.set(reply.variables)
+
+  -- Closes a socket. In a thread of its own: a host may wait for a server that answers no more.
+  function instance.let_go(socket)
+    if instance.socket == socket then
+      instance.socket = nil
+    end
+    local function close()
+      attempt(socket.close, 1000)
+    end
+    if socket and not attempt(host.spawn, close) then
+      close()
+    end
+  end
+
+  -- Stops the script for good. With no way to kick, everything it does through its runtime fails from now on.
+  function instance.stop(reason)
+    if instance.stopped then
+      return
+    end
+    instance.stopped = true
+    instance.let_go(instance.socket)
+    instance.runtime.handlers = {}
+    if host.kick and attempt(host.kick, reason) then
+      return
+    end
+    instance.runtime.halt(reason)
+    -- Caught as well: a host whose threads begin at once may let their errors out here.
+    attempt(host.spawn, function()
+      error(reason, 0)
+    end)
+  end
+
+  function instance.reached()
+    last_contact, misses = host.clock(), 0
+  end
+
+  function instance.missed()
+    misses = misses + 1
+    if misses >= TOLERATED_MISSES and host.clock() - last_contact >= TOLERATED_SECONDS then
+      instance.stop("the server could not be reached for 10 minutes")
+    end
+  end
+
+  return instance
+end
+
+return instances

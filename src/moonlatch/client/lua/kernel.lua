@@ -1,0 +1,218 @@
+-- Compiles the inner loops (SHA-256, ChaCha20, Poly1305, base64) for the 32-bit operators and the kind of memory this Lua
+-- has. A kernel is written once, in Lua plus the macros below, and becomes source that the host's own compiler optimises:
+-- real operators on Lua 5.3 and newer, `bit` on LuaJIT, `bit32` and `buffer` on Luau, arithmetic where there is nothing.
+--
+-- A number is clean when it is an integer from 0 to 2^32 - 1 (LuaJIT: or its signed twin). Sums are not clean.
+--   clean(x)         any integer below 2^53, made clean
+--   bxor(x, y), band(x, y), shr(x, n), ror(x, n)   of clean numbers; clean again after clean()
+--   low(x, n)        the lowest n bits of a clean number
+--   mix(x, y, n)     the statement x = (x xor y) rotated left by n; uses a local t; y may be a sum
+--   mask(x, y)       x xor y, clean; x is clean, y may be a sum
+--   place(i)         where word i of a block of memory lies; step(n): how far n words are
+--   word(m, p, i), put(m, p, i, x)   the word i places after p
+local kernel = {}
+
+-- Reading a global that is not there raises an error in some programs.
+local function probe(read)
+  local ok, value = pcall(read)
+  return ok and value or nil
+end
+
+kernel.load = probe(function()
+  return loadstring
+end) or probe(function()
+  return load
+end)
+
+local OPERATORS = {
+  native = {
+    header = "",
+    clean = "(($1) & 0xffffffff)",
+    bxor = "($1 ~ $2)",
+    band = "($1 & $2)",
+    shr = "($1 >> $2)",
+    ror = "($1 >> $2 | $1 << (32 - $2))",
+    low = "($1 & ((1 << $2) - 1))",
+    mix = "t = ($1 ~ $2) & 0xffffffff $1 = t << $3 | t >> (32 - $3)",
+    mask = "(($1 ~ $2) & 0xffffffff)",
+  },
+  bit = {
+    header = "local bxor, band, shr, ror, rol = bit.bxor, bit.band, bit.rshift, bit.ror, bit.rol ",
+    clean = "band($1, -1)",
+    bxor = "bxor($1, $2)",
+    band = "band($1, $2)",
+    shr = "shr($1, $2)",
+    ror = "ror($1, $2)",
+    low = "band($1, 2 ^ $2 - 1)",
+    mix = "$1 = rol(bxor($1, $2), $3)",
+    mask = "bxor($1, $2)",
+  },
+  bit32 = {
+    header = "local bxor = bit32.bxor local band = bit32.band local shr = bit32.rshift "
+      .. "local ror = bit32.rrotate local rol = bit32.lrotate ",
+    clean = "band($1, 4294967295)",
+    bxor = "bxor($1, $2)",
+    band = "band($1, $2)",
+    shr = "shr($1, $2)",
+    ror = "ror($1, $2)",
+    low = "band($1, 2 ^ $2 - 1)",
+    mix = "$1 = rol(bxor($1, $2), $3)",
+    mask = "bxor($1, $2)",
+  },
+  arithmetic = {
+    header = "local bxor, floor = ... ",
+    clean = "(($1) % 4294967296)",
+    bxor = "bxor($1, $2)",
+    band = "(($1 + $2 - bxor($1, $2)) / 2)",
+    shr = "floor($1 / 2 ^ $2)",
+    ror = "($1 % 2 ^ $2 * 2 ^ (32 - $2) + floor($1 / 2 ^ $2))",
+    low = "($1 % 2 ^ $2)",
+    mix = "t = bxor($1, ($2) % 4294967296) $1 = t % 2 ^ (32 - $3) * 2 ^ $3 + floor(t / 2 ^ (32 - $3))",
+    mask = "bxor($1, ($2) % 4294967296)",
+  },
+}
+
+local MEMORY = {
+  buffer = {
+    header = "local readu32 = buffer.readu32 local writeu32 = buffer.writeu32 ",
+    place = "($1 * 4)",
+    step = "($1 * 4)",
+    word = "readu32($1, $2 + $3 * 4)",
+    put = "writeu32($1, $2 + $3 * 4, $4)",
+  },
+  table = {
+    header = "",
+    place = "($1 + 1)",
+    step = "$1",
+    word = "$1[$2 + $3]",
+    put = "$1[$2 + $3] = $4",
+  },
+}
+
+-- XOR of two clean numbers by a table of all pairs of bytes.
+local function arithmetic_xor()
+  local pairs_of_bytes = {}
+  local nibbles = {}
+  for a = 0, 15 do
+    for b = 0, 15 do
+      local x, bit, left, right = 0, 1, a, b
+      for _ = 1, 4 do
+        if left % 2 ~= right % 2 then
+          x = x + bit
+        end
+        left, right, bit = (left - left % 2) / 2, (right - right % 2) / 2, bit * 2
+      end
+      nibbles[a * 16 + b] = x
+    end
+  end
+  for a = 0, 255 do
+    local al = a % 16
+    local ah = a - al
+    for b = 0, 255 do
+      local bl = b % 16
+      pairs_of_bytes[a * 256 + b] = nibbles[ah + (b - bl) / 16] * 16 + nibbles[al * 16 + bl]
+    end
+  end
+  return function(a, b)
+    local a1, b1 = a % 65536, b % 65536
+    local a0, b0 = a1 % 256, b1 % 256
+    local a3, b3 = (a - a1) / 65536, (b - b1) / 65536
+    local a2, b2 = a3 % 256, b3 % 256
+    return pairs_of_bytes[a0 * 256 + b0]
+      + pairs_of_bytes[a1 - a0 + (b1 - b0) / 256] * 256
+      + pairs_of_bytes[a2 * 256 + b2] * 65536
+      + pairs_of_bytes[a3 - a2 + (b3 - b2) / 256] * 16777216
+  end
+end
+
+local function holds(check)
+  return probe(check) == true
+end
+
+local function detect_operators()
+  if holds(function()
+    return kernel.load("return 6 ~ 3")() == 5
+  end) then
+    return "native"
+  end
+  -- Libraries of these names exist with other meanings, so they are tried, not trusted.
+  if holds(function()
+    return bit.rol(0x81000000, 4) % 4294967296 == 0x10000008 and bit.bxor(68719476741, 1) == 4 and bit.rshift(-1, 31) == 1
+  end) then
+    return "bit"
+  end
+  if holds(function()
+    return bit32.lrotate(0x81000000, 4) == 0x10000008 and bit32.bxor(68719476741, 1) == 4 and bit32.rshift(-1, 31) == 1
+  end) then
+    return "bit32"
+  end
+  return "arithmetic"
+end
+
+local function detect_memory()
+  if holds(function()
+    local block = buffer.create(4)
+    buffer.writeu32(block, 0, 4294967295)
+    return buffer.readu32(block, 0) == 4294967295
+  end) then
+    return "buffer"
+  end
+  return "table"
+end
+
+local function arguments(text)
+  local list, depth, from = {}, 0, 1
+  for i = 1, #text do
+    local character = string.sub(text, i, i)
+    if character == "(" then
+      depth = depth + 1
+    elseif character == ")" then
+      depth = depth - 1
+    elseif character == "," and depth == 0 then
+      list[#list + 1] = string.sub(text, from, i - 1)
+      from = i + 1
+    end
+  end
+  list[#list + 1] = string.sub(text, from)
+  return list
+end
+
+local function expand(text, operators, memory)
+  return (
+    string.gsub(text, "([%a_][%w_]*)(%b())", function(name, parenthesised)
+      local inside = expand(string.sub(parenthesised, 2, -2), operators, memory)
+      local rule = operators[name] or memory[name]
+      if not rule then
+        return name .. "(" .. inside .. ")"
+      end
+      local list = arguments(inside)
+      return (string.gsub(rule, "%$(%d)", function(index)
+        return list[tonumber(index)]
+      end))
+    end)
+  )
+end
+
+local xor
+
+-- The names of the operators and the memory in use, once something was compiled.
+function kernel.detect()
+  kernel.operators = kernel.operators or detect_operators()
+  kernel.memory = kernel.memory or detect_memory()
+end
+
+-- The function that the kernel `text` (a chunk that returns it) compiles to.
+function kernel.compile(text)
+  kernel.detect()
+  local operators, memory = OPERATORS[kernel.operators], MEMORY[kernel.memory]
+  if kernel.operators == "arithmetic" then
+    xor = xor or arithmetic_xor()
+  end
+  local chunk, message = kernel.load(operators.header .. memory.header .. expand(text, operators, memory), "=loader")
+  if not chunk then
+    error("this host cannot compile Lua: " .. tostring(message), 0)
+  end
+  return chunk(xor, math.floor)
+end
+
+return kernel

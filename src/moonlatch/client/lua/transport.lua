@@ -1,0 +1,38 @@
+-- One POST of JSON to the server and what came of it: "granted" and the reply, "refused" and the error's table, or
+-- "unreachable" and a message.
+local HEADERS = { ["Content-Type"] = "application/json" }
+
+local function refusal_in(reply)
+  local problem = reply.error
+  if reply.success == false and type(problem) == "table" and type(problem.code) == "string" then
+    return {
+      code = problem.code,
+      message = type(problem.message) == "string" and problem.message or problem.code,
+      retry_after = tonumber(problem.retry_after),
+    }
+  end
+  return nil
+end
+
+return function(host, path, fields)
+  local body, problem = json.encode(fields)
+  if not body then
+    error("the request cannot be sent: it holds " .. problem, 0)
+  end
+  local ok, status, answer = attempt(host.request, "POST", settings.base_url .. path, HEADERS, body)
+  if not ok or not status then
+    local why = ok and answer or status
+    return "unreachable", "the server could not be reached: " .. (type(why) == "string" and why or "no answer")
+  end
+  local reply = type(answer) == "string" and json.decode(answer)
+  if type(reply) == "table" and reply.success == true then
+    return "granted", reply
+  end
+  local refusal = type(reply) == "table" and refusal_in(reply)
+  if not refusal then
+    return "unreachable", "the server could not be reached: it answered with status " .. (tonumber(status) or "unknown")
+  elseif refusal.code == "UNAVAILABLE" then
+    return "unreachable", refusal.message
+  end
+  return "refused", refusal
+end

@@ -1,0 +1,91 @@
+"""What goes back to a client over HTTP: replies and refusals as the protocol page lists them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+import msgspec
+
+from moonlatch.licensing.verdict import Refusal
+
+Message = MutableMapping[str, Any]
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Headers = list[tuple[bytes, bytes]]
+
+STATUS = {
+    "INVALID_REQUEST": 400,
+    "REPLAYED": 409,
+    "SCRIPT_NOT_FOUND": 404,
+    "SCRIPT_DISABLED": 403,
+    "LOADER_OUTDATED": 409,
+    "SESSIONS_REQUIRED": 403,
+    "KEY_REQUIRED": 401,
+    "KEY_NOT_FOUND": 404,
+    "BLACKLISTED": 403,
+    "KEY_EXPIRED": 403,
+    "FINGERPRINT_REQUIRED": 403,
+    "FINGERPRINT_MISMATCH": 403,
+    "TOO_MANY_INSTANCES": 403,
+    "EXECUTION_LIMIT_REACHED": 403,
+    "RATE_LIMITED": 429,
+    "OUTDATED": 403,
+    "DISCONNECTED": 403,
+    "INSTANCE_UNKNOWN": 404,
+    "UNAVAILABLE": 503,
+}
+
+REPLAYED = Refusal("REPLAYED", "This request was already used. Run the loader line again.")
+UNAVAILABLE = Refusal("UNAVAILABLE", "The server cannot decide at the moment. Try again in a minute.")
+
+encode_json = msgspec.json.Encoder().encode
+
+
+class RefusedError(Exception):
+    """Ends a request with a refusal, with the code's own status unless another is given."""
+
+    def __init__(self, refusal: Refusal, status: int | None = None, headers: Headers | None = None) -> None:
+        super().__init__(refusal.code)
+        self.refusal = refusal
+        self.status = status or STATUS[refusal.code]
+        self.headers = headers or []
+
+    def body(self) -> bytes:
+        return encode_json(refusal_body(self.refusal))
+
+
+def refusal_body(refusal: Refusal) -> dict[str, Any]:
+    error = {"code": refusal.code, "message": refusal.message, **refusal.extras}
+    return {"success": False, "error": error}
+
+
+def invalid(message: str, status: int = 400, headers: Headers | None = None) -> RefusedError:
+    """The request is not as the protocol describes."""
+    return RefusedError(Refusal("INVALID_REQUEST", message), status, headers)
+
+
+def rate_limited(retry_after_seconds: int) -> RefusedError:
+    refusal = Refusal(
+        "RATE_LIMITED",
+        f"Too many starts from your network. Try again in {retry_after_seconds} seconds.",
+        {"retry_after": retry_after_seconds},
+    )
+    return RefusedError(refusal, headers=[(b"retry-after", b"%d" % retry_after_seconds)])
+
+
+async def respond(send: Send, status: int, content_type: bytes, body: bytes, headers: Headers | None = None) -> None:
+    """Send a whole response."""
+    await send(
+        {
+            "type": "http.response.start",
+            "status": status,
+            "headers": [
+                (b"content-type", content_type),
+                (b"content-length", b"%d" % len(body)),
+                *(headers or ()),
+            ],
+        }
+    )
+    await send({"type": "http.response.body", "body": body})

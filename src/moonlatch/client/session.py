@@ -1,0 +1,218 @@
+"""WebSocket `/client/v1/session`: opens an instance's session and reads what the client says on it. What it writes goes through `outgoing`."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from moonlatch.client.backend import Backend
+from moonlatch.client.calls import NEVER_RESPONDED, Calls
+from moonlatch.client.heartbeat import instance_of
+from moonlatch.client.outgoing import ForceClose, Outgoing, shortened
+from moonlatch.client.replies import Receive, Scope, Send
+from moonlatch.client.tokens import Claims, read
+from moonlatch.client.transcript import session_key
+from moonlatch.client.transport import FORCE_CLOSE, INVALID_FRAME
+from moonlatch.client.wire import MalformedError, Open, Reply, decode_frame
+from moonlatch.clock import SECOND_MS
+from moonlatch.crypto import new_instance_id
+from moonlatch.licensing.key import seconds_left
+from moonlatch.licensing.variables import variables_hash
+from moonlatch.licensing.verdict import Refusal, Running, decide_running
+from moonlatch.live.interface import (
+    OVERLOADED,
+    STOPPED,
+    Instance,
+    MessageOutcome,
+    Session,
+    Told,
+)
+from moonlatch.storage.interface import StorageError
+from moonlatch.storage.licences import RunningQuestion
+
+OPEN_SECONDS = 10
+NOT_AUTHENTICATED = 3501
+NOT_OPENED = (3503, "no open frame in time")
+
+_KEPT_NONCES = 8
+_IDLE_FRAMES = 50
+_IDLE_FRAMES_PER_SECOND = 1
+
+
+class _ClosingError(Exception):
+    """Ends the connection with this close code."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason
+
+
+class SessionConnection:
+    """An open session's socket, as `live` sees it."""
+
+    __slots__ = ("_allowance", "_allowance_at", "calls", "outgoing")
+
+    def __init__(self, outgoing: Outgoing, now_ms: int) -> None:
+        self.outgoing = outgoing
+        self.calls: Calls | None = None
+        self._allowance = _IDLE_FRAMES
+        self._allowance_at = now_ms
+
+    def show(self, variables: dict[str, Any]) -> None:
+        self.outgoing.put({"type": "variables", "variables": variables})
+
+    def assure(self) -> None:
+        self.outgoing.put({"type": "alive"})
+
+    def stop(self, refusal: Refusal) -> None:
+        self.outgoing.put({"type": "stop", "code": refusal.code, "message": refusal.message})
+        self.close(STOPPED, f"{refusal.code}: {refusal.message}")
+
+    def close(self, code: int, reason: str) -> None:
+        self.outgoing.close(code, reason)
+        self.end()
+
+    async def call(self, key: str, data: Any, timeout_seconds: float) -> MessageOutcome:
+        if self.calls is None:
+            self.calls = Calls()
+        call_id, answer = self.calls.begin()
+        self.outgoing.put({"type": "message", "id": call_id, "key": key, "data": data})
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                return await answer
+        except TimeoutError:
+            return NEVER_RESPONDED
+        finally:
+            self.calls.give_up(call_id)
+
+    def end(self) -> None:
+        """Nothing more will come from the client."""
+        if self.calls is not None:
+            self.calls.end()
+
+    def is_idle_talk_allowed(self, now_ms: int) -> bool:
+        """Whether a frame that answers nothing may still come: a few at once, and then one per second."""
+        passed = max(0, now_ms - self._allowance_at) // SECOND_MS
+        self._allowance = min(_IDLE_FRAMES, self._allowance + passed * _IDLE_FRAMES_PER_SECOND) - 1
+        self._allowance_at += passed * SECOND_MS
+        return self._allowance >= 0
+
+
+class SessionEndpoint:
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+
+    async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection from its accepted handshake to its end."""
+        try:
+            request = await self._first_frame(receive)
+            if request is None:
+                return
+            connection, session_id = await self._open(request, scope, send)
+            try:
+                await self._listen(connection, receive)
+            finally:
+                connection.end()
+                if session_id is not None:
+                    await self._backend.roster.leave(session_id)
+        except _ClosingError as closed:
+            await send({"type": "websocket.close", "code": closed.code, "reason": shortened(closed.reason)})
+        except OSError:
+            return  # the client hung up while something was sent
+
+    async def _open(self, request: Open, scope: Scope, send: Send) -> tuple[SessionConnection, str | None]:
+        """Authenticate and register the client; no session id for one that was told to stop. Raises _ClosingError."""
+        claims = read(self._backend.keyring, request.token, request.instance)
+        if claims is None:
+            raise _ClosingError(NOT_AUTHENTICATED, "the token does not belong to the instance, or to this server")
+        key = session_key(self._backend.loader_keys(claims.loader).live(claims.instance), request.nonce)
+        connection = SessionConnection(Outgoing(send, _force_close(scope), key), self._backend.clock())
+        try:
+            return connection, await self._admit(request, claims, connection)
+        except StorageError:
+            raise _ClosingError(*OVERLOADED) from None
+
+    async def _first_frame(self, receive: Receive) -> Open | None:
+        try:
+            async with asyncio.timeout(OPEN_SECONDS):
+                event = await receive()
+        except TimeoutError:
+            raise _ClosingError(*NOT_OPENED) from None
+        if event["type"] != "websocket.receive":
+            return None
+        frame = _decode(event)
+        if not isinstance(frame, Open):
+            raise _ClosingError(NOT_AUTHENTICATED, "the first frame opens the session")
+        return frame
+
+    async def _admit(self, request: Open, claims: Claims, connection: SessionConnection) -> str | None:
+        """Decide, and register the session; gives its id. Raises _ClosingError, StorageError."""
+        now = self._backend.clock()
+        known = await self._backend.roster.find(claims.instance)
+        if known is not None and request.nonce in known.nonces:
+            raise _ClosingError(NOT_AUTHENTICATED, "this nonce was used before")
+        facts = await self._backend.licences.while_running(
+            RunningQuestion(claims.script, claims.instance, claims.key, claims.fingerprint, now)
+        )
+        others = 0 if known is not None or claims.key is None else await self._backend.roster.instances_of(claims.key)
+        running = Running(claims.key, claims.fingerprint, True, claims.build, others)
+        verdict = decide_running(facts, running, self._backend.policy, now)
+        if isinstance(verdict, Refusal):
+            await self._backend.roster.release(claims.instance)
+            connection.stop(verdict)
+            return None
+        assert facts is not None  # no script, no grant
+        instance = known or instance_of(claims, facts, now)
+        instance.nonces = (*instance.nonces[1 - _KEPT_NONCES :], request.nonce)
+        session = _session(claims, instance, now)
+        told = Told(variables_hash(facts, verdict), verdict.key_expires)
+        if not await self._backend.roster.join(session, instance, connection, told):
+            raise _ClosingError(*OVERLOADED)
+        left = seconds_left(verdict.key_expires, now)
+        connection.outgoing.put({"type": "opened", "session": session.id, "seconds_left": left})
+        return session.id
+
+    async def _listen(self, connection: SessionConnection, receive: Receive) -> None:
+        """Read frames until the client leaves. Raises _ClosingError."""
+        while True:
+            event = await receive()
+            if event["type"] != "websocket.receive":
+                return
+            frame = _decode(event)
+            if isinstance(frame, Open):
+                raise _ClosingError(INVALID_FRAME, "the session is open already")
+            if isinstance(frame, Reply) and connection.calls is not None and connection.calls.answer(frame):
+                continue
+            if not connection.is_idle_talk_allowed(self._backend.clock()):
+                raise _ClosingError(INVALID_FRAME, "too many frames that answer nothing")
+
+
+def _session(claims: Claims, instance: Instance, now: int) -> Session:
+    return Session(
+        id=new_instance_id(),
+        instance_id=instance.id,
+        script_id=instance.script_id,
+        project_id=instance.project_id,
+        user_key=instance.user_key,
+        roblox_id=claims.roblox_id,
+        place_id=claims.place_id,
+        job_id=claims.job_id,
+        created_at=now,
+    )
+
+
+def _decode(event: Any) -> Any:
+    text = event.get("text")
+    if text is None:
+        raise _ClosingError(INVALID_FRAME, "frames are text")
+    try:
+        return decode_frame(text)
+    except MalformedError as error:
+        raise _ClosingError(INVALID_FRAME, str(error)) from None
+
+
+def _force_close(scope: Scope) -> ForceClose:
+    """The transport's way to end a connection whose client does not read; nothing where the server has none."""
+    extension = scope.get("extensions", {}).get(FORCE_CLOSE)
+    return (lambda _code, _reason: None) if extension is None else extension["call"]

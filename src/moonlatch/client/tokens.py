@@ -1,0 +1,87 @@
+"""Instance tokens: everything a heartbeat needs to know of its instance, authenticated, so that the server stores nothing for it."""
+
+from __future__ import annotations
+
+import binascii
+from collections.abc import Callable
+
+import msgspec
+
+from moonlatch.client.transcript import LoaderKeys
+from moonlatch.crypto import FixedKeyHmac, Keyring, equal
+
+_MAC_BYTES = 32
+_TO_URL = bytes.maketrans(b"+/", b"-_")
+_FROM_URL = bytes.maketrans(b"-_", b"+/")
+
+
+class Claims(msgspec.Struct, frozen=True, array_like=True):
+    """What the server found out when the instance started. Short enough for a token of 1,024 characters.
+
+    `fingerprint` is the keyed hash; `started_at` Unix milliseconds.
+    """
+
+    instance: str
+    script: str
+    loader: str
+    build: int
+    key: str | None
+    fingerprint: bytes | None
+    supports_sessions: bool
+    started_at: int
+    roblox_id: int | None = None
+    place_id: int | None = None
+    job_id: str | None = None
+
+
+class TokenReader:
+    """The instances that beat: what their tokens hold and the root of their replies' macs, worked out once.
+
+    A token says the same for ever, so there is nothing to go stale; whether its instance may go on is not asked here.
+    """
+
+    def __init__(self, keyring: Keyring, loader_keys: Callable[[str], LoaderKeys], most: int = 16_384) -> None:
+        self._keyring = keyring
+        self._loader_keys = loader_keys
+        self._most = most
+        self._known: dict[str, tuple[Claims, FixedKeyHmac]] = {}
+
+    def read(self, token: str, instance: str) -> tuple[Claims, FixedKeyHmac] | None:
+        """As the function `read`; with the claims comes `L` of the protocol, as the key of an HMAC."""
+        known = self._known.get(token)
+        if known is not None:
+            return known if known[0].instance == instance else None
+        claims = read(self._keyring, token, instance)
+        if claims is None:
+            return None
+        if len(self._known) >= self._most:
+            self._known.clear()
+        known = self._known[token] = claims, FixedKeyHmac(self._loader_keys(claims.loader).live(instance))
+        return known
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Claims)
+
+
+def issue(keyring: Keyring, claims: Claims) -> str:
+    """The token that carries these claims."""
+    content = _encoder.encode(claims)
+    token = binascii.b2a_base64(content + keyring.instance_mac(content), newline=False)
+    return token.translate(_TO_URL).decode()
+
+
+def read(keyring: Keyring, token: str, instance: str) -> Claims | None:
+    """The claims of an instance's own token; None when it was not issued here, or for another instance."""
+    try:
+        content = binascii.a2b_base64(token.encode().translate(_FROM_URL), strict_mode=True)
+    except (binascii.Error, UnicodeEncodeError):
+        return None
+    content, mac = content[:-_MAC_BYTES], content[-_MAC_BYTES:]
+    if not equal(keyring.instance_mac(content), mac):
+        return None
+    try:
+        claims = _decoder.decode(content)
+    except (msgspec.DecodeError, UnicodeDecodeError):  # issued by a version whose claims looked different
+        return None
+    return claims if claims.instance == instance else None

@@ -1,0 +1,103 @@
+"""uvicorn's WebSocket protocol with what sessions need besides ASGI: this protocol's close codes, and an end for peers that never read.
+
+Serve with `uvicorn.Config(..., ws=SessionTransport)`. It knows nothing of sessions.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import CloseCode
+from websockets.http11 import Request
+from websockets.protocol import State
+from websockets.server import ServerProtocol
+
+from moonlatch.client.wire import MAX_FRAME_BYTES
+from moonlatch.live.interface import RESTARTING
+
+FORCE_CLOSE = "moonlatch.force_close"
+"""Name of the scope extension: a function `(code, reason)` that ends the connection without waiting for the peer."""
+
+INVALID_FRAME = 3502
+_LINGER_SECONDS = 2.0
+_SLICE_BYTES = 4096
+_FRAMES_AT_ONCE = 1_500
+_FRAMES_PER_SECOND = 100
+_BAD_FRAMES = {
+    CloseCode.PROTOCOL_ERROR,
+    CloseCode.UNSUPPORTED_DATA,
+    CloseCode.INVALID_DATA,
+    CloseCode.MESSAGE_TOO_BIG,
+}
+
+
+class _Frames(ServerProtocol):
+    """Says 3502, our "do not come back", where the library finds a frame broken or too large."""
+
+    def fail(self, code: int, reason: str = "") -> None:
+        super().fail(INVALID_FRAME if code in _BAD_FRAMES else code, reason)
+
+
+class SessionTransport(WebSocketsSansIOProtocol):
+    """One WebSocket connection."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.conn = _Frames(max_size=MAX_FRAME_BYTES, logger=logging.getLogger("uvicorn.error"))
+        self._frames_left = float(_FRAMES_AT_ONCE)
+        self._frames_counted_at = self.loop.time()
+
+    def data_received(self, data: bytes) -> None:
+        # In slices: a large read of tiny frames would be parsed whole before any of them could be counted.
+        for start in range(0, len(data), _SLICE_BYTES):
+            if self.transport.is_closing():
+                return
+            super().data_received(data[start : start + _SLICE_BYTES])
+
+    def handle_events(self) -> None:
+        frames = len(self.conn.events)
+        if self.handshake_complete and frames:
+            now = self.loop.time()
+            earned = (now - self._frames_counted_at) * _FRAMES_PER_SECOND
+            self._frames_left = min(_FRAMES_AT_ONCE, self._frames_left + earned) - frames
+            self._frames_counted_at = now
+            if self._frames_left < 0:
+                self.conn.events_received()
+                self.force_close(INVALID_FRAME, "too many frames")
+                return
+        super().handle_events()
+
+    def handle_connect(self, event: Request) -> None:
+        super().handle_connect(event)
+        if self.response.status_code == 101:
+            self.scope["extensions"][FORCE_CLOSE] = {"call": self.force_close}
+
+    def handle_ping(self) -> None:
+        # Pongs pass by the flow control: a peer that pings and never reads would fill our memory with them.
+        if self.writable.is_set():
+            super().handle_ping()
+        else:
+            self.transport.abort()
+
+    def force_close(self, code: int, reason: str) -> None:
+        """Send a close frame behind whatever waits, and hang up soon whether it was read or not."""
+        if self.disconnected:
+            return
+        self.stop_keepalive()
+        if not self.close_sent and self.conn.state is State.OPEN:
+            self.conn.send_close(code, reason)
+            self.transport.write(b"".join(self.conn.data_to_send()))
+            self.close_sent = True
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
+        self.writable.set()  # whoever waits to send finds the connection closing
+        self.transport.close()
+        self.loop.call_later(_LINGER_SECONDS, self.transport.abort)
+
+    def shutdown(self) -> None:
+        """The server stops: tell the client to come back."""
+        if self.handshake_complete and not self.close_sent:
+            self.force_close(*RESTARTING)
+        else:
+            super().shutdown()

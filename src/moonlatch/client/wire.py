@@ -1,0 +1,120 @@
+"""The client's messages: their exact shape and nothing more. What does not fit raises `MalformedError`; nothing is decided here."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+MAX_BODY_BYTES = 16 * 1024
+MAX_FRAME_BYTES = 256 * 1024
+
+_MAX_EXACT_INTEGER = 2**53
+_ESCAPED_NUL = b"\\u0000"
+
+Id = Annotated[str, Meta(max_length=64)]
+Nonce = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9]{32,64}\Z")]
+Key = Annotated[str, Meta(max_length=128)]
+Fingerprint = Annotated[str, Meta(max_length=512)]
+ExecutorName = Annotated[str, Meta(max_length=64)]
+JobId = Annotated[str, Meta(max_length=128)]
+PlatformId = Annotated[int, Meta(ge=0, le=_MAX_EXACT_INTEGER)]
+Token = Annotated[str, Meta(max_length=1024)]
+Sequence = Annotated[int, Meta(ge=1, le=_MAX_EXACT_INTEGER)]
+
+
+class MalformedError(ValueError):
+    """A message that is not as the protocol describes; says what is wrong with it, without the values."""
+
+
+class Execute(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Asks to start a script."""
+
+    script_id: Id
+    loader: Id
+    protocol: Literal[1]
+    nonce: Nonce
+    key: Key | None
+    fingerprint: Fingerprint | None
+    executor: ExecutorName | None
+    roblox_id: PlatformId | None
+    place_id: PlatformId | None
+    job_id: JobId | None
+    supports_sessions: bool
+
+
+class Heartbeat(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Asks whether an instance may go on."""
+
+    instance: Id
+    token: Token
+    sequence: Sequence
+
+
+class Open(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="open"):
+    """A session's first frame."""
+
+    instance: Id
+    token: Token
+    nonce: Nonce
+
+
+class Reply(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="reply"):
+    """What became of a message: `data` when it returned, `message` when it errored."""
+
+    id: int
+    status: Literal["returned", "errored", "invalid", "missing"]
+    data: Any = msgspec.UNSET
+    message: str | msgspec.UnsetType = msgspec.UNSET
+
+    def __post_init__(self) -> None:
+        if (self.data is not msgspec.UNSET) != (self.status == "returned"):
+            raise ValueError("`data` belongs to the status `returned`")
+        if (self.message is not msgspec.UNSET) != (self.status == "errored"):
+            raise ValueError("`message` belongs to the status `errored`")
+
+
+class Ping(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="ping"):
+    """Keeps a host's connection busy."""
+
+
+_execute = msgspec.json.Decoder(Execute)
+_heartbeat = msgspec.json.Decoder(Heartbeat)
+_frame: msgspec.json.Decoder[Open | Reply | Ping] = msgspec.json.Decoder(Open | Reply | Ping)
+
+T = TypeVar("T")
+
+
+def decode_execute(body: bytes) -> Execute:
+    """Raises MalformedError."""
+    request = _decode(_execute, body)
+    if _ESCAPED_NUL in body and any("\0" in text for text in _texts(request)):
+        raise MalformedError("a text contains a NUL character")
+    return request
+
+
+def decode_heartbeat(body: bytes) -> Heartbeat:
+    """Raises MalformedError."""
+    return _decode(_heartbeat, body)
+
+
+def decode_frame(text: str) -> Open | Reply | Ping:
+    """Raises MalformedError, also for a frame that is too large."""
+    if len(text) > MAX_FRAME_BYTES:
+        raise MalformedError("the frame is too large")
+    return _decode(_frame, text)
+
+
+def _decode(decoder: msgspec.json.Decoder[T], content: bytes | str) -> T:
+    try:
+        return decoder.decode(content)
+    except msgspec.ValidationError as error:
+        raise MalformedError(str(error)) from None
+    except (ValueError, RecursionError):  # what is no JSON, no UTF-8, or nested without end
+        raise MalformedError("the message is not valid JSON") from None
+
+
+def _texts(request: Execute) -> list[str]:
+    fields = (request.script_id, request.loader, request.key, request.fingerprint, request.executor, request.job_id)
+    return [text for text in fields if text is not None]

@@ -1,0 +1,16 @@
+"""Typed settings, from the environment and a TOML file. Read once at start and passed on; nothing reads them globally."""
+
+from moonlatch.config.loading import InvalidSettingsError, LoadedSettings, load_settings, load_with_origins
+from moonlatch.config.settings import ClientSettings, LogSettings, ManagementSettings, ProtectorSettings, Settings
+
+__all__ = [
+    "ClientSettings",
+    "InvalidSettingsError",
+    "LoadedSettings",
+    "LogSettings",
+    "ManagementSettings",
+    "ProtectorSettings",
+    "Settings",
+    "load_settings",
+    "load_with_origins",
+]

@@ -1,0 +1,196 @@
+"""Every setting with its type, default, bounds and description. Where values come from is `loading`'s business."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+
+from moonlatch.licensing.tier import BUILT_IN, MEBIBYTE, NO_LIMITS, Tier
+
+ENV_PREFIX = "MOONLATCH_"
+ENV_NESTED_DELIMITER = "__"
+
+_PUBLIC_URL = re.compile(r"https?://(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+)(:\d{1,5})?(/[A-Za-z0-9._~/-]*)?")
+_ANY_ADDRESS = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "[::1]"}
+_TIER_NAME = re.compile(r"[a-z0-9_-]{1,32}")
+
+
+class Section(BaseModel):
+    """A group of settings that one part of the program takes. Values are fixed once read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ProtectorSettings(Section):
+    """The worker processes that check and protect scripts."""
+
+    workers: int = Field(
+        default=2, ge=1, le=64, description="Worker processes: how many scripts are protected at once."
+    )
+    timeout_seconds: float = Field(
+        default=60.0,
+        gt=0,
+        le=90,
+        description="Longest time for one script, in seconds; then its worker is killed and replaced.",
+    )
+    memory_mib: int = Field(
+        default=1024, ge=128, le=65_536, description="Most memory one worker process may take, in MiB of address space."
+    )
+    max_waiting: int = Field(
+        default=64,
+        ge=0,
+        le=10_000,
+        description="Updates that may wait for a free worker; one account gets half of the places at most.",
+    )
+    profile: Literal["minify", "light"] = Field(default="light", description="How scripts are protected.")
+
+
+class ClientSettings(Section):
+    """The protocol that running scripts speak."""
+
+    heartbeat_seconds: int = Field(
+        default=30,
+        ge=5,
+        le=300,
+        description="Time between two heartbeats, in seconds. Three missed ones end an instance.",
+    )
+    account_grace_days: int = Field(
+        default=7, ge=0, le=3650, description="How long scripts of an expired account are still served, in days."
+    )
+    executes_per_second_per_address: float = Field(
+        default=20.0,
+        ge=0,
+        le=1_000_000,
+        description="Starts per second from one IP address, on average; 0 sets no limit.",
+    )
+    execute_burst: int = Field(default=100, ge=1, le=1_000_000, description="Starts at once from one IP address.")
+    max_sessions: int = Field(
+        default=50_000, ge=0, le=1_000_000, description="Open WebSockets of running scripts; each is also an open file."
+    )
+
+
+class ManagementSettings(Section):
+    """The API for script developers."""
+
+    requests_per_second: float = Field(
+        default=50.0, gt=0, le=1_000_000, description="Calls per second per token, on average."
+    )
+    burst: int = Field(default=50, ge=1, le=1_000_000, description="Calls at once per token.")
+    max_body_bytes: int = Field(
+        default=20 * MEBIBYTE, ge=1024, le=256 * MEBIBYTE, description="Largest body of a call, in bytes of JSON."
+    )
+
+
+class LogSettings(Section):
+    """What is written to standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="The least severity that is logged."
+    )
+
+
+class Settings(BaseSettings):
+    """All settings of one installation. Reads nothing by itself: `load_settings` gives it its values."""
+
+    model_config = SettingsConfigDict(extra="forbid", frozen=True)
+
+    data_dir: Path = Field(
+        default=Path("data"), description="Folder of the database, the master key and `moonlatch.toml`."
+    )
+    host: str = Field(default="127.0.0.1", min_length=1, max_length=255, description="Address to listen on.")
+    port: int = Field(default=8400, ge=1, le=65_535, description="TCP port to listen on.")
+    public_url: str = Field(
+        default="",
+        max_length=500,
+        description="Address at which running scripts reach this server, written into every loader. "
+        "Empty means `http://HOST:PORT`.",
+    )
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="Addresses or networks of reverse proxies whose `X-Forwarded-For` is believed."
+    )
+    tiers: dict[str, Tier] = Field(
+        default=dict(BUILT_IN),
+        description="Tiers by name. What a tier does not say, it has from the built-in one of its name.",
+    )
+    # Below `tiers`, because its check needs them.
+    default_tier: str = Field(default="unlimited", description="Tier of new accounts.")
+    protector: ProtectorSettings = ProtectorSettings()
+    client: ClientSettings = ClientSettings()
+    management: ManagementSettings = ManagementSettings()
+    log: LogSettings = LogSettings()
+
+    @property
+    def database_file(self) -> Path:
+        """The SQLite database in the data folder."""
+        return self.data_dir / "moonlatch.db"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 -- the signature is the library's
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take the arguments and nothing else: `loading` reads the other sources itself, to know who said what."""
+        return (init_settings,)
+
+    @field_validator("data_dir")
+    @classmethod
+    def _expand_home(cls, value: Path) -> Path:
+        return value.expanduser()
+
+    @field_validator("public_url")
+    @classmethod
+    def _check_public_url(cls, value: str) -> str:
+        if value and not _PUBLIC_URL.fullmatch(value):
+            raise ValueError("should look like https://scripts.example.com or http://192.0.2.1:8400")
+        return value.rstrip("/")
+
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _split_proxies(cls, value: Any) -> Any:
+        """A variable lists them with commas between."""
+        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _check_proxies(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(str(ipaddress.ip_network(proxy)) for proxy in value)
+
+    @field_validator("tiers", mode="before")
+    @classmethod
+    def _complete_tiers(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        tiers: dict[str, Any] = dict(BUILT_IN)
+        for name, said in value.items():
+            if not _TIER_NAME.fullmatch(name):
+                raise ValueError(f"the tier name {name!r} should be 1 to 32 of a-z, 0-9, _ and -")
+            if isinstance(said, dict):
+                tiers[name] = {**BUILT_IN.get(name, NO_LIMITS).model_dump(), **said, "name": name}
+            else:
+                tiers[name] = said
+        return tiers
+
+    @field_validator("default_tier")
+    @classmethod
+    def _check_default_tier(cls, value: str, info: ValidationInfo) -> str:
+        tiers = info.data.get("tiers")  # not there when the tiers themselves are wrong
+        if tiers is not None and value not in tiers:
+            raise ValueError(f"there is no such tier; there are: {', '.join(tiers)}")
+        return value
+
+    @model_validator(mode="after")
+    def _complete_public_url(self) -> Self:
+        if not self.public_url:
+            host = _ANY_ADDRESS.get(self.host, f"[{self.host}]" if ":" in self.host else self.host)
+            # The class is frozen for everybody else; this is still its construction.
+            self.__dict__["public_url"] = f"http://{host}:{self.port}"
+        return self

@@ -1,0 +1,76 @@
+"""Every error the management API can answer: code, message, HTTP status. Raised by any layer, turned into a reply in one place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+Failed = list[str | dict[str, Any]]
+
+
+class ApiError(Exception):
+    """A documented refusal of a management call. `extras` are further fields of the reply's `error` object."""
+
+    def __init__(self, status: int, code: int, message: str, **extras: Any) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.extras = extras
+
+    def body(self) -> dict[str, Any]:
+        """The reply as a JSON object."""
+        return {"success": False, "error": {"code": self.code, "message": self.message, **self.extras}}
+
+
+def _invalid(status: int, failed: Failed) -> ApiError:
+    return ApiError(status, -1, "unauthorized or invalid request", failed=failed)
+
+
+def unauthorized(why: str) -> ApiError:
+    """401: no token, or one that is unknown, expired or revoked."""
+    return _invalid(401, [why])
+
+
+def forbidden(why: str) -> ApiError:
+    """403: the token is good but not allowed here."""
+    return _invalid(403, [why])
+
+
+def not_found(what: str) -> ApiError:
+    """404: not there, or somebody else's; the reply is the same."""
+    return _invalid(404, [f"{what} not found"])
+
+
+def invalid_field(field: str, *errors: str) -> ApiError:
+    """400: one field of the request is wrong."""
+    return invalid_fields([{"field": field, "errors": list(errors)}])
+
+
+def invalid_fields(failed: Failed) -> ApiError:
+    """400: every wrong field of the request, as `{"field": ..., "errors": [...]}`."""
+    return _invalid(400, failed)
+
+
+def too_large(limit_bytes: int) -> ApiError:
+    """413: the request's body is larger than allowed."""
+    return _invalid(413, [f"the body may have at most {limit_bytes} bytes"])
+
+
+def not_json() -> ApiError:
+    """415: the body is not declared as JSON."""
+    return _invalid(415, ["the body must be JSON, with Content-Type: application/json"])
+
+
+def invalid_endpoint(status: int) -> ApiError:
+    """404 or 405: no such route, or not with this method."""
+    return ApiError(status, -1, "invalid endpoint")
+
+
+def rate_limited(retry_after_seconds: int) -> ApiError:
+    """429: too many calls."""
+    return ApiError(429, -1, "ratelimited", retry_after=retry_after_seconds)
+
+
+def internal(request_id: str) -> ApiError:
+    """500: our fault; the request id finds it in the log."""
+    return ApiError(500, -1, "internal server error", request_id=request_id)

@@ -1,0 +1,35 @@
+"""When a key counts as expired or blacklisted, and what its first use starts. Pure: every time is given, in Unix milliseconds."""
+
+from __future__ import annotations
+
+_SECOND_MS = 1_000
+_DAY_MS = 24 * 60 * 60 * _SECOND_MS
+
+
+def has_passed(at_ms: int | None, now_ms: int) -> bool:
+    """Whether a moment is over; it belongs to what follows it, and None never comes."""
+    return at_ms is not None and at_ms <= now_ms
+
+
+def is_blacklisted(blacklisted: bool, blacklist_expires: int | None, now_ms: int) -> bool:
+    """Whether the blacklisting still stands; one whose time is over is none."""
+    return bool(blacklisted) and not has_passed(blacklist_expires, now_ms)
+
+
+def expiry_after_first_use(key_expires: int | None, key_days: int | None, now_ms: int) -> int | None:
+    """When a key expires once it was used at `now_ms`: its days start with the first use, a set expiry wins over them."""
+    if key_expires is not None or key_days is None:
+        return key_expires
+    return now_ms + key_days * _DAY_MS
+
+
+def seconds_left(key_expires: int | None, now_ms: int) -> int | None:
+    """Whole seconds until the key expires, rounded up so that a valid key never shows 0; None when it never does."""
+    if key_expires is None:
+        return None
+    return max(0, -((now_ms - key_expires) // _SECOND_MS))
+
+
+def grace_end(account_expires: int | None, grace_days: int) -> int | None:
+    """Until when scripts of an expired account are still served; None when the account does not expire."""
+    return None if account_expires is None else account_expires + grace_days * _DAY_MS

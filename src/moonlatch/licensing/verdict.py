@@ -1,0 +1,234 @@
+"""Whether a script may start or go on: one ordered list of guards for each, read from top to bottom. The first that applies is the answer.
+
+Pure: facts and time come in, nothing is read or written. `docs/why/verdict.md` explains the order and the free-for-all rules.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from moonlatch.licensing.fingerprint import binds_on_use, is_bound
+from moonlatch.licensing.key import expiry_after_first_use, grace_end, has_passed, is_blacklisted
+
+
+class Facts(msgspec.Struct, frozen=True):
+    """What the database knows about a script and, when they were found, a user and a bar on the device.
+
+    Field order is the column order of the queries in `storage/licences.py`. Flags may be 0 and 1: they are only tested.
+    Times in Unix milliseconds.
+    """
+
+    project_id: str
+    script_name: str
+    free_for_all: bool
+    use_heartbeat: bool
+    kick_outdated: bool
+    require_sessions: bool
+    enabled: bool
+    build: int
+    account_expires: int | None
+    user_key: str | None
+    """None when the key was not given, or does not exist in the script's project; so are the user's other fields then."""
+    discord_id: str | None
+    note: str | None
+    key_expires: int | None
+    max_instances: int | None
+    fingerprintless: bool | None
+    fingerprint: bytes | None
+    executions: int | None
+    blacklisted: bool | None
+    blacklist_reason: str | None
+    blacklist_expires: int | None
+    barred_by: str | None
+    """The blacklisted key whose device this is, None when the device is not barred."""
+    bar_reason: str | None
+    bar_expires: int | None
+
+
+class StartFacts(Facts, frozen=True):
+    """What else matters when a script starts."""
+
+    loader_version: int | None
+    """None when the loader was not made for this script."""
+    key_days: int | None
+    max_executions: int | None
+
+
+class RunningFacts(Facts, frozen=True):
+    """What else matters while it runs."""
+
+    stopped: str | None
+    """The refusal code that ended this instance for good."""
+
+
+class Start(msgspec.Struct, frozen=True):
+    """What a client says about itself when it asks to start. `instances` is how many copies its key runs already."""
+
+    key: str | None
+    fingerprint: bytes | None
+    supports_sessions: bool
+    instances: int = 0
+
+
+class Running(msgspec.Struct, frozen=True):
+    """What is known of a running copy. `other_instances` counts its key's further copies, where that matters (else 0)."""
+
+    key: str | None
+    fingerprint: bytes | None
+    supports_sessions: bool
+    build: int
+    other_instances: int = 0
+    overdue_session: bool = False
+    """It went without a session for longer than a script that requires one allows."""
+
+
+class Policy(msgspec.Struct, frozen=True):
+    """The installation's own choices."""
+
+    account_grace_days: int = 7
+    minimum_loader_version: int = 1
+
+
+class Granted(msgspec.Struct, frozen=True):
+    """The script may run."""
+
+    premium: bool
+    """The user has a valid key."""
+    key_expires: int | None = None
+    """When that key expires; for a start, with the days that begin now."""
+    binds_fingerprint: bool = False
+    """The device becomes the key's own with this start."""
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """The script may not run. `code` is one of the codes of the client protocol, `message` is for the customer."""
+
+    code: str
+    message: str
+    extras: dict[str, Any] = {}
+
+
+SCRIPT_NOT_FOUND = Refusal("SCRIPT_NOT_FOUND", "This script does not exist any more. Ask its developer for a new one.")
+SCRIPT_DISABLED = Refusal(
+    "SCRIPT_DISABLED", "This script is switched off at the moment. Try again later, or ask its developer."
+)
+LOADER_OUTDATED = Refusal(
+    "LOADER_OUTDATED", "This loader is too old. Run the script's loader line again to get the new one."
+)
+SESSIONS_REQUIRED = Refusal(
+    "SESSIONS_REQUIRED", "This script needs an open WebSocket connection. Use a program that supports WebSockets."
+)
+KEY_REQUIRED = Refusal("KEY_REQUIRED", "This script needs a key. Set script_key to your key before the loader line.")
+KEY_NOT_FOUND = Refusal(
+    "KEY_NOT_FOUND", "This key does not exist. Check it for typing errors, or ask who sold it to you."
+)
+KEY_EXPIRED = Refusal("KEY_EXPIRED", "This key has expired. Renew it to keep using the script.")
+FINGERPRINT_REQUIRED = Refusal(
+    "FINGERPRINT_REQUIRED",
+    "This key is bound to a device, and this program does not tell which device it runs on. Use the program you started with.",
+)
+FINGERPRINT_MISMATCH = Refusal(
+    "FINGERPRINT_MISMATCH", "This key belongs to another device. Ask for a fingerprint reset to use it on this one."
+)
+TOO_MANY_INSTANCES = Refusal(
+    "TOO_MANY_INSTANCES",
+    "This key is already running as often as it may. Close another copy, and wait two minutes if you have just closed it.",
+)
+EXECUTION_LIMIT_REACHED = Refusal(
+    "EXECUTION_LIMIT_REACHED",
+    "This key has been used as often as it may be. Ask for a new one to keep using the script.",
+)
+OUTDATED = Refusal("OUTDATED", "A new version of this script is out. Run the loader line again to get it.")
+DISCONNECTED = Refusal("DISCONNECTED", "The developer of this script has disconnected you.")
+INSTANCE_UNKNOWN = Refusal("INSTANCE_UNKNOWN", "The server does not know this running copy. Run the loader line again.")
+
+
+def decide_start(facts: StartFacts | None, claim: Start, policy: Policy, now_ms: int) -> Granted | Refusal:
+    """Whether a client may start a script."""
+    if facts is None:
+        return SCRIPT_NOT_FOUND
+    if not facts.enabled or facts.build == 0 or _is_abandoned(facts, policy, now_ms):
+        return SCRIPT_DISABLED
+    if facts.loader_version is None or facts.loader_version < policy.minimum_loader_version:
+        return LOADER_OUTDATED
+    if facts.require_sessions and not claim.supports_sessions:
+        return SESSIONS_REQUIRED
+    if claim.key is None and not facts.free_for_all:
+        return KEY_REQUIRED
+    if facts.user_key is None and not facts.free_for_all:
+        return KEY_NOT_FOUND
+    if (blacklisted := _blacklisted(facts, now_ms)) is not None:
+        return blacklisted
+    expired = has_passed(facts.key_expires, now_ms)
+    if expired and not facts.free_for_all:
+        return KEY_EXPIRED
+    if facts.user_key is None or expired:
+        return Granted(premium=False)
+    bound = is_bound(facts.fingerprint, bool(facts.fingerprintless))
+    if bound and claim.fingerprint is None:
+        return FINGERPRINT_REQUIRED
+    if bound and claim.fingerprint != facts.fingerprint:
+        return FINGERPRINT_MISMATCH
+    if facts.max_instances is not None and claim.instances >= facts.max_instances:
+        return TOO_MANY_INSTANCES
+    if facts.max_executions is not None and (facts.executions or 0) >= facts.max_executions:
+        return EXECUTION_LIMIT_REACHED
+    return Granted(
+        premium=True,
+        key_expires=expiry_after_first_use(facts.key_expires, facts.key_days, now_ms),
+        binds_fingerprint=binds_on_use(facts.fingerprint, bool(facts.fingerprintless), claim.fingerprint),
+    )
+
+
+def decide_running(facts: RunningFacts | None, claim: Running, policy: Policy, now_ms: int) -> Granted | Refusal:
+    """Whether a running copy may go on; asked for every heartbeat, and for a session whenever something changed."""
+    if facts is None:
+        return SCRIPT_NOT_FOUND
+    if facts.stopped is not None:
+        return DISCONNECTED
+    if not facts.enabled or facts.build == 0 or _is_abandoned(facts, policy, now_ms):
+        return SCRIPT_DISABLED
+    if facts.kick_outdated and claim.build != facts.build:
+        return OUTDATED
+    if facts.require_sessions and (claim.overdue_session or not claim.supports_sessions):
+        return SESSIONS_REQUIRED
+    if claim.key is None and not facts.free_for_all:
+        return KEY_REQUIRED
+    if facts.user_key is None and not facts.free_for_all:
+        return KEY_NOT_FOUND
+    if (blacklisted := _blacklisted(facts, now_ms)) is not None:
+        return blacklisted
+    expired = has_passed(facts.key_expires, now_ms)
+    if expired and not facts.free_for_all:
+        return KEY_EXPIRED
+    if facts.user_key is None or expired:
+        return Granted(premium=False)
+    bound = is_bound(facts.fingerprint, bool(facts.fingerprintless))
+    if bound and claim.fingerprint is None:
+        return FINGERPRINT_REQUIRED
+    if bound and claim.fingerprint != facts.fingerprint:
+        return FINGERPRINT_MISMATCH
+    if facts.max_instances is not None and claim.other_instances >= facts.max_instances:
+        return TOO_MANY_INSTANCES
+    return Granted(premium=True, key_expires=facts.key_expires)
+
+
+def _is_abandoned(facts: Facts, policy: Policy, now_ms: int) -> bool:
+    return facts.account_expires is not None and has_passed(
+        grace_end(facts.account_expires, policy.account_grace_days), now_ms
+    )
+
+
+def _blacklisted(facts: Facts, now_ms: int) -> Refusal | None:
+    if facts.blacklisted and is_blacklisted(True, facts.blacklist_expires, now_ms):
+        return _barred("This key is blacklisted.", facts.blacklist_reason, facts.blacklist_expires)
+    if facts.barred_by is not None and not has_passed(facts.bar_expires, now_ms):
+        return _barred("This device is blacklisted.", facts.bar_reason, facts.bar_expires)
+    return None
+
+
+def _barred(what: str, reason: str | None, expires: int | None) -> Refusal:
+    because = f" Reason: {reason}" if reason else " Ask the developer of this script why."
+    return Refusal("BLACKLISTED", what + because, {"reason": reason, "expires": expires})

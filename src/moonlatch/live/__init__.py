@@ -1,0 +1,1 @@
+"""Who is connected: presence, open sessions, and messages to them."""

@@ -1,0 +1,197 @@
+"""The sessions whose sockets this process holds, and the look again that ends them when they may not go on.
+
+It reads what it needs with the one query a heartbeat uses; it writes nothing and knows no wire format.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from itertools import islice
+
+from moonlatch.clock import SECOND_MS, Clock
+from moonlatch.licensing.variables import changing_variables, variables_hash
+from moonlatch.licensing.verdict import Policy, Refusal, Running, decide_running
+from moonlatch.live.interface import Connection, Instance, Session, Told
+from moonlatch.storage.interface import Database, StorageError
+from moonlatch.storage.licences import Licences, RunningQuestion
+
+TICK_SECONDS = 0.25
+"""How exactly an expiry is met; well under the second it may take."""
+
+SWEEP_SECONDS = 20
+"""Within this time every session is looked at once, for changes that another process made, and shown that it stands."""
+
+_CHECKS_PER_SLICE = 100
+
+logger = logging.getLogger(__name__)
+
+
+class Member:
+    """One open session."""
+
+    __slots__ = ("connection", "instance", "session", "told")
+
+    def __init__(self, session: Session, instance: Instance, connection: Connection, told: Told) -> None:
+        self.session = session
+        self.instance = instance
+        self.connection = connection
+        self.told = told
+
+
+class Hub:
+    """Open sessions by id, instance, script, key and project; started with `run`, which lasts until it is cancelled."""
+
+    def __init__(
+        self, database: Database, clock: Clock, policy: Policy, stop: Callable[[Member, Refusal], None]
+    ) -> None:
+        self._licences = Licences(database)
+        self._clock = clock
+        self._policy = policy
+        self._stop = stop
+        self._members: dict[str, Member] = {}  # in the order in which the sweep takes them
+        self._by_instance: dict[str, Member] = {}
+        self._by_script: defaultdict[str, dict[str, Member]] = defaultdict(dict)
+        self._by_key: defaultdict[str, dict[str, Member]] = defaultdict(dict)
+        self._by_project: defaultdict[str, set[str]] = defaultdict(set)
+        self._expiries: list[tuple[int, str]] = []
+        self._sweep_due = 0.0
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    def member(self, session_id: str) -> Member | None:
+        return self._members.get(session_id)
+
+    def of_instance(self, instance_id: str) -> Member | None:
+        return self._by_instance.get(instance_id)
+
+    def of_script(self, script_id: str) -> Iterable[Member]:
+        """A script's members, in the order in which they joined."""
+        return self._by_script.get(script_id, {}).values()
+
+    def all(self) -> list[Member]:
+        return list(self._members.values())
+
+    def add(self, member: Member) -> None:
+        session = member.session
+        self._members[session.id] = member
+        self._by_instance[session.instance_id] = member
+        self._by_script[session.script_id][session.id] = member
+        self._by_project[session.project_id].add(session.script_id)
+        if session.user_key is not None:
+            self._by_key[session.user_key][session.id] = member
+        self._expect_expiry(member)
+
+    def remove(self, session_id: str) -> Member | None:
+        """Take a session out of every index; None when it is not there."""
+        member = self._members.pop(session_id, None)
+        if member is None:
+            return None
+        session = member.session
+        if self._by_instance.get(session.instance_id) is member:
+            del self._by_instance[session.instance_id]
+        _discard(self._by_script, session.script_id, session_id)
+        if session.script_id not in self._by_script:
+            scripts = self._by_project[session.project_id]
+            scripts.discard(session.script_id)
+            if not scripts:
+                del self._by_project[session.project_id]
+        if session.user_key is not None:
+            _discard(self._by_key, session.user_key, session_id)
+        return member
+
+    async def look_again_at_script(self, script_id: str) -> None:
+        await self._look_again(self.of_script(script_id))
+
+    async def look_again_at_key(self, user_key: str) -> None:
+        await self._look_again(self._by_key.get(user_key, {}).values())
+
+    async def look_again_at_project(self, project_id: str) -> None:
+        for script_id in list(self._by_project.get(project_id, ())):
+            await self._look_again(self.of_script(script_id))
+
+    async def run(self) -> None:
+        """End sessions whose key expires, and sweep over all of them, for ever."""
+        while True:
+            await asyncio.sleep(TICK_SECONDS)
+            swept = self._next_to_sweep()
+            for member in swept:
+                # Also while the database fails: the session stands all the same.
+                member.connection.assure()
+            try:
+                await self._look_again(self._expired())
+                await self._look_again(swept)
+            except StorageError as error:
+                logger.warning("sessions could not be looked at: %s", error)
+
+    async def _look_again(self, members: Iterable[Member]) -> None:
+        """Ask for every member anew whether it may go on; lets others run in between."""
+        for number, member in enumerate(list(members), start=1):
+            if member.session.id in self._members:
+                await self._check(member)
+            if number % _CHECKS_PER_SLICE == 0:
+                await asyncio.sleep(0)
+
+    async def _check(self, member: Member) -> None:
+        instance, now = member.instance, self._clock()
+        facts = await self._licences.while_running(
+            RunningQuestion(instance.script_id, instance.id, instance.user_key, instance.fingerprint, now)
+        )
+        claim = Running(
+            key=instance.user_key, fingerprint=instance.fingerprint, supports_sessions=True, build=instance.build
+        )
+        verdict = decide_running(facts, claim, self._policy, now)
+        if isinstance(verdict, Refusal):
+            self._stop(member, verdict)
+            return
+        assert facts is not None  # no script, no grant
+        told = Told(variables_hash(facts, verdict), verdict.key_expires)
+        if told != member.told:
+            member.told = told
+            member.connection.show(changing_variables(facts, verdict, now))
+            self._expect_expiry(member)
+
+    def _expect_expiry(self, member: Member) -> None:
+        if member.told.key_expires is not None:
+            heapq.heappush(self._expiries, (member.told.key_expires, member.session.id))
+            if len(self._expiries) > 2 * len(self._members) + SECOND_MS:
+                self._drop_stale_expiries()
+
+    def _drop_stale_expiries(self) -> None:
+        # Sessions that left, or whose key was renewed, leave their entries behind.
+        self._expiries = [
+            (member.told.key_expires, member.session.id)
+            for member in self._members.values()
+            if member.told.key_expires is not None
+        ]
+        heapq.heapify(self._expiries)
+
+    def _expired(self) -> list[Member]:
+        now, expired = self._clock(), []
+        while self._expiries and self._expiries[0][0] <= now:
+            member = self._members.get(heapq.heappop(self._expiries)[1])
+            if member is not None:
+                expired.append(member)
+        return expired
+
+    def _next_to_sweep(self) -> list[Member]:
+        """A tick's share of the members: those not swept for longest, who go to the end of the line."""
+        self._sweep_due += len(self._members) * TICK_SECONDS / SWEEP_SECONDS
+        share = int(self._sweep_due)
+        self._sweep_due -= share
+        swept = list(islice(self._members.items(), share))
+        for session_id, member in swept:
+            del self._members[session_id]
+            self._members[session_id] = member
+        return [member for _, member in swept]
+
+
+def _discard(index: defaultdict[str, dict[str, Member]], name: str, session_id: str) -> None:
+    members = index[name]
+    members.pop(session_id, None)
+    if not members:
+        del index[name]

@@ -1,0 +1,167 @@
+"""What the rest of the program knows of running copies: presence (who is alive) and the bus (reaching a session)."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import msgspec
+
+from moonlatch.licensing.verdict import Refusal
+
+RESTARTING = (3000, "the server is restarting")
+OVERLOADED = (3001, "the server cannot take the session now")
+TOO_SLOW = (3002, "this client reads too slowly")
+TAKEN_OVER = (3003, "another connection took this session over")
+STOPPED = 3500
+"""Close codes; 3000 to 3499 tell the client to come back. `docs/reference/client-protocol.md` lists them all."""
+
+
+class Instance(msgspec.Struct, kw_only=True):
+    """One running copy of a script. Times in Unix milliseconds."""
+
+    id: str
+    script_id: str
+    project_id: str
+    user_key: str | None
+    build: int
+    started_at: int
+    alive_until: int
+    """Without a session, gone after this time; a session keeps it alive by itself."""
+    sequence: int = 0
+    """The highest heartbeat sequence seen."""
+    fingerprint: bytes | None = None
+    """Keyed hash of the device it was started on."""
+    session_due: int | None = None
+    """When its script requires sessions: without one, it is stopped after this time."""
+    nonces: tuple[str, ...] = ()
+    """What its latest sessions were opened with; none may be used twice."""
+
+
+class Session(msgspec.Struct, frozen=True, kw_only=True):
+    """An instance's open WebSocket, as the management API shows it. `created_at` in Unix milliseconds."""
+
+    id: str
+    instance_id: str
+    script_id: str
+    project_id: str
+    user_key: str | None
+    roblox_id: int | None
+    place_id: int | None
+    job_id: str | None
+    created_at: int
+
+
+class SessionFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Exact conditions, combined with AND; None means any."""
+
+    user_key: str | None = None
+    roblox_id: int | None = None
+    place_id: int | None = None
+    job_id: str | None = None
+
+
+class MessageOutcome(msgspec.Struct, frozen=True):
+    """What became of a message: the handler's `response` when processed, otherwise the documented `reason`."""
+
+    processed: bool
+    response: Any = None
+    reason: str | None = None
+
+
+class LiveCounts(msgspec.Struct, frozen=True):
+    sessions: int
+    instances: int
+
+
+class Told(msgspec.Struct, frozen=True):
+    """What a session's script knows of its user, so that only changes are sent. `key_expires` in Unix milliseconds."""
+
+    variables: int
+    """Hash of the variables' values."""
+    key_expires: int | None
+
+
+class Connection(Protocol):
+    """The socket of a session, as live sees it. Nothing here waits for the client but `call`."""
+
+    def show(self, variables: dict[str, Any]) -> None:
+        """Give the script new values of some runtime variables."""
+        ...
+
+    def assure(self) -> None:
+        """Show the client that its session stands."""
+        ...
+
+    def stop(self, refusal: Refusal) -> None:
+        """Stop the script: say why, then close for good."""
+        ...
+
+    def close(self, code: int, reason: str) -> None: ...
+
+    async def call(self, key: str, data: Any, timeout_seconds: float) -> MessageOutcome:
+        """Call a handler in the script."""
+        ...
+
+
+class Roster(Protocol):
+    """Live as the client protocol sees it: who starts, beats, connects and leaves. Times in Unix milliseconds."""
+
+    async def find(self, instance_id: str) -> Instance | None:
+        """A copy that is alive."""
+        ...
+
+    async def instances_of(self, user_key: str) -> int:
+        """How many copies the key runs now."""
+        ...
+
+    async def claim(self, instance: Instance, limit: int | None) -> bool:
+        """Take one of the key's places and count the instance as alive; False when `limit` copies run already."""
+        ...
+
+    async def release(self, instance_id: str) -> None:
+        """Give a claimed place back: the start came to nothing, or the copy was stopped."""
+        ...
+
+    async def beat(self, instance: Instance, session_required: bool) -> None:
+        """Keep the instance alive for another lease; one that was forgotten is known again."""
+        ...
+
+    async def join(self, session: Session, instance: Instance, connection: Connection, told: Told) -> bool:
+        """Register an open session, closing the one the instance had; False when there are too many."""
+        ...
+
+    async def leave(self, session_id: str) -> None:
+        """The socket is gone; the instance lives on for a short lease, for a reconnect or a beat. Unknown ids are fine."""
+        ...
+
+
+class Live(Protocol):
+    """Everybody who is connected, wherever. Each call is answered in order; none of it is durable."""
+
+    async def counts(self, script_id: str) -> LiveCounts: ...
+
+    async def sessions(self, script_id: str, where: SessionFilter, offset: int, limit: int) -> list[Session]:
+        """A page of a script's open sessions, oldest first (by `created_at`, then id)."""
+        ...
+
+    async def session(self, session_id: str) -> Session | None: ...
+
+    async def disconnect(self, session_id: str) -> bool:
+        """Stop the session's instance for good (code DISCONNECTED, durable); False when the session is not open."""
+        ...
+
+    async def message(self, session_id: str, key: str, data: Any, timeout_seconds: float) -> MessageOutcome:
+        """Call the handler `key` in the script and wait for its answer, at most `timeout_seconds`."""
+        ...
+
+    async def script_changed(self, script_id: str) -> None:
+        """The script was edited, toggled, updated or removed: check its sessions again, at once."""
+        ...
+
+    async def user_changed(self, user_key: str) -> None:
+        """The user was edited, blacklisted, unblacklisted or removed: check their sessions again, at once."""
+        ...
+
+    async def project_changed(self, project_id: str) -> None:
+        """The project was removed, or a device barred from it: check its sessions again, at once."""
+        ...

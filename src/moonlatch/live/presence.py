@@ -1,0 +1,121 @@
+"""Who is alive in this process: instances held by a lease or by an open session. Reads no clock and no database."""
+
+from __future__ import annotations
+
+from collections import OrderedDict, defaultdict
+
+from moonlatch.live.interface import Instance
+
+MAX_INSTANCES = 500_000
+"""Instances to remember. Beyond, those silent for longest are forgotten early; their next beat brings them back."""
+
+
+class Presence:
+    """Instances by id, by script and by key.
+
+    There are two lengths of leases, `lease_ms` after a beat and `return_ms` after a session. All of one length are kept
+    together, so the order in which they began is the order in which they end.
+    """
+
+    def __init__(self, lease_ms: int, return_ms: int, max_instances: int = MAX_INSTANCES) -> None:
+        self._lease_ms = lease_ms
+        self._return_ms = return_ms
+        self._max_instances = max_instances
+        self._leased: OrderedDict[str, Instance] = OrderedDict()
+        self._returning: OrderedDict[str, Instance] = OrderedDict()
+        self._held: dict[str, Instance] = {}
+        self._scripts: defaultdict[str, int] = defaultdict(int)
+        self._keys: defaultdict[str, int] = defaultdict(int)
+
+    def find(self, instance_id: str, now_ms: int) -> Instance | None:
+        self._forget_silent(now_ms)
+        return self._held.get(instance_id) or self._leased.get(instance_id) or self._returning.get(instance_id)
+
+    def of_script(self, script_id: str, now_ms: int) -> int:
+        self._forget_silent(now_ms)
+        return self._scripts.get(script_id, 0)
+
+    def of_key(self, user_key: str, now_ms: int) -> int:
+        self._forget_silent(now_ms)
+        return self._keys.get(user_key, 0)
+
+    def claim(self, instance: Instance, limit: int | None, now_ms: int) -> bool:
+        """Add a starting instance unless its key has `limit` already. Nothing can come between the two."""
+        key = instance.user_key
+        if key is not None and limit is not None and self.of_key(key, now_ms) >= limit:
+            return False
+        self.renew(instance, now_ms)
+        return True
+
+    def renew(self, instance: Instance, now_ms: int) -> None:
+        """Start the instance's lease anew, adding it when it is not known. One held by a session stays held."""
+        if instance.id in self._held:
+            return
+        instance.alive_until = now_ms + self._lease_ms
+        if instance.id in self._leased:
+            self._leased.move_to_end(instance.id)
+            return
+        if self._returning.pop(instance.id, None) is None:
+            self._forget_silent(now_ms)
+            self._make_room()
+            self._count(instance)
+        self._leased[instance.id] = instance
+
+    def hold(self, instance: Instance) -> None:
+        """A session stands: the instance is alive until `let_go`."""
+        if self._release(instance.id) is None:
+            self._count(instance)
+        self._held[instance.id] = instance
+
+    def let_go(self, instance_id: str, now_ms: int) -> None:
+        """The session is gone: the instance has a short time to come back or to beat."""
+        instance = self._held.pop(instance_id, None)
+        if instance is not None:
+            instance.alive_until = now_ms + self._return_ms
+            self._returning[instance_id] = instance
+
+    def remove(self, instance_id: str) -> None:
+        """Forget an instance now; an unknown one is fine."""
+        instance = self._release(instance_id)
+        if instance is not None:
+            self._forget(instance)
+
+    def __len__(self) -> int:
+        return len(self._leased) + len(self._returning) + len(self._held)
+
+    def _release(self, instance_id: str) -> Instance | None:
+        """Take an instance out of whatever keeps it alive; its counts stay."""
+        for keeper in (self._held, self._leased, self._returning):
+            instance = keeper.pop(instance_id, None)
+            if instance is not None:
+                return instance
+        return None
+
+    def _make_room(self) -> None:
+        while len(self) >= self._max_instances and (waiting := self._returning or self._leased):
+            self._forget(waiting.popitem(last=False)[1])
+
+    def _forget_silent(self, now_ms: int) -> None:
+        for waiting in (self._returning, self._leased):
+            while waiting:
+                instance = next(iter(waiting.values()))
+                if instance.alive_until > now_ms:
+                    break
+                waiting.popitem(last=False)
+                self._forget(instance)
+
+    def _count(self, instance: Instance) -> None:
+        self._scripts[instance.script_id] += 1
+        if instance.user_key is not None:
+            self._keys[instance.user_key] += 1
+
+    def _forget(self, instance: Instance) -> None:
+        _count_down(self._scripts, instance.script_id)
+        if instance.user_key is not None:
+            _count_down(self._keys, instance.user_key)
+
+
+def _count_down(counts: defaultdict[str, int], name: str) -> None:
+    counts[name] -= 1
+    if counts[name] <= 0:
+        del counts[name]

@@ -1,0 +1,1 @@
+"""The management API: what script developers, their dashboards and bots call."""

@@ -1,0 +1,89 @@
+"""Puts the management API together from its parts, which are all given. Starts and owns nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from fastapi import FastAPI
+
+from moonlatch.clock import Clock, monotonic_seconds
+from moonlatch.licensing.tier import Tier
+from moonlatch.live.interface import Live
+from moonlatch.management import account, docs_page, envelope, health, projects, scripts, sessions, users
+from moonlatch.management.backend import Backend, Publishing
+from moonlatch.management.documents import openapi
+from moonlatch.management.gate import Gate, Limits
+from moonlatch.management.limits import Buckets
+from moonlatch.storage.interface import Database
+
+DEADLINE_SECONDS = 100.0
+DEFAULT_MAX_BODY_BYTES = 20 * 1024 * 1024
+FAILURES_PER_SECOND = 1.0
+FAILURES_BURST = 20
+MINIMUM_LOADER_VERSION = 1
+
+ROUTERS = (
+    scripts.router,
+    projects.router,
+    users.router,
+    sessions.router,
+    account.router,
+    health.router,
+    docs_page.router,
+)
+
+
+def management_app(
+    *,
+    database: Database,
+    live: Live,
+    publisher: Publishing,
+    tiers: Mapping[str, Tier],
+    clock: Clock,
+    requests_per_second: float = 50,
+    burst: int = 50,
+    failures_per_second: float = FAILURES_PER_SECOND,
+    failures_burst: int = FAILURES_BURST,
+    max_body_bytes: int = DEFAULT_MAX_BODY_BYTES,
+    deadline_seconds: float = DEADLINE_SECONDS,
+    minimum_loader_version: int = MINIMUM_LOADER_VERSION,
+    monotonic: Callable[[], float] = monotonic_seconds,
+) -> FastAPI:
+    """The API as an ASGI application. `clock` gives Unix milliseconds, `monotonic` seconds.
+
+    Each API token may make `requests_per_second` calls (`burst` at once), and so may each address without a token; an
+    address that presents bad tokens has `failures_per_second` (`failures_burst` at once) for those. Addresses are those
+    of the ASGI scope: who knows of proxies must have put them right.
+    """
+    backend = Backend(
+        database=database,
+        live=live,
+        publisher=publisher,
+        tiers=tiers,
+        clock=clock,
+        max_body_bytes=max_body_bytes,
+        minimum_loader_version=minimum_loader_version,
+    )
+    app = FastAPI(
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        # The routes themselves, not routers: 405 and the access log need to see them all.
+        routes=[route for router in ROUTERS for route in router.routes],
+    )
+    app.state.backend = backend
+    app.openapi = lambda: openapi(app)  # type: ignore[method-assign]
+    envelope.install(app)
+    app.add_middleware(
+        Gate,
+        backend=backend,
+        limits=Limits(
+            per_token=Buckets(per_second=requests_per_second, burst=burst, monotonic_seconds=monotonic),
+            per_address=Buckets(per_second=requests_per_second, burst=burst, monotonic_seconds=monotonic),
+            failures=Buckets(per_second=failures_per_second, burst=failures_burst, monotonic_seconds=monotonic),
+        ),
+        deadline_seconds=deadline_seconds,
+        monotonic_seconds=monotonic,
+    )
+    return app

@@ -1,0 +1,151 @@
+"""Who is calling and what is theirs: the one place of authorisation. A missing resource and a foreign one look the same."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Path, Request
+
+from moonlatch import crypto
+from moonlatch.errors import ApiError, forbidden, not_found, unauthorized
+from moonlatch.licensing.key import has_passed
+from moonlatch.licensing.tier import Tier
+from moonlatch.live.interface import Session
+from moonlatch.management.backend import Backend, CurrentBackend
+from moonlatch.management.refusals import ACCOUNT_EXPIRED, Refusal
+from moonlatch.storage import accounts, projects, scripts, tokens, users
+from moonlatch.storage.accounts import Account
+from moonlatch.storage.projects import Project
+from moonlatch.storage.scripts import Script
+from moonlatch.storage.tokens import Token
+from moonlatch.storage.users import User
+
+_MAX_TOKEN = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The account behind a call, and the token that proved it."""
+
+    account: Account
+    token: Token
+    tier: Tier
+
+
+def presented_token(headers: Sequence[tuple[bytes, bytes]]) -> str | None:
+    """The API token of a request: the `token` header, else a Bearer token (RFC 6750); None when there is none."""
+    bearer = None
+    for name, value in headers:
+        if name == b"token":
+            return value.decode("latin-1").strip()
+        if name == b"authorization" and value[:7].lower() == b"bearer ":
+            bearer = value[7:].decode("latin-1").strip()
+    return bearer
+
+
+async def identify(backend: Backend, token_text: str, address: str) -> Caller:
+    """The caller a token stands for. Raises ApiError 401 for a bad token and 403 for an address it may not be used from."""
+    token = None
+    if len(token_text) <= _MAX_TOKEN:
+        token = await tokens.find_by_hash(backend.database, crypto.token_hash(token_text))
+    now = backend.clock()
+    if token is None or token.revoked_at is not None or has_passed(token.expires_at, now):
+        raise unauthorized("invalid token")
+    if token.ip_allow and not _is_allowed(address, token.ip_allow):
+        raise forbidden("this token may not be used from this address")
+    account = await accounts.find(backend.database, token.account_id)
+    if account is None:
+        raise unauthorized("invalid token")
+    return Caller(account, token, backend.tier_of(account))
+
+
+def _is_allowed(address: str, networks: Sequence[str]) -> bool:
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is not None:
+        parsed = parsed.ipv4_mapped
+    return any(parsed in ipaddress.ip_network(network) for network in networks)
+
+
+def authenticated(request: Request) -> Caller:
+    """The caller that the gate found; raises what the gate refused it for."""
+    identity: Caller | ApiError | None = request.state.identity
+    if identity is None:
+        raise unauthorized("no token")
+    if isinstance(identity, ApiError):
+        raise identity
+    return identity
+
+
+CurrentCaller = Annotated[Caller, Depends(authenticated)]
+
+
+async def owned_project(
+    project_id: Annotated[str, Path(description="the project's id")], caller: CurrentCaller, backend: CurrentBackend
+) -> Project:
+    project = await projects.find_owned(backend.database, project_id, caller.account.id)
+    if project is None:
+        raise not_found("project")
+    return project
+
+
+async def owned_script(
+    script_id: Annotated[str, Path(description="the script's id")], caller: CurrentCaller, backend: CurrentBackend
+) -> Script:
+    script = await scripts.find_owned(backend.database, script_id, caller.account.id)
+    if script is None:
+        raise not_found("script")
+    return script
+
+
+async def owned_user(
+    key: Annotated[str, Path(description="the user's key")], caller: CurrentCaller, backend: CurrentBackend
+) -> User:
+    user = await users.find_owned(backend.database, key, caller.account.id)
+    if user is None:
+        raise not_found("user")
+    return user
+
+
+async def owned_session(
+    session_id: Annotated[str, Path(description="the session's id")], caller: CurrentCaller, backend: CurrentBackend
+) -> Session:
+    session = await find_owned_session(backend, caller, session_id)
+    if session is None:
+        raise not_found("session")
+    return session
+
+
+async def owned_token(
+    token_id: Annotated[str, Path(description="the token's id")], caller: CurrentCaller, backend: CurrentBackend
+) -> Token:
+    token = await tokens.find_owned(backend.database, token_id, caller.account.id)
+    if token is None:
+        raise not_found("token")
+    return token
+
+
+async def find_owned_session(backend: Backend, caller: Caller, session_id: str) -> Session | None:
+    """The open session if it belongs to one of the caller's scripts."""
+    session = await backend.live.session(session_id)
+    if session is None or await scripts.find_owned(backend.database, session.script_id, caller.account.id) is None:
+        return None
+    return session
+
+
+OwnedProject = Annotated[Project, Depends(owned_project)]
+OwnedScript = Annotated[Script, Depends(owned_script)]
+OwnedUser = Annotated[User, Depends(owned_user)]
+OwnedToken = Annotated[Token, Depends(owned_token)]
+OwnedSession = Annotated[Session, Depends(owned_session)]
+
+
+def require_active(caller: Caller, backend: Backend, refusal: Refusal = ACCOUNT_EXPIRED) -> None:
+    """Refuse a write of an account whose time is over."""
+    if caller.account.is_expired(backend.clock()):
+        raise refusal.error()

@@ -1,0 +1,57 @@
+"""What the handlers work with, handed over by the composition root. Holds no rule and starts nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Protocol, cast
+
+from fastapi import Depends, Request
+
+from moonlatch.clock import Clock
+from moonlatch.licensing.tier import Tier, tier_of
+from moonlatch.live.interface import Live
+from moonlatch.storage.accounts import Account
+from moonlatch.storage.interface import Database
+from moonlatch.storage.scripts import Script
+
+
+class PublishedBuild(Protocol):
+    """What a successful update tells."""
+
+    @property
+    def build(self) -> int: ...
+
+    @property
+    def warnings(self) -> Any: ...
+
+
+class Publishing(Protocol):
+    """The update pipeline, as far as the API knows it; `builds.publisher.Publisher` is one."""
+
+    async def update(self, account: Account, script: Script, source: str) -> PublishedBuild:
+        """Publish `source` as the script's next build. Raises ApiError with the codes 0 to 5 of the update endpoint."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """Everything behind the API. Times come from `clock`, in Unix milliseconds."""
+
+    database: Database
+    live: Live
+    publisher: Publishing
+    tiers: Mapping[str, Tier]
+    clock: Clock
+    max_body_bytes: int
+    minimum_loader_version: int
+
+    def tier_of(self, account: Account) -> Tier:
+        return tier_of(self.tiers, account.tier)
+
+
+def backend_of(request: Request) -> Backend:
+    return cast("Backend", request.app.state.backend)
+
+
+CurrentBackend = Annotated[Backend, Depends(backend_of)]

@@ -1,0 +1,131 @@
+"""Reading a JSON body: bounded before it is parsed, validated as a dependency so that ownership is checked first."""
+
+# No postponed annotations: FastAPI cannot resolve them on a callable object.
+import json
+from collections.abc import Callable
+from typing import Any, Generic, NoReturn, TypeVar
+
+import msgspec
+from fastapi import Request
+from pydantic import BaseModel, ValidationError
+
+from moonlatch.errors import invalid_field, invalid_fields, not_json, too_large
+from moonlatch.management.backend import backend_of
+from moonlatch.management.envelope import failed_fields
+
+M = TypeVar("M", bound=BaseModel)
+
+MAX_DEPTH = 64
+MAX_FIELDS = 100
+MAX_STRUCTURED_BYTES = 1024 * 1024
+"""Above this size a body may only hold text and numbers: parsing millions of lists would hold up everybody else."""
+
+
+class JsonBody(Generic[M]):
+    """A dependency that gives the body as `model`. Declared after the ownership dependency, it runs after it.
+
+    An empty body counts as `{}`: what is missing is then named field by field. `limit` gives the most bytes for this
+    request; without one it is 1 MiB, or the configured limit where that is less.
+    """
+
+    def __init__(self, model: type[M], *, limit: Callable[[Request], int] | None = None) -> None:
+        self.model = model
+        self._limit = limit
+        self._members = msgspec.defstruct(
+            model.__name__,
+            [(name, msgspec.Raw | msgspec.UnsetType, msgspec.UNSET) for name in model.model_fields],
+            forbid_unknown_fields=True,
+        )
+
+    async def __call__(self, request: Request) -> M:
+        limit = _ordinary_limit(request) if self._limit is None else self._limit(request)
+        raw = await _read(request, limit)
+        value: dict[str, Any] = {}
+        if raw:
+            _require_json(request)
+            value = self.parse(raw)
+        try:
+            return self.model.model_validate(value)
+        except ValidationError as error:
+            raise invalid_fields(failed_fields(error.errors(include_url=False, include_input=False))) from None
+
+    def parse(self, raw: bytes) -> dict[str, Any]:
+        """The object that a body holds, not yet validated. Raises ApiError naming `body`."""
+        try:
+            value = _load(raw) if len(raw) <= MAX_STRUCTURED_BYTES else _load_flat(raw, self._members)
+        except RecursionError:
+            raise invalid_field("body", f"is nested deeper than {MAX_DEPTH} levels") from None
+        except msgspec.ValidationError as error:
+            raise invalid_field("body", str(error)) from None
+        except ValueError as error:
+            raise invalid_field("body", f"is not valid JSON: {_reason(error)}") from None
+        if not isinstance(value, dict):
+            raise invalid_field("body", "must be a JSON object")
+        if len(value) > MAX_FIELDS:
+            raise invalid_field("body", f"has more than {MAX_FIELDS} fields")
+        if _is_too_deep(value):
+            raise invalid_field("body", f"is nested deeper than {MAX_DEPTH} levels")
+        # A name that cannot be encoded would hide every other error; as a readable one it is just unknown.
+        return {name.encode(errors="replace").decode(): item for name, item in value.items()}
+
+
+def _ordinary_limit(request: Request) -> int:
+    return min(backend_of(request).max_body_bytes, MAX_STRUCTURED_BYTES)
+
+
+async def _read(request: Request, limit: int) -> bytes:
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and int(declared) > limit:
+        raise too_large(limit)
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > limit:
+            raise too_large(limit)
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _require_json(request: Request) -> None:
+    media_type, _, _ = request.headers.get("content-type", "").partition(";")
+    if media_type.strip().lower() != "application/json":
+        raise not_json()
+
+
+def _load(raw: bytes | memoryview) -> Any:
+    return json.loads(bytes(raw).decode(), parse_constant=_no_constant)
+
+
+def _load_flat(raw: bytes, members: type[msgspec.Struct]) -> Any:
+    """Parse only the outermost object, up to its first unknown field; lists and objects in it become empty ones."""
+    found = msgspec.structs.asdict(msgspec.json.decode(raw, type=members))
+    return {name: _load_scalar(memoryview(member)) for name, member in found.items() if member is not msgspec.UNSET}
+
+
+def _load_scalar(member: memoryview) -> Any:
+    return {ord("["): [], ord("{"): {}}.get(member[0]) if member[0] in b"[{" else _load(member)
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a JSON number")
+
+
+def _reason(error: ValueError) -> str:
+    if isinstance(error, UnicodeDecodeError):
+        return f"byte {error.start} is not UTF-8"
+    return str(error)
+
+
+def _is_too_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [
+            inner
+            for item in level
+            for inner in (item.values() if isinstance(item, dict) else item)
+            if isinstance(inner, dict | list)
+        ]
+        if not level:
+            return False
+    return True

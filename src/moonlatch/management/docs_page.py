@@ -1,0 +1,89 @@
+"""The interactive documentation at `/docs`: Swagger UI from an installed package, so it needs no internet access."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, JSONResponse, Response
+
+from moonlatch.management.documents import openapi
+
+router = APIRouter(include_in_schema=False)
+
+# Swagger UI styles its elements inline and draws its icons from data URLs; scripts only ever come from this server.
+_POLICY = (
+    "default-src 'none'",
+    "script-src 'self'",
+    "style-src 'self' 'unsafe-inline'",
+    "img-src 'self' data:",
+    "connect-src 'self'",
+    "base-uri 'none'",
+    "form-action 'none'",
+    "frame-ancestors 'none'",
+)
+CONTENT_SECURITY_POLICY = "; ".join(_POLICY)
+
+_PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Moonlatch management API</title>
+<link rel="stylesheet" href="/docs/swagger-ui.css">
+</head>
+<body>
+<div id="swagger-ui"></div>
+<script src="/docs/swagger-ui-bundle.js"></script>
+<script src="/docs/start.js"></script>
+</body>
+</html>
+"""
+
+_START = """SwaggerUIBundle({
+  url: "/openapi.json",
+  dom_id: "#swagger-ui",
+  deepLinking: true,
+  tryItOutEnabled: true,
+  validatorUrl: null,
+});
+"""
+
+_GUARDED = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+_CACHED = {**_GUARDED, "Cache-Control": "public, max-age=86400"}
+
+
+@cache
+def _asset(name: str) -> bytes:
+    return resources.files("fastapi_swagger.resources").joinpath(name).read_bytes()
+
+
+@router.get("/openapi.json")
+async def openapi_document(request: Request) -> Any:
+    return JSONResponse(openapi(request.app), headers=_GUARDED)
+
+
+@router.get("/docs")
+async def docs() -> Response:
+    return HTMLResponse(_PAGE, headers=_GUARDED)
+
+
+@router.get("/docs/start.js")
+async def start_script() -> Response:
+    return Response(_START, media_type="text/javascript", headers=_CACHED)
+
+
+@router.get("/docs/swagger-ui-bundle.js")
+async def bundle() -> Response:
+    return Response(_asset("swagger-ui-bundle.js"), media_type="text/javascript", headers=_CACHED)
+
+
+@router.get("/docs/swagger-ui.css")
+async def style_sheet() -> Response:
+    return Response(_asset("swagger-ui.css"), media_type="text/css", headers=_CACHED)

@@ -1,0 +1,205 @@
+"""The OpenAPI document: FastAPI's, plus the bodies, headers and errors that our own dependencies stand for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+
+from fastapi import FastAPI
+from fastapi.dependencies.models import Dependant
+from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.json_schema import models_json_schema
+
+import moonlatch
+from moonlatch.errors import (
+    ApiError,
+    forbidden,
+    internal,
+    invalid_fields,
+    not_found,
+    not_json,
+    rate_limited,
+    too_large,
+    unauthorized,
+)
+from moonlatch.management import auth
+from moonlatch.management.body import JsonBody
+
+DESCRIPTION = """Manage scripts, projects, users, sessions and tokens.
+
+Send the API token in the header `token`, or as a Bearer token. Bodies and replies are JSON; times are Unix milliseconds.
+Every error has the shape `{"success": false, "error": {"code", "message", ...}}`; several apply in the order
+authentication, existence and ownership, validation, then the endpoint's own codes in numeric order.
+"""
+
+_TEMPLATE = "#/components/schemas/{model}"
+_OWNED = {
+    auth.owned_project: "project",
+    auth.owned_script: "script",
+    auth.owned_session: "session",
+    auth.owned_token: "token",
+    auth.owned_user: "user",
+}
+_HEADERS = {
+    "X-Request-Id": ("string", "names this call in the server's log"),
+    "RateLimit-Limit": ("integer", "calls at once"),
+    "RateLimit-Remaining": ("integer", "calls left now"),
+    "RateLimit-Reset": ("integer", "seconds until all are left again"),
+}
+
+
+class FailedField(BaseModel):
+    """A field that is wrong, with every reason."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    field: str
+    errors: list[str]
+
+
+class ErrorDetail(BaseModel):
+    """Code and message, and the extras that the error's description names."""
+
+    model_config = ConfigDict(extra="allow")
+
+    code: Annotated[int, Field(ge=-1)]
+    message: str
+    failed: Annotated[
+        list[str | FailedField] | None, Field(description="with `unauthorized or invalid request`: why, all of it")
+    ] = None
+
+
+class ErrorReply(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    success: Literal[False]
+    error: ErrorDetail
+
+
+def openapi(app: FastAPI) -> dict[str, Any]:
+    """The complete document of `app`, made once."""
+    if app.openapi_schema is None:
+        app.openapi_schema = _build(app)
+    return app.openapi_schema
+
+
+def _build(app: FastAPI) -> dict[str, Any]:
+    document = get_openapi(
+        title="Moonlatch management API",
+        version=moonlatch.__version__,
+        description=DESCRIPTION,
+        routes=app.routes,
+        tags=[
+            {"name": "scripts", "description": "Upload, watch and switch scripts"},
+            {"name": "projects", "description": "What holds scripts and their users"},
+            {"name": "users", "description": "The keys of a project"},
+            {"name": "sessions", "description": "Running copies with an open connection"},
+            {"name": "account", "description": "Limits, usage and API tokens"},
+            {"name": "health", "description": "For the service manager and the proxy"},
+        ],
+    )
+    schemas = document["components"]["schemas"]
+    # FastAPI describes its own validation reply for every route with parameters; ours is another.
+    schemas.pop("HTTPValidationError", None)
+    schemas.pop("ValidationError", None)
+    document["components"]["securitySchemes"] = {
+        "token": {"type": "apiKey", "in": "header", "name": "token"},
+        "bearer": {"type": "http", "scheme": "bearer"},
+    }
+    document["components"]["headers"] = {
+        name: {"description": description, "schema": {"type": kind}} for name, (kind, description) in _HEADERS.items()
+    }
+    for route in app.routes:
+        if isinstance(route, APIRoute) and route.include_in_schema:
+            for method in route.methods or ():
+                _complete(document["paths"][route.path_format][method.lower()], route, schemas)
+    _, error_schemas = models_json_schema([(ErrorReply, "serialization")], ref_template=_TEMPLATE)
+    schemas.update(error_schemas["$defs"])
+    document["components"]["schemas"] = dict(sorted(schemas.items()))
+    return document
+
+
+def _complete(operation: dict[str, Any], route: APIRoute, schemas: dict[str, Any]) -> None:
+    dependencies = list(_dependencies(route.dependant))
+    operation["responses"].pop("422", None)
+    operation["responses"].update(_own_responses(route))
+    body = next((each for each in dependencies if isinstance(each, JsonBody)), None)
+    if body is not None:
+        operation["requestBody"] = _request_body(body, schemas)
+    if auth.authenticated in dependencies:
+        operation["security"] = [{"token": []}, {"bearer": []}]
+    for error in _standard_errors(operation, dependencies, has_body=body is not None):
+        _add_error(operation["responses"], error)
+    operation["responses"] = dict(sorted(operation["responses"].items()))
+    for response in operation["responses"].values():
+        response["headers"] = {name: {"$ref": f"#/components/headers/{name}"} for name in _HEADERS}
+        if not response["description"].strip():
+            response["description"] = "Success"
+    limited = operation["responses"]["429"]
+    limited["headers"]["Retry-After"] = {"description": "seconds", "schema": {"type": "integer"}}
+
+
+def _dependencies(dependant: Dependant) -> Iterator[Any]:
+    for inner in dependant.dependencies:
+        yield inner.call
+        yield from _dependencies(inner)
+
+
+def _own_responses(route: APIRoute) -> dict[str, Any]:
+    return {
+        str(status): {
+            "description": response["description"],
+            "content": {
+                "application/json": {
+                    "schema": {"$ref": _TEMPLATE.format(model="ErrorReply")},
+                    "examples": dict(response["content"]["application/json"]["examples"]),
+                }
+            },
+        }
+        for status, response in route.responses.items()
+    }
+
+
+def _request_body(body: JsonBody[Any], schemas: dict[str, Any]) -> dict[str, Any]:
+    model = body.model
+    _, definitions = models_json_schema([(model, "validation")], ref_template=_TEMPLATE)
+    schemas.update(definitions["$defs"])
+    required = any(field.is_required() for field in model.model_fields.values())
+    return {
+        "required": required,
+        "content": {"application/json": {"schema": {"$ref": _TEMPLATE.format(model=model.__name__)}}},
+    }
+
+
+def _standard_errors(operation: dict[str, Any], dependencies: list[Any], *, has_body: bool) -> Iterator[ApiError]:
+    if auth.authenticated in dependencies:
+        yield unauthorized("invalid token")
+        yield forbidden("this token may not be used from this address")
+    for dependency, noun in _OWNED.items():
+        if dependency in dependencies:
+            yield not_found(noun)
+    has_query = any(parameter["in"] == "query" for parameter in operation.get("parameters", []))
+    if has_body or has_query:
+        field = "limit" if has_query else "name"
+        yield invalid_fields([{"field": field, "errors": ["must be a valid integer" if has_query else "is required"]}])
+    if has_body:
+        yield too_large(1_048_576)
+        yield not_json()
+    yield rate_limited(1)
+    yield internal("REQUEST_ID")
+
+
+def _add_error(responses: dict[str, Any], error: ApiError) -> None:
+    response = responses.setdefault(
+        str(error.status),
+        {
+            "description": "",
+            "content": {"application/json": {"schema": {"$ref": _TEMPLATE.format(model="ErrorReply")}, "examples": {}}},
+        },
+    )
+    line = f"{error.code} {error.message}"
+    response["content"]["application/json"]["examples"][line] = {"value": error.body()}
+    if line not in response["description"]:
+        response["description"] = "; ".join(filter(None, [response["description"], line]))

@@ -1,0 +1,85 @@
+"""Every error's way out: an exception becomes the documented reply here and nowhere else. Never shows a stack trace."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+from starlette.routing import Match
+
+from moonlatch.errors import ApiError, Failed, invalid_endpoint, invalid_fields
+
+_MAX_FIELD_NAME = 200
+_SUBJECT = re.compile(r"^(Input|String|List|Value) should")
+
+
+def error_reply(error: ApiError) -> JSONResponse:
+    reply = JSONResponse(error.body(), status_code=error.status)
+    if "retry_after" in error.extras:
+        reply.headers["Retry-After"] = str(error.extras["retry_after"])
+    return reply
+
+
+def failed_fields(errors: Iterable[Any], *, whole: str = "body") -> Failed:
+    """The errors of pydantic by field, in the order of their first appearance; `whole` names an error of no single field."""
+    by_field: dict[str, list[str]] = {}
+    for error in errors:
+        name = ".".join(str(part) for part in error["loc"]) or whole
+        # A client may name a field in a way that cannot be encoded; the reply must be.
+        name = name[:_MAX_FIELD_NAME].encode(errors="replace").decode()
+        by_field.setdefault(name, []).append(_message(error))
+    return [{"field": name, "errors": messages} for name, messages in by_field.items()]
+
+
+def _message(error: Any) -> str:
+    match error["type"]:
+        case "missing":
+            return "is required"
+        case "extra_forbidden":
+            return "is not a known field"
+        case "string_unicode":
+            return "must not contain lone surrogates"
+        case "value_error":
+            return str(error["ctx"]["error"])
+        case _:
+            return _SUBJECT.sub("must", error["msg"])
+
+
+async def _api_error(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, ApiError)
+    return error_reply(error)
+
+
+async def _http_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    reply = error_reply(invalid_endpoint(405 if error.status_code == 405 else 404))
+    if error.status_code == 405:
+        reply.headers["Allow"] = ", ".join(_allowed_methods(request))
+    return reply
+
+
+def _allowed_methods(request: Request) -> list[str]:
+    methods: set[str] = set()
+    for route in request.app.routes:
+        match, _ = route.matches(request.scope)
+        if match is not Match.NONE:
+            methods |= route.methods or set()
+    return sorted(methods)
+
+
+async def _validation_error(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    # FastAPI puts where the value came from (`query`, `path`) before its name.
+    return error_reply(invalid_fields(failed_fields({**each, "loc": each["loc"][1:]} for each in error.errors())))
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error of `app` in the documented shape."""
+    app.add_exception_handler(ApiError, _api_error)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(RequestValidationError, _validation_error)

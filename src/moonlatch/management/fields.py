@@ -1,0 +1,157 @@
+"""The types of request fields: closed models, bounded strings and numbers, and what `""` means. Knows no resource."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    HttpUrl,
+    PlainValidator,
+    TypeAdapter,
+    ValidationError,
+    WithJsonSchema,
+)
+from pydantic_core import CoreSchema
+from pydantic_core.core_schema import no_info_after_validator_function
+
+MAX_TIME_MS = 253_402_300_799_999  # the end of the year 9999
+MAX_EXACT_INTEGER = 2**53
+MAX_COUNT = 1_000_000_000
+
+_HTTP_URL = TypeAdapter(HttpUrl)
+_MAX_URL = 2048
+
+
+def clean_text(text: str) -> str:
+    """Refuse what neither the database nor a client can be trusted to carry."""
+    if "\0" in text:
+        raise ValueError("must not contain NUL characters")
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise ValueError("must not contain lone surrogates") from None
+    return text
+
+
+def _check_url(text: str) -> str:
+    if text:
+        try:
+            _HTTP_URL.validate_python(text)
+        except ValidationError:
+            raise ValueError("must be an http:// or https:// URL") from None
+    return text
+
+
+def check_json(value: Any) -> Any:
+    """Refuse JSON that would not arrive as it was sent: inexact numbers, NUL characters and lone surrogates."""
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, str):
+            clean_text(item)
+        elif isinstance(item, dict):
+            waiting.extend(item)
+            waiting.extend(item.values())
+        elif isinstance(item, list):
+            waiting.extend(item)
+        elif isinstance(item, float):
+            if not math.isfinite(item):
+                raise ValueError("must not contain numbers too large for JSON")
+        elif isinstance(item, int) and abs(item) > MAX_EXACT_INTEGER:
+            raise ValueError("must not contain integers beyond 2^53; send them as strings")
+    return value
+
+
+class Closed(BaseModel):
+    """A request or reply without unknown fields; types are strict."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, populate_by_name=False)
+
+
+class Empty(Closed):
+    """A body without fields; it may be left out."""
+
+
+class Edit(Closed):
+    """A partial change: a field left out or null stays as it is, `""` sets a nullable one to null."""
+
+    def changes(self) -> dict[str, Any]:
+        """The new values by name; empty when nothing is to change."""
+        return {name: None if value == "" else value for name, value in self if value is not None}
+
+
+def _clearable(minimum: int, maximum: int) -> Any:
+    def check(value: Any) -> Any:
+        if value is None or value == "":
+            return value
+        value = integral(value)
+        if isinstance(value, bool) or not isinstance(value, int):
+            # pydantic reports ValueError only.
+            raise ValueError('must be an integer, null or ""')  # noqa: TRY004
+        if not minimum <= value <= maximum:
+            raise ValueError(f"must be between {minimum} and {maximum}")
+        return value
+
+    return check
+
+
+def _clearable_schema(minimum: int, maximum: int) -> dict[str, Any]:
+    return {
+        "anyOf": [
+            {"type": "integer", "minimum": minimum, "maximum": maximum},
+            {"type": "string", "const": ""},
+            {"type": "null"},
+        ]
+    }
+
+
+def integral(value: Any) -> Any:
+    """JSON knows one kind of number, and Lua writes 5 as 5.0: a whole one is an integer however it is written."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+class _CleanText:
+    """Text as `clean_text` has it; says so in the documentation, as far as a pattern can."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return no_info_after_validator_function(clean_text, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"pattern": "^[^\\u0000]*$", **handler(schema)}
+
+
+Clean = _CleanText()
+Integral = BeforeValidator(integral)
+Name = Annotated[str, Field(min_length=1, max_length=100), Clean]
+ClearableNote = Annotated[str, Field(max_length=255), Clean]
+ClearableDiscordId = Annotated[str, Field(max_length=64), Clean]
+Note = Annotated[str, Field(min_length=1, max_length=255), Clean]
+DiscordId = Annotated[str, Field(min_length=1, max_length=64), Clean]
+ClearableUrl = Annotated[str, Field(max_length=_MAX_URL), Clean, AfterValidator(_check_url)]
+Reason = Annotated[str, Field(min_length=1, max_length=255), Clean]
+Id = Annotated[str, Field(min_length=1, max_length=64), Clean]
+TimeMs = Annotated[int, Field(ge=0, le=MAX_TIME_MS), Integral]
+Days = Annotated[int, Field(ge=1, le=36_500), Integral]
+Count = Annotated[int, Field(ge=1, le=MAX_COUNT), Integral]
+Json = Annotated[Any, AfterValidator(check_json)]
+
+ClearableTime = Annotated[
+    int | Literal[""] | None,
+    PlainValidator(_clearable(0, MAX_TIME_MS)),
+    WithJsonSchema(_clearable_schema(0, MAX_TIME_MS)),
+]
+ClearableDays = Annotated[
+    int | Literal[""] | None, PlainValidator(_clearable(1, 36_500)), WithJsonSchema(_clearable_schema(1, 36_500))
+]
+ClearableCount = Annotated[
+    int | Literal[""] | None, PlainValidator(_clearable(1, MAX_COUNT)), WithJsonSchema(_clearable_schema(1, MAX_COUNT))
+]

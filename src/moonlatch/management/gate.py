@@ -1,0 +1,126 @@
+"""What happens to every call around its handler: request id, identity, rate limit, deadline, access log. Knows no resource."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from moonlatch import crypto
+from moonlatch.errors import ApiError, internal, rate_limited
+from moonlatch.management.auth import Caller, identify, presented_token
+from moonlatch.management.backend import Backend
+from moonlatch.management.envelope import error_reply
+from moonlatch.management.limits import Allowance, Buckets
+
+log = logging.getLogger("moonlatch.management")
+access_log = logging.getLogger("moonlatch.access")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Who may call how often: a good token, an address without one, and an address that tries bad ones."""
+
+    per_token: Buckets
+    per_address: Buckets
+    failures: Buckets
+
+
+class Gate:
+    """ASGI middleware around the whole API."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        backend: Backend,
+        limits: Limits,
+        deadline_seconds: float,
+        monotonic_seconds: Callable[[], float],
+    ) -> None:
+        self._app = app
+        self._backend = backend
+        self._limits = limits
+        self._deadline_seconds = deadline_seconds
+        self._monotonic_seconds = monotonic_seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = self._monotonic_seconds()
+        call = _Call(crypto.new_id(), send)
+        try:
+            async with asyncio.timeout(self._deadline_seconds):
+                await self._answer(call, scope, receive)
+        except ClientDisconnect:
+            call.status = 499
+        except Exception:
+            log.exception("request %s failed", call.request_id)
+            if call.status is None:
+                await error_reply(internal(call.request_id))(scope, receive, call.send)
+        finally:
+            # The route's template, never the path itself: user keys are in paths.
+            access_log.info(
+                "request_id=%s method=%s route=%s status=%s duration_ms=%.1f",
+                call.request_id,
+                scope["method"],
+                getattr(scope.get("route"), "path", "-"),
+                call.status,
+                (self._monotonic_seconds() - started) * 1000,
+            )
+
+    async def _answer(self, call: _Call, scope: Scope, receive: Receive) -> None:
+        peer = scope.get("client")
+        address = str(peer[0]) if peer else "unknown"
+        identity = await self._identity(scope, address)
+        allowance = self._count(identity, address)
+        call.allowance = allowance
+        if not allowance.allowed:
+            await error_reply(rate_limited(allowance.retry_after_seconds))(scope, receive, call.send)
+            return
+        scope.setdefault("state", {})["identity"] = identity
+        await self._app(scope, receive, call.send)
+
+    async def _identity(self, scope: Scope, address: str) -> Caller | ApiError | None:
+        token = presented_token(scope["headers"])
+        if token is None:
+            return None
+        try:
+            return await identify(self._backend, token, address)
+        except ApiError as error:
+            return error
+
+    def _count(self, identity: Caller | ApiError | None, address: str) -> Allowance:
+        """Good tokens have their own limit, so nobody behind the same address can use it up with bad ones."""
+        if isinstance(identity, Caller):
+            return self._limits.per_token.take(identity.token.id)
+        if isinstance(identity, ApiError):
+            return self._limits.failures.take(address)
+        return self._limits.per_address.take(address)
+
+
+class _Call:
+    """One request's reply on its way out: gets the headers that every reply carries."""
+
+    def __init__(self, request_id: str, send: Send) -> None:
+        self.request_id = request_id
+        self.status: int | None = None
+        self.allowance: Allowance | None = None
+        self._send = send
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = list(message.get("headers", []))
+            headers.append((b"x-request-id", self.request_id.encode()))
+            if self.allowance is not None:
+                headers += self.allowance.headers()
+            if all(name.lower() != b"cache-control" for name, _ in headers):
+                headers.append((b"cache-control", b"no-store"))  # replies hold user keys, and once a token
+            message["headers"] = headers
+        await self._send(message)

@@ -1,0 +1,42 @@
+"""An endpoint's own errors as data: raised by its handler and listed in its documentation from the same object."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from moonlatch.errors import ApiError
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One documented error of an endpoint; `extras` shows its further fields with example values."""
+
+    code: int
+    message: str
+    status: int
+    extras: dict[str, Any] = field(default_factory=dict)
+
+    def error(self, **extras: Any) -> ApiError:
+        """The error to raise, with this occurrence's extras."""
+        return ApiError(self.status, self.code, self.message, **extras)
+
+    def example(self) -> dict[str, Any]:
+        """What a client gets, for the documentation."""
+        return self.error(**self.extras).body()
+
+
+ACCOUNT_EXPIRED = Refusal(0, "account expired", 403)
+
+
+def refusing(*refusals: Refusal) -> dict[int | str, dict[str, Any]]:
+    """The `responses` of a route that can answer these errors; the errors every route has are added by `documents`."""
+    responses: dict[int | str, dict[str, Any]] = {}
+    for refusal in refusals:
+        response = responses.setdefault(
+            refusal.status, {"content": {"application/json": {"examples": {}}}, "description": ""}
+        )
+        line = f"{refusal.code} {refusal.message}"
+        response["description"] = f"{response['description']}; {line}" if response["description"] else line
+        response["content"]["application/json"]["examples"][line] = {"value": refusal.example()}
+    return responses

@@ -1,0 +1,237 @@
+"""The objects that replies carry, made from domain records in the open. Contains no rule but what is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from moonlatch.clock import DAY_MS, utc_day
+from moonlatch.licensing.key import is_blacklisted
+from moonlatch.live.interface import LiveCounts, Session
+from moonlatch.management.picture import device_picture
+from moonlatch.storage.projects import Project
+from moonlatch.storage.scripts import Script
+from moonlatch.storage.users import User
+
+DAYS_SHOWN = 30
+
+
+class Reply(BaseModel):
+    """An object of a reply, or a reply."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _example(**values: Any) -> ConfigDict:
+    return ConfigDict(json_schema_extra={"examples": [values]})
+
+
+class Success(Reply):
+    success: Literal[True] = True
+
+
+class ScriptView(Reply):
+    """A script; `total_sessions` and `total_instances` count what is alive now."""
+
+    model_config = _example(
+        id="SCRIPT_ID",
+        project_id="PROJECT_ID",
+        name="My script",
+        free_for_all=False,
+        use_heartbeat=True,
+        kick_outdated=False,
+        require_sessions=False,
+        enabled=True,
+        total_executions=0,
+        total_sessions=0,
+        total_instances=0,
+    )
+
+    id: str
+    project_id: str
+    name: str
+    free_for_all: bool
+    use_heartbeat: bool
+    kick_outdated: bool
+    require_sessions: bool
+    enabled: bool
+    total_executions: int
+    total_sessions: int
+    total_instances: int
+
+    @classmethod
+    def of(cls, script: Script, counts: LiveCounts) -> ScriptView:
+        return cls(
+            id=script.id,
+            project_id=script.project_id,
+            name=script.name,
+            free_for_all=script.free_for_all,
+            use_heartbeat=script.use_heartbeat,
+            kick_outdated=script.kick_outdated,
+            require_sessions=script.require_sessions,
+            enabled=script.enabled,
+            total_executions=script.total_executions,
+            total_sessions=counts.sessions,
+            total_instances=counts.instances,
+        )
+
+
+class SessionView(Reply):
+    """An open session; `user_key` is null for a keyless user of a free-for-all script."""
+
+    model_config = _example(
+        id="SESSION_ID",
+        user_key="USER_KEY",
+        script_id="SCRIPT_ID",
+        roblox_id=10_234_711_811,
+        place_id=606_849_621,
+        job_id="JOB_ID",
+        created_at=1_770_624_500_000,
+    )
+
+    id: str
+    user_key: str | None
+    script_id: str
+    roblox_id: int | None
+    place_id: int | None
+    job_id: str | None
+    created_at: int
+
+    @classmethod
+    def of(cls, session: Session) -> SessionView:
+        return cls(
+            id=session.id,
+            user_key=session.user_key,
+            script_id=session.script_id,
+            roblox_id=session.roblox_id,
+            place_id=session.place_id,
+            job_id=session.job_id,
+            created_at=session.created_at,
+        )
+
+
+class ProjectView(Reply):
+    """A project; `total_executions` counts those of removed scripts too."""
+
+    model_config = _example(
+        id="PROJECT_ID",
+        name="My game",
+        fingerprint_reset_cooldown=DAY_MS,
+        allow_fingerprint_resets=True,
+        delete_expired_users=False,
+        execution_webhook="https://hooks.example.com/executions",
+        information_webhook=None,
+        blacklist_webhook=None,
+        total_executions=0,
+    )
+
+    id: str
+    name: str
+    fingerprint_reset_cooldown: int = Field(description="milliseconds")
+    allow_fingerprint_resets: bool
+    delete_expired_users: bool
+    execution_webhook: str | None
+    information_webhook: str | None
+    blacklist_webhook: str | None
+    total_executions: int
+
+    @classmethod
+    def of(cls, project: Project) -> ProjectView:
+        return cls(
+            id=project.id,
+            name=project.name,
+            fingerprint_reset_cooldown=project.fingerprint_reset_cooldown,
+            allow_fingerprint_resets=project.allow_fingerprint_resets,
+            delete_expired_users=project.delete_expired_users,
+            execution_webhook=project.execution_webhook,
+            information_webhook=project.information_webhook,
+            blacklist_webhook=project.blacklist_webhook,
+            total_executions=project.total_executions,
+        )
+
+
+class UserView(Reply):
+    """A user; times in Unix milliseconds. A blacklisting that ran out is shown as none."""
+
+    model_config = _example(
+        key="USER_KEY",
+        project_id="PROJECT_ID",
+        discord_id="123456789012345678",
+        fingerprint_assigned=True,
+        executor="Delta",
+        executions=17,
+        key_expires=1_770_624_500_000,
+        key_days=None,
+        last_reset=None,
+        total_fingerprint_resets=0,
+        note="first customer",
+        blacklisted=False,
+        blacklist_reason=None,
+        blacklist_expires=None,
+        luaauth_fingerprint="🟥🟧🟨🟩🟦🟪 -> ip\n🟫⬛🟥🟥🟦🟩 -> fingerprint\n🟩🟩🟪🟧🟥🟫 -> executor",
+        max_instances=1,
+        max_executions=None,
+        fingerprintless=False,
+        created_at=1_768_000_000_000,
+    )
+
+    key: str
+    project_id: str
+    discord_id: str | None
+    fingerprint_assigned: bool
+    executor: str | None
+    executions: int
+    key_expires: int | None
+    key_days: int | None = Field(description="days the key is good for from its first execution")
+    last_reset: int | None
+    total_fingerprint_resets: int
+    note: str | None
+    blacklisted: bool
+    blacklist_reason: str | None
+    blacklist_expires: int | None
+    luaauth_fingerprint: str | None = Field(
+        description="three lines of six coloured squares; null before the first use"
+    )
+    max_instances: int | None
+    max_executions: int | None
+    fingerprintless: bool
+    created_at: int
+
+    @classmethod
+    def of(cls, user: User, now_ms: int) -> UserView:
+        blacklisted = is_blacklisted(user.blacklisted, user.blacklist_expires, now_ms)
+        return cls(
+            key=user.key,
+            project_id=user.project_id,
+            discord_id=user.discord_id,
+            fingerprint_assigned=user.fingerprint is not None,
+            executor=user.executor,
+            executions=user.executions,
+            key_expires=user.key_expires,
+            key_days=user.key_days,
+            last_reset=user.last_reset,
+            total_fingerprint_resets=user.total_fingerprint_resets,
+            note=user.note,
+            blacklisted=blacklisted,
+            blacklist_reason=user.blacklist_reason if blacklisted else None,
+            blacklist_expires=user.blacklist_expires if blacklisted else None,
+            luaauth_fingerprint=device_picture(
+                project_id=user.project_id, ip=user.ip, fingerprint=user.fingerprint, executor=user.executor
+            ),
+            max_instances=user.max_instances,
+            max_executions=user.max_executions,
+            fingerprintless=user.fingerprintless,
+            created_at=user.created_at,
+        )
+
+
+def days_shown(now_ms: int) -> Sequence[str]:
+    """The last 30 UTC days including today, oldest first, as `YYYY-MM-DD`."""
+    return [utc_day(now_ms - back * DAY_MS) for back in range(DAYS_SHOWN - 1, -1, -1)]
+
+
+def by_month_and_day(days: Sequence[str], executions: dict[str, int]) -> dict[str, int]:
+    """Executions per `MM/DD`; a day without any is 0."""
+    return {f"{day[5:7]}/{day[8:10]}": executions.get(day, 0) for day in days}

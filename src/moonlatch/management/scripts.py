@@ -1,0 +1,340 @@
+"""Script endpoints: settings, counters, updates and open sessions."""
+
+# ruff: noqa: FAST003 -- the ownership dependency takes the path's parameter
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+import msgspec
+from fastapi import APIRouter, Depends, Query, Request
+from pydantic import AfterValidator, ConfigDict, Field
+
+from moonlatch import crypto
+from moonlatch.errors import not_found
+from moonlatch.live.interface import LiveCounts, SessionFilter
+from moonlatch.management.auth import Caller, CurrentCaller, OwnedProject, OwnedScript, require_active
+from moonlatch.management.backend import CurrentBackend, backend_of
+from moonlatch.management.body import JsonBody
+from moonlatch.management.fields import MAX_EXACT_INTEGER, Clean, Closed, Edit, Empty, Name
+from moonlatch.management.paging import EmptyIsAbsent, PageBody, PageQuery
+from moonlatch.management.refusals import ACCOUNT_EXPIRED, Refusal, refusing
+from moonlatch.management.replies import (
+    Reply,
+    ScriptView,
+    SessionView,
+    Success,
+    by_month_and_day,
+    days_shown,
+)
+from moonlatch.storage import accounts, builds, loaders, projects, scripts
+from moonlatch.storage.interface import Transaction
+from moonlatch.storage.scripts import Script
+
+router = APIRouter(tags=["scripts"])
+
+CANNOT_EDIT_NOTHING = Refusal(1, "cannot edit nothing", 400)
+NO_FREE_FOR_ALL = Refusal(2, "tier does not allow ffa mode", 403)
+MAX_SCRIPTS = Refusal(1, "max scripts reached", 403)
+UPDATE_REQUIRED = Refusal(1, "script update required", 409)
+MUST_FILTER = Refusal(0, "must filter something", 400)
+
+_PARAM_ERRORS = {"luraph_errors": [{"param": "script", "message": "line 3: too many local variables"}]}
+UPDATE_REFUSALS = (
+    ACCOUNT_EXPIRED,
+    Refusal(1, "max obfuscations reached", 403),
+    Refusal(2, "script is invalid", 422, {"parser_output": "script:3: Expected 'end', got <eof>"}),
+    Refusal(3, "failed to obfuscate script", 422, _PARAM_ERRORS),
+    Refusal(4, "not enough obfuscations for init script", 403),
+    Refusal(5, "failed to obfuscate init script", 422, _PARAM_ERRORS),
+)
+
+# JSON writes the worst characters of a source file (two bytes in UTF-8) as six bytes.
+_JSON_OVERHEAD = 3
+_JSON_FRAME_BYTES = 64 * 1024
+
+
+class NewScript(Closed):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "My script"}]})
+
+    name: Name
+    free_for_all: bool = False
+    use_heartbeat: bool = True
+    kick_outdated: bool = False
+    require_sessions: bool = False
+
+
+class EditScript(Edit):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "My script", "kick_outdated": True}]})
+
+    name: Annotated[Name | None, Field(description="name for the script")] = None
+    free_for_all: Annotated[bool | None, Field(description="allow users to execute without a key")] = None
+    use_heartbeat: Annotated[bool | None, Field(description="continue to check users after initial verification")] = (
+        None
+    )
+    kick_outdated: Annotated[bool | None, Field(description="kick users using an old version of the script")] = None
+    require_sessions: Annotated[bool | None, Field(description="prevent users without WebSockets from using it")] = None
+
+
+class UpdateScript(Closed):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"script": "print('hello')"}]})
+
+    script: Annotated[str, Field(min_length=1, description="the source code of the script"), Clean]
+
+
+class ToggleScript(Closed):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"state": True}]})
+
+    state: Annotated[bool, Field(description="script enabled state")]
+
+
+def _decimal_id(text: str) -> str:
+    if not re.fullmatch(r"[0-9]{1,16}", text) or int(text) > MAX_EXACT_INTEGER:
+        raise ValueError("must be the decimal digits of an integer up to 2^53")
+    return text
+
+
+Exact = Annotated[str, Field(max_length=128), Clean]
+DecimalId = Annotated[str, Field(json_schema_extra={"pattern": "^[0-9]{1,16}$"}), AfterValidator(_decimal_id)]
+
+
+class SessionQuery(PageQuery):
+    key: Annotated[Exact | None, EmptyIsAbsent, Field(description="user key the session must have")] = None
+    roblox_id: Annotated[DecimalId | None, EmptyIsAbsent, Field(description="Roblox id of the session")] = None
+    place_id: Annotated[DecimalId | None, EmptyIsAbsent, Field(description="place id the session must be in")] = None
+    job_id: Annotated[Exact | None, EmptyIsAbsent, Field(description="job id the session must be in")] = None
+
+    def conditions(self) -> SessionFilter:
+        return SessionFilter(
+            user_key=self.key,
+            roblox_id=None if self.roblox_id is None else int(self.roblox_id),
+            place_id=None if self.place_id is None else int(self.place_id),
+            job_id=self.job_id,
+        )
+
+
+class ScriptReply(Success):
+    script: ScriptView
+
+
+class ScriptsReply(Success):
+    scripts: list[ScriptView]
+
+
+class ExecutionsReply(Success):
+    executions: Annotated[dict[str, int], Field(examples=[{"01/01": 0, "01/02": 17}])]
+
+
+class UpdateReply(Success):
+    build: Annotated[int, Field(description="the number of the build now being served")]
+    warnings: list[str]
+
+
+class SessionsReply(Success):
+    sessions: list[SessionView]
+
+
+class BuildView(Reply):
+    """A kept build. Sizes in bytes."""
+
+    number: int
+    profile: str
+    source_bytes: int
+    payload_bytes: int
+    created_at: int
+    current: bool
+
+
+class BuildsReply(Success):
+    builds: list[BuildView]
+
+
+@router.get("/scripts/{script_id}", summary="Get a script")
+async def get_script(script: OwnedScript, backend: CurrentBackend) -> ScriptReply:
+    """Settings, counters, and how many copies are running now."""
+    return ScriptReply(script=ScriptView.of(script, await backend.live.counts(script.id)))
+
+
+@router.get("/scripts/{script_id}/executions", summary="Get a script's executions")
+async def get_executions(script: OwnedScript, backend: CurrentBackend) -> ExecutionsReply:
+    """Executions of the last 30 UTC days including today, oldest first; days without any are 0."""
+    days = days_shown(backend.clock())
+    counted = await scripts.executions_by_day(backend.database, script.id, since=days[0])
+    return ExecutionsReply(executions=by_month_and_day(days, counted))
+
+
+@router.get("/projects/{project_id}/scripts", summary="List a project's scripts")
+async def list_scripts(
+    project: OwnedProject, page: Annotated[PageQuery, Query()], backend: CurrentBackend
+) -> ScriptsReply:
+    """A page of scripts, oldest first."""
+    found = await scripts.list_of_project(backend.database, project.id, offset=page.offset, limit=page.size)
+    return ScriptsReply(scripts=[ScriptView.of(each, await backend.live.counts(each.id)) for each in found])
+
+
+@router.post(
+    "/projects/{project_id}/scripts",
+    summary="Create a script",
+    responses=refusing(ACCOUNT_EXPIRED, MAX_SCRIPTS, NO_FREE_FOR_ALL),
+)
+async def create_script(
+    project: OwnedProject,
+    new: Annotated[NewScript, Depends(JsonBody(NewScript))],
+    caller: CurrentCaller,
+    backend: CurrentBackend,
+) -> ScriptReply:
+    """The new script is disabled until its first successful update."""
+    require_active(caller, backend)
+    script = Script(
+        id=crypto.new_id(),
+        project_id=project.id,
+        name=new.name,
+        free_for_all=new.free_for_all,
+        use_heartbeat=new.use_heartbeat,
+        kick_outdated=new.kick_outdated,
+        require_sessions=new.require_sessions,
+        created_at=backend.clock(),
+    )
+
+    async def create(tx: Transaction) -> None:
+        if await projects.find_owned(tx, project.id, caller.account.id) is None:
+            raise not_found("project")
+        most = caller.tier.scripts
+        if most is not None and (await accounts.usage(tx, caller.account.id)).scripts >= most:
+            raise MAX_SCRIPTS.error()
+        if new.free_for_all and not caller.tier.free_for_all:
+            raise NO_FREE_FOR_ALL.error()
+        await scripts.insert(tx, script)
+
+    await backend.database.run(create)
+    return ScriptReply(script=ScriptView.of(script, LiveCounts(sessions=0, instances=0)))
+
+
+@router.post(
+    "/scripts/{script_id}/edit",
+    summary="Edit a script",
+    responses=refusing(ACCOUNT_EXPIRED, CANNOT_EDIT_NOTHING, NO_FREE_FOR_ALL),
+)
+async def edit_script(
+    script: OwnedScript,
+    edit: Annotated[EditScript, Depends(JsonBody(EditScript))],
+    caller: CurrentCaller,
+    backend: CurrentBackend,
+) -> Success:
+    """Fields left out or null stay as they are."""
+    require_active(caller, backend)
+    changes = edit.changes()
+    if not changes:
+        raise CANNOT_EDIT_NOTHING.error()
+    if edit.free_for_all and not caller.tier.free_for_all:
+        raise NO_FREE_FOR_ALL.error()
+
+    async def save(tx: Transaction) -> None:
+        current = await scripts.find_owned(tx, script.id, caller.account.id)
+        if current is None:
+            raise not_found("script")
+        await scripts.save_settings(tx, msgspec.structs.replace(current, **changes))
+
+    await backend.database.run(save)
+    await backend.live.script_changed(script.id)
+    return Success()
+
+
+@router.post("/scripts/{script_id}/remove", summary="Remove a script")
+async def remove_script(
+    script: OwnedScript, _body: Annotated[Empty, Depends(JsonBody(Empty))], backend: CurrentBackend
+) -> Success:
+    """Its sessions are closed at once, its loader answers that it is not there, its executions stay counted."""
+
+    async def remove(tx: Transaction) -> None:
+        if not await scripts.remove(tx, script.id):
+            raise not_found("script")
+
+    await backend.database.run(remove)
+    await backend.live.script_changed(script.id)
+    return Success()
+
+
+def _source_limit(request: Request) -> int:
+    caller: Caller = request.state.identity
+    return min(backend_of(request).max_body_bytes, caller.tier.script_bytes * _JSON_OVERHEAD + _JSON_FRAME_BYTES)
+
+
+@router.post("/scripts/{script_id}/update", summary="Update a script", responses=refusing(*UPDATE_REFUSALS))
+async def update_script(
+    script: OwnedScript,
+    update: Annotated[UpdateScript, Depends(JsonBody(UpdateScript, limit=_source_limit))],
+    caller: CurrentCaller,
+    backend: CurrentBackend,
+) -> UpdateReply:
+    """Check, protect and publish a new build, all or nothing: after an error the previous build is still served."""
+    published = await backend.publisher.update(caller.account, script, update.script)
+    return UpdateReply(build=published.build, warnings=list(published.warnings))
+
+
+@router.post(
+    "/scripts/{script_id}/toggle", summary="Toggle a script", responses=refusing(ACCOUNT_EXPIRED, UPDATE_REQUIRED)
+)
+async def toggle_script(
+    script: OwnedScript,
+    toggle: Annotated[ToggleScript, Depends(JsonBody(ToggleScript))],
+    caller: CurrentCaller,
+    backend: CurrentBackend,
+) -> Success:
+    """Off: no new executions, and running instances are stopped. On needs a build that can still be served."""
+    require_active(caller, backend)
+
+    async def save(tx: Transaction) -> None:
+        current = await scripts.find_owned(tx, script.id, caller.account.id)
+        if current is None:
+            raise not_found("script")
+        if toggle.state:
+            loader = await loaders.find_served(tx, script.id)
+            if current.build == 0 or loader is None or loader.version < backend.minimum_loader_version:
+                raise UPDATE_REQUIRED.error()
+        await scripts.save_settings(tx, msgspec.structs.replace(current, enabled=toggle.state))
+
+    await backend.database.run(save)
+    await backend.live.script_changed(script.id)
+    return Success()
+
+
+@router.post("/scripts/{script_id}/sessions", summary="List a script's sessions")
+async def list_sessions(
+    script: OwnedScript, page: Annotated[PageBody, Depends(JsonBody(PageBody))], backend: CurrentBackend
+) -> SessionsReply:
+    """A page of open sessions, oldest first, so that pages stay stable while new ones join."""
+    found = await backend.live.sessions(script.id, SessionFilter(), page.offset, page.size)
+    return SessionsReply(sessions=[SessionView.of(session) for session in found])
+
+
+@router.get(
+    "/scripts/{script_id}/sessions/filter", summary="Filter a script's sessions", responses=refusing(MUST_FILTER)
+)
+async def filter_sessions(
+    script: OwnedScript, query: Annotated[SessionQuery, Query()], backend: CurrentBackend
+) -> SessionsReply:
+    """Open sessions that meet every given condition exactly, oldest first."""
+    conditions = query.conditions()
+    if conditions == SessionFilter():
+        raise MUST_FILTER.error()
+    found = await backend.live.sessions(script.id, conditions, query.offset, query.size)
+    return SessionsReply(sessions=[SessionView.of(session) for session in found])
+
+
+@router.get("/scripts/{script_id}/builds", summary="List a script's builds")
+async def list_builds(script: OwnedScript, backend: CurrentBackend) -> BuildsReply:
+    """The builds that are kept, newest first."""
+    return BuildsReply(
+        builds=[
+            BuildView(
+                number=build.number,
+                profile=build.profile,
+                source_bytes=build.source_bytes,
+                payload_bytes=build.payload_bytes,
+                created_at=build.created_at,
+                current=build.number == script.build,
+            )
+            for build in await builds.list_of_script(backend.database, script.id)
+        ]
+    )

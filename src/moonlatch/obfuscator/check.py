@@ -1,0 +1,38 @@
+"""Everything Luau would reject about a script, from its parser and its compiler, as diagnostics; never raises for a bad script."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from moonlatch.obfuscator.diagnostics import Diagnostic, LuauSyntaxError
+from moonlatch.obfuscator.limits import limit_faults
+from moonlatch.obfuscator.parser import parse
+from moonlatch.obfuscator.syntax import Chunk
+
+
+def check(source: bytes | str) -> list[Diagnostic]:
+    """The faults of a script, Luau's first one first; empty when Luau accepts it.
+
+    One thing more than Luau's own is refused: a NUL byte, after which Luau would silently ignore the rest of the script.
+    """
+    try:
+        chunk = parse(source)
+    except LuauSyntaxError as error:
+        return error.diagnostics
+    return check_parsed(chunk, source)
+
+
+def check_parsed(chunk: Chunk, source: bytes | str) -> list[Diagnostic]:
+    """What only Luau's compiler rejects about the script that `chunk` was parsed from."""
+    data = source.encode("utf-8", "surrogatepass") if isinstance(source, str) else source
+    nul = data.find(b"\0")
+    if nul >= 0:
+        line = data.count(b"\n", 0, nul) + 1
+        column = nul - data.rfind(b"\n", 0, nul)
+        return [Diagnostic(line, column, "Unexpected NUL byte; Luau ignores everything after it")]
+    lines = data.split(b"\n")
+    return [_at_first_character(fault, lines[fault.line - 1]) for fault in limit_faults(chunk)]
+
+
+def _at_first_character(fault: Diagnostic, line: bytes) -> Diagnostic:
+    return replace(fault, column=len(line) - len(line.lstrip()) + 1)

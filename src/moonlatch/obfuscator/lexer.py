@@ -1,0 +1,302 @@
+"""Splits Luau source into tokens as Luau itself does, quickly; it judges no token and raises nothing.
+
+One regular expression does the work. Only what it cannot do, finding the end of the expressions inside an
+interpolated string, is done token by token. Source text is Latin-1: one character per byte.
+"""
+
+from __future__ import annotations
+
+import re
+from itertools import accumulate, repeat
+from operator import add, sub
+
+# Kinds of tokens whose text varies; the kind of any other token is its text.
+NAME = "name"
+NUMBER = "number"
+QUOTED = "quoted string"
+RAW = "raw string"
+INTERPOLATED = "interpolated string"
+INTERPOLATION_BEGIN = "interpolation begin"
+INTERPOLATION_MIDDLE = "interpolation middle"
+INTERPOLATION_END = "interpolation end"
+DOUBLE_BRACE = "double brace"
+ATTRIBUTE = "attribute"
+BROKEN_STRING = "broken string"
+BROKEN_COMMENT = "broken comment"
+NOT_ASCII = "not ascii"
+EOF = "<eof>"
+
+RESERVED = frozenset(
+    [
+        "and",
+        "break",
+        "do",
+        "else",
+        "elseif",
+        "end",
+        "false",
+        "for",
+        "function",
+        "if",
+        "in",
+        "local",
+        "nil",
+        "not",
+        "or",
+        "repeat",
+        "return",
+        "then",
+        "true",
+        "until",
+        "while",
+    ]
+)
+
+SPACE = r"[ \t\r\n\v\f]"
+# After a backslash: \z takes all space that follows, \ at a line's end takes the whole line end.
+ESCAPE = rf"\\(?:z{SPACE}*+|\r\n?|[\s\S]|\Z)"
+QUOTED_PATTERN = "|".join(rf"{quote}[^{quote}\\\r\n]*+(?:{ESCAPE}[^{quote}\\\r\n]*+)*+{quote}?" for quote in "\"'")
+CLOSED_STRING = re.compile(
+    "|".join(rf"{quote}[^{quote}\\\r\n]*+(?:{ESCAPE}[^{quote}\\\r\n]*+)*+{quote}" for quote in "\"'")
+)
+SECTION = re.compile(rf"[^`\\{{\r\n]*+(?:\\(?:u\{{|z{SPACE}*+|\r\n?|[\s\S]|\Z)[^`\\{{\r\n]*+)*+(?:(`)|(\{{\{{)|(\{{)|)")
+
+
+def _token_pattern(closed_comments: str, closed_strings: str) -> str:
+    """A pattern for a gap, that is space and comments, and the token after it. It matches anywhere, at the end with no text."""
+    return (
+        rf"(?P<gap>{SPACE}*+(?:--(?:(?!\[=*+\[)[^\r\n]*+|{closed_comments}){SPACE}*+)*+)"
+        r"(?P<text>[A-Za-z_][A-Za-z0-9_]*+"
+        r"|[(),{}\];#]|[=<>~+*%^]=?+"
+        r"|\.?[0-9][0-9._]*+(?:[eE][+-]?+)?+[A-Za-z0-9_]*+"
+        r"|\.(?:\.[.=]?+)?+|::?+"
+        rf"|{QUOTED_PATTERN}"
+        rf"|{closed_strings}|\[=*+\[[\s\S]*+|\[=*+"
+        r"|--[\s\S]*+|-[=>]?+|/=|//?=?+"
+        r"|@(?:\[|[A-Za-z_][A-Za-z0-9_]*+)?+"
+        r"|[\xc0-\xdf][\x80-\xbf]?+|[\xe0-\xef][\x80-\xbf]{0,2}+|[\xf0-\xf7][\x80-\xbf]{0,3}+"
+        r"|[\s\S]|\Z)"
+    )
+
+
+# The levels of long brackets that people use are spelt out, because groups besides the two cost time.
+LONG_BRACKETS = "|".join(rf"\[{level}\[[\s\S]*?\]{level}\]" for level in ["", "=", "==", "==="])
+TOKEN = re.compile(_token_pattern(LONG_BRACKETS, LONG_BRACKETS))
+UNUSUAL_LEVEL = re.compile(r"\[={4,}\[")
+TOKEN_OF_ANY_LEVEL = re.compile(
+    _token_pattern(*(rf"\[(?P<{group}>=*+)\[[\s\S]*?\](?P={group})\]" for group in ["comment", "string"]))
+)
+FIXED_KINDS = {
+    text: text
+    for text in [
+        *RESERVED,
+        *[
+            "(",
+            ")",
+            "{",
+            "}",
+            "[",
+            "]",
+            ";",
+            ",",
+            "#",
+            "?",
+            "&",
+            "|",
+            "+",
+            "-",
+            "*",
+            "/",
+            "%",
+            "^",
+            "=",
+            "<",
+            ">",
+            "~",
+            ".",
+            ":",
+            "!",
+            "==",
+            "<=",
+            ">=",
+            "~=",
+            "..",
+            "...",
+            "->",
+            "::",
+            "//",
+            "+=",
+            "-=",
+            "*=",
+            "/=",
+            "//=",
+            "%=",
+            "^=",
+            "..=",
+            "@[",
+        ],
+    ]
+}
+
+
+class _Kinds(dict[str, str]):
+    """Kind by text; each text is looked at once."""
+
+    def __missing__(self, text: str) -> str:
+        kind = self[text] = _kind(text)
+        return kind
+
+
+def _kind(text: str) -> str:
+    first = text[:1]
+    if not text:
+        return EOF
+    if not first.isascii():
+        return NOT_ASCII
+    if first.isalpha() or first == "_":
+        return NAME
+    if first.isdigit() or (first == "." and text[1:2].isdigit()):
+        return NUMBER
+    if first in "\"'":
+        return QUOTED if CLOSED_STRING.fullmatch(text) else BROKEN_STRING
+    if first == "[":
+        return _bracket_kind(text)
+    if first == "-":
+        return BROKEN_COMMENT
+    if first == "@":
+        return ATTRIBUTE
+    return text
+
+
+def _bracket_kind(text: str) -> str:
+    level = text[1:].partition("[")[0]
+    opened = text[1 + len(level) : 2 + len(level)] == "["
+    closed = opened and len(text) >= 2 * len(level) + 4 and text.endswith(f"]{level}]")
+    return RAW if closed else BROKEN_STRING
+
+
+class Tokens:
+    """A script's tokens as parallel lists, ended by several `EOF` tokens so that looking ahead needs no check.
+
+    `texts` and `kinds` say what a token is, `gaps` what space and comments stand before it, `lines` (1-based) where it begins.
+    """
+
+    __slots__ = ("_starts", "gaps", "kinds", "lines", "source", "texts", "vocabulary")
+
+    def __init__(self, source: str) -> None:
+        nul = source.find("\0")
+        self.source = source if nul < 0 else source[:nul]  # as in Luau, whose lexer takes NUL for the end
+        pairs, special_kinds = _split(self.source)
+        pairs += [("", "")] * 4
+        gaps, texts = zip(*pairs, strict=True)
+        self.gaps: tuple[str, ...] = gaps
+        self.texts: tuple[str, ...] = texts
+        vocabulary = _Kinds(FIXED_KINDS)
+        self.kinds = list(map(vocabulary.__getitem__, texts))
+        for index, kind in special_kinds:
+            self.kinds[index] = kind
+        self.vocabulary: dict[str, str] = vocabulary
+        self.lines = self._count_lines()
+        self._starts: list[int] | None = None
+
+    def _count_lines(self) -> list[int]:
+        newlines = list(map(str.count, self.gaps, repeat("\n")))
+        if sum(newlines) != self.source.count("\n"):
+            inside = map(str.count, self.texts, repeat("\n"))
+            newlines = [before + above for before, above in zip(newlines, [0, *inside], strict=False)]
+        lines = list(accumulate(newlines, initial=1))
+        del lines[0]
+        return lines
+
+    @property
+    def starts(self) -> list[int]:
+        """The offset of each token in the source, worked out when first asked for."""
+        if self._starts is None:
+            lengths = list(map(len, self.texts))
+            ends = accumulate(map(add, map(len, self.gaps), lengths))
+            self._starts = list(map(sub, ends, lengths))
+        return self._starts
+
+    def end(self, index: int) -> int:
+        """The offset just after a token."""
+        return self.starts[index] + len(self.texts[index])
+
+    def is_inside_interpolation(self, index: int) -> bool | None:
+        """Whether `}` after token `index` would end an interpolated expression; None when no brace is open at all."""
+        open_braces: list[bool] = []
+        for kind, text in zip(self.kinds[: index + 1], self.texts, strict=False):
+            if text[:1] == "}" and kind not in ("}", INTERPOLATION_MIDDLE):
+                open_braces.pop()
+            if kind in (INTERPOLATION_BEGIN, DOUBLE_BRACE):
+                open_braces.append(True)
+            elif kind == "{" and open_braces:
+                open_braces.append(False)
+            elif kind == "}" and open_braces:
+                open_braces.pop()
+        return open_braces[-1] if open_braces else None
+
+
+def _split(source: str) -> tuple[list[tuple[str, str]], list[tuple[int, str]]]:
+    """All (gap, text) pairs, and the kinds of those that are parts of interpolated strings, by index."""
+    pattern = TOKEN_OF_ANY_LEVEL if UNUSUAL_LEVEL.search(source) else TOKEN
+    if "`" not in source:
+        return _pairs(pattern, source, 0, len(source)), []
+    return _split_interpolated(source, pattern)
+
+
+def _pairs(pattern: re.Pattern[str], source: str, start: int, end: int) -> list[tuple[str, str]]:
+    if pattern is TOKEN:
+        return pattern.findall(source, start, end)
+    return [(match["gap"], match["text"]) for match in pattern.finditer(source, start, end)]
+
+
+def _split_interpolated(source: str, pattern: re.Pattern[str]) -> tuple[list[tuple[str, str]], list[tuple[int, str]]]:
+    pairs: list[tuple[str, str]] = []
+    kinds: list[tuple[int, str]] = []
+    open_braces: list[bool] = []  # whether each is that of an interpolated expression
+    position = 0
+    while True:
+        if not open_braces:
+            backtick = source.find("`", position)
+            if backtick < 0:
+                pairs += _pairs(pattern, source, position, len(source))
+                return pairs, kinds
+            found = _pairs(pattern, source, position, backtick)
+            trailing = ""
+            while found and not found[-1][1]:
+                trailing = found.pop()[0] or trailing
+            position = backtick - len(trailing)
+            if found:  # the backtick may belong to this token or to the comment after it
+                gap, text = found.pop()
+                position -= len(gap) + len(text)
+            pairs += found
+        match = pattern.match(source, position)
+        assert match is not None  # the pattern matches anything
+        gap, text = match["gap"], match["text"]
+        position = match.end()
+        if text == "`" or (text == "}" and open_braces and open_braces.pop()):
+            section = SECTION.match(source, position)
+            assert section is not None  # it matches the empty text
+            position = section.end()
+            text += section[0]
+            kinds.append((len(pairs), _section_kind(section, begins=text[0] == "`")))
+            if section.lastindex in (2, 3):
+                open_braces.append(True)
+        elif text == "{" and open_braces:
+            open_braces.append(False)
+        elif not text:
+            pairs.append((gap, text))
+            return pairs, kinds
+        pairs.append((gap, text))
+
+
+def _section_kind(section: re.Match[str], *, begins: bool) -> str:
+    match section.lastindex:
+        case 1:
+            return INTERPOLATED if begins else INTERPOLATION_END
+        case 2:
+            return DOUBLE_BRACE
+        case 3:
+            return INTERPOLATION_BEGIN if begins else INTERPOLATION_MIDDLE
+        case _:
+            return BROKEN_STRING

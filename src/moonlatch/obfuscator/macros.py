@@ -1,0 +1,136 @@
+"""Compiles the `LA_*` macros and their `LPH_*` namesakes to what they stand for: their argument, or a line number.
+
+A macro that the script defines itself, as a local or as a global outside a dead branch, is an ordinary name.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
+
+from moonlatch.obfuscator import syntax as s
+from moonlatch.obfuscator.dead_branches import remove_dead_branches
+from moonlatch.obfuscator.diagnostics import Diagnostic
+from moonlatch.obfuscator.printer import unwrapped
+from moonlatch.obfuscator.rewriter import Replacement, Rewriter
+from moonlatch.obfuscator.scopes import Resolution, resolve
+
+ALWAYS_TRUE = "LPH_OBFUSCATED"
+_LINES = frozenset({"LA_LINE", "LPH_LINE"})
+_STRINGS = frozenset({"LA_ENCRYPT_STRING", "LPH_ENCSTR", "LPH_STRENC"})
+_NUMBERS = frozenset({"LPH_ENCNUM", "LPH_NUMENC"})
+_FUNCTIONS = frozenset({"LA_NO_VIRTUALIZE", "LPH_NO_VIRTUALIZE", "LPH_JIT", "LPH_JIT_MAX", "LPH_NO_UPVALUES"})
+# Luraph's takes a key to encrypt with and an expression to decrypt with after the function.
+_FUNCTION_WITH_KEYS = "LPH_ENCFUNC"
+_CRASH = "LPH_CRASH"
+_CALLED = _STRINGS | _NUMBERS | _FUNCTIONS | {_FUNCTION_WITH_KEYS, _CRASH}
+MACROS = _CALLED | _LINES | {ALWAYS_TRUE}
+_TESTS = ("and", "or", "==", "~=")
+
+
+def is_true_in_builds(chunk: s.Chunk, name: str) -> bool:
+    """True when the script only assigns the global `name`, if at all, where it is not true, as mocks do."""
+    if name not in resolve(chunk).assigned_globals:
+        return True
+    trial = copy.deepcopy(chunk)
+    resolve(trial)
+    remove_dead_branches(trial, {name})
+    return name not in resolve(trial).assigned_globals
+
+
+def string_macro_lines(resolution: Resolution) -> list[tuple[int, str]]:
+    """Where the script asks for encrypted strings, and by which macro."""
+    names = (_STRINGS & resolution.globals.keys()) - resolution.assigned_globals.keys()
+    return sorted((node.line, name) for name in names for node in resolution.globals[name])
+
+
+def expand_macros(chunk: s.Chunk, resolution: Resolution) -> list[Diagnostic]:
+    """Replaces every macro in the tree, or says what is wrong with its use. `resolution` is the chunk's own."""
+    active = (MACROS & resolution.globals.keys()) - resolution.assigned_globals.keys()
+    if not active:
+        return []
+    expander = _Expander(active)
+    expander.chunk(chunk)
+    return expander.diagnostics
+
+
+class _Expander(Rewriter):
+    def __init__(self, active: AbstractSet[str]) -> None:
+        super().__init__()
+        self.diagnostics: list[Diagnostic] = []
+        self._active = active
+
+    def _macro(self, node: s.Expression) -> str | None:
+        is_macro = isinstance(node, s.Name) and node.binding is None and node.name in self._active
+        return node.name if is_macro and isinstance(node, s.Name) else None
+
+    def _refuse(self, node: s.Name | s.Call, message: str) -> None:
+        self.diagnostics.append(Diagnostic(node.line, 1, message))
+
+    def rewrite_name(self, node: s.Name) -> s.Expression:
+        name = self._macro(node)
+        if name is None:
+            return node
+        if name == ALWAYS_TRUE:
+            return s.TrueValue(node.line)
+        if name in _LINES:
+            return s.Number(str(node.line), float(node.line), node.line)
+        self._refuse(node, f"{name} is a macro and can only be called")
+        return node
+
+    def _tested(self, node: s.Expression) -> s.Expression:
+        """An operand of a test: `LPH_JIT or function ...` asks whether the macro exists, and may."""
+        return node if self._macro(node) in _CALLED else self.expression(node)
+
+    def rewrite_unary(self, node: s.Unary) -> s.Expression:
+        node.operand = self._tested(node.operand) if node.operator == "not" else self.expression(node.operand)
+        return node
+
+    def rewrite_binary(self, node: s.Binary) -> s.Expression:
+        visit: Callable[[s.Expression], s.Expression] = self._tested if node.operator in _TESTS else self.expression
+        node.left = visit(node.left)
+        node.right = visit(node.right)
+        return node
+
+    def rewrite_call(self, node: s.Call) -> s.Expression:
+        name = self._macro(unwrapped(node.function))
+        if name not in _CALLED:
+            return super().rewrite_call(node)
+        node.arguments = self.expressions(node.arguments)
+        if name == _CRASH:
+            return self._crash(node)
+        if name == _FUNCTION_WITH_KEYS and len(node.arguments) > 1:
+            del node.arguments[1:]
+        return self._argument(node, name)
+
+    def _crash(self, node: s.Call) -> s.Expression:
+        if node.arguments:
+            self._refuse(node, f"{_CRASH} takes no argument")
+        return s.Call(s.Name("error", node.line), [s.Nil(node.line), s.Number("0", 0.0, node.line)], node.line)
+
+    def _argument(self, node: s.Call, name: str) -> s.Expression:
+        if len(node.arguments) != 1:
+            self._refuse(node, f"{name} takes exactly one argument, got {len(node.arguments)}")
+            return node
+        argument = unwrapped(node.arguments[0])
+        if name in _STRINGS:
+            is_literal, wanted = isinstance(argument, s.String), "a string literal"
+        elif name in _NUMBERS:
+            is_literal, wanted = _is_number_literal(argument), "a number literal"
+        else:
+            is_literal, wanted = isinstance(argument, s.Function), "a function expression"
+        if not is_literal:
+            self._refuse(node, f"{name} takes {wanted}")
+        return argument
+
+    def rewrite_call_statement(self, node: s.CallStatement) -> Replacement:
+        call = self.expression(node.call)
+        # A literal that nobody uses does nothing.
+        return s.CallStatement(call, node.line) if isinstance(call, s.Call | s.MethodCall) else None
+
+
+def _is_number_literal(node: s.Expression) -> bool:
+    if isinstance(node, s.Unary) and node.operator == "-":
+        node = unwrapped(node.operand)
+    return isinstance(node, s.Number | s.Integer)

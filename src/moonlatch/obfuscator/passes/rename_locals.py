@@ -1,0 +1,93 @@
+"""Gives every local variable the shortest name that is free where it is used; the most used ones choose first.
+
+Two variables share a name unless one is needed where the other hides it. Names of globals that a scope uses are never
+taken in it, and exported names stay.
+"""
+
+from __future__ import annotations
+
+import random
+import string
+from collections.abc import Iterator
+
+from moonlatch.obfuscator.lexer import RESERVED
+from moonlatch.obfuscator.scopes import Scope, Symbol, resolve
+from moonlatch.obfuscator.unit import Unit
+
+KEY = "rename_locals"
+_LETTERS = string.ascii_lowercase + string.ascii_uppercase + "_"
+# `_G` is no keyword, but a reader expects it to be the global table.
+_UNUSABLE = RESERVED | {"_G"}
+
+
+def run(unit: Unit) -> None:
+    """In `minify` the names come in alphabetical order, which compresses best; otherwise the seed orders them."""
+    resolution = resolve(unit.chunk)
+    names = _Names(None if unit.options.profile == "minify" else unit.random(KEY))
+    for scope in resolution.scopes:
+        _name_scope(scope, names)
+    for binding, symbol in resolution.symbols.items():
+        for reference in symbol.references:
+            reference.name = binding.name
+    for method in resolution.methods:
+        # Spelt out, `self` can have a short name too.
+        if resolution.symbols[method.function.parameters[0]].references:
+            method.is_method = False
+
+
+class _Names:
+    """All usable names, the shortest first, made when they are asked for."""
+
+    def __init__(self, generator: random.Random | None) -> None:
+        letters = list(_LETTERS)
+        if generator is not None:
+            generator.shuffle(letters)
+        self._letters = letters
+        self._made: list[str] = []
+        self._source = self._spell()
+
+    def __iter__(self) -> Iterator[str]:
+        index = 0
+        while True:
+            if index == len(self._made):
+                self._made.append(next(self._source))
+            yield self._made[index]
+            index += 1
+
+    def _spell(self) -> Iterator[str]:
+        followers = self._letters + list(string.digits)
+        shorter = [""]
+        first = True
+        while True:
+            alphabet = self._letters if first else followers
+            shorter = [name + letter for name in shorter for letter in alphabet]
+            first = False
+            yield from (name for name in shorter if name not in _UNUSABLE)
+
+
+def _name_scope(scope: Scope, names: _Names) -> None:
+    """Names the symbols of one scope; those of its parents have their names by now."""
+    taken = scope.globals | {symbol.binding.name for symbol in scope.free}
+    holders: dict[str, list[Symbol]] = {}
+    pending = []
+    for symbol in scope.symbols:
+        if symbol.is_exported:
+            holders.setdefault(symbol.binding.name, []).append(symbol)
+        else:
+            pending.append(symbol)
+    pending.sort(key=lambda symbol: -len(symbol.references))
+    for symbol in pending:
+        for name in names:
+            if name in taken:
+                continue
+            if any(_conflict(symbol, other) for other in holders.get(name, ())):
+                continue
+            symbol.binding.name = name
+            holders.setdefault(name, []).append(symbol)
+            break
+
+
+def _conflict(one: Symbol, other: Symbol) -> bool:
+    """True when the earlier of two variables of one scope is still needed after the later one hides it."""
+    earlier, later = (one, other) if one.declared < other.declared else (other, one)
+    return earlier.last_use > later.declared

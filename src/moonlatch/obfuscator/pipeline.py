@@ -1,0 +1,118 @@
+"""Protects a script from source text to finished text: check, macros, runtime variables, passes, print, parse again.
+
+Deterministic: the same source, options and seed give the same bytes. It reads no clock, no file and no randomness.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+
+from moonlatch.obfuscator import syntax as s
+from moonlatch.obfuscator.check import check, check_parsed
+from moonlatch.obfuscator.dead_branches import remove_dead_branches
+from moonlatch.obfuscator.diagnostics import LuauSyntaxError
+from moonlatch.obfuscator.dialect import luau_only_constructs, most_portable_target
+from moonlatch.obfuscator.engines.interface import EngineError, Failure, Outcome, Protected, Rejected
+from moonlatch.obfuscator.macros import ALWAYS_TRUE, MACROS, expand_macros, is_true_in_builds, string_macro_lines
+from moonlatch.obfuscator.options import PROFILES, Options
+from moonlatch.obfuscator.parser import parse
+from moonlatch.obfuscator.passes import REGISTRY, encrypt_strings
+from moonlatch.obfuscator.pool import ConstantPool
+from moonlatch.obfuscator.printer import print_chunk
+from moonlatch.obfuscator.runtime_variables import EXISTS, connect_runtime, forged_variables, functions_without_room
+from moonlatch.obfuscator.scopes import Resolution, resolve
+from moonlatch.obfuscator.spelling import Target
+from moonlatch.obfuscator.unit import Unit
+
+
+def protect(source: bytes, options: Options, seed: int) -> Outcome:
+    """Protects `source` with the passes of the profile that `options` names."""
+    return protect_with(source, options, seed, PROFILES[options.profile])
+
+
+def protect_with(source: bytes, options: Options, seed: int, keys: Collection[str]) -> Outcome:
+    """Protects `source` with the passes of those keys alone, in the registry's order."""
+    with _collector_paused():
+        outcome = _protect(source, options, seed, keys)
+        plain = PROFILES["minify"].intersection(keys)
+        if isinstance(outcome, Failure) and len(plain) < len(keys):
+            return _left_readable(_protect(source, options, seed, plain), outcome)
+        return outcome
+
+
+def _left_readable(outcome: Outcome, failure: Failure) -> Outcome:
+    """What to hand back for a script with no room, in nesting depth say, for what most passes would add to it."""
+    if not isinstance(outcome, Protected):
+        return failure
+    warning = "line 1: this script is too close to the compiler's limits; its strings and numbers stay readable"
+    return Protected(outcome.text, [*outcome.warnings, warning])
+
+
+def _protect(source: bytes, options: Options, seed: int, keys: Collection[str]) -> Outcome:
+    try:
+        chunk = parse(source)
+    except LuauSyntaxError as problem:
+        return Rejected(problem.diagnostics)
+    faults = check_parsed(chunk, source)
+    if faults:
+        return Rejected(faults)
+    warnings: list[str] = []
+    resolution = _prepare(chunk, options, warnings)
+    if isinstance(resolution, Rejected):
+        return resolution
+    target = options.target or most_portable_target(chunk, resolution)
+    unit = Unit(chunk, resolution, options, target, seed, ConstantPool(resolution.fresh_name("pool")), warnings)
+    for one in REGISTRY:
+        if one.KEY in keys:
+            one.run(unit)
+    text = print_chunk(chunk, target)
+    faults = check(text)
+    if faults:
+        return Failure([EngineError(None, f"the protected script does not compile: {faults[0].message}")])
+    return Protected(text, unit.warnings)
+
+
+def _prepare(chunk: s.Chunk, options: Options, warnings: list[str]) -> Resolution | Rejected:
+    """Macros and runtime variables; the names that are left afterwards."""
+    diagnostics = luau_only_constructs(chunk) if options.target is Target.LUA51 else []
+    resolution = resolve(chunk)
+    known_true = _known_true(chunk, resolution, options)
+    if known_true:
+        remove_dead_branches(chunk, known_true)
+        resolution = resolve(chunk)
+    if options.client_chunk:
+        diagnostics += forged_variables(resolution)
+        diagnostics += functions_without_room(resolution, options.target or Target.LUAU)
+    if encrypt_strings.KEY not in PROFILES[options.profile]:
+        warnings += [
+            f"line {line}: {name} has no effect with the profile '{options.profile}'"
+            for line, name in string_macro_lines(resolution)
+        ]
+    diagnostics += expand_macros(chunk, resolution)
+    if diagnostics:
+        return Rejected(sorted(diagnostics, key=lambda diagnostic: diagnostic.line))
+    has_changed = bool(MACROS & resolution.globals.keys())
+    if options.client_chunk:
+        has_changed |= connect_runtime(chunk, resolution)
+    return resolve(chunk) if has_changed else resolution
+
+
+def _known_true(chunk: s.Chunk, resolution: Resolution, options: Options) -> set[str]:
+    known = {ALWAYS_TRUE} if ALWAYS_TRUE in resolution.globals and is_true_in_builds(chunk, ALWAYS_TRUE) else set()
+    if options.client_chunk and EXISTS in resolution.globals:
+        known.add(EXISTS)
+    return known
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Trees live until the end, and searching them for garbage again and again takes a third of the time."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()

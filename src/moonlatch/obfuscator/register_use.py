@@ -1,0 +1,273 @@
+"""Counts the registers that Luau's compiler needs for expressions, and resolves the names in them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any
+
+from moonlatch.obfuscator import syntax
+from moonlatch.obfuscator.diagnostics import Diagnostic
+from moonlatch.obfuscator.registers import Frame, first_line
+from moonlatch.obfuscator.syntax import Binding, Block, Expression
+
+LITERALS = (syntax.Nil, syntax.TrueValue, syntax.FalseValue, syntax.Number, syntax.Integer, syntax.String)
+ARRAY_CHUNK = 16
+TOO_MANY_RESULTS = 255  # the count that means "all of them" in a call instruction
+
+
+class ExpressionRegisters(ABC):
+    """One walk over a script. `assigned` are the bindings assigned after their declaration; None takes all for such."""
+
+    def __init__(self, assigned: set[Binding] | None) -> None:
+        self.faults: list[Diagnostic] = []
+        self.assigned = assigned
+        self.written: set[Binding] = set()
+        self.constants: set[Binding] = set()
+        self._folded: dict[Expression, bool] = {}
+        self.frame = Frame()
+        self.scope: dict[str, list[Binding]] = {}
+        self.declared: list[Binding] = []
+        self.owners: dict[Binding, Frame] = {}
+        self.watched: set[Binding] = set()
+        self.watched_found: Binding | None = None
+
+    @abstractmethod
+    def block(self, block: Block) -> None:
+        """Walks the statements of a function's body."""
+
+    # Names
+
+    def declare(self, binding: Binding) -> None:
+        self.scope.setdefault(binding.name, []).append(binding)
+        self.declared.append(binding)
+        self.owners[binding] = self.frame
+
+    def leave(self, mark: int) -> None:
+        for binding in self.declared[mark:]:
+            self.scope[binding.name].pop()
+        del self.declared[mark:]
+
+    def resolve(self, name: str) -> Binding | None:
+        found = self.scope.get(name)
+        if not found:
+            return None
+        binding = found[-1]
+        if binding in self.watched and self.watched_found is None:
+            self.watched_found = binding
+        return binding
+
+    def in_register(self, value: Expression) -> bool:
+        """Whether a value already stands in a register, being a local of this function."""
+        while isinstance(value, syntax.Group | syntax.TypeAssertion):
+            value = value.value
+        if not isinstance(value, syntax.Name):
+            return False
+        binding = self.resolve(value.name)
+        return binding is not None and self.owners[binding] is self.frame and binding not in self.constants
+
+    def is_constant(self, value: Expression) -> bool:
+        """Whether the compiler knows the value; operators on constants are taken to be folded."""
+        if isinstance(value, LITERALS):
+            return True
+        if isinstance(value, syntax.Name):
+            binding = self.resolve(value.name)
+            return binding is not None and binding in self.constants
+        if isinstance(value, syntax.Group | syntax.TypeAssertion):
+            return self.is_constant(value.value)
+        if isinstance(value, syntax.Unary | syntax.Binary):
+            # Asked again at every level of a chain of operators.
+            known = self._folded.get(value)
+            if known is None:
+                operands = (value.operand,) if isinstance(value, syntax.Unary) else (value.left, value.right)
+                known = self._folded[value] = all(map(self.is_constant, operands))
+            return known
+        return False
+
+    # Values
+
+    def side_effects(self, value: Expression) -> None:
+        top = self.frame.top
+        self.auto(value)
+        self.frame.top = top
+
+    def auto(self, value: Expression) -> None:
+        """A value wherever it fits best: in its own register if it is a local, otherwise in the next one."""
+        if not self.in_register(value):
+            self.value(value, self.frame.allocate(1, value))
+
+    def values(self, values: list[Expression], first: int, count: int) -> None:
+        """Values into `count` registers from `first`, which are the topmost."""
+        for index, value in enumerate(values):
+            if index == len(values) - 1 and count - index == TOO_MANY_RESULTS:
+                self.frame.fail(first_line(value), "Exceeded result count limit; simplify the code to compile")
+            if index >= count:
+                self.side_effects(value)
+            elif index == len(values) - 1 and isinstance(value, syntax.Call | syntax.MethodCall):
+                top = self.frame.top
+                self.call(value, first + index)
+                self.frame.top = top
+            else:
+                self.value(value, first + index)
+
+    def list_on_top(self, values: list[Expression], first: int) -> None:
+        """Values into the registers from `first`, each computed with nothing above it in use."""
+        for index, value in enumerate(values):
+            top = self.frame.top
+            if index == len(values) - 1 and isinstance(value, syntax.Call | syntax.MethodCall):
+                self.call(value, first + index)
+            else:
+                self.frame.top = first + index + 1
+                self.value(value, first + index)
+            self.frame.top = top
+
+    def value_on_top(self, value: Expression, target: int) -> None:
+        top = self.frame.top
+        self.frame.top = target + 1
+        self.value(value, target)
+        self.frame.top = top
+
+    def value(self, value: Expression, target: int) -> None:
+        """A value into a register that nothing else uses; takes what registers it needs besides, and gives them back."""
+        visit = EXPRESSIONS.get(type(value))
+        if visit is not None:
+            top = self.frame.top
+            visit(self, value, target)
+            self.frame.top = top
+
+    def refer(self, binding: Binding) -> None:
+        if self.owners[binding] is not self.frame and binding not in self.constants:
+            self.frame.capture(binding)
+
+    def name(self, node: syntax.Name, _target: int) -> None:
+        binding = self.resolve(node.name)
+        if binding is not None:
+            self.refer(binding)
+
+    def wrapped(self, node: syntax.Group | syntax.TypeAssertion | syntax.Instantiation, target: int) -> None:
+        self.value(node.value, target)
+
+    def index_name(self, node: syntax.IndexName, target: int) -> None:
+        # A chain a.b.c is computed in one register, however long.
+        if self.in_register(node.object):
+            return
+        if target == self.frame.top - 1:
+            self.value(node.object, target)
+        else:
+            self.auto(node.object)
+
+    def index(self, node: syntax.Index, _target: int) -> None:
+        self.auto(node.object)
+        if not self.is_constant(node.key):
+            self.auto(node.key)
+
+    def call_value(self, node: syntax.Call | syntax.MethodCall, target: int) -> None:
+        self.call(node, target if target == self.frame.top - 1 else self.frame.top)
+
+    def call(self, node: syntax.Call | syntax.MethodCall, base: int) -> None:
+        """A call whose function stands in register `base`; whatever is above may be used."""
+        is_method = isinstance(node, syntax.MethodCall)
+        count = 1 + is_method + len(node.arguments)
+        taken = max(0, self.frame.top - base)
+        if count > taken:
+            self.frame.allocate(count - taken, node)
+        head = node.object if isinstance(node, syntax.MethodCall) else node.function
+        if not (is_method and self.in_register(head)):
+            self.value_on_top(head, base)
+        self.list_on_top(node.arguments, base + 1 + is_method)
+
+    def function(self, node: syntax.Function, _target: int) -> None:
+        outer = self.frame
+        outer.add_closure(node.line)
+        self.frame = inner = Frame()
+        mark = len(self.declared)
+        inner.allocate(len(node.parameters), node)
+        for parameter in node.parameters:
+            self.declare(parameter)
+            inner.add_local(parameter)
+        self.block(node.body)
+        self.leave(mark)
+        self.frame = outer
+        if inner.fault is not None:
+            self.faults.append(inner.fault)
+        for binding in inner.upvalues:
+            self.refer(binding)
+
+    def unary(self, node: syntax.Unary, _target: int) -> None:
+        if not self.is_constant(node.operand):
+            self.auto(node.operand)
+
+    def binary(self, node: syntax.Binary, target: int) -> None:
+        if node.operator == "..":
+            parts = unrolled(node)
+            first = self.frame.allocate(len(parts), node)
+            for index, part in enumerate(parts):
+                self.value_on_top(part, first + index)
+        elif node.operator in ("and", "or"):
+            self.value(node.left, target)
+            self.value(node.right, target)
+        else:
+            self.auto(node.left)
+            if not self.is_constant(node.right):
+                self.auto(node.right)
+
+    def if_expression(self, node: syntax.IfExpression, target: int) -> None:
+        for condition, value in node.clauses:
+            self.side_effects(condition)
+            self.value(value, target)
+        self.value(node.otherwise, target)
+
+    def interpolated_string(self, node: syntax.InterpolatedString, _target: int) -> None:
+        first = self.frame.allocate(2 + len(node.values), node)
+        for index, value in enumerate(node.values):
+            self.value_on_top(value, first + 2 + index)
+
+    def table(self, node: syntax.Table, _target: int) -> None:
+        positional = sum(isinstance(item, syntax.PositionalItem) for item in node.items)
+        chunk = self.frame.allocate(min(ARRAY_CHUNK, positional), node)
+        used = 0
+        for item in node.items:
+            if isinstance(item, syntax.PositionalItem):
+                used = used % ARRAY_CHUNK
+                if item is node.items[-1]:
+                    self.list_on_top([item.value], chunk + used)
+                else:
+                    self.value_on_top(item.value, chunk + used)
+                used += 1
+                continue
+            used = 0
+            top = self.frame.top
+            if isinstance(item, syntax.KeyedItem):
+                if not self.is_constant(item.key):
+                    self.auto(item.key)
+                self.auto(item.value)
+            elif isinstance(item, syntax.NamedItem):
+                self.auto(item.value)
+            self.frame.top = top
+
+
+def unrolled(value: Expression) -> list[Expression]:
+    """The operands of `a .. b .. c`, which is one operation."""
+    parts: list[Expression] = []
+    while isinstance(value, syntax.Binary) and value.operator == "..":
+        parts.append(value.left)
+        value = value.right
+    return [*parts, value]
+
+
+EXPRESSIONS: dict[type[Expression], Callable[[Any, Any, int], None]] = {
+    syntax.Name: ExpressionRegisters.name,
+    syntax.Group: ExpressionRegisters.wrapped,
+    syntax.TypeAssertion: ExpressionRegisters.wrapped,
+    syntax.Instantiation: ExpressionRegisters.wrapped,
+    syntax.IndexName: ExpressionRegisters.index_name,
+    syntax.Index: ExpressionRegisters.index,
+    syntax.Call: ExpressionRegisters.call_value,
+    syntax.MethodCall: ExpressionRegisters.call_value,
+    syntax.Function: ExpressionRegisters.function,
+    syntax.Unary: ExpressionRegisters.unary,
+    syntax.Binary: ExpressionRegisters.binary,
+    syntax.IfExpression: ExpressionRegisters.if_expression,
+    syntax.InterpolatedString: ExpressionRegisters.interpolated_string,
+    syntax.Table: ExpressionRegisters.table,
+}

@@ -1,0 +1,245 @@
+"""Walks a tree and replaces nodes in place. Passes subclass it and override only the constructs they change."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from moonlatch.obfuscator import syntax as s
+
+_WORD_START = re.compile(r"(?<!^)(?=[A-Z])")
+Replacement = s.Statement | list[s.Statement] | None
+
+
+class Rewriter:
+    """Visits every expression and statement once, children first unless an override decides otherwise.
+
+    An expression method returns the node that takes its place. A statement method returns a statement, several, or
+    None to drop it. Methods are found by class name: `rewrite_index_name` gets every `IndexName`.
+    """
+
+    def __init__(self) -> None:
+        self._expressions: dict[type[s.Expression], Callable[[s.Expression], s.Expression]] = {}
+        self._statements: dict[type[s.Statement], Callable[[s.Statement], Replacement]] = {}
+        for kind in _EXPRESSIONS:
+            self._expressions[kind] = getattr(self, _method_name(kind), self._leaf)
+        for statement_kind in _STATEMENTS:
+            self._statements[statement_kind] = getattr(self, _method_name(statement_kind), self._simple)
+
+    def chunk(self, chunk: s.Chunk) -> None:
+        self.block(chunk.body)
+
+    def block(self, block: s.Block) -> None:
+        statements = self._statements
+        body: list[s.Statement] = []
+        for statement in block.body:
+            replacement = statements[type(statement)](statement)
+            if replacement is None:
+                continue
+            if isinstance(replacement, list):
+                body.extend(replacement)
+            else:
+                body.append(replacement)
+        block.body = body
+
+    def expression(self, node: s.Expression) -> s.Expression:
+        return self._expressions[type(node)](node)
+
+    def expressions(self, nodes: list[s.Expression]) -> list[s.Expression]:
+        table = self._expressions
+        return [table[type(node)](node) for node in nodes]
+
+    def function(self, function: s.Function) -> None:
+        self.block(function.body)
+
+    def _leaf(self, node: s.Expression) -> s.Expression:
+        return node
+
+    def _simple(self, node: s.Statement) -> Replacement:
+        return node
+
+    # Expressions
+
+    def rewrite_interpolated_string(self, node: s.InterpolatedString) -> s.Expression:
+        node.values = self.expressions(node.values)
+        return node
+
+    def rewrite_group(self, node: s.Group) -> s.Expression:
+        node.value = self.expression(node.value)
+        return node
+
+    def rewrite_index_name(self, node: s.IndexName) -> s.Expression:
+        node.object = self.expression(node.object)
+        return node
+
+    def rewrite_index(self, node: s.Index) -> s.Expression:
+        node.object = self.expression(node.object)
+        node.key = self.expression(node.key)
+        return node
+
+    def rewrite_call(self, node: s.Call) -> s.Expression:
+        node.function = self.expression(node.function)
+        node.arguments = self.expressions(node.arguments)
+        return node
+
+    def rewrite_method_call(self, node: s.MethodCall) -> s.Expression:
+        node.object = self.expression(node.object)
+        node.arguments = self.expressions(node.arguments)
+        return node
+
+    def rewrite_instantiation(self, node: s.Instantiation) -> s.Expression:
+        node.value = self.expression(node.value)
+        return node
+
+    def rewrite_type_assertion(self, node: s.TypeAssertion) -> s.Expression:
+        node.value = self.expression(node.value)
+        return node
+
+    def rewrite_unary(self, node: s.Unary) -> s.Expression:
+        node.operand = self.expression(node.operand)
+        return node
+
+    def rewrite_binary(self, node: s.Binary) -> s.Expression:
+        node.left = self.expression(node.left)
+        node.right = self.expression(node.right)
+        return node
+
+    def rewrite_if_expression(self, node: s.IfExpression) -> s.Expression:
+        node.clauses = [(self.expression(condition), self.expression(value)) for condition, value in node.clauses]
+        node.otherwise = self.expression(node.otherwise)
+        return node
+
+    def rewrite_table(self, node: s.Table) -> s.Expression:
+        for item in node.items:
+            if isinstance(item, s.KeyedItem):
+                item.key = self.expression(item.key)
+                item.value = self.expression(item.value)
+            elif isinstance(item, s.NamedItem | s.PositionalItem):
+                item.value = self.expression(item.value)
+        return node
+
+    def rewrite_function(self, node: s.Function) -> s.Expression:
+        self.function(node)
+        return node
+
+    # Statements
+
+    def rewrite_local(self, node: s.Local) -> Replacement:
+        node.values = self.expressions(node.values)
+        return node
+
+    def rewrite_local_function(self, node: s.LocalFunction) -> Replacement:
+        self.function(node.function)
+        return node
+
+    def rewrite_function_declaration(self, node: s.FunctionDeclaration) -> Replacement:
+        target = self.expression(node.target)
+        if isinstance(target, s.Name | s.IndexName):
+            node.target = target
+        self.function(node.function)
+        return node
+
+    def rewrite_assign(self, node: s.Assign) -> Replacement:
+        node.targets = self.expressions(node.targets)
+        node.values = self.expressions(node.values)
+        return node
+
+    def rewrite_compound_assign(self, node: s.CompoundAssign) -> Replacement:
+        node.target = self.expression(node.target)
+        node.value = self.expression(node.value)
+        return node
+
+    def rewrite_call_statement(self, node: s.CallStatement) -> Replacement:
+        call = self.expression(node.call)
+        if isinstance(call, s.Call | s.MethodCall):
+            node.call = call
+        return node
+
+    def rewrite_do(self, node: s.Do) -> Replacement:
+        self.block(node.body)
+        return node
+
+    def rewrite_while(self, node: s.While) -> Replacement:
+        node.condition = self.expression(node.condition)
+        self.block(node.body)
+        return node
+
+    def rewrite_repeat(self, node: s.Repeat) -> Replacement:
+        self.block(node.body)
+        node.condition = self.expression(node.condition)
+        return node
+
+    def rewrite_numeric_for(self, node: s.NumericFor) -> Replacement:
+        node.start = self.expression(node.start)
+        node.limit = self.expression(node.limit)
+        if node.step is not None:
+            node.step = self.expression(node.step)
+        self.block(node.body)
+        return node
+
+    def rewrite_generic_for(self, node: s.GenericFor) -> Replacement:
+        node.values = self.expressions(node.values)
+        self.block(node.body)
+        return node
+
+    def rewrite_if(self, node: s.If) -> Replacement:
+        clauses = []
+        for condition, block in node.clauses:
+            clauses.append((self.expression(condition), block))
+            self.block(block)
+        node.clauses = clauses
+        if node.otherwise is not None:
+            self.block(node.otherwise)
+        return node
+
+    def rewrite_return(self, node: s.Return) -> Replacement:
+        node.values = self.expressions(node.values)
+        return node
+
+
+def _method_name(kind: type[s.Node]) -> str:
+    return "rewrite_" + _WORD_START.sub("_", kind.__name__).lower()
+
+
+_EXPRESSIONS: tuple[type[s.Expression], ...] = (
+    s.Nil,
+    s.TrueValue,
+    s.FalseValue,
+    s.Varargs,
+    s.Number,
+    s.Integer,
+    s.String,
+    s.InterpolatedString,
+    s.Name,
+    s.Group,
+    s.IndexName,
+    s.Index,
+    s.Call,
+    s.MethodCall,
+    s.Instantiation,
+    s.TypeAssertion,
+    s.Unary,
+    s.Binary,
+    s.IfExpression,
+    s.Table,
+    s.Function,
+)
+_STATEMENTS: tuple[type[s.Statement], ...] = (
+    s.Local,
+    s.LocalFunction,
+    s.FunctionDeclaration,
+    s.Assign,
+    s.CompoundAssign,
+    s.CallStatement,
+    s.Do,
+    s.While,
+    s.Repeat,
+    s.NumericFor,
+    s.GenericFor,
+    s.If,
+    s.Return,
+    s.Break,
+    s.Continue,
+    s.TypeAlias,
+    s.TypeFunction,
+)

@@ -1,0 +1,206 @@
+"""Writes granted starts: the execution, its counters, and what a key's first use sets. Decides nothing but whether the conditions still hold."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+
+import msgspec
+
+from moonlatch.clock import utc_day
+from moonlatch.storage.interface import Database, Query, Transaction
+
+UNKNOWN_EXECUTOR = "unknown"
+"""Counted for a client that does not name its host program."""
+
+MAX_BATCH = 256
+"""Executions per transaction; more would make the first of them wait for the last."""
+
+# The conditions repeat the verdict's: between the verdict and the commit another start may have taken the last
+# execution or bound the key, and a developer may have switched the script off or barred the user.
+INSERT = Query(
+    "executions.insert",
+    """
+    insert into executions (id, script_id, user_key, loader_id, nonce, build, executor, started_at)
+    select :id, s.id, :key, :loader, :nonce, s.build, :executor, :now from scripts s
+    where s.id = :script and s.enabled and s.build = :build and not exists (
+        select 1 from bars r where r.project_id = s.project_id and r.fingerprint = :fingerprint
+            and (r.expires_at is null or r.expires_at > :now))
+    on conflict (loader_id, nonce) do nothing
+    """,
+)
+NONCE_IS_USED = Query(
+    "executions.nonce_is_used", "select 1 from executions where loader_id = :loader and nonce = :nonce"
+)
+USE_KEY = Query(
+    "executions.use_key",
+    """
+    update users set
+        executions = executions + 1,
+        executor = :executor,
+        ip = :ip,
+        fingerprint = case when fingerprintless then fingerprint else coalesce(fingerprint, :fingerprint) end,
+        key_expires = coalesce(key_expires, :now + key_days * 86400000)
+    where key = :key and project_id = :project
+        and (key_expires is null or key_expires > :now)
+        and (fingerprintless or fingerprint is null or fingerprint = :fingerprint)
+        and (max_executions is null or executions < max_executions)
+        and not (blacklisted and (blacklist_expires is null or blacklist_expires > :now))
+    returning executions, key_expires
+    """,
+)
+TAKE_BACK = Query("executions.take_back", "delete from executions where id = :id")
+COUNT_SCRIPT = Query(
+    "executions.count_script", "update scripts set total_executions = total_executions + :times where id = :script"
+)
+COUNT_DAY = Query(
+    "executions.count_day",
+    """
+    insert into execution_days (project_id, script_id, day, executor, executions)
+    values (:project, :script, :day, :executor, :times)
+    on conflict (script_id, day, executor) do update set executions = execution_days.executions + excluded.executions
+    """,
+)
+STOP = Query("executions.stop", "update executions set stopped = :code where id = :id and stopped is null")
+
+
+class Execution(msgspec.Struct, frozen=True, kw_only=True):
+    """A start to be written. Hashes are keyed, `started_at` is Unix milliseconds."""
+
+    id: str
+    project_id: str
+    script_id: str
+    build: int
+    loader_id: str
+    nonce: str
+    user_key: str | None
+    premium: bool
+    """The key is valid: its counters move and its first use takes effect."""
+    fingerprint: bytes | None
+    ip: bytes | None
+    executor: str | None
+    started_at: int
+
+
+class Use(msgspec.Struct, frozen=True):
+    """What the start made of its key; zero executions without a valid one."""
+
+    executions: int
+    key_expires: int | None
+
+
+class NonceUsedError(Exception):
+    """The loader has sent this nonce before."""
+
+
+class OvertakenError(Exception):
+    """Something the verdict rested on has changed since; decide again."""
+
+
+class ExecutionLog:
+    """Writes executions, all those that arrive while a commit is under way in the next one.
+
+    One transaction for many is what makes a durable execution cheap: their counters are added up before they are
+    written, and nothing else is paid per execution but its own two rows.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._waiting: list[tuple[Execution, asyncio.Future[Use]]] = []
+        self._task: asyncio.Task[None] | None = None
+
+    async def record(self, execution: Execution) -> Use:
+        """Commit one execution, everything of it or nothing. Raises NonceUsedError, OvertakenError, StorageError."""
+        settled: asyncio.Future[Use] = asyncio.get_running_loop().create_future()
+        self._waiting.append((execution, settled))
+        if self._task is None:
+            self._task = asyncio.create_task(self._write_waiting())
+        return await settled
+
+    async def _write_waiting(self) -> None:
+        while self._waiting:
+            batch, self._waiting = self._waiting[:MAX_BATCH], self._waiting[MAX_BATCH:]
+            try:
+                outcomes = await record_all(self._database, [execution for execution, _ in batch])
+            except Exception as error:
+                outcomes = [error] * len(batch)
+            for (_, settled), outcome in zip(batch, outcomes, strict=True):
+                if settled.done():
+                    continue  # its client is gone
+                if isinstance(outcome, Use):
+                    settled.set_result(outcome)
+                else:
+                    settled.set_exception(outcome)
+        self._task = None
+
+
+async def record_all(db: Database, executions: Sequence[Execution]) -> list[Use | Exception]:
+    """Commit those executions whose conditions hold; an outcome for each. Raises StorageError: none was written."""
+
+    async def unit(tx: Transaction) -> list[Use | Exception]:
+        outcomes = [await _write(tx, execution) for execution in executions]
+        written = [one for one, outcome in zip(executions, outcomes, strict=True) if isinstance(outcome, Use)]
+        await _count(tx, written)
+        return outcomes
+
+    return await db.run(unit)
+
+
+async def stop(db: Database, instance: str, code: str) -> None:
+    """End an instance for good: its next heartbeat or session is refused."""
+
+    async def unit(tx: Transaction) -> None:
+        await tx.execute(STOP, id=instance, code=code)
+
+    await db.run(unit)
+
+
+async def _write(tx: Transaction, execution: Execution) -> Use | Exception:
+    inserted = await tx.execute(
+        INSERT,
+        id=execution.id,
+        script=execution.script_id,
+        key=execution.user_key,
+        loader=execution.loader_id,
+        nonce=execution.nonce,
+        build=execution.build,
+        executor=execution.executor or UNKNOWN_EXECUTOR,
+        fingerprint=execution.fingerprint,
+        now=execution.started_at,
+    )
+    if inserted == 0:
+        used = await tx.fetch_one(NONCE_IS_USED, loader=execution.loader_id, nonce=execution.nonce)
+        return OvertakenError() if used is None else NonceUsedError()
+    if not execution.premium:
+        return Use(0, None)
+    row = await tx.fetch_one(
+        USE_KEY,
+        key=execution.user_key,
+        project=execution.project_id,
+        executor=execution.executor or UNKNOWN_EXECUTOR,
+        ip=execution.ip,
+        fingerprint=execution.fingerprint,
+        now=execution.started_at,
+    )
+    if row is None:
+        await tx.execute(TAKE_BACK, id=execution.id)
+        return OvertakenError()
+    return Use(*row)
+
+
+async def _count(tx: Transaction, executions: Sequence[Execution]) -> None:
+    scripts = Counter(execution.script_id for execution in executions)
+    for script, times in scripts.items():
+        await tx.execute(COUNT_SCRIPT, script=script, times=times)
+    days = Counter(
+        (
+            execution.project_id,
+            execution.script_id,
+            utc_day(execution.started_at),
+            execution.executor or UNKNOWN_EXECUTOR,
+        )
+        for execution in executions
+    )
+    for (project, script, day, executor), times in days.items():
+        await tx.execute(COUNT_DAY, project=project, script=script, day=day, executor=executor, times=times)

@@ -1,0 +1,72 @@
+"""What the business code knows of a database: named portable queries, reads, and transactions. Names no engine."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One portable SQL statement under a name, with `:name` parameters.
+
+    Portable means: what SQLite 3.35+ and PostgreSQL 14+ both understand (`RETURNING`, `ON CONFLICT`, `CASE`), booleans
+    tested by themselves (`where enabled`), no `IS 1`, no double-quoted strings, and a cast around a parameter that is
+    only compared with NULL.
+    """
+
+    name: str
+    sql: str
+
+
+class Row(Protocol):
+    """One result row: by column name, by position, or unpacked in column order."""
+
+    def __getitem__(self, key: Any, /) -> Any: ...
+
+    def __iter__(self) -> Iterator[Any]: ...
+
+    def __len__(self) -> int: ...
+
+
+class Transaction(Protocol):
+    """Reads and writes that commit together or not at all; once a statement has failed, not at all."""
+
+    async def fetch_one(self, query: Query, **parameters: Any) -> Row | None: ...
+
+    async def fetch_all(self, query: Query, **parameters: Any) -> list[Row]: ...
+
+    async def execute(self, query: Query, **parameters: Any) -> int:
+        """Run a statement without result rows; gives the number of rows it changed."""
+        ...
+
+
+Unit = Callable[[Transaction], Awaitable[T]]
+"""A transaction's body. It awaits nothing but its transaction, and may be run again from its beginning."""
+
+
+class Database(Protocol):
+    """One installation's data. `run` returns after the commit is on disk; a raised exception means nothing was written."""
+
+    async def fetch_one(self, query: Query, **parameters: Any) -> Row | None: ...
+
+    async def fetch_all(self, query: Query, **parameters: Any) -> list[Row]: ...
+
+    async def run(self, unit: Unit[T]) -> T: ...
+
+    async def close(self) -> None: ...
+
+
+class StorageError(Exception):
+    """The database failed; nothing of the transaction was written. Wraps the driver's error."""
+
+
+class UniqueViolation(StorageError):
+    """A row with this value is there already. `constraint` lists the table's columns, like `users.project_id, users.discord_id`."""
+
+    def __init__(self, constraint: str) -> None:
+        super().__init__(f"not unique: {constraint}")
+        self.constraint = constraint

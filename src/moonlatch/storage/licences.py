@@ -1,0 +1,154 @@
+"""The one query that answers a start, and the one that answers a heartbeat or a session's recheck: the hot path. Decides nothing."""
+
+from __future__ import annotations
+
+import msgspec
+
+from moonlatch.licensing.verdict import RunningFacts, StartFacts
+from moonlatch.storage.interface import Database, Query
+
+# In the field order of `licensing.verdict.Facts`: rows are unpacked into it by position.
+_FACTS = """
+    s.project_id, s.name, s.free_for_all, s.use_heartbeat, s.kick_outdated, s.require_sessions, s.enabled, s.build,
+    a.expires_at,
+    u.key, u.discord_id, u.note, u.key_expires, u.max_instances, u.fingerprintless, u.fingerprint, u.executions,
+    u.blacklisted, u.blacklist_reason, u.blacklist_expires,
+    r.user_key, ru.blacklist_reason, r.expires_at
+"""
+_SOURCES = """
+    from scripts s
+    join accounts a on a.id = :account
+    left join users u on u.key = :key and u.project_id = s.project_id
+    left join bars r on r.project_id = s.project_id and r.fingerprint = :fingerprint
+        and (r.expires_at is null or r.expires_at > :now)
+    left join users ru on ru.key = r.user_key
+"""
+
+START = Query(
+    "licences.start",
+    f"""
+    select {_FACTS}, l.version, u.key_days, u.max_executions
+    {_SOURCES}
+    left join loaders l on l.id = :loader and l.script_id = s.id
+    where s.id = :script
+    limit 1
+    """,
+)
+RUNNING = Query(
+    "licences.running",
+    f"""
+    select {_FACTS}, e.stopped
+    {_SOURCES}
+    left join executions e on e.id = :instance
+    where s.id = :script
+    limit 1
+    """,
+)
+OWNER = Query(
+    "licences.owner",
+    """
+    select s.project_id, p.account_id from scripts s join projects p on p.id = s.project_id where s.id = :script
+    """,
+)
+LOADER = Query("licences.loader", "select loader from scripts where id = :script")
+LOADER_SOURCE = Query("licences.loader_source", "select source from loaders where id = :loader and script_id = :script")
+PAYLOAD = Query("licences.payload", "select payload from builds where script_id = :script and number = :number")
+
+
+class StartQuestion(msgspec.Struct, frozen=True):
+    """Who wants to start what; `fingerprint` is the keyed hash, `now` in Unix milliseconds."""
+
+    script: str
+    loader: str
+    key: str | None
+    fingerprint: bytes | None
+    now: int
+
+
+class RunningQuestion(msgspec.Struct, frozen=True):
+    """Which running copy to look at again."""
+
+    script: str
+    instance: str
+    key: str | None
+    fingerprint: bytes | None
+    now: int
+
+
+class Owner(msgspec.Struct, frozen=True):
+    """Whose script it is; never changes."""
+
+    project: str
+    account: str
+
+
+class Licences:
+    """Answers both questions. Keeps nothing but whose script is whose, which saves a join at every heartbeat."""
+
+    def __init__(self, database: Database, max_owners: int = 10_000) -> None:
+        self._database = database
+        self._max_owners = max_owners
+        self._owners: dict[str, Owner] = {}
+
+    async def owner(self, script: str) -> Owner | None:
+        """The script's project and account; None when there is no such script. It may be gone in the meantime."""
+        known = self._owners.get(script)
+        if known is not None:
+            return known
+        row = await self._database.fetch_one(OWNER, script=script)
+        if row is None:
+            return None
+        if len(self._owners) >= self._max_owners:
+            self._owners.clear()
+        owner = self._owners[script] = Owner(*row)
+        return owner
+
+    async def for_start(self, question: StartQuestion) -> StartFacts | None:
+        """Everything a start's verdict depends on; None when there is no such script."""
+        owner = await self.owner(question.script)
+        if owner is None:
+            return None
+        row = await self._database.fetch_one(
+            START,
+            script=question.script,
+            account=owner.account,
+            loader=question.loader,
+            key=question.key,
+            fingerprint=question.fingerprint,
+            now=question.now,
+        )
+        return None if row is None else StartFacts(*row)
+
+    async def while_running(self, question: RunningQuestion) -> RunningFacts | None:
+        """Everything a running copy's verdict depends on; None when the script is gone."""
+        owner = self._owners.get(question.script) or await self.owner(question.script)
+        if owner is None:
+            return None
+        row = await self._database.fetch_one(
+            RUNNING,
+            script=question.script,
+            account=owner.account,
+            instance=question.instance,
+            key=question.key,
+            fingerprint=question.fingerprint,
+            now=question.now,
+        )
+        return None if row is None else RunningFacts(*row)
+
+
+async def loader_of(db: Database, script: str) -> str | None:
+    """Id of the loader a script serves now; None when there is no such script, or no build of it yet."""
+    row = await db.fetch_one(LOADER, script=script)
+    return None if row is None or row[0] is None else str(row[0])
+
+
+async def loader_source(db: Database, script: str, loader: str) -> bytes | None:
+    """The protected source of one of a script's loaders; it never changes."""
+    row = await db.fetch_one(LOADER_SOURCE, script=script, loader=loader)
+    return None if row is None else bytes(row[0])
+
+
+async def payload(db: Database, script: str, number: int) -> bytes | None:
+    """A build's protected source; it never changes, but goes with its script."""
+    row = await db.fetch_one(PAYLOAD, script=script, number=number)
+    return None if row is None else bytes(row[0])

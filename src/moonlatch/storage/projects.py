@@ -1,0 +1,152 @@
+"""Projects: their settings, and the execution counts of all their scripts together."""
+
+# ruff: noqa: S608 -- what is put into the statements is this module's own list of columns
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from moonlatch.clock import DAY_MS
+from moonlatch.storage.interface import Database, Query, Row, Transaction
+
+_STORED = (
+    "id, account_id, name, fingerprint_reset_cooldown, allow_fingerprint_resets, delete_expired_users, "
+    "execution_webhook, information_webhook, blacklist_webhook, created_at"
+)
+_COLUMNS = (
+    f"{_STORED}, executions_of_removed_scripts + "
+    "coalesce((select sum(s.total_executions) from scripts s where s.project_id = projects.id), 0)"
+)
+_BOOLEANS = ("allow_fingerprint_resets", "delete_expired_users")
+
+FIND = Query("projects.find", f"select {_COLUMNS} from projects where id = :id")
+FIND_OWNED = Query(
+    "projects.find_owned", f"select {_COLUMNS} from projects where id = :id and account_id = :account_id"
+)
+LIST = Query(
+    "projects.list",
+    f"select {_COLUMNS} from projects where account_id = :account_id "
+    "order by created_at, id limit :limit offset :offset",
+)
+INSERT = Query(
+    "projects.insert",
+    f"insert into projects ({_STORED}) values (:id, :account_id, :name, :fingerprint_reset_cooldown, "
+    ":allow_fingerprint_resets, :delete_expired_users, :execution_webhook, :information_webhook, "
+    ":blacklist_webhook, :created_at)",
+)
+SAVE = Query(
+    "projects.save",
+    "update projects set name = :name, fingerprint_reset_cooldown = :fingerprint_reset_cooldown, "
+    "allow_fingerprint_resets = :allow_fingerprint_resets, delete_expired_users = :delete_expired_users, "
+    "execution_webhook = :execution_webhook, information_webhook = :information_webhook, "
+    "blacklist_webhook = :blacklist_webhook where id = :id",
+)
+REMOVE = Query("projects.remove", "delete from projects where id = :id")
+EXECUTIONS_BY_DAY = Query(
+    "projects.executions_by_day",
+    "select day, sum(executions) from execution_days where project_id = :id and day >= :since group by day",
+)
+EXECUTIONS_BY_SCRIPT = Query(
+    "projects.executions_by_script",
+    "select s.id, s.name, d.day, sum(d.executions) from scripts s "
+    "left join execution_days d on d.script_id = s.id and d.day >= :since "
+    "where s.project_id = :id group by s.id, s.name, s.created_at, d.day order by s.created_at, s.id",
+)
+EXECUTORS = Query(
+    "projects.executors",
+    "select executor, sum(executions) from execution_days where project_id = :id and day >= :since "
+    "group by executor order by 2 desc, executor",
+)
+
+
+class Project(msgspec.Struct, frozen=True, kw_only=True):
+    """One project of an account. Times and the cooldown in (Unix) milliseconds; `total_executions` is only read."""
+
+    id: str
+    account_id: str
+    name: str
+    fingerprint_reset_cooldown: int = DAY_MS
+    allow_fingerprint_resets: bool = True
+    delete_expired_users: bool = False
+    execution_webhook: str | None = None
+    information_webhook: str | None = None
+    blacklist_webhook: str | None = None
+    created_at: int
+    total_executions: int = 0
+
+
+class ScriptDays(msgspec.Struct, kw_only=True):
+    """One script's executions per UTC day; days without any are missing."""
+
+    script_id: str
+    name: str
+    days: dict[str, int]
+
+
+def _project(row: Row) -> Project:
+    values: dict[str, Any] = dict(zip(Project.__struct_fields__, row, strict=True))
+    for name in _BOOLEANS:
+        values[name] = bool(values[name])
+    values["total_executions"] = int(values["total_executions"])
+    return Project(**values)
+
+
+def _stored(project: Project) -> dict[str, Any]:
+    values = msgspec.structs.asdict(project)
+    del values["total_executions"]
+    return values
+
+
+async def find(db: Database | Transaction, project_id: str) -> Project | None:
+    row = await db.fetch_one(FIND, id=project_id)
+    return None if row is None else _project(row)
+
+
+async def find_owned(db: Database | Transaction, project_id: str, account_id: str) -> Project | None:
+    """The project if it is there and belongs to the account; the two refusals cannot be told apart."""
+    row = await db.fetch_one(FIND_OWNED, id=project_id, account_id=account_id)
+    return None if row is None else _project(row)
+
+
+async def list_of_account(db: Database | Transaction, account_id: str, *, offset: int, limit: int) -> list[Project]:
+    """A page of an account's projects, oldest first."""
+    return [_project(row) for row in await db.fetch_all(LIST, account_id=account_id, offset=offset, limit=limit)]
+
+
+async def insert(tx: Transaction, project: Project) -> None:
+    await tx.execute(INSERT, **_stored(project))
+
+
+async def save(tx: Transaction, project: Project) -> bool:
+    """Write what a developer may change. False when the project is gone."""
+    values = _stored(project)
+    del values["account_id"], values["created_at"]
+    return await tx.execute(SAVE, **values) == 1
+
+
+async def remove(tx: Transaction, project_id: str) -> bool:
+    """Remove the project with its scripts, users and counters."""
+    return await tx.execute(REMOVE, id=project_id) == 1
+
+
+async def executions_by_day(db: Database | Transaction, project_id: str, *, since: str) -> dict[str, int]:
+    """Executions per UTC day (`YYYY-MM-DD`) of all scripts, removed ones too; days without any are missing."""
+    rows = await db.fetch_all(EXECUTIONS_BY_DAY, id=project_id, since=since)
+    return {day: int(executions) for day, executions in rows}
+
+
+async def executions_by_script(db: Database | Transaction, project_id: str, *, since: str) -> list[ScriptDays]:
+    """Executions per script and UTC day, oldest script first; a script without any has no days."""
+    by_script: dict[str, ScriptDays] = {}
+    for script_id, name, day, executions in await db.fetch_all(EXECUTIONS_BY_SCRIPT, id=project_id, since=since):
+        script = by_script.setdefault(script_id, ScriptDays(script_id=script_id, name=name, days={}))
+        if day is not None:
+            script.days[day] = int(executions)
+    return list(by_script.values())
+
+
+async def executors(db: Database | Transaction, project_id: str, *, since: str) -> dict[str, int]:
+    """Executions per executor since a UTC day, the most used first."""
+    rows = await db.fetch_all(EXECUTORS, id=project_id, since=since)
+    return {executor: int(executions) for executor, executions in rows}

@@ -1,0 +1,123 @@
+"""Scripts: their settings, which build and loader they serve, and their execution counters."""
+
+# ruff: noqa: S608 -- what is put into the statements is this module's own list of columns
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from moonlatch.storage.interface import Database, Query, Row, Transaction
+
+_COLUMNS = (
+    "id, project_id, name, free_for_all, use_heartbeat, kick_outdated, require_sessions, enabled, "
+    "total_executions, build, loader, created_at"
+)
+_BOOLEANS = ("free_for_all", "use_heartbeat", "kick_outdated", "require_sessions", "enabled")
+
+FIND = Query("scripts.find", f"select {_COLUMNS} from scripts where id = :id")
+FIND_OWNED = Query(
+    "scripts.find_owned",
+    "select s.id, s.project_id, s.name, s.free_for_all, s.use_heartbeat, s.kick_outdated, s.require_sessions, "
+    "s.enabled, s.total_executions, s.build, s.loader, s.created_at "
+    "from scripts s join projects p on p.id = s.project_id where s.id = :id and p.account_id = :account_id",
+)
+LIST = Query(
+    "scripts.list",
+    f"select {_COLUMNS} from scripts where project_id = :project_id "
+    "order by created_at, id limit :limit offset :offset",
+)
+INSERT = Query(
+    "scripts.insert",
+    f"insert into scripts ({_COLUMNS}) values (:id, :project_id, :name, :free_for_all, :use_heartbeat, "
+    ":kick_outdated, :require_sessions, :enabled, :total_executions, :build, :loader, :created_at)",
+)
+SAVE_SETTINGS = Query(
+    "scripts.save_settings",
+    "update scripts set name = :name, free_for_all = :free_for_all, use_heartbeat = :use_heartbeat, "
+    "kick_outdated = :kick_outdated, require_sessions = :require_sessions, enabled = :enabled where id = :id",
+)
+REMOVE = Query("scripts.remove", "delete from scripts where id = :id")
+KEEP_EXECUTIONS = Query(
+    "scripts.keep_executions",
+    "update projects set executions_of_removed_scripts = executions_of_removed_scripts + "
+    "(select total_executions from scripts where id = :id) "
+    "where id = (select project_id from scripts where id = :id)",
+)
+EXECUTIONS_BY_DAY = Query(
+    "scripts.executions_by_day",
+    "select day, sum(executions) from execution_days where script_id = :id and day >= :since group by day",
+)
+
+
+class Script(msgspec.Struct, frozen=True, kw_only=True):
+    """One script of a project. `build` 0 means never updated; `loader` is the id of the loader being served."""
+
+    id: str
+    project_id: str
+    name: str
+    free_for_all: bool = False
+    use_heartbeat: bool = True
+    kick_outdated: bool = False
+    require_sessions: bool = False
+    enabled: bool = False
+    total_executions: int = 0
+    build: int = 0
+    loader: str | None = None
+    created_at: int
+
+
+def _script(row: Row) -> Script:
+    values: dict[str, Any] = dict(zip(Script.__struct_fields__, row, strict=True))
+    for name in _BOOLEANS:
+        values[name] = bool(values[name])
+    return Script(**values)
+
+
+async def find(db: Database | Transaction, script_id: str) -> Script | None:
+    row = await db.fetch_one(FIND, id=script_id)
+    return None if row is None else _script(row)
+
+
+async def find_owned(db: Database | Transaction, script_id: str, account_id: str) -> Script | None:
+    """The script if it is there and belongs to the account; the two refusals cannot be told apart."""
+    row = await db.fetch_one(FIND_OWNED, id=script_id, account_id=account_id)
+    return None if row is None else _script(row)
+
+
+async def list_of_project(db: Database | Transaction, project_id: str, *, offset: int, limit: int) -> list[Script]:
+    """A page of a project's scripts, oldest first."""
+    return [_script(row) for row in await db.fetch_all(LIST, project_id=project_id, offset=offset, limit=limit)]
+
+
+async def insert(tx: Transaction, script: Script) -> None:
+    await tx.execute(INSERT, **msgspec.structs.asdict(script))
+
+
+async def save_settings(tx: Transaction, script: Script) -> bool:
+    """Write what a developer may change; build, loader and counters are left alone. False when the script is gone."""
+    return (
+        await tx.execute(
+            SAVE_SETTINGS,
+            id=script.id,
+            name=script.name,
+            free_for_all=script.free_for_all,
+            use_heartbeat=script.use_heartbeat,
+            kick_outdated=script.kick_outdated,
+            require_sessions=script.require_sessions,
+            enabled=script.enabled,
+        )
+        == 1
+    )
+
+
+async def remove(tx: Transaction, script_id: str) -> bool:
+    """Remove the script with its builds and loaders; its executions stay counted in the project's total."""
+    await tx.execute(KEEP_EXECUTIONS, id=script_id)
+    return await tx.execute(REMOVE, id=script_id) == 1
+
+
+async def executions_by_day(db: Database | Transaction, script_id: str, *, since: str) -> dict[str, int]:
+    """Executions per UTC day (`YYYY-MM-DD`) from `since` on; days without any are missing."""
+    rows = await db.fetch_all(EXECUTIONS_BY_DAY, id=script_id, since=since)
+    return {day: int(executions) for day, executions in rows}

@@ -1,0 +1,87 @@
+"""API tokens: only their SHA-256 is kept. Says nothing about whether a token is still good; the caller judges its times."""
+
+# ruff: noqa: S608 -- what is put into the statements is this module's own list of columns
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from moonlatch.storage.interface import Database, Query, Row, Transaction
+
+_COLUMNS = "id, account_id, name, hash, ip_allow, created_at, expires_at, revoked_at"
+
+FIND_BY_HASH = Query("tokens.find_by_hash", f"select {_COLUMNS} from tokens where hash = :hash")
+FIND_OWNED = Query("tokens.find_owned", f"select {_COLUMNS} from tokens where id = :id and account_id = :account_id")
+LIST = Query(
+    "tokens.list",
+    f"select {_COLUMNS} from tokens where account_id = :account_id order by created_at, id",
+)
+COUNT_USABLE = Query(
+    "tokens.count_usable",
+    "select count(*) from tokens where account_id = :account_id and revoked_at is null "
+    "and (expires_at is null or expires_at > :now)",
+)
+INSERT = Query(
+    "tokens.insert",
+    f"insert into tokens ({_COLUMNS}) values "
+    "(:id, :account_id, :name, :hash, :ip_allow, :created_at, :expires_at, :revoked_at)",
+)
+REVOKE = Query(
+    "tokens.revoke",
+    "update tokens set revoked_at = coalesce(revoked_at, :now) where id = :id and account_id = :account_id",
+)
+
+
+class Token(msgspec.Struct, frozen=True, kw_only=True):
+    """One API token. Times in Unix milliseconds; `ip_allow` lists networks in CIDR form, empty allows every address."""
+
+    id: str
+    account_id: str
+    name: str
+    hash: bytes
+    ip_allow: tuple[str, ...] = ()
+    created_at: int
+    expires_at: int | None = None
+    revoked_at: int | None = None
+
+
+def _token(row: Row) -> Token:
+    values: dict[str, Any] = dict(zip(Token.__struct_fields__, row, strict=True))
+    values["hash"] = bytes(values["hash"])
+    values["ip_allow"] = msgspec.json.decode(values["ip_allow"], type=tuple[str, ...])
+    return Token(**values)
+
+
+async def find_by_hash(db: Database | Transaction, token_hash: bytes) -> Token | None:
+    row = await db.fetch_one(FIND_BY_HASH, hash=token_hash)
+    return None if row is None else _token(row)
+
+
+async def find_owned(db: Database | Transaction, token_id: str, account_id: str) -> Token | None:
+    """The token if it is there and belongs to the account; the two refusals cannot be told apart."""
+    row = await db.fetch_one(FIND_OWNED, id=token_id, account_id=account_id)
+    return None if row is None else _token(row)
+
+
+async def list_of_account(db: Database | Transaction, account_id: str) -> list[Token]:
+    """An account's tokens, oldest first, with those that expired or were revoked."""
+    return [_token(row) for row in await db.fetch_all(LIST, account_id=account_id)]
+
+
+async def count_usable(db: Database | Transaction, account_id: str, *, now: int) -> int:
+    """How many of an account's tokens are neither expired nor revoked."""
+    row = await db.fetch_one(COUNT_USABLE, account_id=account_id, now=now)
+    assert row is not None
+    return int(row[0])
+
+
+async def insert(tx: Transaction, token: Token) -> None:
+    values = msgspec.structs.asdict(token)
+    values["ip_allow"] = msgspec.json.encode(token.ip_allow).decode()
+    await tx.execute(INSERT, **values)
+
+
+async def revoke(tx: Transaction, token_id: str, account_id: str, *, now: int) -> bool:
+    """Revoke a token; the first time of several counts. False when the account has no such token."""
+    return await tx.execute(REVOKE, id=token_id, account_id=account_id, now=now) == 1

@@ -1,0 +1,191 @@
+"""Users: the keys of a project, and the bars that keep a blacklisted key's device out of the whole project."""
+
+# ruff: noqa: S608 -- what is put into the statements is this module's own list of columns
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from moonlatch.storage.interface import Database, Query, Row, Transaction
+
+_NAMES = (
+    "key",
+    "project_id",
+    "discord_id",
+    "note",
+    "key_expires",
+    "key_days",
+    "max_instances",
+    "max_executions",
+    "fingerprintless",
+    "fingerprint",
+    "ip",
+    "executor",
+    "executions",
+    "last_reset",
+    "total_fingerprint_resets",
+    "blacklisted",
+    "blacklist_reason",
+    "blacklist_expires",
+    "created_at",
+)
+_COLUMNS = ", ".join(_NAMES)
+_BOOLEANS = ("fingerprintless", "blacklisted")
+_BLACKLISTED = "(blacklisted and (blacklist_expires is null or blacklist_expires > :now))"
+
+FIND = Query("users.find", f"select {_COLUMNS} from users where key = :key")
+FIND_OWNED = Query(
+    "users.find_owned",
+    f"select {', '.join('u.' + name for name in _NAMES)} "
+    "from users u join projects p on p.id = u.project_id where u.key = :key and p.account_id = :account_id",
+)
+LIST = Query(
+    "users.list",
+    f"select {_COLUMNS} from users where project_id = :project_id "
+    "and (cast(:discord_id as text) is null or discord_id = :discord_id) "
+    "and (cast(:note as text) is null or note = :note) "
+    f"and (cast(:blacklisted as boolean) is null or {_BLACKLISTED} = :blacklisted) "
+    "and (cast(:expired as boolean) is null or (key_expires is not null and key_expires <= :now) = :expired) "
+    "order by created_at, key limit :limit offset :offset",
+)
+INSERT = Query(
+    "users.insert",
+    f"insert into users ({_COLUMNS}) values ({', '.join(':' + name for name in _NAMES)})",
+)
+SAVE_SETTINGS = Query(
+    "users.save_settings",
+    "update users set discord_id = :discord_id, note = :note, key_expires = :key_expires, key_days = :key_days, "
+    "max_instances = :max_instances, max_executions = :max_executions, fingerprintless = :fingerprintless "
+    "where key = :key",
+)
+SET_BLACKLIST = Query(
+    "users.set_blacklist",
+    "update users set blacklisted = :blacklisted, blacklist_reason = :reason, blacklist_expires = :expires "
+    "where key = :key",
+)
+ADD_BAR = Query(
+    "users.add_bar",
+    "insert into bars (project_id, fingerprint, user_key, expires_at) values (:project_id, :fingerprint, :key, :expires) "
+    "on conflict (project_id, fingerprint, user_key) do update set expires_at = excluded.expires_at",
+)
+REMOVE_BARS = Query("users.remove_bars", "delete from bars where user_key = :key")
+RESET_FINGERPRINT = Query(
+    "users.reset_fingerprint",
+    "update users set fingerprint = null, ip = null, last_reset = :now, "
+    "total_fingerprint_resets = total_fingerprint_resets + 1 where key = :key",
+)
+REMOVE = Query("users.remove", "delete from users where key = :key")
+
+
+class User(msgspec.Struct, frozen=True, kw_only=True):
+    """One key of a project. Times in Unix milliseconds; `fingerprint` and `ip` are keyed hashes."""
+
+    key: str
+    project_id: str
+    discord_id: str | None = None
+    note: str | None = None
+    key_expires: int | None = None
+    key_days: int | None = None
+    max_instances: int | None = None
+    max_executions: int | None = None
+    fingerprintless: bool = False
+    fingerprint: bytes | None = None
+    ip: bytes | None = None
+    executor: str | None = None
+    executions: int = 0
+    last_reset: int | None = None
+    total_fingerprint_resets: int = 0
+    blacklisted: bool = False
+    blacklist_reason: str | None = None
+    blacklist_expires: int | None = None
+    created_at: int
+
+
+class UserFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Exact conditions, combined with AND; None means any."""
+
+    discord_id: str | None = None
+    note: str | None = None
+    blacklisted: bool | None = None
+    expired: bool | None = None
+
+
+def _user(row: Row) -> User:
+    values: dict[str, Any] = dict(zip(User.__struct_fields__, row, strict=True))
+    for name in _BOOLEANS:
+        values[name] = bool(values[name])
+    for name in ("fingerprint", "ip"):
+        if values[name] is not None:
+            values[name] = bytes(values[name])
+    return User(**values)
+
+
+async def find(db: Database | Transaction, key: str) -> User | None:
+    row = await db.fetch_one(FIND, key=key)
+    return None if row is None else _user(row)
+
+
+async def find_owned(db: Database | Transaction, key: str, account_id: str) -> User | None:
+    """The user if it is there and belongs to the account; the two refusals cannot be told apart."""
+    row = await db.fetch_one(FIND_OWNED, key=key, account_id=account_id)
+    return None if row is None else _user(row)
+
+
+async def list_of_project(
+    db: Database | Transaction, project_id: str, where: UserFilter, *, now: int, offset: int, limit: int
+) -> list[User]:
+    """A page of a project's users, oldest first."""
+    rows = await db.fetch_all(
+        LIST, project_id=project_id, now=now, offset=offset, limit=limit, **msgspec.structs.asdict(where)
+    )
+    return [_user(row) for row in rows]
+
+
+async def insert(tx: Transaction, user: User) -> None:
+    """Raises UniqueViolation when the project has a key with this Discord id already."""
+    await tx.execute(INSERT, **msgspec.structs.asdict(user))
+
+
+async def save_settings(tx: Transaction, user: User) -> bool:
+    """Write what a developer may edit. False when the user is gone; UniqueViolation when the Discord id is taken."""
+    return (
+        await tx.execute(
+            SAVE_SETTINGS,
+            key=user.key,
+            discord_id=user.discord_id,
+            note=user.note,
+            key_expires=user.key_expires,
+            key_days=user.key_days,
+            max_instances=user.max_instances,
+            max_executions=user.max_executions,
+            fingerprintless=user.fingerprintless,
+        )
+        == 1
+    )
+
+
+async def blacklist(tx: Transaction, user: User, *, reason: str | None, expires: int | None) -> None:
+    """Blacklist the key until `expires` (None: for good) and bar its device, if one is bound, from the project."""
+    await tx.execute(SET_BLACKLIST, key=user.key, blacklisted=True, reason=reason, expires=expires)
+    await tx.execute(REMOVE_BARS, key=user.key)
+    if user.fingerprint is not None:
+        await tx.execute(
+            ADD_BAR, project_id=user.project_id, fingerprint=user.fingerprint, key=user.key, expires=expires
+        )
+
+
+async def unblacklist(tx: Transaction, key: str) -> None:
+    """Take back the blacklisting and the bars that came with it."""
+    await tx.execute(SET_BLACKLIST, key=key, blacklisted=False, reason=None, expires=None)
+    await tx.execute(REMOVE_BARS, key=key)
+
+
+async def reset_fingerprint(tx: Transaction, key: str, *, now: int) -> None:
+    """Let the next device that starts with the key become its device."""
+    await tx.execute(RESET_FINGERPRINT, key=key, now=now)
+
+
+async def remove(tx: Transaction, key: str) -> bool:
+    """Remove the user and the bars of its device. False when it is gone."""
+    return await tx.execute(REMOVE, key=key) == 1

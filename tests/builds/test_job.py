@@ -1,0 +1,57 @@
+"""Frames between the server and its workers: what comes from a worker is not trusted."""
+
+from __future__ import annotations
+
+import struct
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from moonlatch.builds.job import (
+    LENGTH_BYTES,
+    MAX_FRAME_BYTES,
+    Answer,
+    Done,
+    Failed,
+    Fault,
+    Invalid,
+    Job,
+    Reply,
+    frame,
+    frame_length,
+    job_of,
+    reply_of,
+)
+
+ANSWERS = st.one_of(
+    st.builds(Done, text=st.binary(), warnings=st.lists(st.text())),
+    st.builds(Invalid, parser_output=st.text()),
+    st.builds(Failed, faults=st.lists(st.builds(Fault, st.none() | st.text(), st.text()))),
+)
+
+
+@given(ANSWERS, st.booleans())
+def test_a_reply_arrives_as_it_was_sent(answer: Answer, retires: bool) -> None:
+    sent = frame(Reply(answer, retires))
+    assert frame_length(sent[:LENGTH_BYTES]) == len(sent) - LENGTH_BYTES
+    assert reply_of(sent[LENGTH_BYTES:]) == Reply(answer, retires)
+
+
+@given(st.binary(), st.integers(0, 2**63 - 1))
+def test_a_job_arrives_as_it_was_sent(source: bytes, seed: int) -> None:
+    job = Job(source=source, profile="light", target="luau", client_chunk=True, seed=seed)
+    assert job_of(frame(job)[LENGTH_BYTES:]) == job
+
+
+@given(st.binary(max_size=200))
+def test_what_is_no_reply_is_refused_as_such(body: bytes) -> None:
+    with pytest.raises(msgspec.MsgspecError):
+        reply_of(body)
+
+
+def test_a_length_beyond_all_bounds_is_refused() -> None:
+    assert frame_length(struct.pack(">I", MAX_FRAME_BYTES)) == MAX_FRAME_BYTES
+    with pytest.raises(ValueError, match="a frame of"):
+        frame_length(struct.pack(">I", MAX_FRAME_BYTES + 1))

@@ -1,0 +1,250 @@
+"""Worker processes under real hostile inputs: whatever a script does, it fails by name and the next one works."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from moonlatch.builds.job import Answer, Done, Failed, Fault, Invalid, Job
+from moonlatch.builds.pool import PoolBusyError, WorkerPool
+
+LINE = b"t[1] = t[2] + (t.x or 4) * 2 - t[3]\n"
+LARGE = b"local t = {}\n" + LINE * 50_000  # 1.9 MB, seconds of work
+
+
+def job(source: bytes) -> Job:
+    return Job(source=source, profile="light", target="luau", client_chunk=True, seed=1)
+
+
+async def ask(pool: WorkerPool, source: bytes, seconds: float = 90) -> Answer:
+    return await pool.answer_to(job(source), deadline=asyncio.get_running_loop().time() + seconds)
+
+
+async def one_worker(**limits: float) -> WorkerPool:
+    """A pool of one, warm: its worker has done a first job."""
+    options = {"workers": 1, "timeout_seconds": 60, "memory_mib": 1024, "max_waiting": 8, **limits}
+    pool = WorkerPool(**options)  # type: ignore[arg-type]
+    await ask(pool, b"")
+    return pool
+
+
+async def works(pool: WorkerPool) -> bool:
+    return isinstance(await ask(pool, b"print(1)"), Done)
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False
+
+
+async def test_a_worker_is_kept_for_the_next_job(workers: WorkerPool) -> None:
+    await ask(workers, b"print(1)")
+    first = workers.process_ids
+    await ask(workers, b"print(2)")
+    assert workers.process_ids == first
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        b"(" * 10_000,
+        b"x = " + b"(" * 10_000 + b"1" + b")" * 10_000,
+        b"x = " + b"{" * 10_000 + b"}" * 10_000,
+        b"x = " + b"-" * 1 + b" -" * 10_000 + b"1",
+        b"x = " + b"not " * 10_000 + b"1",
+        b"do " * 10_000 + b"end " * 10_000,
+        b"if x then " * 10_000 + b"end " * 10_000,
+        b"x = " + b"function() return " * 10_000 + b"1" + b" end" * 10_000,
+        b"x = 1" + b" .. 1" * 10_000,
+        b"x = 1" + b" ^ 1" * 10_000,
+        b"x = a" + b".b" * 10_000,
+        b"x = a" + b"()" * 10_000,
+        b"local x: " + b"{" * 10_000 + b"}" * 10_000,
+        b"type T = " + b"(" * 10_000 + b"number" + b")" * 10_000,
+        b"x = if a then b" + b" elseif a then b" * 10_000 + b" else c",
+        b"x = `" + b"{`" * 10_000 + b"`}" * 10_000 + b"`",
+        bytes(range(256)) * 4000,
+        b"\0" * 100_000,
+        b"'" + b"\\" * 1_000_000,
+        b"--[[" * 100_000,
+        b"[" + b"=" * 1_000_000,
+    ],
+    ids=lambda source: source[:24].decode("latin-1").encode("unicode_escape").decode(),
+)
+async def test_a_hostile_text_gets_an_answer_and_harms_nobody(source: bytes) -> None:
+    pool = await one_worker()
+    before = pool.process_ids
+    answer = await ask(pool, source, seconds=20)
+    assert isinstance(answer, Done | Invalid)
+    assert pool.process_ids == before
+    await pool.close()
+
+
+async def test_a_script_that_needs_too_much_memory_fails_with_the_limits_name() -> None:
+    pool = await one_worker(memory_mib=160)
+    assert await ask(pool, LARGE) == Failed(
+        faults=[Fault("script", "the script needs more than the 160 MiB of memory that a worker process may take")]
+    )
+    assert await works(pool)
+    await pool.close()
+
+
+async def test_a_worker_inherits_none_of_the_servers_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MOONLATCH_TOKEN", "ml_secret")
+    pool = await one_worker()
+    (worker,) = pool.process_ids
+    assert b"ml_secret" not in Path(f"/proc/{worker}/environ").read_bytes()
+    await pool.close()
+
+
+async def test_a_script_that_takes_too_long_fails_and_its_worker_is_replaced() -> None:
+    pool = await one_worker(timeout_seconds=0.5)
+    (before,) = pool.process_ids
+    started = time.monotonic()
+    answer = await ask(pool, LARGE)
+    assert time.monotonic() - started < 5
+    assert answer == Failed(faults=[Fault("script", "the script took longer than the 0.5 s it may take")])
+    assert not is_running(before)
+    assert await works(pool)
+    await pool.close()
+
+
+async def test_a_worker_that_is_killed_while_it_works_fails_only_its_job() -> None:
+    pool = await one_worker()
+    (worker,) = pool.process_ids
+    working = asyncio.create_task(ask(pool, LARGE))
+    await asyncio.sleep(0.3)
+    os.kill(worker, signal.SIGKILL)
+    expected = "the worker process was killed by signal SIGKILL while it worked on the script"
+    assert await working == Failed(faults=[Fault("script", expected)])
+    assert await works(pool)
+    assert pool.process_ids != [worker]
+    await pool.close()
+
+
+async def test_a_worker_that_is_killed_while_it_is_idle_is_noticed() -> None:
+    pool = await one_worker()
+    (worker,) = pool.process_ids
+    os.kill(worker, signal.SIGKILL)
+    while is_running(worker):
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(0.1)
+    assert await works(pool)
+    await pool.close()
+
+
+async def test_the_event_loop_stays_quick_while_large_scripts_are_protected(workers: WorkerPool) -> None:
+    await asyncio.gather(ask(workers, b""), ask(workers, b""))
+    work = asyncio.gather(ask(workers, LINE * 10_000), ask(workers, LARGE + b"error(1"))
+    worst = 0.0
+    while not work.done():
+        before = time.monotonic()
+        await asyncio.sleep(0.005)
+        worst = max(worst, time.monotonic() - before)
+    assert [type(answer) for answer in await work] == [Done, Invalid]
+    assert worst < 0.5
+
+
+async def test_a_job_that_gets_no_worker_before_its_deadline_is_turned_away() -> None:
+    pool = await one_worker(timeout_seconds=2)
+    busy = asyncio.create_task(ask(pool, LARGE))
+    await asyncio.sleep(0.05)
+    with pytest.raises(PoolBusyError):
+        await ask(pool, b"print(1)", seconds=0.2)
+    await busy
+    with pytest.raises(PoolBusyError):
+        await ask(pool, b"print(1)", seconds=-1)
+    assert await works(pool)
+    await pool.close()
+
+
+async def test_more_jobs_than_may_wait_are_not_admitted() -> None:
+    pool = WorkerPool(workers=1, timeout_seconds=1, memory_mib=1024, max_waiting=1)
+    with pool.admission("ann"), pool.admission("bob"), pytest.raises(PoolBusyError), pool.admission("eve"):
+        pass
+    with pool.admission("eve"):
+        pass
+
+
+async def test_one_owner_gets_half_of_the_places_at_most() -> None:
+    pool = WorkerPool(workers=1, timeout_seconds=1, memory_mib=1024, max_waiting=3)
+    with pool.admission("ann"), pool.admission("ann"):
+        with pytest.raises(PoolBusyError), pool.admission("ann"):
+            pass
+        with pool.admission("bob"):
+            pass
+
+
+async def test_a_cancelled_job_frees_its_worker() -> None:
+    pool = await one_worker()
+    (worker,) = pool.process_ids
+    working = asyncio.create_task(ask(pool, LARGE))
+    await asyncio.sleep(0.2)
+    working.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await working
+    assert not is_running(worker)
+    assert await works(pool)
+    await pool.close()
+
+
+async def test_closing_ends_the_workers_and_the_job_under_way() -> None:
+    pool = await one_worker()
+    (worker,) = pool.process_ids
+    working = asyncio.create_task(ask(pool, LARGE))
+    await asyncio.sleep(0.2)
+    await pool.close()
+    assert isinstance(await working, Failed)
+    assert not is_running(worker)
+    stopped = Failed(faults=[Fault("script", "no worker process could be started: the server is stopping")])
+    assert await ask(pool, b"print(1)") == stopped
+
+
+async def test_a_script_cannot_be_found_in_what_a_worker_inherits_or_logs(capfd: pytest.CaptureFixture[str]) -> None:
+    pool = await one_worker(memory_mib=160)
+    await ask(pool, b"local distinctive = 1\n" + LARGE)
+    await ask(pool, b"local distinctive = = 1")
+    await pool.close()
+    captured = capfd.readouterr()
+    assert "distinctive" not in captured.out + captured.err
+
+
+def test_workers_die_with_a_server_that_is_killed(tmp_path: Path) -> None:
+    program = tmp_path / "parent.py"
+    program.write_text(
+        "import asyncio\n"
+        "from moonlatch.builds.job import Job\n"
+        "from moonlatch.builds.pool import WorkerPool\n"
+        "async def main():\n"
+        "    pool = WorkerPool(workers=2, timeout_seconds=60, memory_mib=1024, max_waiting=8)\n"
+        "    def job(source):\n"
+        "        return Job(source=source, profile='light', target='luau', client_chunk=True, seed=1)\n"
+        "    deadline = asyncio.get_running_loop().time() + 60\n"
+        "    await asyncio.gather(*(pool.answer_to(job(b''), deadline=deadline) for _ in range(2)))\n"
+        "    work = asyncio.create_task(pool.answer_to(job(b'x = 1 + 2\\n' * 200_000), deadline=deadline))\n"
+        "    await asyncio.sleep(0.1)\n"
+        "    print(*pool.process_ids, flush=True)\n"
+        "    await work\n"
+        "asyncio.run(main())\n"
+    )
+    parent = subprocess.Popen([sys.executable, program], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    children = [int(pid) for pid in parent.stdout.readline().split()]
+    assert len(children) == 2
+    assert all(is_running(pid) for pid in children)
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    give_up = time.monotonic() + 5
+    while any(is_running(pid) for pid in children) and time.monotonic() < give_up:
+        time.sleep(0.02)
+    assert [pid for pid in children if is_running(pid)] == []

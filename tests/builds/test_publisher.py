@@ -1,0 +1,312 @@
+"""Updates: what they publish, what they cost, and that a failed one changes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from moonlatch.builds.pool import WorkerPool
+from moonlatch.builds.publisher import LoaderRecipe, Published
+from moonlatch.errors import ApiError
+from moonlatch.licensing.quota import PERIOD_MS
+from moonlatch.licensing.tier import Tier
+from moonlatch.storage import builds, loaders, scripts
+from moonlatch.storage.scripts import Script
+from moonlatch.storage.sqlite import SqliteDatabase
+from support.luau import compile_luau, run_lua, run_luau
+from support.publishing import Publishing, write_loader
+
+SOURCE = 'local greeting = "hello from the source"\nprint(greeting, la_script_name)'
+
+
+async def refused(publishing: Publishing, script: Script, source: str = SOURCE, **options: object) -> ApiError:
+    """The error of an update that is refused, after making sure that it changed nothing."""
+    before = await publishing.snapshot(script.id)
+    with pytest.raises(ApiError) as error:
+        await publishing.publisher(**options).update(publishing.account, script, source)  # type: ignore[arg-type]
+    assert await publishing.snapshot(script.id) == before
+    return error.value
+
+
+async def test_the_first_update_publishes_script_and_loader_and_enables_the_script(publishing: Publishing) -> None:
+    script = await publishing.set_up()
+    published = await publishing.publisher().update(publishing.account, script, SOURCE)
+    after = await publishing.script(script.id)
+    assert published == Published(build=1, warnings=[])
+    assert (after.build, after.enabled) == (1, True)
+    assert await publishing.used() == 2
+    assert publishing.live.changed == [script.id]
+
+
+async def test_the_stored_payload_behaves_like_the_source_and_does_not_contain_it(
+    publishing: Publishing, tmp_path: Path
+) -> None:
+    script = await publishing.set_up()
+    await publishing.publisher().update(publishing.account, script, SOURCE)
+    payload = await publishing.payload(script.id, 1)
+    host = f"local chunk = (function(...) {payload}\nend)\nchunk({{la_script_name = 'mine'}})"
+    assert run_luau(host).output.rstrip("\n") == "hello from the source\tmine"
+    stored = b"".join(file.read_bytes() for file in tmp_path.iterdir())
+    assert payload.encode() in stored
+    assert b"hello from the source" not in stored
+    assert b"greeting" not in stored
+
+
+async def test_the_stored_loader_is_made_for_the_script_and_runs_on_plain_lua(publishing: Publishing) -> None:
+    script = await publishing.set_up()
+    await publishing.publisher(public_url="https://a.example").update(publishing.account, script, SOURCE)
+    source = await publishing.loader_source(script.id)
+    loader_id = (await publishing.script(script.id)).loader
+    printed = run_lua("lua51", f"print((function() {source}\nend)())").output.split()
+    assert printed[:2] == [script.id, loader_id]
+    assert printed[3] == "https://a.example"
+    assert script.id not in source
+
+
+@pytest.mark.parametrize("engine", ["lua51", "luajit21", "lua54", "luau"])
+async def test_a_script_in_plain_lua_is_published_for_every_lua(publishing: Publishing, engine: str) -> None:
+    script = await publishing.set_up()
+    await publishing.publisher().update(publishing.account, script, SOURCE)
+    payload = await publishing.payload(script.id, 1)
+    host = f"local chunk = (function(...) {payload}\nend)\nchunk({{la_script_name = 'mine'}})"
+    ran = run_luau(host) if engine == "luau" else run_lua(engine, host)
+    assert (ran.output.rstrip("\n"), ran.error) == ("hello from the source\tmine", None)
+
+
+async def test_a_script_that_uses_luau_is_published_for_luau(publishing: Publishing) -> None:
+    script = await publishing.set_up()
+    await publishing.publisher().update(publishing.account, script, "local n = 40\nn += 2\nprint(`{n} is it`)")
+    payload = await publishing.payload(script.id, 1)
+    assert run_luau(f"(function(...) {payload}\nend)({{}})").output.rstrip("\n") == "42 is it"
+
+
+async def test_later_updates_keep_the_loader_and_cost_one(publishing: Publishing) -> None:
+    script = await publishing.set_up()
+    publisher = publishing.publisher()
+    await publisher.update(publishing.account, script, SOURCE)
+    first = await publishing.script(script.id)
+    published = await publisher.update(publishing.account, first, SOURCE)
+    second = await publishing.script(script.id)
+    assert (published.build, second.build, second.loader) == (2, 2, first.loader)
+    assert await publishing.used() == 3
+
+
+async def test_a_newer_loader_or_another_address_is_built_in_at_the_next_update(publishing: Publishing) -> None:
+    script = await publishing.set_up()
+    newer = LoaderRecipe(version=2, write=write_loader)
+    await publishing.publisher().update(publishing.account, script, SOURCE)
+    await publishing.publisher(loader=newer).update(publishing.account, script, SOURCE)
+    assert await publishing.used() == 4
+    await publishing.publisher(loader=newer, public_url="http://b.example").update(publishing.account, script, SOURCE)
+    served = await loaders.find_served(publishing.database, script.id)
+    assert served is not None
+    assert (served.version, served.base_url) == (2, "http://b.example")
+    assert await publishing.used() == 6
+
+
+async def test_a_script_that_was_toggled_off_stays_off(publishing: Publishing) -> None:
+    script = await publishing.set_up()
+    await publishing.publisher().update(publishing.account, script, SOURCE)
+    off = Script(id=script.id, project_id=script.project_id, name="script", enabled=False, created_at=script.created_at)
+    await publishing.database.run(lambda tx: scripts.save_settings(tx, off))
+    await publishing.publisher().update(publishing.account, off, SOURCE)
+    after = await publishing.script(script.id)
+    assert (after.build, after.enabled) == (2, False)
+
+
+async def test_warnings_of_the_protector_reach_the_author(publishing: Publishing) -> None:
+    script = await publishing.set_up()
+    published = await publishing.publisher().update(publishing.account, script, "print(getfenv(1))")
+    assert published.warnings == [warning for warning in published.warnings if "1" in warning]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "local x = ",
+        "print('a'",
+        "if x then\nprint(1)\n",
+        "for i = 1 do end",
+        "local function f()\n  return 1\nend end",
+        "x = = 1",
+        "local s = 'unfinished\nprint(s)",
+        "break",
+    ],
+)
+async def test_an_invalid_script_is_refused_with_what_luau_prints(publishing: Publishing, source: str) -> None:
+    script = await publishing.set_up()
+    error = await refused(publishing, script, source)
+    assert (error.status, error.code, error.message) == (422, 2, "script is invalid")
+    assert error.extras["parser_output"].splitlines()[0] == (compile_luau(source) or "").splitlines()[0]
+
+
+async def test_a_script_that_forges_its_licence_data_is_invalid(publishing: Publishing) -> None:
+    script = await publishing.set_up()
+    error = await refused(publishing, script, "print(1)\nla_is_premium = true")
+    assert error.code == 2
+    assert error.extras["parser_output"].startswith("script:2: la_is_premium may be assigned only inside")
+
+
+async def test_an_expired_account_is_refused_before_anything_else_is_looked_at(publishing: Publishing) -> None:
+    script = await publishing.set_up()
+    await publishing.expire()
+    error = await refused(publishing, script, "not lua")
+    assert (error.status, error.code, error.message) == (403, 0, "account expired")
+
+
+async def test_without_quota_even_an_invalid_script_gets_the_quota_error(
+    database: SqliteDatabase, workers: WorkerPool
+) -> None:
+    publishing = Publishing(database, workers, Tier(name="none", obfuscations_per_period=0))
+    error = await refused(publishing, await publishing.set_up(), "not lua")
+    assert (error.status, error.code, error.message) == (403, 1, "max obfuscations reached")
+
+
+async def test_a_quota_that_covers_only_the_script_is_not_enough_for_the_first_update(
+    database: SqliteDatabase, workers: WorkerPool
+) -> None:
+    publishing = Publishing(database, workers, Tier(name="one", obfuscations_per_period=1))
+    error = await refused(publishing, await publishing.set_up())
+    assert (error.status, error.code, error.message) == (403, 4, "not enough obfuscations for init script")
+
+
+async def test_an_invalid_script_is_reported_before_a_missing_place_for_the_loader(
+    database: SqliteDatabase, workers: WorkerPool
+) -> None:
+    publishing = Publishing(database, workers, Tier(name="one", obfuscations_per_period=1))
+    assert (await refused(publishing, await publishing.set_up(), "not lua")).code == 2
+
+
+async def test_a_new_period_gives_a_new_quota(database: SqliteDatabase, workers: WorkerPool) -> None:
+    publishing = Publishing(database, workers, Tier(name="two", obfuscations_per_period=2))
+    script = await publishing.set_up()
+    await publishing.publisher().update(publishing.account, script, SOURCE)
+    publishing.now += PERIOD_MS - 1
+    assert (await refused(publishing, script)).code == 1
+    publishing.now += 1
+    await publishing.publisher().update(publishing.account, script, SOURCE)
+    assert await publishing.used() == 1
+
+
+async def test_a_script_that_takes_too_long_fails_with_the_limits_name(database: SqliteDatabase) -> None:
+    workers = WorkerPool(workers=1, timeout_seconds=0.05, memory_mib=1024, max_waiting=1)
+    publishing = Publishing(database, workers)
+    error = await refused(publishing, await publishing.set_up(), "print(1)\n" * 100_000)
+    await workers.close()
+    assert (error.status, error.code, error.message) == (422, 3, "failed to obfuscate script")
+    assert error.extras["luraph_errors"] == [
+        {"param": "script", "message": "the script took longer than the 0.05 s it may take"}
+    ]
+
+
+async def test_a_loader_that_cannot_be_protected_leaves_everything_as_it_was(publishing: Publishing) -> None:
+    script = await publishing.set_up()
+    broken = LoaderRecipe(version=1, write=lambda **_: b"local x = ")
+    error = await refused(publishing, script, loader=broken)
+    assert (error.status, error.code, error.message) == (422, 5, "failed to obfuscate init script")
+    assert error.extras["luraph_errors"][0]["message"].startswith("script:1: Expected identifier")
+
+
+@pytest.mark.parametrize(
+    ("source", "status", "problem"),
+    [
+        ("", 400, "must not be empty"),
+        ("print('\ud800')", 400, "has a lone surrogate at character 7"),
+        ("x" * 1001, 413, "may have at most 1000 bytes, has 1001"),
+        ("é" * 501, 413, "may have at most 1000 bytes, has 1002"),
+    ],
+)
+async def test_a_text_that_can_be_no_script_is_a_validation_error_even_for_an_expired_account(
+    database: SqliteDatabase, workers: WorkerPool, source: str, status: int, problem: str
+) -> None:
+    publishing = Publishing(database, workers, Tier(name="small", script_bytes=1000))
+    script = await publishing.set_up()
+    await publishing.expire()
+    error = await refused(publishing, script, source)
+    assert (error.status, error.code, error.message) == (status, -1, "unauthorized or invalid request")
+    assert error.extras["failed"] == [{"field": "script", "errors": [problem]}]
+
+
+async def test_only_the_newest_builds_are_kept(database: SqliteDatabase, workers: WorkerPool) -> None:
+    publishing = Publishing(database, workers, Tier(name="short", build_history=2))
+    script = await publishing.set_up()
+    publisher = publishing.publisher()
+    for _ in range(4):
+        await publisher.update(publishing.account, script, SOURCE)
+    kept = await builds.list_of_script(database, script.id)
+    assert [build.number for build in kept] == [4, 3]
+    assert kept[0].source_bytes == len(SOURCE)
+    assert kept[0].payload_bytes == len(await publishing.payload(script.id, 4))
+
+
+async def test_updates_of_one_script_at_the_same_time_all_get_a_build_of_their_own(publishing: Publishing) -> None:
+    script = await publishing.set_up()
+    publisher = publishing.publisher()
+    published = await asyncio.gather(*(publisher.update(publishing.account, script, SOURCE) for _ in range(5)))
+    assert sorted(one.build for one in published) == [1, 2, 3, 4, 5]
+    assert await publishing.used() == 6
+
+
+async def test_updates_of_several_scripts_at_the_same_time_cannot_pass_the_quota(
+    database: SqliteDatabase, workers: WorkerPool
+) -> None:
+    publishing = Publishing(database, workers, Tier(name="five", obfuscations_per_period=5))
+    await publishing.set_up()
+    ours = [await publishing.new_script() for _ in range(6)]
+    publisher = publishing.publisher()
+    outcomes = await asyncio.gather(
+        *(publisher.update(publishing.account, script, SOURCE) for script in ours), return_exceptions=True
+    )
+    refusals = [outcome.code for outcome in outcomes if isinstance(outcome, ApiError)]
+    assert len(refusals) == 4
+    assert set(refusals) <= {1, 4}
+    assert await publishing.used() == 4
+
+
+async def test_a_script_that_is_removed_during_its_update_is_not_found_and_costs_nothing(
+    publishing: Publishing,
+) -> None:
+    script = await publishing.set_up()
+    update = asyncio.create_task(publishing.publisher().update(publishing.account, script, SOURCE))
+    await asyncio.sleep(0)
+    await publishing.database.run(lambda tx: scripts.remove(tx, script.id))
+    with pytest.raises(ApiError) as error:
+        await update
+    assert (error.value.status, error.value.extras) == (404, {"failed": ["script not found"]})
+    assert await publishing.used() == 0
+    assert publishing.live.changed == []
+
+
+async def test_when_too_many_updates_wait_the_next_is_told_to_come_back(database: SqliteDatabase) -> None:
+    workers = WorkerPool(workers=1, timeout_seconds=60, memory_mib=1024, max_waiting=3)
+    publishing = Publishing(database, workers)
+    script = await publishing.set_up()
+    publisher = publishing.publisher()
+    outcomes = await asyncio.gather(
+        *(publisher.update(publishing.account, script, SOURCE) for _ in range(3)), return_exceptions=True
+    )
+    await workers.close()
+    refusals = [(outcome.status, outcome.code) for outcome in outcomes if isinstance(outcome, ApiError)]
+    assert refusals == [(429, -1)]
+
+
+async def test_an_account_that_keeps_its_workers_busy_leaves_one_for_the_others(database: SqliteDatabase) -> None:
+    workers = WorkerPool(workers=2, timeout_seconds=1, memory_mib=1024, max_waiting=8)
+    hostile, other = Publishing(database, workers), Publishing(database, workers)
+    other.account = msgspec.structs.replace(other.account, name="other")
+    script = await other.set_up()
+    publisher = other.publisher()
+    await hostile.set_up()
+    theirs = [await hostile.new_script() for _ in range(4)]
+    endless = "t[1] = t[2] + (t.x or 4) * 2 - t[3]\n" * 100_000
+    floods = [asyncio.create_task(publisher.update(hostile.account, one, endless)) for one in theirs]
+    await asyncio.sleep(0.2)
+    published = await publisher.update(other.account, script, SOURCE)
+    assert published.build == 1
+    assert [flood.done() for flood in floods] == [False] * 4
+    outcomes = await asyncio.gather(*floods, return_exceptions=True)
+    await workers.close()
+    assert [outcome.code for outcome in outcomes if isinstance(outcome, ApiError)] == [3] * 4

@@ -1,0 +1,58 @@
+"""The first account and its example: made once, whoever is first."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from moonlatch.builds.pool import WorkerPool
+from moonlatch.cli.first_start import first_account, publish_example
+from moonlatch.crypto import token_hash
+from moonlatch.licensing.tier import NO_LIMITS, Tier
+from moonlatch.storage import accounts, scripts, tokens, users
+from moonlatch.storage.sqlite import SqliteDatabase
+from support.database import database as database
+from support.publishing import NOW, Publishing
+
+
+@pytest.fixture
+async def workers() -> AsyncIterator[WorkerPool]:
+    pool = WorkerPool(workers=1, timeout_seconds=60, memory_mib=1024, max_waiting=1)
+    yield pool
+    await pool.close()
+
+
+async def test_of_two_servers_that_start_at_once_one_makes_the_account(database: SqliteDatabase) -> None:
+    made = await asyncio.gather(*(first_account(database, lambda: NOW, tier="pro") for _ in range(2)))
+    (first,) = [one for one in made if one is not None]
+    assert [account.name for account in await accounts.list_all(database)] == ["owner"]
+    assert first.account.tier == "pro"
+    token = await tokens.find_by_hash(database, token_hash(first.token))
+    assert token is not None
+    assert token.account_id == first.account.id
+
+
+async def test_the_example_is_published_enabled_and_has_a_user(database: SqliteDatabase, workers: WorkerPool) -> None:
+    first = await first_account(database, lambda: NOW, tier=NO_LIMITS.name)
+    assert first is not None
+    publisher = Publishing(database, workers).publisher()
+    example = await publish_example(database, publisher, lambda: NOW, first.account)
+    assert example is not None
+    script = await scripts.find(database, example.script_id)
+    user = await users.find(database, example.user_key)
+    assert script is not None
+    assert user is not None
+    assert (script.build, script.enabled, script.project_id) == (1, True, user.project_id)
+
+
+async def test_a_tier_that_allows_no_update_leaves_the_account_usable(
+    database: SqliteDatabase, workers: WorkerPool
+) -> None:
+    none = Tier(name="none", obfuscations_per_period=0)
+    first = await first_account(database, lambda: NOW, tier=none.name)
+    assert first is not None
+    publisher = Publishing(database, workers, none).publisher()
+    assert await publish_example(database, publisher, lambda: NOW, first.account) is None
+    assert await accounts.find(database, first.account.id) == first.account

@@ -1,0 +1,202 @@
+"""`serve` and `push` against a real server process: the first start, and what it tells people to try."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from support.commands import Command, Ended
+from support.server import MoonlatchServer, free_port
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MoonlatchServer]:
+    with MoonlatchServer(tmp_path_factory.mktemp("installation") / "data") as running:
+        example_is_told(running)
+        yield running
+
+
+def example_is_told(server: MoonlatchServer) -> str:
+    """What the first start printed, once it has printed everything."""
+    give_up = time.monotonic() + 20
+    while "/docs" not in server.log.read_text() and time.monotonic() < give_up:
+        time.sleep(0.05)
+    return server.log.read_text()
+
+
+def told_token(server: MoonlatchServer) -> str:
+    return re.findall(r"^    (ml_\S+)$", server.log.read_text(), re.MULTILINE)[0]
+
+
+def told_script(server: MoonlatchServer) -> str:
+    return re.findall(r"/loader/(\w{32})", server.log.read_text())[0]
+
+
+def pushed(moonlatch: Command, server: MoonlatchServer, source: str, *options: str) -> Ended:
+    Path("mine.lua").write_text(source)
+    return moonlatch("push", "mine.lua", "--script", told_script(server), "--url", server.url, *options)
+
+
+def test_the_curl_lines_of_the_first_start_work_as_pasted(server: MoonlatchServer) -> None:
+    lines = re.findall(r"^    (curl .*)$", server.log.read_text(), re.MULTILINE)
+    assert len(lines) == 3
+    for line in lines:
+        _, url, *rest = shlex.split(line)
+        options = list(zip(rest[::2], rest[1::2], strict=True))
+        headers = dict(value.split(": ", 1) for option, value in options if option == "-H")
+        data = [value for option, value in options if option == "-d"]
+        answer = httpx.request("POST" if data else "GET", url, headers=headers, content="".join(data) or None)
+        assert answer.json()["success"] is True
+
+
+def test_the_loader_line_of_the_first_start_names_a_loader_and_a_key_that_exist(server: MoonlatchServer) -> None:
+    shown = server.log.read_text()
+    (loader,) = re.findall(r'HttpGet\("(http[^"]+)"\)', shown)
+    (key,) = re.findall(r'script_key = "(\w{32})"', shown)
+    assert httpx.get(loader).status_code == 200
+    user = httpx.get(f"{server.url}/users/{key}", headers={"token": told_token(server)})
+    assert user.json()["user"]["key"] == key
+
+
+def test_the_push_lines_of_the_first_start_work_as_pasted(server: MoonlatchServer, tmp_path: Path) -> None:
+    (lines,) = re.findall(r"^    (echo .*\n.*\n.*push.*)$", server.log.read_text(), re.MULTILINE)
+    done = subprocess.run(["sh", "-ec", lines], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.fullmatch(r"Published hello\.lua as build \d+\.\n", done.stdout)
+
+
+def test_the_token_is_told_once_and_a_second_start_makes_nothing_new(tmp_path: Path) -> None:
+    server = MoonlatchServer(tmp_path / "data")
+    with server:
+        example_is_told(server)
+        assert server.stop() in {0, -2, 130}
+    first = server.log.read_text()
+    with server:
+        server.stop()
+    later = server.log.read_text()[len(first) :]
+    assert first.count("    ml_") == 1
+    assert "Moonlatch is running at" in later
+    assert "ml_" not in later
+    assert len(json.loads(server.cli("accounts", "list", "--data", str(server.data), "--json").stdout)) == 1
+
+
+def test_accounts_and_tokens_can_be_made_while_the_server_runs(server: MoonlatchServer) -> None:
+    token = server.new_account("beside")
+    headers = {"token": token}
+    assert httpx.get(f"{server.url}/account", headers=headers).json()["account"]["name"] == "beside"
+    (listed,) = json.loads(server.cli("tokens", "list", "beside", "--data", str(server.data), "--json").stdout)
+    server.cli("tokens", "revoke", "beside", listed["id"], "--data", str(server.data))
+    assert httpx.get(f"{server.url}/account", headers=headers).status_code == 401
+
+
+def test_a_port_in_use_is_told_without_a_traceback(server: MoonlatchServer, tmp_path: Path) -> None:
+    ended = server.cli("serve", "--port", str(server.port), "--data", str(tmp_path / "other"), check=False)
+    assert ended.returncode == 1
+    assert f"error: cannot listen on 127.0.0.1 port {server.port}: Address already in use" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_data_folder_that_cannot_be_written_is_told(moonlatch: Command) -> None:
+    Path("file").write_text("")
+    ended = moonlatch("serve", "--data", "file/data")
+    assert ended.status == 1
+    assert ended.err.startswith("error: the data folder file/data cannot be written to: Not a directory")
+
+
+def test_a_broken_master_key_is_told(tmp_path: Path) -> None:
+    (tmp_path / "master.key").write_text("not a key")
+    ended = subprocess.run(
+        [sys.executable, "-m", "moonlatch", "serve", "--port", str(free_port()), "--data", tmp_path],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 1
+    assert "is not a Moonlatch master key" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_push_publishes_and_tells_the_build(
+    moonlatch: Command, server: MoonlatchServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MOONLATCH_TOKEN", told_token(server))
+    first = pushed(moonlatch, server, "print(1)", "--json").json
+    assert first["success"] is True
+    second = pushed(moonlatch, server, "print(2) -- é")
+    assert (second.status, second.out) == (0, f"Published mine.lua as build {first['build'] + 1}.\n")
+
+
+def test_a_push_of_a_large_script_works(
+    moonlatch: Command, server: MoonlatchServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MOONLATCH_TOKEN", told_token(server))
+    assert pushed(moonlatch, server, "--" + "x" * 3_000_000).status == 0
+
+
+def test_a_push_of_an_invalid_script_tells_the_places_in_the_file(
+    moonlatch: Command, server: MoonlatchServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MOONLATCH_TOKEN", told_token(server))
+    ended = pushed(moonlatch, server, "print(1)\nlocal = 2")
+    assert ended.status == 1
+    expected = "error: mine.lua was not published: script is invalid\n  mine.lua:2: Expected identifier when parsing"
+    assert ended.err.startswith(expected)
+    as_json = pushed(moonlatch, server, "print(1)\nlocal = 2", "--json")
+    assert (as_json.status, as_json.json["error"]["code"]) == (1, 2)
+
+
+def test_a_push_with_a_wrong_token_or_script_is_told(moonlatch: Command, server: MoonlatchServer) -> None:
+    ended = pushed(moonlatch, server, "print(1)", "--token", "ml_wrong")
+    assert ended.status == 1
+    assert "Is the token right?" in ended.err
+    token = told_token(server)
+    ended = moonlatch("push", "mine.lua", "--script", "x" * 32, "--url", server.url, "--token", token)
+    assert ended.status == 1
+    assert "script not found" in ended.err
+
+
+def test_a_push_without_a_token_says_where_it_is_taken_from(moonlatch: Command) -> None:
+    Path("mine.lua").write_text("print(1)")
+    ended = moonlatch("push", "mine.lua", "--script", "x" * 32)
+    assert (ended.status, ended.err) == (1, "error: no API token\nSet the variable MOONLATCH_TOKEN to it.\n")
+
+
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("http://127.0.0.1:1", "cannot be reached"),
+        ("http://name.invalid", "cannot be reached"),
+        ("nonsense", "is no address"),
+        ("ftp://127.0.0.1", "is no address"),
+    ],
+)
+def test_a_push_to_nobody_is_told(moonlatch: Command, url: str, problem: str) -> None:
+    Path("mine.lua").write_text("print(1)")
+    ended = moonlatch("push", "mine.lua", "--script", "x" * 32, "--url", url, "--token", "t")
+    assert ended.status == 1
+    assert problem in ended.err
+    assert "Traceback" not in ended.err
+
+
+def test_a_push_to_another_server_is_told(moonlatch: Command, server: MoonlatchServer) -> None:
+    Path("mine.lua").write_text("print(1)")
+    ended = moonlatch("push", "mine.lua", "--script", "x", "--url", f"{server.url}/loader", "--token", "t")
+    assert ended.status == 1
+    assert "Traceback" not in ended.err
+
+
+def test_a_file_that_is_not_utf_8_is_told_with_the_line(moonlatch: Command) -> None:
+    Path("mine.lua").write_bytes(b"print(1)\nprint('\xff')")
+    ended = moonlatch("push", "mine.lua", "--script", "x" * 32, "--token", "t")
+    assert ended.err == (
+        "error: mine.lua:2: byte 255 is not UTF-8\nWrite such a byte in a string as an escape: \\255\n"
+    )

@@ -1,0 +1,126 @@
+"""Heartbeats the short way: whatever a connection does around them, every request gets its own answer in its turn."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from typing import Any
+
+import pytest
+
+from moonlatch.client import beats
+from support.client_server import World
+
+
+def request(body: bytes, *, length: int | None = None, headers: str = "", path: str = beats.HEARTBEAT_PATH) -> bytes:
+    head = (
+        f"POST {path} HTTP/1.1\r\nHost: test\r\n{headers}Content-Length: {len(body) if length is None else length}\r\n"
+    )
+    return f"{head}\r\n".encode() + body
+
+
+async def beat_bodies(world: World, count: int) -> list[bytes]:
+    copy = await (await world.script()).execute(key=await world.user())
+    common = {"instance": copy.instance, "token": copy.reply["token"]}
+    return [json.dumps({**common, "sequence": number}).encode() for number in range(1, count + 1)]
+
+
+async def exchange(world: World, *parts: bytes, pause: float = 0) -> list[tuple[int, dict[str, str], Any]]:
+    """Everything the server answers to these bytes, until it has nothing more to say for a while."""
+    host, port = world.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    answers = []
+    try:
+        for part in parts:
+            writer.write(part)
+            await writer.drain()
+            await asyncio.sleep(pause)
+        while True:
+            try:
+                head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 1)
+            except (TimeoutError, asyncio.IncompleteReadError):
+                return answers
+            status, *lines = head.decode().strip().split("\r\n")
+            headers = dict(line.lower().split(": ", 1) for line in lines)
+            body = await reader.readexactly(int(headers["content-length"]))
+            answers.append((int(status.split()[1]), headers, json.loads(body)))
+    finally:
+        writer.close()
+
+
+def codes(answers: list[tuple[int, dict[str, str], Any]]) -> list[Any]:
+    return [body["error"]["code"] if status != 200 else 200 for status, _, body in answers]
+
+
+async def test_many_beats_in_one_packet_are_answered_in_their_order(world: World) -> None:
+    first, second, third = await beat_bodies(world, 3)
+    answers = await exchange(world, b"".join(map(request, (first, second, second, third))))
+    assert codes(answers) == [200, 200, "REPLAYED", 200]
+    assert answers[0][1]["content-type"] == "application/json"
+    assert "date" in answers[0][1]
+
+
+async def test_beats_and_other_requests_on_one_connection_keep_their_order(world: World) -> None:
+    first, second = await beat_bodies(world, 2)
+    other = request(b"{}", path="/client/v1/execute")
+    answers = await exchange(world, request(first) + other + request(second) + other + request(b"[]"))
+    assert codes(answers) == [200, "INVALID_REQUEST", 200, "INVALID_REQUEST", "INVALID_REQUEST"]
+
+
+async def test_a_beat_may_arrive_byte_by_byte(world: World) -> None:
+    (body,) = await beat_bodies(world, 1)
+    whole = request(body)
+    assert codes(await exchange(world, *(whole[at : at + 40] for at in range(0, len(whole), 40)), pause=0.005)) == [200]
+
+
+async def test_a_chunked_beat_is_a_beat(world: World) -> None:
+    (body,) = await beat_bodies(world, 1)
+    head = f"POST {beats.HEARTBEAT_PATH} HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+    assert codes(await exchange(world, head + b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body))) == [200]
+
+
+async def test_a_client_may_ask_to_close_and_to_be_told_to_go_on(world: World) -> None:
+    first, second = await beat_bodies(world, 2)
+    closing = await exchange(world, request(first, headers="Connection: close\r\n") + request(second))
+    assert codes(closing) == [200]
+    assert closing[0][1]["connection"] == "close"
+
+
+async def test_a_beat_that_is_too_large_is_refused_before_it_is_read(world: World) -> None:
+    answers = await exchange(world, request(b"x" * 20_000, length=10_000_000))
+    assert [(status, body["error"]["code"]) for status, _, body in answers] == [(413, "INVALID_REQUEST")]
+    assert answers[0][1]["connection"] == "close"
+
+
+async def test_a_beat_that_does_not_come_is_given_up(world: World, monkeypatch: Any) -> None:
+    monkeypatch.setattr(beats, "BODY_SECONDS", 0.3)
+    answers = await exchange(world, request(b"{", length=100))
+    assert [(status, body["error"]["code"]) for status, _, body in answers] == [(400, "INVALID_REQUEST")]
+    assert answers[0][1]["connection"] == "close"
+
+
+async def test_other_methods_and_old_versions_go_the_ordinary_way(world: World) -> None:
+    (body,) = await beat_bodies(world, 1)
+    get = f"GET {beats.HEARTBEAT_PATH} HTTP/1.1\r\nHost: test\r\n\r\n".encode()
+    old = request(body).replace(b"HTTP/1.1", b"HTTP/1.0")
+    assert codes(await exchange(world, get)) == ["INVALID_REQUEST"]
+    assert codes(await exchange(world, old)) == [200]
+
+
+async def test_a_client_that_never_reads_its_answers_is_read_no_further(world: World) -> None:
+    host, port = world.url.removeprefix("http://").split(":")
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    sock.connect((host, int(port)))
+    _, writer = await asyncio.open_connection(sock=sock, limit=1024)
+    flood = request(b"[]") * 1_000
+    try:
+        with pytest.raises(TimeoutError):
+            for _ in range(400):
+                writer.write(flood)
+                await asyncio.wait_for(writer.drain(), 2)
+    finally:
+        writer.transport.abort()
+    (body,) = await beat_bodies(world, 1)
+    assert codes(await exchange(world, request(body))) == [200]

@@ -1,0 +1,107 @@
+"""The account endpoints: limits, usage and API tokens."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from moonlatch.clock import DAY_MS
+from support.management import NOBODY, Api, Developer, done, invalid, refused
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+async def test_the_account_shows_its_limits_and_usage(api: Api) -> None:
+    me = await api.developer(tier="free")
+    project = await me.new_project()
+    await me.new_script(project)
+    await me.post(f"/projects/{project}/users", {"amount": 3})
+    await (await api.developer()).new_project()
+    assert done(await me.get("/account"))["account"] == {
+        "id": me.account.id,
+        "name": me.account.name,
+        "tier": "free",
+        "expires_at": None,
+        "expired": False,
+        "free_for_all": False,
+        "script_bytes": 8 * 1024 * 1024,
+        "obfuscations": {"used": 0, "limit": 20, "period_end": me.account.obfuscation_period_start + 30 * DAY_MS},
+        "projects": {"used": 1, "limit": 1},
+        "scripts": {"used": 1, "limit": 3},
+        "users": {"used": 3, "limit": 100},
+    }
+
+
+async def test_obfuscations_are_counted_per_period(api: Api, me: Developer, script: str) -> None:
+    await me.post(f"/scripts/{script}/update", {"script": "print(1)"})
+    assert done(await me.get("/account"))["account"]["obfuscations"]["used"] == 2
+    api.clock.ahead_ms = 30 * DAY_MS
+    obfuscations = done(await me.get("/account"))["account"]["obfuscations"]
+    assert obfuscations["used"] == 0
+    assert abs(obfuscations["period_end"] - api.clock() - 30 * DAY_MS) < 60_000
+
+
+async def test_an_expired_account_sees_that_it_is(api: Api, me: Developer) -> None:
+    await api.expire(me)
+    account = done(await me.get("/account"))["account"]
+    assert (account["expires_at"], account["expired"]) == (1, True)
+
+
+async def test_a_new_tokens_secret_works_and_is_never_shown_again(api: Api, me: Developer) -> None:
+    body = {"name": "bot", "expires_at": api.clock() + DAY_MS, "ip_allow": ["127.0.0.1", "192.0.2.0/24", "::1"]}
+    created = done(await me.post("/account/tokens", body))
+    secret = created["secret"]
+    assert created["token"] == {
+        "id": created["token"]["id"],
+        "name": "bot",
+        "ip_allow": ["127.0.0.1/32", "192.0.2.0/24", "::1/128"],
+        "created_at": created["token"]["created_at"],
+        "expires_at": body["expires_at"],
+        "revoked_at": None,
+    }
+    mine = Developer(me.account, secret, me.http)
+    listed = await mine.get("/account/tokens")
+    assert done(listed)["tokens"][-1] == created["token"]
+    assert secret not in listed.text
+    assert await api.value("select count(*) from tokens where cast(hash as text) = :secret", secret=secret) == 0
+
+
+async def test_a_revoked_token_is_refused_from_the_next_call_on(api: Api, me: Developer) -> None:
+    created = done(await me.post("/account/tokens", {"name": "bot"}))
+    revoke = f"/account/tokens/{created['token']['id']}/revoke"
+    assert (await me.post(revoke)).json() == {"success": True}
+    assert (await Developer(me.account, created["secret"], me.http).get("/account")).status_code == 401
+    revoked_at = done(await me.get("/account/tokens"))["tokens"][-1]["revoked_at"]
+    api.clock.ahead_ms = 5_000
+    assert (await me.post(revoke)).json() == {"success": True}
+    assert done(await me.get("/account/tokens"))["tokens"][-1]["revoked_at"] == revoked_at
+
+
+@pytest.mark.parametrize(
+    ("body", "fields"),
+    [
+        ({}, {"name"}),
+        ({"name": "", "expires_at": "1", "ip_allow": "::1"}, {"name", "expires_at", "ip_allow"}),
+        ({"name": "x" * 101, "ip_allow": ["::1", "home", "192.0.2.1/24"]}, {"name", "ip_allow.1", "ip_allow.2"}),
+        ({"name": "x", "ip_allow": ["::1"] * 51}, {"ip_allow"}),
+        ({"name": "x", "expires_at": 1}, {"expires_at"}),
+        ({"name": "x", "hash": "y"}, {"hash"}),
+    ],
+)
+async def test_every_wrong_field_of_a_new_token_is_listed(me: Developer, body: Any, fields: set[str]) -> None:
+    assert set(invalid(await me.post("/account/tokens", body))) == fields
+
+
+async def test_an_account_has_at_most_100_usable_tokens(api: Api, me: Developer) -> None:
+    for _ in range(99):
+        await api.token(me.account)
+    refused(await me.post("/account/tokens", {"name": "one too many"}), 403, 0, "max tokens reached")
+    oldest = done(await me.get("/account/tokens"))["tokens"][1]["id"]
+    await me.post(f"/account/tokens/{oldest}/revoke")
+    assert (await me.post("/account/tokens", {"name": "fits"})).status_code == 200
+
+
+async def test_an_unknown_token_cannot_be_revoked(me: Developer) -> None:
+    response = await me.post(f"/account/tokens/{NOBODY}/revoke")
+    refused(response, 404, -1, "unauthorized or invalid request", failed=["token not found"])

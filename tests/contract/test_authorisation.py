@@ -1,0 +1,192 @@
+"""Every endpoint, driven from one table: who may call it, and that a missing and a foreign resource look the same."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from support.management import NOBODY, Api, Developer, operations, refused
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+INVALID = "unauthorized or invalid request"
+PUBLIC = {("GET", "/health/live"), ("GET", "/health/ready")}
+
+# What each protected endpoint belongs to, and a good body.
+ENDPOINTS: dict[tuple[str, str], tuple[str | None, Any]] = {
+    ("GET", "/scripts/{script_id}"): ("script", None),
+    ("GET", "/scripts/{script_id}/executions"): ("script", None),
+    ("GET", "/scripts/{script_id}/builds"): ("script", None),
+    ("GET", "/scripts/{script_id}/sessions/filter"): ("script", None),
+    ("POST", "/scripts/{script_id}/edit"): ("script", {"name": "New"}),
+    ("POST", "/scripts/{script_id}/remove"): ("script", {}),
+    ("POST", "/scripts/{script_id}/update"): ("script", {"script": "print(1)"}),
+    ("POST", "/scripts/{script_id}/toggle"): ("script", {"state": False}),
+    ("POST", "/scripts/{script_id}/sessions"): ("script", {}),
+    ("GET", "/projects"): (None, None),
+    ("POST", "/projects"): (None, {"name": "New"}),
+    ("GET", "/projects/{project_id}"): ("project", None),
+    ("POST", "/projects/{project_id}/edit"): ("project", {"name": "New"}),
+    ("POST", "/projects/{project_id}/remove"): ("project", {}),
+    ("GET", "/projects/{project_id}/executions"): ("project", None),
+    ("GET", "/projects/{project_id}/executors"): ("project", None),
+    ("GET", "/projects/{project_id}/scripts"): ("project", None),
+    ("POST", "/projects/{project_id}/scripts"): ("project", {"name": "New"}),
+    ("GET", "/projects/{project_id}/users"): ("project", None),
+    ("POST", "/projects/{project_id}/users"): ("project", {}),
+    ("GET", "/users/{key}"): ("user", None),
+    ("POST", "/users/{key}/edit"): ("user", {"note": "New"}),
+    ("POST", "/users/{key}/blacklist"): ("user", {}),
+    ("POST", "/users/{key}/unblacklist"): ("user", {}),
+    ("POST", "/users/{key}/reset_fingerprint"): ("user", {}),
+    ("POST", "/users/{key}/remove"): ("user", {}),
+    ("GET", "/sessions/{session_id}"): ("session", None),
+    ("POST", "/sessions/{session_id}/disconnect"): ("session", {}),
+    ("POST", "/sessions/{session_id}/message"): ("session", {"key": "give"}),
+    ("POST", "/sessions/disconnect"): (None, {"session_ids": [NOBODY]}),
+    ("POST", "/sessions/message"): (None, {"session_ids": [NOBODY], "key": "give"}),
+    ("GET", "/account"): (None, None),
+    ("GET", "/account/tokens"): (None, None),
+    ("POST", "/account/tokens"): (None, {"name": "New"}),
+    ("POST", "/account/tokens/{token_id}/revoke"): ("token", {}),
+}
+
+ALL = [pytest.param(method, path, body, id=f"{method} {path}") for (method, path), (_, body) in ENDPOINTS.items()]
+OWNED = [
+    pytest.param(method, path, noun, body, id=f"{method} {path}")
+    for (method, path), (noun, body) in ENDPOINTS.items()
+    if noun is not None
+]
+WITH_BODY = [
+    pytest.param(method, path, noun, id=f"{method} {path}")
+    for (method, path), (noun, _) in ENDPOINTS.items()
+    if method == "POST"
+]
+
+
+def fill(path: str, value: str) -> str:
+    before, brace, after = path.partition("{")
+    return before + value + after.partition("}")[2] if brace else path
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def mine(api: Api, me: Developer, project: str, key: str) -> dict[str | None, str]:
+    """One resource of every kind."""
+    client = await api.running_script(project)
+    wire = await api.session(client, key=key)
+    tokens = (await me.get("/account/tokens")).json()["tokens"]
+    return {
+        None: "",
+        "project": project,
+        "script": client.script,
+        "user": key,
+        "session": wire.id,
+        "token": tokens[0]["id"],
+    }
+
+
+def without_request_id(response: httpx.Response) -> tuple[int, bytes, list[tuple[str, str]]]:
+    own = {"x-request-id", "date", "ratelimit-remaining", "ratelimit-reset"}
+    headers = [(name, value) for name, value in response.headers.items() if name not in own]
+    return response.status_code, response.content, headers
+
+
+async def test_the_table_above_has_every_endpoint(api: Api) -> None:
+    assert {(method, path) for method, path, _ in operations(api.app)} == set(ENDPOINTS) | PUBLIC
+
+
+@pytest.mark.parametrize(("method", "path", "body"), ALL)
+async def test_without_a_good_token_nothing_is_answered(api: Api, method: str, path: str, body: Any) -> None:
+    me = await api.developer()
+    good = me.token
+    bad = {
+        "unknown": "ml_" + "x" * 43,
+        "empty": "",
+        "cut off": good[:-1],
+        "too long": good + "x" * 500,
+        "not ASCII": "\xe9" * 20,
+        "expired": await api.token(me.account, expires_at=api.clock() - 1),
+        "revoked": await api.token(me.account, revoked_at=api.clock()),
+    }
+    where = fill(path, NOBODY)
+    without = await api.http.request(method, where, json=body)
+    refused(without, 401, -1, INVALID, failed=["no token"])
+    for text in bad.values():
+        response = await api.http.request(method, where, json=body, headers={"token": text.encode("latin-1")})
+        refused(response, 401, -1, INVALID, failed=["invalid token"])
+
+
+@pytest.mark.parametrize(("method", "path", "noun", "body"), OWNED)
+async def test_a_foreign_resource_and_a_missing_one_look_the_same(
+    api: Api, mine: dict[str | None, str], me: Developer, method: str, path: str, noun: str, body: Any
+) -> None:
+    stranger = await api.developer()
+    foreign = await stranger.call(method, fill(path, mine[noun]), body)
+    missing = await stranger.call(method, fill(path, NOBODY), body)
+    refused(foreign, 404, -1, INVALID, failed=[f"{noun} not found"])
+    assert without_request_id(foreign) == without_request_id(missing)
+    # Nothing has happened to it.
+    assert (await me.get(f"/scripts/{mine['script']}")).json()["script"]["total_sessions"] == 1
+
+
+@pytest.mark.parametrize(("method", "path", "noun"), WITH_BODY)
+async def test_a_body_is_only_looked_at_once_the_resource_is_known_to_be_the_callers(
+    api: Api, me: Developer, method: str, path: str, noun: str | None
+) -> None:
+    if noun is None:
+        response = await api.http.request(method, path, content=b"{", headers={"Content-Type": "application/json"})
+        assert response.status_code == 401
+    else:
+        response = await me.call(method, fill(path, NOBODY), {"nonsense": 1})
+        assert response.status_code == 404
+
+
+@pytest.mark.parametrize(("method", "path", "noun"), WITH_BODY)
+async def test_an_unknown_field_is_refused_everywhere(
+    me: Developer, mine: dict[str | None, str], method: str, path: str, noun: str | None
+) -> None:
+    response = await me.call(method, fill(path, mine[noun]), {"nonsense": 1})
+    assert response.status_code == 400
+    assert {"field": "nonsense", "errors": ["is not a known field"]} in response.json()["error"]["failed"]
+
+
+@pytest.mark.parametrize(("method", "path", "noun", "body"), OWNED)
+async def test_every_endpoint_answers_its_owner(
+    me: Developer, mine: dict[str | None, str], method: str, path: str, noun: str, body: Any
+) -> None:
+    unready = {
+        "/users/{key}/unblacklist": 409,
+        "/scripts/{script_id}/sessions/filter": 400,
+    }
+    # Nobody answers the message: the wait itself is tested with the sessions.
+    if path != "/sessions/{session_id}/message":
+        response = await me.call(method, fill(path, mine[noun]), body)
+        assert response.status_code == unready.get(path, 200), response.text
+
+
+async def test_a_bearer_token_is_as_good(api: Api, me: Developer) -> None:
+    response = await api.http.get("/account", headers={"Authorization": f"Bearer {me.token}"})
+    assert response.json()["account"]["id"] == me.account.id
+
+
+async def test_the_token_header_wins_over_a_bearer_token(api: Api, me: Developer) -> None:
+    headers = {"Authorization": f"Bearer {me.token}", "token": "other"}
+    assert (await api.http.get("/account", headers=headers)).status_code == 401
+
+
+async def test_a_token_is_refused_outside_its_networks(api: Api) -> None:
+    outside = await api.developer(ip_allow=("192.0.2.0/24", "2001:db8::/32"))
+    refused(await outside.get("/account"), 403, -1, INVALID, failed=["this token may not be used from this address"])
+    inside = await api.developer(ip_allow=("192.0.2.0/24", "127.0.0.0/8"))
+    assert (await inside.get("/account")).status_code == 200
+
+
+async def test_a_token_ends_at_its_expiry(api: Api) -> None:
+    me = await api.developer(expires_at=None)
+    token = await api.token(me.account, expires_at=api.clock() + 60_000)
+    assert (await api.http.get("/account", headers={"token": token})).status_code == 200
+    api.clock.ahead_ms = 60_001
+    assert (await api.http.get("/account", headers={"token": token})).status_code == 401

@@ -1,0 +1,135 @@
+"""The project endpoints."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from moonlatch.clock import DAY_MS
+from support.management import Api, Developer, done, invalid, refused
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+async def test_a_new_project_has_the_documented_fields_and_defaults(me: Developer) -> None:
+    project = await me.new_project("My game")
+    assert await me.project(project) == {
+        "id": project,
+        "name": "My game",
+        "fingerprint_reset_cooldown": DAY_MS,
+        "allow_fingerprint_resets": True,
+        "delete_expired_users": False,
+        "execution_webhook": None,
+        "information_webhook": None,
+        "blacklist_webhook": None,
+        "total_executions": 0,
+    }
+
+
+async def test_only_ones_own_projects_are_listed_in_pages(api: Api, me: Developer) -> None:
+    await (await api.developer()).new_project("Somebody else's")
+    ids = []
+    for number in range(3):
+        api.clock.ahead_ms = number
+        ids.append(await me.new_project())
+    for query in ("", "?from=&limit=", "?limit=1000"):
+        assert [each["id"] for each in done(await me.get(f"/projects{query}"))["projects"]] == ids
+    assert [each["id"] for each in done(await me.get("/projects?from=2&limit=1"))["projects"]] == ids[2:]
+
+
+@pytest.mark.parametrize("query", ["from=-1&limit=0", "from=99999999999999999999999&limit=1001", "from=x&limit=1.5"])
+async def test_impossible_pages_are_refused(me: Developer, query: str) -> None:
+    assert set(invalid(await me.get(f"/projects?{query}"))) == {"from", "limit"}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"name": "Other"},
+        {"fingerprint_reset_cooldown": 0},
+        {"allow_fingerprint_resets": False, "delete_expired_users": True},
+        {"execution_webhook": "https://hooks.example.com/a?b=c", "information_webhook": "http://127.0.0.1:9000/"},
+        {"blacklist_webhook": "https://[2001:db8::1]/x"},
+    ],
+)
+async def test_an_edit_changes_what_is_given_and_replies_with_the_project(
+    me: Developer, project: str, change: Any
+) -> None:
+    expected = await me.project(project) | change
+    assert done(await me.post(f"/projects/{project}/edit", change)) == {"success": True, "project": expected}
+    assert await me.project(project) == expected
+
+
+async def test_an_empty_webhook_removes_it(me: Developer, project: str) -> None:
+    await me.post(f"/projects/{project}/edit", {"execution_webhook": "https://hooks.example.com/"})
+    await me.post(f"/projects/{project}/edit", {"execution_webhook": ""})
+    assert (await me.project(project))["execution_webhook"] is None
+
+
+async def test_editing_nothing_is_code_1(me: Developer, project: str) -> None:
+    refused(await me.post(f"/projects/{project}/edit", {"name": None}), 400, 1, "cannot edit nothing")
+
+
+async def test_every_wrong_field_of_an_edit_is_listed(me: Developer, project: str) -> None:
+    body = {
+        "name": "x" * 101,
+        "fingerprint_reset_cooldown": -1,
+        "allow_fingerprint_resets": "",
+        "delete_expired_users": "no",
+        "execution_webhook": "ftp://example.com",
+        "information_webhook": "https://",
+        "blacklist_webhook": 7,
+        "total_executions": 5,
+    }
+    assert set(invalid(await me.post(f"/projects/{project}/edit", body))) == set(body)
+
+
+async def test_an_expired_account_cannot_create_or_edit(api: Api, me: Developer, project: str) -> None:
+    await api.expire(me)
+    refused(await me.post(f"/projects/{project}/edit", {}), 403, 0, "account expired")
+    refused(await me.post("/projects", {"name": "New"}), 403, 0, "account expired")
+    assert (await me.get("/projects")).status_code == 200
+
+
+async def test_a_tier_bounds_the_projects(api: Api) -> None:
+    me = await api.developer(tier="free")
+    project = await me.new_project()
+    refused(await me.post("/projects", {"name": "Second"}), 403, 1, "max projects reached")
+    await me.post(f"/projects/{project}/remove")
+    assert (await me.post("/projects", {"name": "Second"})).status_code == 200
+
+
+async def test_a_removed_project_is_gone_with_all_that_was_in_it(api: Api, me: Developer, project: str) -> None:
+    key = await me.new_user(project)
+    client = await api.running_script(project)
+    wire = await api.session(client, key=key)
+    assert (await me.post(f"/projects/{project}/remove")).json() == {"success": True}
+    assert await wire.stopped() == "SCRIPT_NOT_FOUND"
+    for path in (f"/projects/{project}", f"/scripts/{client.script}", f"/users/{key}", f"/sessions/{wire.id}"):
+        assert (await me.get(path)).status_code == 404
+
+
+async def test_executions_are_counted_in_all_and_per_script(api: Api, me: Developer, project: str, key: str) -> None:
+    kept, removed = await api.running_script(project, name="Kept"), await api.running_script(project, name="Removed")
+    unused = await me.new_script(project, name="Unused")
+    for client in (kept, removed, removed):
+        await client.execute(key=key)
+    await me.post(f"/scripts/{removed.script}/remove")
+    executions = done(await me.get(f"/projects/{project}/executions"))["executions"]
+    assert set(executions) == {"total", f"Kept - {kept.script}", f"Unused - {unused}"}
+    assert {name: sum(days.values()) for name, days in executions.items()} == {
+        "total": 3,
+        f"Kept - {kept.script}": 1,
+        f"Unused - {unused}": 0,
+    }
+    assert {len(days) for days in executions.values()} == {30}
+    assert (await me.project(project))["total_executions"] == 3
+
+
+async def test_executors_are_counted_the_most_used_first(api: Api, me: Developer, project: str, key: str) -> None:
+    client = await api.running_script(project)
+    for executor in ("Delta", "Wave", "Wave"):
+        await client.execute(key=key, executor=executor)
+    executors = done(await me.get(f"/projects/{project}/executors"))["executors"]
+    assert list(executors.items()) == [("Wave", 2), ("Delta", 1)]

@@ -1,0 +1,31 @@
+"""One real server for the whole folder, on a data folder of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support.developer import Developer
+from support.server import MoonlatchServer
+
+SETTINGS = {"MOONLATCH_CLIENT__HEARTBEAT_SECONDS": "5"}
+
+
+@pytest.fixture(scope="package")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MoonlatchServer]:
+    folder: Path = tmp_path_factory.mktemp("server")
+    with MoonlatchServer(folder / "data", SETTINGS) as running:
+        yield running
+
+
+@pytest.fixture(scope="package")
+def developer(server: MoonlatchServer) -> Iterator[Developer]:
+    with Developer(server.url, server.new_account("end-to-end")) as caller:
+        yield caller
+
+
+@pytest.fixture
+def project(developer: Developer) -> str:
+    return developer.new_project()

@@ -1,0 +1,121 @@
+"""Expired users go 15 minutes after expiry, where the project wants it, and whoever is connected with them is told."""
+
+import asyncio
+
+import pytest
+
+from moonlatch.jobs.expiry import BATCH, GRACE_MS, remove_expired_users, watch_expiry
+from moonlatch.storage.interface import Transaction
+from moonlatch.storage.sqlite import SqliteDatabase
+from support.accounts import ADD_PROJECT, USER_KEYS, add_account, add_project, add_user, insert_user
+from support.database import database
+
+__all__ = ["database"]
+
+NOW = 1_700_000_000_000
+
+
+@pytest.fixture
+async def projects(database: SqliteDatabase) -> None:
+    await add_account(database, "ann")
+    await add_project(database, "tidy", account_id="ann", delete_expired_users=True)
+    await add_project(database, "keeping", account_id="ann", delete_expired_users=False)
+
+
+async def keys(database: SqliteDatabase) -> list[str]:
+    return [row["key"] for row in await database.fetch_all(USER_KEYS)]
+
+
+class Told:
+    """Remembers who was told; a stand-in for the sessions, which are another part's."""
+
+    def __init__(self) -> None:
+        self.keys: list[str] = []
+
+    async def user_changed(self, key: str) -> None:
+        self.keys.append(key)
+
+
+async def test_a_user_goes_fifteen_minutes_after_expiry_and_not_a_millisecond_before(
+    database: SqliteDatabase, projects: None
+):
+    await add_user(database, "key", project_id="tidy", key_expires=NOW)
+    told = Told()
+
+    assert await remove_expired_users(database, told.user_changed, NOW + GRACE_MS - 1) == 0
+    assert await keys(database) == ["key"]
+    assert await remove_expired_users(database, told.user_changed, NOW + GRACE_MS) == 1
+    assert await keys(database) == []
+    assert told.keys == ["key"]
+    assert GRACE_MS == 15 * 60 * 1000
+
+
+async def test_users_without_expiry_and_users_of_other_projects_stay(database: SqliteDatabase, projects: None):
+    await add_user(database, "for-ever", project_id="tidy", key_expires=None)
+    await add_user(database, "later", project_id="tidy", key_expires=NOW)
+    await add_user(database, "kept", project_id="keeping", key_expires=0)
+    told = Told()
+
+    assert await remove_expired_users(database, told.user_changed, NOW) == 0
+
+    assert await keys(database) == ["for-ever", "kept", "later"]
+    assert told.keys == []
+
+
+async def test_blacklisted_users_stay_and_with_them_the_bar_on_their_device(database: SqliteDatabase, projects: None):
+    await add_user(database, "banned", project_id="tidy", key_expires=1, blacklisted=True)
+
+    assert await remove_expired_users(database, Told().user_changed, NOW) == 0
+
+    assert await keys(database) == ["banned"]
+
+
+async def test_more_than_one_batch_goes_in_one_run_and_everybody_is_told_once(database: SqliteDatabase, projects: None):
+    await database.run(lambda tx: tx.execute(ADD_PROJECT, id="tidy-too", account_id="ann", delete_expired_users=True))
+    expected = [f"{number:05}" for number in range(2 * BATCH + 7)]
+
+    async def fill(tx: Transaction) -> None:
+        for number, key in enumerate(expected):
+            await insert_user(tx, key, project_id=("tidy", "tidy-too")[number % 2], key_expires=1)
+
+    await database.run(fill)
+    told = Told()
+
+    assert await remove_expired_users(database, told.user_changed, NOW) == len(expected)
+
+    assert await keys(database) == []
+    assert sorted(told.keys) == expected
+
+
+async def test_a_session_that_cannot_be_told_does_not_keep_others_from_being_told(
+    database: SqliteDatabase, projects: None, caplog: pytest.LogCaptureFixture
+):
+    for key in ("a", "b", "c"):
+        await add_user(database, key, project_id="tidy", key_expires=1)
+    told = Told()
+
+    async def tell(key: str) -> None:
+        await told.user_changed(key)
+        if key == told.keys[0]:
+            raise ConnectionError(key)
+
+    assert await remove_expired_users(database, tell, NOW) == 3
+
+    assert sorted(told.keys) == ["a", "b", "c"]
+    assert "could not be told" in caplog.text
+
+
+async def test_the_watch_removes_at_its_start_and_stops_when_cancelled(database: SqliteDatabase, projects: None):
+    await add_user(database, "key", project_id="tidy", key_expires=1)
+    removed = asyncio.Event()
+
+    async def tell(key: str) -> None:
+        removed.set()
+
+    watch = asyncio.create_task(watch_expiry(database, tell, lambda: NOW))
+    await asyncio.wait_for(removed.wait(), 5)
+    watch.cancel()
+    await asyncio.wait([watch], timeout=5)
+
+    assert watch.cancelled()
+    assert await keys(database) == []

@@ -1,0 +1,282 @@
+"""The verdict: each guard by itself, and their order as a property of all facts at once."""
+
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from moonlatch.licensing.verdict import (
+    Granted,
+    Policy,
+    Refusal,
+    Running,
+    RunningFacts,
+    Start,
+    StartFacts,
+    decide_running,
+    decide_start,
+)
+
+NOW = 1_000_000_000_000
+DAY = 86_400_000
+POLICY = Policy(account_grace_days=7, minimum_loader_version=2)
+
+FACTS: dict[str, Any] = {
+    "project_id": "p",
+    "script_name": "Script",
+    "free_for_all": False,
+    "use_heartbeat": True,
+    "kick_outdated": False,
+    "require_sessions": False,
+    "enabled": True,
+    "build": 3,
+    "account_expires": None,
+    "user_key": "k",
+    "discord_id": None,
+    "note": None,
+    "key_expires": None,
+    "max_instances": None,
+    "fingerprintless": False,
+    "fingerprint": None,
+    "executions": 0,
+    "blacklisted": False,
+    "blacklist_reason": None,
+    "blacklist_expires": None,
+    "barred_by": None,
+    "bar_reason": None,
+    "bar_expires": None,
+}
+NO_USER = dict.fromkeys(
+    ("user_key", "fingerprintless", "executions", "blacklisted", "key_expires", "max_instances", "fingerprint")
+)
+
+
+def start(claim: dict[str, Any] | None = None, **facts: Any) -> Granted | Refusal:
+    known = StartFacts(**{**FACTS, "loader_version": 2, "key_days": None, "max_executions": None, **facts})
+    return decide_start(
+        known, Start(**{"key": "k", "fingerprint": b"f", "supports_sessions": True, **(claim or {})}), POLICY, NOW
+    )
+
+
+def running(claim: dict[str, Any] | None = None, **facts: Any) -> Granted | Refusal:
+    known = RunningFacts(**{**FACTS, "stopped": None, **facts})
+    asked = {"key": "k", "fingerprint": b"f", "supports_sessions": True, "build": 3, **(claim or {})}
+    return decide_running(known, Running(**asked), POLICY, NOW)
+
+
+def code(verdict: Granted | Refusal) -> str:
+    return verdict.code if isinstance(verdict, Refusal) else "granted"
+
+
+# In the order of the guards: the code, and what makes it apply.
+START_GUARDS = [
+    ("SCRIPT_DISABLED", {"enabled": False}, {}),
+    ("SCRIPT_DISABLED", {"build": 0}, {}),
+    ("SCRIPT_DISABLED", {"account_expires": NOW - 7 * DAY}, {}),
+    ("LOADER_OUTDATED", {"loader_version": None}, {}),
+    ("LOADER_OUTDATED", {"loader_version": 1}, {}),
+    ("SESSIONS_REQUIRED", {"require_sessions": True}, {"supports_sessions": False}),
+    ("KEY_REQUIRED", NO_USER, {"key": None}),
+    ("KEY_NOT_FOUND", NO_USER, {}),
+    ("BLACKLISTED", {"blacklisted": True}, {}),
+    ("BLACKLISTED", {"barred_by": "other"}, {}),
+    ("KEY_EXPIRED", {"key_expires": NOW}, {}),
+    ("FINGERPRINT_REQUIRED", {"fingerprint": b"f"}, {"fingerprint": None}),
+    ("FINGERPRINT_MISMATCH", {"fingerprint": b"other"}, {}),
+    ("TOO_MANY_INSTANCES", {"max_instances": 2}, {"instances": 2}),
+    ("EXECUTION_LIMIT_REACHED", {"max_executions": 5, "executions": 5}, {}),
+]
+RUNNING_GUARDS = [
+    ("DISCONNECTED", {"stopped": "DISCONNECTED"}, {}),
+    ("SCRIPT_DISABLED", {"enabled": False}, {}),
+    ("OUTDATED", {"kick_outdated": True}, {"build": 2}),
+    ("SESSIONS_REQUIRED", {"require_sessions": True}, {"overdue_session": True}),
+    ("SESSIONS_REQUIRED", {"require_sessions": True}, {"supports_sessions": False}),
+    ("KEY_REQUIRED", NO_USER, {"key": None}),
+    ("KEY_NOT_FOUND", NO_USER, {}),
+    ("BLACKLISTED", {"blacklisted": True}, {}),
+    ("BLACKLISTED", {"barred_by": "other"}, {}),
+    ("KEY_EXPIRED", {"key_expires": NOW}, {}),
+    ("FINGERPRINT_REQUIRED", {"fingerprint": b"f"}, {"fingerprint": None}),
+    ("FINGERPRINT_MISMATCH", {"fingerprint": b"other"}, {}),
+    ("TOO_MANY_INSTANCES", {"max_instances": 2}, {"other_instances": 2}),
+]
+ORDER = [
+    *("SCRIPT_NOT_FOUND", "DISCONNECTED", "SCRIPT_DISABLED", "OUTDATED", "LOADER_OUTDATED", "SESSIONS_REQUIRED"),
+    *("KEY_REQUIRED", "KEY_NOT_FOUND", "BLACKLISTED", "KEY_EXPIRED", "FINGERPRINT_REQUIRED", "FINGERPRINT_MISMATCH"),
+    *("TOO_MANY_INSTANCES", "EXECUTION_LIMIT_REACHED", "granted"),
+]
+
+
+@pytest.mark.parametrize(("expected", "facts", "claim"), START_GUARDS)
+def test_each_guard_refuses_a_start(expected: str, facts: dict, claim: dict) -> None:
+    assert code(start(claim, **facts)) == expected
+
+
+@pytest.mark.parametrize(("expected", "facts", "claim"), RUNNING_GUARDS)
+def test_each_guard_stops_a_running_copy(expected: str, facts: dict, claim: dict) -> None:
+    assert code(running(claim, **facts)) == expected
+
+
+def test_a_script_that_is_gone_is_not_found() -> None:
+    assert code(decide_start(None, Start("k", None, True), POLICY, NOW)) == "SCRIPT_NOT_FOUND"
+    assert code(decide_running(None, Running("k", None, True, 1), POLICY, NOW)) == "SCRIPT_NOT_FOUND"
+
+
+def test_what_breaks_no_rule_is_granted() -> None:
+    assert start() == Granted(premium=True, binds_fingerprint=True)
+    assert running() == Granted(premium=True)
+
+
+@pytest.mark.parametrize(
+    ("facts", "claim"),
+    [
+        ({"account_expires": NOW - 7 * DAY + 1}, {}),
+        ({"blacklisted": True, "blacklist_expires": NOW}, {}),
+        ({"barred_by": "other", "bar_expires": NOW}, {}),
+        ({"key_expires": NOW + 1}, {}),
+        ({"fingerprint": b"f"}, {}),
+        ({"fingerprint": b"other", "fingerprintless": True}, {}),
+        ({"max_instances": 2}, {"instances": 1}),
+        ({"max_executions": 5, "executions": 4}, {}),
+        ({"require_sessions": True}, {}),
+    ],
+)
+def test_just_inside_a_limit_is_granted(facts: dict, claim: dict) -> None:
+    assert code(start(claim, **facts)) == "granted"
+
+
+def test_the_first_use_starts_the_days_of_a_key() -> None:
+    assert start(key_days=2) == Granted(premium=True, key_expires=NOW + 2 * DAY, binds_fingerprint=True)
+    assert start(key_days=2, key_expires=NOW + 5) == Granted(premium=True, key_expires=NOW + 5, binds_fingerprint=True)
+
+
+@pytest.mark.parametrize("facts", [NO_USER, {"key_expires": NOW}, {"key_expires": NOW, "fingerprint": b"other"}])
+def test_a_free_for_all_script_runs_without_a_valid_key_as_non_premium(facts: dict) -> None:
+    assert start(free_for_all=True, **facts) == Granted(premium=False)
+    assert running(free_for_all=True, **facts) == Granted(premium=False)
+
+
+@pytest.mark.parametrize(
+    "facts", [{"blacklisted": True}, {"barred_by": "x"}, {"blacklisted": True, "key_expires": NOW}]
+)
+def test_a_free_for_all_script_never_runs_for_a_blacklisted_key_or_device(facts: dict) -> None:
+    assert code(start(free_for_all=True, **facts)) == "BLACKLISTED"
+    assert code(running(free_for_all=True, **facts)) == "BLACKLISTED"
+
+
+def test_a_blacklisting_says_why_and_until_when() -> None:
+    refusal = start(blacklisted=True, blacklist_reason="resold", blacklist_expires=NOW + 5)
+    assert isinstance(refusal, Refusal)
+    assert refusal.extras == {"reason": "resold", "expires": NOW + 5}
+    assert "resold" in refusal.message
+    refusal = start(barred_by="x", bar_reason="shared", bar_expires=None)
+    assert isinstance(refusal, Refusal)
+    assert refusal.extras == {"reason": "shared", "expires": None}
+
+
+def pairs(guards: list) -> list:
+    """Every two guards that can apply at once: their facts and claims do not contradict each other."""
+    return [
+        (first, second)
+        for number, first in enumerate(guards)
+        for second in guards[number + 1 :]
+        if not (first[1].keys() & second[1].keys()) and not (first[2].keys() & second[2].keys())
+    ]
+
+
+@pytest.mark.parametrize(("first", "second"), pairs(START_GUARDS))
+def test_of_two_guards_that_refuse_a_start_the_first_answers(first: tuple, second: tuple) -> None:
+    assert code(start({**first[2], **second[2]}, **{**first[1], **second[1]})) == first[0]
+
+
+@pytest.mark.parametrize(("first", "second"), pairs(RUNNING_GUARDS))
+def test_of_two_guards_that_stop_a_running_copy_the_first_answers(first: tuple, second: tuple) -> None:
+    assert code(running({**first[2], **second[2]}, **{**first[1], **second[1]})) == first[0]
+
+
+optional_time = st.none() | st.integers(NOW - 10 * DAY, NOW + 10 * DAY)
+any_facts = st.fixed_dictionaries(
+    {
+        "free_for_all": st.booleans(),
+        "enabled": st.booleans(),
+        "build": st.integers(0, 4),
+        "account_expires": optional_time,
+        "require_sessions": st.booleans(),
+        "user_key": st.sampled_from(["k", None]),
+        "key_expires": optional_time,
+        "max_instances": st.none() | st.integers(0, 3),
+        "fingerprintless": st.booleans(),
+        "fingerprint": st.sampled_from([None, b"f", b"g"]),
+        "executions": st.integers(0, 3),
+        "max_executions": st.none() | st.integers(0, 3),
+        "blacklisted": st.booleans(),
+        "blacklist_expires": optional_time,
+        "barred_by": st.sampled_from([None, "x"]),
+        "bar_expires": optional_time,
+        "loader_version": st.none() | st.integers(1, 3),
+    }
+)
+any_claim = st.fixed_dictionaries(
+    {
+        "key": st.sampled_from(["k", None]),
+        "fingerprint": st.sampled_from([None, b"f", b"g"]),
+        "supports_sessions": st.booleans(),
+        "instances": st.integers(0, 3),
+    }
+)
+
+
+@given(any_facts, any_claim)
+def test_lifting_a_restriction_never_brings_an_earlier_refusal(facts: dict, claim: dict) -> None:
+    before = code(start(claim, **facts))
+    for lifted in (
+        {"enabled": True, "build": 1, "account_expires": None},
+        {"loader_version": 2},
+        {"require_sessions": False},
+        {"blacklisted": False, "barred_by": None},
+        {"key_expires": None},
+        {"fingerprintless": True},
+        {"max_instances": None},
+        {"max_executions": None},
+    ):
+        after = code(start(claim, **{**facts, **lifted}))
+        if facts["free_for_all"] and "key_expires" in lifted:
+            continue  # a key that becomes valid has rules of its own to keep
+        assert ORDER.index(after) >= ORDER.index(before)
+
+
+@given(any_facts, any_claim)
+def test_a_grant_breaks_no_rule(facts: dict, claim: dict) -> None:
+    verdict = start(claim, **facts)
+    if isinstance(verdict, Refusal):
+        return
+    assert facts["enabled"]
+    assert facts["build"] > 0
+    assert facts["loader_version"] >= 2
+    assert claim["supports_sessions"] or not facts["require_sessions"]
+    assert facts["barred_by"] is None or (facts["bar_expires"] or NOW + 1) <= NOW
+    assert not facts["blacklisted"] or (facts["blacklist_expires"] or NOW + 1) <= NOW
+    assert verdict.premium or facts["free_for_all"]
+    if verdict.premium:
+        assert facts["user_key"] == "k"
+        assert facts["key_expires"] is None or facts["key_expires"] > NOW
+        assert facts["fingerprintless"] or facts["fingerprint"] in (None, claim["fingerprint"])
+
+
+def test_every_message_is_a_sentence_for_the_customer() -> None:
+    from moonlatch.licensing import verdict
+
+    messages = [value.message for value in vars(verdict).values() if isinstance(value, Refusal)]
+    assert len(messages) >= 14
+    for message in messages:
+        assert message[0].isupper()
+        assert message.endswith(".")
+        assert "_" not in message.replace("script_key", "")
+
+
+def test_facts_are_in_the_order_of_the_columns() -> None:
+    names = [field.name for field in msgspec.structs.fields(StartFacts)]
+    assert names[:23] == list(FACTS)

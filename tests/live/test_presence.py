@@ -1,0 +1,124 @@
+"""Leases: who counts as alive. A model with plain sets says what to expect."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from moonlatch.live.interface import Instance
+from moonlatch.live.memory import lease_ms
+from moonlatch.live.presence import Presence
+
+LEASE = 100
+RETURN = 30
+
+
+def instance(name: str, key: str | None = "k", script: str = "s") -> Instance:
+    return Instance(id=name, script_id=script, project_id="p", user_key=key, build=1, started_at=0, alive_until=0)
+
+
+def test_a_lease_outlives_three_late_beats() -> None:
+    assert 3 * 33_000 < lease_ms(30) < 4 * 30_000
+
+
+def test_an_instance_is_alive_for_a_lease() -> None:
+    presence = Presence(LEASE, RETURN)
+    assert presence.claim(instance("a"), None, 0)
+    assert presence.find("a", LEASE - 1) is not None
+    assert presence.find("a", LEASE) is None
+    assert len(presence) == 0
+
+
+def test_a_limit_counts_those_alive_only() -> None:
+    presence = Presence(LEASE, RETURN)
+    assert presence.claim(instance("a"), 1, 0)
+    assert not presence.claim(instance("b"), 1, 50)
+    assert presence.claim(instance("b"), 1, LEASE)
+    presence.remove("b")
+    assert presence.claim(instance("c"), 1, LEASE)
+
+
+def test_an_instance_without_a_key_has_no_limit() -> None:
+    presence = Presence(LEASE, RETURN)
+    assert all(presence.claim(instance(str(number), None), 1, 0) for number in range(3))
+    assert presence.of_script("s", 0) == 3
+
+
+def test_one_that_is_held_needs_no_lease() -> None:
+    presence = Presence(LEASE, RETURN)
+    one = instance("a")
+    presence.claim(one, None, 0)
+    presence.hold(one)
+    presence.renew(one, 10)
+    assert presence.of_script("s", 10 * LEASE) == 1
+    presence.let_go("a", 10 * LEASE)
+    assert presence.of_key("k", 10 * LEASE + RETURN - 1) == 1
+    assert presence.of_key("k", 10 * LEASE + RETURN) == 0
+
+
+def test_a_copy_whose_session_ended_has_one_beat_to_go_on() -> None:
+    assert 33_000 < lease_ms(30, beats=1) < 60_000
+    presence = Presence(LEASE, RETURN)
+    one = instance("a")
+    presence.hold(one)
+    presence.let_go("a", 0)
+    presence.renew(one, RETURN - 1)
+    assert presence.of_key("k", LEASE) == 1
+    presence.hold(one)
+    assert presence.of_key("k", 10 * LEASE) == 1
+    assert presence.find("a", 10 * LEASE) is one
+
+
+def test_when_room_is_short_those_without_their_session_go_first() -> None:
+    presence = Presence(LEASE, RETURN, max_instances=2)
+    presence.claim(instance("beats"), None, 0)
+    presence.hold(instance("left"))
+    presence.let_go("left", 1)
+    presence.claim(instance("new"), None, 2)
+    assert [name for name in ("beats", "left", "new") if presence.find(name, 2)] == ["beats", "new"]
+
+
+def test_memory_is_bounded_and_the_longest_silent_go_first() -> None:
+    presence = Presence(LEASE, RETURN, max_instances=3)
+    for number in range(5):
+        presence.claim(instance(str(number)), None, number)
+    assert [name for name in "01234" if presence.find(name, 5)] == ["2", "3", "4"]
+    assert presence.of_key("k", 5) == 3
+
+
+steps = st.lists(
+    st.tuples(
+        st.sampled_from(["renew", "hold", "let_go", "remove", "wait"]), st.sampled_from("abc"), st.integers(0, 60)
+    ),
+    max_size=40,
+)
+
+
+@given(steps)
+def test_counts_are_those_of_a_simple_model(actions: list) -> None:
+    presence, now = Presence(LEASE, RETURN), 0
+    leases: dict[str, int] = {}
+    held: set[str] = set()
+    known = {name: instance(name, key=name.upper()) for name in "abc"}
+    for action, name, passed in actions:
+        if action == "wait":
+            now += passed
+        elif action == "renew":
+            presence.renew(known[name], now)
+            if name not in held:
+                leases[name] = now + LEASE
+        elif action == "hold":
+            presence.hold(known[name])
+            held.add(name)
+            leases.pop(name, None)
+        elif action == "let_go":
+            presence.let_go(name, now)
+            if name in held:
+                held.discard(name)
+                leases[name] = now + RETURN
+        else:
+            presence.remove(name)
+            held.discard(name)
+            leases.pop(name, None)
+        alive = held | {one for one, until in leases.items() if until > now}
+        assert presence.of_script("s", now) == len(alive)
+        assert {one for one in "abc" if presence.find(one, now)} == alive
+        assert sum(presence.of_key(one.upper(), now) for one in "abc") == len(alive)

@@ -1,0 +1,45 @@
+"""Parsing of bodies: bounded in time and memory, whatever they hold."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from moonlatch.errors import ApiError
+from moonlatch.management.body import MAX_STRUCTURED_BYTES, JsonBody
+from moonlatch.management.scripts import UpdateScript
+
+BODY = JsonBody(UpdateScript)
+MEGABYTES = 18
+
+scalars = st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(alphabet=st.characters(codec="utf-8"))
+
+
+@given(st.dictionaries(st.sampled_from(["script"]), scalars), st.booleans())
+def test_small_and_large_bodies_are_read_alike(value: dict[str, Any], ascii_only: bool) -> None:
+    raw = json.dumps(value, ensure_ascii=ascii_only).encode()
+    assert BODY.parse(raw) == BODY.parse(raw + b" " * MAX_STRUCTURED_BYTES) == value
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        pytest.param(b'{"script":[' + b"[]," * (MEGABYTES * 333_333) + b"[]]}", id="lists"),
+        pytest.param(b"{" + b",".join(b'"k%07d":1' % each for each in range(MEGABYTES * 80_000)) + b"}", id="keys"),
+        pytest.param(b'{"script":' + b"[" * (MEGABYTES * 1_000_000), id="depth"),
+        pytest.param(b'{"script":"' + b"x" * (MEGABYTES * 1_000_000), id="cut off"),
+        pytest.param(b'{"script":' + b"9" * (MEGABYTES * 1_000_000) + b"}", id="digits"),
+        pytest.param(b"\xff" * (MEGABYTES * 1_000_000), id="binary"),
+    ],
+)
+def test_eighteen_hostile_megabytes_hold_nobody_up(raw: bytes) -> None:
+    before = time.process_time()
+    with contextlib.suppress(ApiError):
+        assert BODY.parse(raw) == {"script": []}
+    assert time.process_time() - before < 1

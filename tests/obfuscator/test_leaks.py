@@ -1,0 +1,115 @@
+"""What a `light` build must not show of its source, and what two builds of one script must not share."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from moonlatch.obfuscator import syntax
+from moonlatch.obfuscator.lexer import RESERVED
+from moonlatch.obfuscator.parser import parse
+from moonlatch.obfuscator.rewriter import Rewriter
+from moonlatch.obfuscator.scopes import resolve
+from support.protecting import ALL_PROGRAMS, LUA51_PROGRAMS, protected
+
+# These sit at a limit of the compiler, where literals have to stay.
+ROOMY = [program for program in ALL_PROGRAMS if program.name not in {"long_lists.lua", "many_locals.lua"}]
+RUN = 12
+
+
+class _Literals(Rewriter):
+    """Collects what must not be readable, and the names that must."""
+
+    def __init__(self, source: bytes) -> None:
+        super().__init__()
+        self.strings: set[bytes] = set()
+        self.numbers: set[str] = set()
+        self.public: set[str] = set()
+        chunk = parse(source)
+        resolution = resolve(chunk)
+        self.private = {binding.name for binding in resolution.symbols}
+        self.public |= resolution.globals.keys()
+        self.chunk(chunk)
+
+    def rewrite_string(self, node: syntax.String) -> syntax.Expression:
+        self.strings.add(node.value)
+        return node
+
+    def rewrite_interpolated_string(self, node: syntax.InterpolatedString) -> syntax.Expression:
+        self.strings.update(node.parts)
+        return super().rewrite_interpolated_string(node)
+
+    def rewrite_number(self, node: syntax.Number) -> syntax.Expression:
+        self.numbers.add(node.text)
+        return node
+
+    def rewrite_index_name(self, node: syntax.IndexName) -> syntax.Expression:
+        self.public.add(node.name)
+        return super().rewrite_index_name(node)
+
+    def rewrite_method_call(self, node: syntax.MethodCall) -> syntax.Expression:
+        self.public.add(node.name)
+        return super().rewrite_method_call(node)
+
+    def rewrite_table(self, node: syntax.Table) -> syntax.Expression:
+        self.public |= {item.name for item in node.items if isinstance(item, syntax.NamedItem)}
+        return super().rewrite_table(node)
+
+
+RUNTIME = {"string", "byte", "char", "table", "concat", "tonumber", "setmetatable", "create", "__index"}
+# What an interpolated string is compiled to.
+RUNTIME_METHODS = {"format"}
+
+
+@pytest.mark.parametrize("program", ROOMY, ids=lambda program: program.name)
+def test_no_string_name_or_number_of_the_source_is_in_the_build(program: object) -> None:
+    source = _Literals(program.read_bytes())
+    text = protected(program.read_bytes())
+    build = _Literals(text.encode())
+    (data,) = build.strings - {b""}
+    assert build.public <= source.public | RUNTIME | RUNTIME_METHODS
+    # A method that does not use its implicit `self` keeps it, unwritten.
+    assert [name for name in build.private - {"self"} if len(name) > 2] == []
+    assert {number for number in build.numbers if len(number) >= 4} & source.numbers == set()
+    readable = text.replace(data.decode("ascii"), "")
+    allowed = " ".join(source.public | RUNTIME | RUNTIME_METHODS | RESERVED | {"continue", "native"})
+    strings = {string.decode("latin-1") for string in source.strings if len(string) >= 4}
+    assert [
+        string
+        for string in strings
+        if string not in allowed and (string in readable or string.encode("latin-1") in data)
+    ] == []
+
+
+def test_comments_do_not_survive() -> None:
+    text = protected("--!strict\n-- a secret remark\nlocal x = 1 --[[ another one ]] print(x)")
+    assert "secret" not in text
+    assert "another" not in text
+    assert "strict" not in text
+
+
+@pytest.mark.parametrize("target", ["luau", "lua51"])
+def test_builds_share_no_distinctive_text(target: str) -> None:
+    shared = {}
+    for program in LUA51_PROGRAMS:
+        if program in ROOMY:
+            source = program.read_bytes()
+            # Two of them may well draw the same name for the pool; all three do not.
+            builds = [_runs(protected(source, seed=seed, target=target), _Literals(source)) for seed in (1, 2, 3)]
+            if set.intersection(*builds):
+                shared[program.name] = set.intersection(*builds)
+    assert shared == {}
+
+
+def _runs(text: str, source: _Literals) -> set[str]:
+    """Every run of characters between keywords, names that have to be there, and the short numbers of the source."""
+    needed = sorted(map(re.escape, RESERVED | source.public | RUNTIME | source.numbers), key=len, reverse=True)
+    pieces = re.split(r"\s+|\b(?:" + "|".join(needed) + r")\b", text)
+    return {piece[start : start + RUN] for piece in pieces for start in range(len(piece) - RUN + 1)}
+
+
+def test_no_build_can_load_or_inspect_code() -> None:
+    for program in LUA51_PROGRAMS:
+        public = _Literals(protected(program.read_bytes(), target="lua51").encode()).public
+        assert public & {"loadstring", "load", "getfenv", "setfenv", "debug"} == set()

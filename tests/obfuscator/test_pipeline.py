@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import gc
+
+import pytest
+
+from moonlatch.obfuscator.engines.embedded import EmbeddedEngine
+from moonlatch.obfuscator.engines.interface import Engine, Protected, Rejected
+from moonlatch.obfuscator.options import PROFILES, Options
+from support.luau import run_luau
+from support.protecting import ALL_PROGRAMS, faults, protected
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_the_same_seed_gives_the_same_bytes(profile: str) -> None:
+    source = ALL_PROGRAMS[0].read_bytes()
+    assert protected(source, profile, 42) == protected(source, profile, 42)
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("program", ALL_PROGRAMS, ids=lambda program: program.name)
+def test_the_output_is_one_line_of_ascii(program: object, profile: str) -> None:
+    text = protected(program.read_bytes(), profile)
+    assert text.isascii()
+    assert text.isprintable()
+
+
+@pytest.mark.parametrize("program", ALL_PROGRAMS, ids=lambda program: program.name)
+def test_minify_of_minified_text_changes_nothing(program: object) -> None:
+    once = protected(program.read_bytes(), "minify")
+    assert protected(once, "minify") == once
+
+
+def test_an_empty_script_is_a_script() -> None:
+    assert protected("") == ""
+    assert protected("-- only a remark") == ""
+
+
+def test_a_broken_script_is_rejected_with_luau_s_message() -> None:
+    outcome = EmbeddedEngine().protect(b"local x =\nlocal y = 1", Options(), 1)
+    assert isinstance(outcome, Rejected)
+    assert outcome.parser_output == "script:2: Expected identifier when parsing expression, got 'local'"
+
+
+def test_a_script_beyond_the_compiler_s_limits_is_rejected() -> None:
+    lines = " ".join(f"local v{i} = f()" for i in range(201))
+    assert len(faults(lines)) == 1
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_deep_nesting_is_no_crash(profile: str) -> None:
+    source = "return " + "(" * 300 + "'deep text'" + ")" * 300
+    assert run_luau(f"print((function() {protected(source, profile)} end)())").output == "deep text"
+    blocks = "do " * 400 + "print('bottom')" + " end" * 400
+    assert run_luau(protected(blocks, profile)).output == "bottom"
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["do " * 998 + "print('bottom')" + " end" * 998, "print(" + "not " * 998 + "'bottom')"],
+    ids=["blocks", "operators"],
+)
+def test_a_script_nested_as_deeply_as_luau_allows_is_only_minified_and_says_so(source: str) -> None:
+    outcome = EmbeddedEngine().protect(source.encode(), Options(), 1)
+    assert isinstance(outcome, Protected)
+    assert outcome.warnings == [
+        "line 1: this script is too close to the compiler's limits; its strings and numbers stay readable"
+    ]
+    assert run_luau(outcome.text) == run_luau(source)
+
+
+def test_bytes_that_are_no_text_survive_in_strings() -> None:
+    source = b'print(("\xff\xfe\x80"):byte(1, -1))'
+    for profile in PROFILES:
+        assert run_luau(protected(source, profile)).output == "255\t254\t128"
+
+
+def test_the_garbage_collector_is_on_afterwards() -> None:
+    protected("return 1")
+    assert gc.isenabled()
+
+
+def test_the_embedded_engine_is_an_engine() -> None:
+    engine: Engine = EmbeddedEngine()
+    outcome = engine.protect(b"print('hello')", Options("light"), 7)
+    assert isinstance(outcome, Protected)
+    assert run_luau(outcome.text).output == "hello"

@@ -1,0 +1,84 @@
+"""Claiming from the quota: the statement decides exactly as the rule does, also when many claim at once."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from moonlatch.licensing.quota import PERIOD_MS, ObfuscationQuota
+from moonlatch.storage import accounts, quota
+from moonlatch.storage.accounts import Account
+from moonlatch.storage.interface import Transaction
+from moonlatch.storage.sqlite import SqliteDatabase
+from support.database import database as database
+from support.database import opened
+
+NOW = 2 * PERIOD_MS
+
+
+def account(account_id: str, *, period_start: int = NOW, used: int = 0) -> Account:
+    return Account(
+        id=account_id,
+        name=account_id,
+        tier="free",
+        expires_at=None,
+        created_at=NOW,
+        obfuscation_period_start=period_start,
+        obfuscations_used=used,
+    )
+
+
+async def test_claims_at_the_same_time_cannot_pass_the_limit(database: SqliteDatabase) -> None:
+    await database.run(lambda tx: accounts.insert(tx, account("a")))
+    claims = [database.run(lambda tx: quota.claim(tx, "a", 2, limit=7, now=NOW)) for _ in range(10)]
+    assert sum(await asyncio.gather(*claims)) == 3
+    assert await quota.find(database, "a", limit=7, now=NOW) == ObfuscationQuota(period_start=NOW, used=6, limit=7)
+
+
+async def test_an_account_that_is_gone_has_no_quota(database: SqliteDatabase) -> None:
+    assert await quota.find(database, "a", limit=None, now=NOW) is None
+    assert not await database.run(lambda tx: quota.claim(tx, "a", 1, limit=None, now=NOW))
+
+
+Case = tuple[int, int, int, int | None]
+CASES = st.lists(
+    st.tuples(
+        st.integers(NOW - PERIOD_MS - 2, NOW - PERIOD_MS + 2) | st.just(NOW),  # start of the period
+        st.integers(0, 5),  # used
+        st.integers(1, 2),  # claimed
+        st.none() | st.integers(0, 6),  # limit
+    ),
+    min_size=1,
+    max_size=40,
+)
+
+
+@given(CASES)
+@settings(max_examples=30, deadline=None)
+def test_a_claim_decides_and_counts_as_the_rule_does(tmp_path_factory: object, cases: list[Case]) -> None:
+    folder: Path = tmp_path_factory.mktemp("quota")  # type: ignore[attr-defined]
+    asyncio.run(_compare(folder, cases))
+
+
+async def _compare(folder: Path, cases: list[Case]) -> None:
+    async with opened(folder / "moonlatch.db") as fresh:
+
+        async def unit(tx: Transaction) -> list[tuple[bool, ObfuscationQuota | None]]:
+            outcomes = []
+            for number, (period_start, used, count, limit) in enumerate(cases):
+                name = str(number)
+                await accounts.insert(tx, account(name, period_start=period_start, used=used))
+                claimed = await quota.claim(tx, name, count, limit=limit, now=NOW)
+                outcomes.append((claimed, await quota.find(tx, name, limit=limit, now=NOW)))
+            return outcomes
+
+        expected = []
+        for period_start, used, count, limit in cases:
+            rule = ObfuscationQuota(period_start=period_start, used=used, limit=limit).at(NOW)
+            covered = rule.covers(count)
+            after = ObfuscationQuota(period_start=rule.period_start, used=rule.used + count, limit=limit)
+            expected.append((covered, after if covered else rule))
+        assert await fresh.run(unit) == expected

@@ -1,0 +1,1 @@
+"""What tests share: real Luau and real Lua to run scripts in."""

@@ -1,0 +1,210 @@
+"""A client of the protocol in Python, written from `docs/reference/client-protocol.md` alone: it shares no code with the server."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import secrets
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+from websockets.asyncio.client import ClientConnection, connect
+
+DEVICE = "a device"
+
+
+def derive(key: bytes, label: str, *parts: str) -> bytes:
+    return hmac.new(key, "\n".join([label, *parts]).encode(), hashlib.sha256).digest()
+
+
+def transcript(value: Any) -> bytes:
+    match value:
+        case None:
+            return b"n"
+        case True:
+            return b"t"
+        case False:
+            return b"f"
+        case int():
+            return f"i{value};".encode()
+        case str():
+            return f"s{len(value.encode())}:".encode() + value.encode()
+        case list():
+            return f"a{len(value)};".encode() + b"".join(transcript(item) for item in value)
+        case dict():
+            names = sorted(value, key=lambda name: name.encode())
+            return f"o{len(value)};".encode() + b"".join(transcript(name) + transcript(value[name]) for name in names)
+    raise TypeError(value)
+
+
+def mac(key: bytes, message: bytes) -> str:
+    return hmac.new(key, message, hashlib.sha256).hexdigest()
+
+
+class UnverifiedError(Exception):
+    """The server's reply could not be verified."""
+
+
+@dataclass
+class Refused(Exception):
+    status: int
+    code: str
+    error: dict[str, Any]
+    headers: Any = field(default=None, repr=False)
+
+
+@dataclass
+class Client:
+    """What a loader does: knows its script, its id and its secret."""
+
+    url: str
+    script: str
+    loader: str
+    secret: bytes
+    http: httpx.AsyncClient
+
+    def request(self, **changes: Any) -> dict[str, Any]:
+        return {
+            "script_id": self.script,
+            "loader": self.loader,
+            "protocol": 1,
+            "nonce": secrets.token_hex(16),
+            "key": None,
+            "fingerprint": DEVICE,
+            "executor": "Tests",
+            "roblox_id": 2**53,
+            "place_id": 7,
+            "job_id": "job",
+            "supports_sessions": True,
+            **changes,
+        }
+
+    async def post(self, path: str, body: Any, **options: Any) -> httpx.Response:
+        return await self.http.post(self.url + path, json=body, **options)
+
+    async def execute(self, **changes: Any) -> Copy:
+        return await self.send_execute(self.request(**changes))
+
+    async def send_execute(self, request: dict[str, Any], **options: Any) -> Copy:
+        """Start the script and verify everything. Raises Refused, UnverifiedError."""
+        reply = accepted(await self.post("/client/v1/execute", request, **options))
+        keys = derive(self.secret, "moonlatch/1 execute", request["nonce"], reply["nonce"])
+        plain = {name: value for name, value in reply.items() if name not in ("payload", "mac")}
+        if mac(derive(keys, "reply"), transcript(plain)) != reply["mac"]:
+            raise UnverifiedError
+        sealed = base64.b64decode(reply["payload"], validate=True)
+        cipher = ChaCha20Poly1305(derive(keys, "payload"))
+        payload = cipher.decrypt(bytes(12), sealed, bytes.fromhex(reply["mac"]))
+        return Copy(self, reply, payload)
+
+
+@dataclass
+class Copy:
+    """A running copy of a script."""
+
+    client: Client
+    reply: dict[str, Any]
+    payload: bytes
+    sequence: int = 0
+
+    @property
+    def instance(self) -> str:
+        return str(self.reply["instance"])
+
+    @property
+    def variables(self) -> dict[str, Any]:
+        return dict(self.reply["variables"])
+
+    @property
+    def live(self) -> bytes:
+        return derive(self.client.secret, "moonlatch/1 live", self.instance)
+
+    async def beat(self, sequence: int | None = None) -> int | None:
+        """Beat once and verify the reply; gives `seconds_left`. Raises Refused, UnverifiedError."""
+        self.sequence = self.sequence + 1 if sequence is None else sequence
+        body = {"instance": self.instance, "token": self.reply["token"], "sequence": self.sequence}
+        reply = accepted(await self.client.post("/client/v1/heartbeat", body))
+        plain = {"success": reply["success"], "seconds_left": reply["seconds_left"]}
+        if mac(derive(self.live, "heartbeat", str(self.sequence)), transcript(plain)) != reply["mac"]:
+            raise UnverifiedError
+        left: int | None = reply["seconds_left"]
+        return left
+
+    def opening(self, **changes: Any) -> dict[str, Any]:
+        return {
+            "type": "open",
+            "instance": self.instance,
+            "token": self.reply["token"],
+            "nonce": secrets.token_hex(16),
+            **changes,
+        }
+
+    async def connect(self, **changes: Any) -> Wire:
+        """Open a session and take whatever the server says first."""
+        opening = self.opening(**changes)
+        socket = await connect(self.client.url.replace("http", "ws") + "/client/v1/session", compression=None)
+        wire = Wire(socket, derive(self.live, "session", opening["nonce"]))
+        await wire.send(opening)
+        return wire
+
+    async def session(self) -> Wire:
+        """An open session."""
+        wire = await self.connect()
+        opened = await wire.receive()
+        assert opened["type"] == "opened"
+        wire.id = opened["session"]
+        wire.seconds_left = opened["seconds_left"]
+        return wire
+
+
+@dataclass
+class Wire:
+    """A WebSocket whose incoming frames are verified."""
+
+    socket: ClientConnection
+    key: bytes
+    received: int = 0
+    id: str = ""
+    seconds_left: int | None = None
+
+    async def receive(self) -> Any:
+        frame = json.loads(await self.socket.recv())
+        assert set(frame) == {"body", "mac"}
+        expected = mac(self.key, f"{self.received}\n{frame['body']}".encode())
+        self.received += 1
+        if frame["mac"] != expected:
+            raise UnverifiedError
+        return json.loads(frame["body"])
+
+    async def send(self, frame: Any) -> None:
+        await self.socket.send(json.dumps(frame))
+
+    async def closed(self) -> tuple[int, str]:
+        """Wait for the server's close: its code and reason."""
+        await self.socket.wait_closed()
+        return self.socket.close_code or 0, self.socket.close_reason or ""
+
+    async def stopped(self) -> str:
+        """Take the stop frame and the close that follows it; gives the refusal's code."""
+        frame = await self.receive()
+        assert frame["type"] == "stop", frame
+        code, reason = await self.closed()
+        assert code == 3500
+        assert reason.startswith(frame["code"])
+        return str(frame["code"])
+
+
+def accepted(response: httpx.Response) -> dict[str, Any]:
+    """A reply's body. Raises Refused."""
+    body: dict[str, Any] = response.json()
+    if response.status_code == 200:
+        assert body["success"] is True
+        return body
+    assert body["success"] is False
+    assert set(body) == {"success", "error"}
+    error = body["error"]
+    raise Refused(response.status_code, error["code"], error, response.headers)

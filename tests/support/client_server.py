@@ -1,0 +1,129 @@
+"""The client protocol on a real loopback socket with a real database, and a clock that tests can move."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import uvicorn
+
+from moonlatch.client.protocol import ClientProtocol
+from moonlatch.client.transport import SessionTransport
+from moonlatch.clock import now_ms
+from moonlatch.crypto import Keyring
+from moonlatch.live.memory import LocalLive
+from moonlatch.storage.interface import Database
+from moonlatch.storage.sqlite import open_sqlite
+from support import rows
+from support.client import Client
+
+MASTER = bytes(range(32))
+
+
+@dataclass
+class MovableClock:
+    """The real time, plus what a test added."""
+
+    ahead_ms: int = 0
+
+    def __call__(self) -> int:
+        return now_ms() + self.ahead_ms
+
+
+@dataclass
+class World:
+    """A running server and what stands behind it."""
+
+    url: str
+    database: Database
+    keyring: Keyring
+    live: LocalLive
+    app: ClientProtocol
+    clock: MovableClock
+    http: httpx.AsyncClient
+    project: str = ""
+
+    async def script(self, **columns: Any) -> Client:
+        """A client of a fresh script of the world's project."""
+        script, loader = await rows.add_script(self.database, columns.pop("project", self.project), **columns)
+        return self.client(script, loader)
+
+    def client(self, script: str, loader: str) -> Client:
+        return Client(self.url, script, loader, self.keyring.loader_secret(loader), self.http)
+
+    async def user(self, **columns: Any) -> str:
+        """A fresh key of the world's project."""
+        return await rows.add_user(self.database, columns.pop("project", self.project), **columns)
+
+    def break_database(self, broken: Any) -> None:
+        """Put something else in the place of the database, for those who read."""
+        self.app._heartbeat._backend.licences._database = broken
+
+    async def change(self, sql: str, **parameters: Any) -> None:
+        await rows.change(self.database, sql, **parameters)
+
+    async def value(self, sql: str, **parameters: Any) -> Any:
+        return await rows.value(self.database, sql, **parameters)
+
+
+def missing_loader(message: str) -> bytes:
+    return f"error({message!r})".encode()
+
+
+@contextlib.asynccontextmanager
+async def served(app: Any, http: Any = "httptools") -> AsyncIterator[str]:
+    """The URL of a uvicorn server with the settings the real one has."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(
+        app,
+        http=http,
+        ws=SessionTransport,
+        ws_per_message_deflate=False,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=5,
+    )
+    server = uvicorn.Server(config)
+    config.load()
+    server.lifespan = config.lifespan_class(config)
+    serving = asyncio.create_task(server._serve([listener]))
+    try:
+        while not server.started:
+            await asyncio.sleep(0.005)
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        await serving
+        listener.close()
+
+
+@contextlib.asynccontextmanager
+async def running_world(folder: Path, **settings: Any) -> AsyncIterator[World]:
+    """A fresh server; settings are those of `ClientProtocol`, and `max_sessions`."""
+    database = await open_sqlite(folder / "moonlatch.db")
+    clock = MovableClock()
+    keyring = Keyring(MASTER)
+    live = LocalLive(database=database, clock=clock, max_sessions=settings.pop("max_sessions", 1_000))
+    app = ClientProtocol(
+        database=database,
+        live=live,
+        keyring=keyring,
+        clock=clock,
+        missing_loader_source=missing_loader,
+        **settings,
+    )
+    try:
+        async with httpx.AsyncClient(timeout=20, trust_env=False) as http, served(app, app.http_transport()) as url:
+            world = World(url, database, keyring, live, app, clock, http)
+            world.project = await rows.add_project(database)
+            yield world
+    finally:
+        await live.close_all()
+        await database.close()

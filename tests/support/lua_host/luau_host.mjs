@@ -1,0 +1,138 @@
+// Embeds host.lua in real Luau. usage: node --experimental-websocket luau_host.mjs HOST.lua START
+// where START is a file with the first record; prints one JSON line per thing that happens: {"event": ..., "text": ...}.
+import { readFileSync, writeSync } from 'node:fs'
+
+const HEAP_PAGES = 4096 // 256 MiB: luau-web's own 17 MB are few for a large payload
+const CHUNK = 16384 // longer strings overflow the stack on which they are handed to Luau
+
+const leb = (value) => {
+    const bytes = []
+    do {
+        const low = value & 0x7f
+        value >>>= 7
+        bytes.push(value ? low | 0x80 : low)
+    } while (value)
+    return bytes
+}
+
+const readLeb = (bytes, at) => {
+    let value = 0
+    for (let shift = 0; ; shift += 7) {
+        const byte = bytes[at++]
+        value += (byte & 0x7f) * 2 ** shift
+        if (!(byte & 0x80)) return [value, at]
+    }
+}
+
+// Section 5 of a WebAssembly module says how much memory it starts with; luau-web fixes that when it is instantiated.
+const withLargerHeap = (binary) => {
+    const bytes = Buffer.from(binary)
+    for (let at = 8; at < bytes.length; ) {
+        const [size, body] = readLeb(bytes, at + 1)
+        if (bytes[at] === 5) {
+            const section = [1, 1, ...leb(HEAP_PAGES), ...leb(HEAP_PAGES)]
+            return Buffer.concat([bytes.subarray(0, at), Buffer.from([5, section.length, ...section]), bytes.subarray(body + size)])
+        }
+        at = body + size
+    }
+    return bytes
+}
+
+const instantiate = WebAssembly.instantiate
+WebAssembly.instantiate = (binary, imports) => instantiate(withLargerHeap(binary), imports)
+const { LuauState } = await import('../../../node_modules/luau-web/src/index.js')
+
+const escapeField = (bytes) => {
+    const text = Buffer.from(bytes).toString('latin1')
+    return text === '' ? '%' : text.replace(/[^!-$&-~]/g, (c) => '%' + c.charCodeAt(0).toString(16).padStart(2, '0').toUpperCase())
+}
+const unescapeField = (field) =>
+    field === '%' ? Buffer.alloc(0) : Buffer.from(field.replace(/%(..)/g, (_, digits) => String.fromCharCode(parseInt(digits, 16))), 'latin1')
+
+const emit = (event, bytes) => writeSync(1, JSON.stringify({ event, text: Buffer.from(bytes).toString('utf8') }) + '\n')
+
+let pending = []
+let awake = () => {}
+const happened = (...fields) => {
+    pending.push(fields.map((field) => escapeField(field instanceof Buffer ? field : Buffer.from(String(field)))).join(' '))
+    awake()
+}
+
+const sockets = new Map()
+
+const http = async (id, method, url, body, headers) => {
+    try {
+        const init = { method: method.toString(), headers: {} }
+        for (let i = 0; i < headers.length; i += 2) init.headers[headers[i].toString()] = headers[i + 1].toString()
+        if (init.method !== 'GET') init.body = body
+        const reply = await fetch(url.toString(), init)
+        happened('http', id, reply.status, Buffer.from(await reply.arrayBuffer()))
+    } catch (error) {
+        happened('http_failed', id, error.cause?.message ?? error.message)
+    }
+}
+
+const openSocket = (id, url) => {
+    const socket = new WebSocket(url.toString())
+    let opened = false
+    sockets.set(String(id), socket)
+    socket.onopen = () => {
+        opened = true
+        happened('ws_opened', id)
+    }
+    socket.onmessage = ({ data }) => happened('ws_message', id, data)
+    // A connection that fails may say so twice, or with its error alone.
+    const ended = (...what) => {
+        if (sockets.delete(String(id))) happened(...what)
+    }
+    socket.onclose = ({ code, reason }) =>
+        opened ? ended('ws_closed', id, code, reason) : ended('ws_failed', id, 'the connection was refused')
+    socket.onerror = () => opened || ended('ws_failed', id, 'the connection was refused')
+}
+
+const state = await LuauState.createAsync()
+WebAssembly.instantiate = instantiate // fetch has a module of its own
+const [feed, step, deliver] = await state.loadstring(readFileSync(process.argv[2], 'utf8'), '=host', true)()
+
+const commands = {
+    http: (id, method, url, body, ...headers) => void http(id, method, url, body, headers),
+    ws_open: openSocket,
+    ws_send: (id, text) => {
+        const socket = sockets.get(String(id))
+        if (socket?.readyState === WebSocket.OPEN) socket.send(text.toString('utf8'))
+    },
+    ws_close: (id, code) => sockets.get(String(id))?.close(Number(code)),
+    load: async (id, name, source) => {
+        const chunk = state.loadstring(source.toString('latin1'), name.toString())
+        if (typeof chunk === 'string') await deliver(id.toString(), null, chunk)
+        else await deliver(id.toString(), chunk)
+        awake()
+        return true
+    },
+}
+
+pending.push(readFileSync(process.argv[3], 'latin1'))
+const started = performance.now()
+for (;;) {
+    const text = pending.join('\n') + '\n'
+    pending = []
+    for (let at = 0; at < text.length; at += CHUNK) await feed(text.slice(at, at + CHUNK))
+    const [answer] = await step((performance.now() - started) / 1000)
+    let pause = 'forever'
+    let again = false
+    for (const record of answer.split('\n')) {
+        const [kind, ...fields] = record.split(' ')
+        if (kind === 'pause') pause = fields[0]
+        else if (commands[kind]) again = (await commands[kind](...fields.map(unescapeField))) === true || again
+        else emit(kind, unescapeField(fields[0]))
+    }
+    if (again || pending.length > 0) continue
+    if (pause === 'idle') break
+    await new Promise((resolve) => {
+        awake = resolve
+        if (pause !== 'forever') setTimeout(resolve, Number(pause) * 1000)
+    })
+    awake = () => {}
+}
+emit('finished', '')
+process.exit(0)

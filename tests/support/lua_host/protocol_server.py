@@ -1,0 +1,247 @@
+"""The server's side of the client protocol in its smallest form, written from `docs/reference/client-protocol.md` alone.
+
+It judges the Lua client independently of our server, and can be told to misbehave. It runs in a thread on a loopback port.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import json
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+from typing import Any, Self
+
+import uvicorn
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+
+SCRIPT_ID = "s" * 32
+LOADER_ID = "L" * 32
+TOKEN = "opaque.token"
+
+Json = dict[str, Any]
+Receive = Callable[[], Awaitable[Json]]
+Send = Callable[[Json], Awaitable[None]]
+
+
+def derive(key: bytes, label: str, *parts: str) -> bytes:
+    return hmac.digest(key, "\n".join((label, *parts)).encode(), hashlib.sha256)
+
+
+def encode(value: Any) -> bytes:
+    """The canonical bytes of a JSON value."""
+    match value:
+        case None:
+            return b"n"
+        case True:
+            return b"t"
+        case False:
+            return b"f"
+        case int():
+            return b"i%d;" % value
+        case str():
+            raw = value.encode()
+            return b"s%d:%s" % (len(raw), raw)
+        case list():
+            return b"a%d;" % len(value) + b"".join(encode(item) for item in value)
+        case dict():
+            items = sorted((name.encode(), item) for name, item in value.items())
+            return b"o%d;" % len(items) + b"".join(b"s%d:%s" % (len(name), name) + encode(item) for name, item in items)
+    raise TypeError(f"not JSON: {value!r}")
+
+
+def refusal(code: str, message: str, **extras: Any) -> Json:
+    return {"success": False, "error": {"code": code, "message": message, **extras}}
+
+
+class ProtocolServer:
+    """A context manager; `url` is its base URL.
+
+    What it answers is set by attributes before or during a run; `executions`, `heartbeats` and `frames` record what came.
+    """
+
+    def __init__(self, payload: str) -> None:
+        self.payload = payload.encode()
+        self.secret = secrets.token_bytes(32)
+        self.loader: bytes = b""
+        self.heartbeat_seconds: int | None = None
+        self.offers_session = True
+        self.takes_sessions = True
+        """Whether a WebSocket that comes is accepted."""
+        self.session_required = False
+        self.variables: Json = {
+            "la_is_premium": True,
+            "la_executions": 7,
+            "la_discord_id": None,
+            "la_seconds_left": 90,
+            "la_user_note": "snow \u2603 and \U0001f600",
+            "la_script_name": "Test script",
+            "la_exists": True,
+            "la_supports_sessions": True,
+            "la_script_build": 3,
+        }
+        self.answers: list[tuple[int, Json | bytes]] = []
+        """Answers for the next `execute` requests, instead of what the protocol says."""
+        self.tamper: Callable[[Json], Json] = lambda reply: reply
+        """Changes an execute reply after it was authenticated."""
+        self.heartbeat_answer: Callable[[Json], tuple[int, Json] | None] = lambda _: None
+        """The answer to a beat, instead of what the protocol says; also a place to change `seconds_left`."""
+        self.heartbeat_seconds_left: int | None = None
+        self.tamper_frame: Callable[[Json], Json] = lambda frame: frame
+        self.executions: list[Json] = []
+        self.heartbeats: list[Json] = []
+        self.frames: list[Json] = []
+        self.sessions_opened = 0
+        self.instance = ""
+        self._send_frame: Callable[[str], Awaitable[None]] | None = None
+        self._close: Callable[[int, str], Awaitable[None]] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def __enter__(self) -> Self:
+        listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        config = uvicorn.Config(self._app, interface="asgi3", log_level="error", ws="websockets-sansio", lifespan="off")
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [listener]}, daemon=True)
+        self._thread.start()
+        while not self._server.started:
+            time.sleep(0.01)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.should_exit = True
+        self._server.force_exit = True
+        self._thread.join()
+
+    @property
+    def loader_url(self) -> str:
+        return f"{self.url}/loader/{SCRIPT_ID}"
+
+    def send(self, body: Json) -> None:
+        """Sends a frame in the session that stands."""
+        assert self._send_frame is not None
+        self._run(self._send_frame(json.dumps(body)))
+
+    def close(self, code: int, reason: str = "") -> None:
+        """Closes the session that stands."""
+        assert self._close is not None
+        self._run(self._close(code, reason))
+
+    def wait_until(self, condition: Callable[[], object], timeout_seconds: float = 20) -> None:
+        deadline = time.monotonic() + timeout_seconds
+        while not condition():
+            assert time.monotonic() < deadline, f"not in time; frames: {self.frames}, beats: {self.heartbeats}"
+            time.sleep(0.02)
+
+    def wait_frame(self, **fields: Any) -> Json:
+        """The first frame of the client that has these fields."""
+        found: list[Json] = []
+
+        def look() -> bool:
+            found[:] = [frame for frame in self.frames if fields.items() <= frame.items()]
+            return bool(found)
+
+        self.wait_until(look)
+        return found[0]
+
+    def _run(self, work: Awaitable[None]) -> None:
+        assert self._loop is not None
+
+        async def finish() -> None:
+            await work
+
+        asyncio.run_coroutine_threadsafe(finish(), self._loop).result(10)
+
+    async def _app(self, scope: Json, receive: Receive, send: Send) -> None:
+        self._loop = asyncio.get_running_loop()
+        if scope["type"] == "websocket":
+            await self._session(receive, send)
+            return
+        body = b""
+        while True:
+            message = await receive()
+            body += message.get("body", b"")
+            if not message.get("more_body"):
+                break
+        status, answer = self._answer(scope["path"], body)
+        content = answer if isinstance(answer, bytes) else json.dumps(answer, ensure_ascii=False).encode()
+        await send(
+            {"type": "http.response.start", "status": status, "headers": [(b"content-length", b"%d" % len(content))]}
+        )
+        await send({"type": "http.response.body", "body": content})
+
+    def _answer(self, path: str, body: bytes) -> tuple[int, Json | bytes]:
+        if path.startswith("/loader/"):
+            return 200, self.loader
+        request = json.loads(body)
+        if path == "/client/v1/execute":
+            self.executions.append(request)
+            return self.answers.pop(0) if self.answers else (200, self._execute(request))
+        assert path == "/client/v1/heartbeat"
+        self.heartbeats.append(request)
+        return self.heartbeat_answer(request) or (200, self._heartbeat(request))
+
+    def _execute(self, request: Json) -> Json:
+        self.instance = secrets.token_hex(16)
+        reply: Json = {
+            "success": True,
+            "instance": self.instance,
+            "nonce": secrets.token_hex(16),
+            "token": TOKEN,
+            "heartbeat_seconds": self.heartbeat_seconds,
+            "session": "/client/v1/session" if self.offers_session and request["supports_sessions"] else None,
+            "session_required": self.session_required,
+            "variables": self.variables,
+        }
+        key = derive(self.secret, "moonlatch/1 execute", request["nonce"], reply["nonce"])
+        mac = hmac.digest(derive(key, "reply"), encode(reply), hashlib.sha256)
+        sealed = ChaCha20Poly1305(derive(key, "payload")).encrypt(bytes(12), self.payload, mac)
+        return self.tamper({**reply, "payload": base64.b64encode(sealed).decode(), "mac": mac.hex()})
+
+    def _live_key(self) -> bytes:
+        return derive(self.secret, "moonlatch/1 live", self.instance)
+
+    def _heartbeat(self, request: Json) -> Json:
+        reply: Json = {"success": True, "seconds_left": self.heartbeat_seconds_left}
+        key = derive(self._live_key(), "heartbeat", str(request["sequence"]))
+        return {**reply, "mac": hmac.digest(key, encode(reply), hashlib.sha256).hex()}
+
+    async def _session(self, receive: Receive, send: Send) -> None:
+        await receive()
+        if not self.takes_sessions:
+            await send({"type": "websocket.close"})
+            return
+        await send({"type": "websocket.accept"})
+        opening = await receive()
+        if opening["type"] != "websocket.receive":
+            return
+        opened = json.loads(opening["text"])
+        self.frames.append(opened)
+        key = derive(self._live_key(), "session", opened["nonce"])
+        number = 0
+
+        async def send_frame(text: str) -> None:
+            nonlocal number
+            mac = hmac.digest(key, f"{number}\n{text}".encode(), hashlib.sha256).hex()
+            number += 1
+            await send({"type": "websocket.send", "text": json.dumps(self.tamper_frame({"body": text, "mac": mac}))})
+
+        async def close(code: int, reason: str) -> None:
+            await send({"type": "websocket.close", "code": code, "reason": reason})
+
+        self._send_frame, self._close = send_frame, close
+        self.sessions_opened += 1
+        await send_frame(json.dumps({"type": "opened", "session": secrets.token_hex(16), "seconds_left": 90}))
+        while True:
+            message = await receive()
+            if message["type"] != "websocket.receive":
+                return
+            self.frames.append(json.loads(message["text"]))

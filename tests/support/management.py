@@ -1,0 +1,207 @@
+"""The management API and the client protocol on one real loopback port: real SQLite, live sessions and worker processes."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+from fastapi import FastAPI
+
+from moonlatch import crypto
+from moonlatch.builds.pool import WorkerPool
+from moonlatch.builds.publisher import LoaderRecipe, Publisher
+from moonlatch.client.protocol import ClientProtocol
+from moonlatch.crypto import Keyring
+from moonlatch.licensing.tier import BUILT_IN, Tier
+from moonlatch.live.memory import LocalLive
+from moonlatch.management.application import management_app
+from moonlatch.storage import accounts, tokens
+from moonlatch.storage.accounts import Account
+from moonlatch.storage.interface import Database
+from moonlatch.storage.sqlite import open_sqlite
+from moonlatch.storage.tokens import Token
+from support import rows
+from support.client import Client, Wire
+from support.client_server import MASTER, MovableClock, missing_loader, served
+from support.publishing import write_loader
+
+TINY = Tier(
+    name="tiny", free_for_all=False, obfuscations_per_period=2, projects=2, scripts=2, users=3, script_bytes=1_000
+)
+TIERS = {**BUILT_IN, TINY.name: TINY}
+NOBODY = "A" * 32
+"""An id and key that nothing has."""
+
+
+@dataclass
+class Developer:
+    """An account, and calls made with its token."""
+
+    account: Account
+    token: str
+    http: httpx.AsyncClient = field(repr=False)
+
+    async def call(self, method: str, path: str, body: Any = None, **options: Any) -> httpx.Response:
+        headers = {"token": self.token, **options.pop("headers", {})}
+        if body is not None:
+            options["json"] = body
+        return await self.http.request(method, path, headers=headers, **options)
+
+    async def get(self, path: str, **options: Any) -> httpx.Response:
+        return await self.call("GET", path, **options)
+
+    async def post(self, path: str, body: Any = None, **options: Any) -> httpx.Response:
+        return await self.call("POST", path, body, **options)
+
+    async def new_project(self, name: str = "My game") -> str:
+        return str(done(await self.post("/projects", {"name": name}))["project"]["id"])
+
+    async def new_script(self, project: str, **fields: Any) -> str:
+        body = {"name": "My script", **fields}
+        return str(done(await self.post(f"/projects/{project}/scripts", body))["script"]["id"])
+
+    async def new_user(self, project: str, **fields: Any) -> str:
+        return str(done(await self.post(f"/projects/{project}/users", fields))["users"][0]["key"])
+
+    async def script(self, script: str) -> Any:
+        return done(await self.get(f"/scripts/{script}"))["script"]
+
+    async def user(self, key: str) -> Any:
+        return done(await self.get(f"/users/{key}"))["user"]
+
+    async def project(self, project: str) -> Any:
+        return done(await self.get(f"/projects/{project}"))["project"]
+
+
+@dataclass
+class Api:
+    """A running server and what stands behind it."""
+
+    url: str
+    app: FastAPI
+    database: Database
+    keyring: Keyring
+    live: LocalLive
+    clock: MovableClock
+    http: httpx.AsyncClient
+
+    async def developer(self, *, tier: str = "unlimited", expires_at: int | None = None, **token: Any) -> Developer:
+        """A fresh account with a token; further arguments are the token's columns."""
+        now = self.clock()
+        account = Account(
+            id=crypto.new_id(),
+            name=crypto.new_id(),
+            tier=tier,
+            expires_at=expires_at,
+            created_at=now,
+            obfuscation_period_start=now,
+        )
+        await self.database.run(lambda tx: accounts.insert(tx, account))
+        return Developer(account, await self.token(account, **token), self.http)
+
+    async def token(self, account: Account, **columns: Any) -> str:
+        """A fresh token of an account."""
+        secret = crypto.new_api_token()
+        token = Token(
+            id=crypto.new_id(),
+            account_id=account.id,
+            hash=crypto.token_hash(secret),
+            **{"name": "test", "created_at": self.clock(), **columns},
+        )
+        await self.database.run(lambda tx: tokens.insert(tx, token))
+        return secret
+
+    async def expire(self, developer: Developer) -> None:
+        """Let the developer's account have expired."""
+        await self.change("update accounts set expires_at = 1 where id = :id", id=developer.account.id)
+
+    async def running_script(self, project: str, **columns: Any) -> Client:
+        """A client of a fresh, enabled script with a build."""
+        script, loader = await rows.add_script(self.database, project, **columns)
+        return Client(self.url, script, loader, self.keyring.loader_secret(loader), self.http)
+
+    async def session(self, client: Client, **request: Any) -> Wire:
+        """An open session of a fresh execution."""
+        return await (await client.execute(**request)).session()
+
+    async def change(self, sql: str, **parameters: Any) -> None:
+        await rows.change(self.database, sql, **parameters)
+
+    async def value(self, sql: str, **parameters: Any) -> Any:
+        return await rows.value(self.database, sql, **parameters)
+
+
+@contextlib.asynccontextmanager
+async def running_api(folder: Path, **settings: Any) -> AsyncIterator[Api]:
+    """A fresh server; settings are those of `management_app`. Without a rate limit, unless the test sets one."""
+    database = await open_sqlite(folder / "moonlatch.db")
+    clock = MovableClock()
+    keyring = Keyring(MASTER)
+    live = LocalLive(database=database, clock=clock)
+    workers = WorkerPool(workers=1, timeout_seconds=20, memory_mib=512, max_waiting=64)
+    publisher = Publisher(
+        database=database,
+        live=live,
+        workers=workers,
+        tiers=TIERS,
+        public_url="http://127.0.0.1",
+        keyring=keyring,
+        loader=LoaderRecipe(version=1, write=write_loader),
+        clock=clock,
+    )
+    management = management_app(
+        database=database,
+        live=live,
+        publisher=publisher,
+        tiers=TIERS,
+        clock=clock,
+        **{"requests_per_second": 1e6, "burst": 1_000_000, "failures_burst": 1_000_000, **settings},
+    )
+    protocol = ClientProtocol(
+        database=database, live=live, keyring=keyring, clock=clock, missing_loader_source=missing_loader
+    )
+
+    async def either(scope: Any, receive: Any, send: Any) -> None:
+        is_client = scope["path"].startswith(("/client/v1/", "/loader/"))
+        await (protocol if is_client else management)(scope, receive, send)
+
+    try:
+        async with served(either) as url, httpx.AsyncClient(base_url=url, timeout=20, trust_env=False) as http:
+            yield Api(url, management, database, keyring, live, clock, http)
+            await live.close_all()
+    finally:
+        await workers.close()
+        await database.close()
+
+
+def done(response: httpx.Response) -> Any:
+    """The body of a success."""
+    body = response.json()
+    assert response.status_code == 200, body
+    assert body["success"] is True
+    return body
+
+
+def refused(response: httpx.Response, status: int, code: int, message: str, **extras: Any) -> None:
+    """Assert that the reply is exactly this error."""
+    expected = {"success": False, "error": {"code": code, "message": message, **extras}}
+    assert (response.status_code, response.json()) == (status, expected)
+
+
+def invalid(response: httpx.Response) -> dict[str, list[str]]:
+    """The errors of a validation refusal, by field."""
+    body = response.json()
+    assert (response.status_code, body["error"]["code"]) == (400, -1), body
+    assert body["error"]["message"] == "unauthorized or invalid request"
+    return {each["field"]: each["errors"] for each in body["error"]["failed"]}
+
+
+def operations(app: FastAPI) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Method, path template and OpenAPI operation of every documented endpoint."""
+    for path, methods in app.openapi()["paths"].items():
+        for method, operation in methods.items():
+            yield method.upper(), path, operation

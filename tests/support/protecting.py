@@ -1,0 +1,42 @@
+"""Shortcuts for tests of the protector: the programs to protect, and protection that has to succeed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from moonlatch.obfuscator import pipeline
+from moonlatch.obfuscator.engines.interface import Protected, Rejected
+from moonlatch.obfuscator.options import Options
+from moonlatch.obfuscator.spelling import Target
+
+PROGRAMS = Path(__file__).parents[1] / "obfuscator" / "programs"
+LUA51_PROGRAMS = sorted(PROGRAMS.glob("lua51/*.lua"))
+LUAU_PROGRAMS = sorted(PROGRAMS.glob("luau/*.luau"))
+ALL_PROGRAMS = [*LUA51_PROGRAMS, *LUAU_PROGRAMS]
+
+
+def protected(
+    source: str | bytes, profile: str = "light", seed: int = 1, *, target: str = "luau", client: bool = False
+) -> str:
+    """The protected text of a script that has to be fine."""
+    outcome = pipeline.protect(_bytes(source), Options(profile, Target(target), client), seed)
+    assert isinstance(outcome, Protected), outcome
+    return outcome.text
+
+
+def protected_with(source: str | bytes, keys: set[str], seed: int = 1, *, target: str = "luau") -> str:
+    """As `protected`, with the passes of those keys alone."""
+    outcome = pipeline.protect_with(_bytes(source), Options("light", Target(target)), seed, keys)
+    assert isinstance(outcome, Protected), outcome
+    return outcome.text
+
+
+def faults(source: str | bytes, profile: str = "light", *, target: str = "luau", client: bool = False) -> list[str]:
+    """`LINE: MESSAGE` for everything that is wrong with a script that has to be refused."""
+    outcome = pipeline.protect(_bytes(source), Options(profile, Target(target), client), 1)
+    assert isinstance(outcome, Rejected), outcome
+    return [f"{diagnostic.line}: {diagnostic.message}" for diagnostic in outcome.diagnostics]
+
+
+def _bytes(source: str | bytes) -> bytes:
+    return source.encode("latin-1") if isinstance(source, str) else source

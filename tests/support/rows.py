@@ -1,0 +1,86 @@
+"""Rows for tests of the client protocol, inserted as plain SQL: these tests depend on the schema, not on the management's stores."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from moonlatch.crypto import new_id
+from moonlatch.storage.interface import Database, Query, Transaction
+
+PAYLOAD = b"return function(...) return ... end -- \xf0\x9f\x8c\x99\n"
+
+
+async def change(database: Database, sql: str, **parameters: Any) -> None:
+    """Commit one statement."""
+
+    async def unit(tx: Transaction) -> None:
+        await tx.execute(Query("test.change", sql), **parameters)
+
+    await database.run(unit)
+
+
+async def value(database: Database, sql: str, **parameters: Any) -> Any:
+    """First column of the first row."""
+    row = await database.fetch_one(Query("test.value", sql), **parameters)
+    return None if row is None else row[0]
+
+
+async def insert(database: Database, table: str, **columns: Any) -> None:
+    names = ", ".join(columns)
+    places = ", ".join(f":{name}" for name in columns)
+    await change(database, f"insert into {table} ({names}) values ({places})", **columns)
+
+
+async def add_project(database: Database, *, account_expires: int | None = None) -> str:
+    """A project of an account of its own; gives its id."""
+    account, project = new_id(), new_id()
+    await insert(
+        database,
+        "accounts",
+        id=account,
+        name=account,
+        tier="unlimited",
+        expires_at=account_expires,
+        created_at=1,
+        obfuscation_period_start=1,
+    )
+    await insert(database, "projects", id=project, account_id=account, name="project", created_at=1)
+    return project
+
+
+async def add_script(database: Database, project: str, *, payload: bytes = PAYLOAD, **columns: Any) -> tuple[str, str]:
+    """An enabled script with its first build and its loader; gives their ids."""
+    script, loader = new_id(), new_id()
+    fields = {"name": "Script", "enabled": True, "build": 1, **columns}
+    await insert(database, "scripts", id=script, project_id=project, loader=loader, created_at=1, **fields)
+    await insert(
+        database,
+        "loaders",
+        id=loader,
+        script_id=script,
+        version=1,
+        source=b"-- loader of " + script.encode(),
+        created_at=1,
+    )
+    await add_build(database, script, 1, payload)
+    return script, loader
+
+
+async def add_build(database: Database, script: str, number: int, payload: bytes = PAYLOAD) -> None:
+    await insert(
+        database,
+        "builds",
+        script_id=script,
+        number=number,
+        payload=payload,
+        profile="light",
+        source_bytes=len(payload),
+        created_at=1,
+    )
+
+
+async def add_user(database: Database, project: str, **columns: Any) -> str:
+    """A key of the project; gives it."""
+    key = new_id()
+    await insert(database, "users", key=key, project_id=project, created_at=1, **columns)
+    return key

@@ -1,0 +1,109 @@
+"""The real server as a real process on a loopback port, with its data in a folder of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Self
+
+import httpx
+
+START_SECONDS = 30.0
+STOP_SECONDS = 20.0
+
+
+def free_port() -> int:
+    """A port of the loopback interface that nobody listens on just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class MoonlatchServer:
+    """`moonlatch serve` as a child process; start, kill and start it again over the same data."""
+
+    def __init__(self, data: Path, settings: Mapping[str, str] | None = None) -> None:
+        self.data = data
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log = data.parent / f"{data.name}.log"
+        self._settings = dict(settings or {})
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def command(self) -> list[str]:
+        """What starts it."""
+        return [sys.executable, "-m", "moonlatch", "serve", "--port", str(self.port), "--data", str(self.data)]
+
+    def environment(self) -> dict[str, str]:
+        """The variables it runs with: none of the tester's own settings, but those given."""
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("MOONLATCH_")}
+        return {**inherited, **self._settings}
+
+    def cli(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run a command of the real command line, with this server's settings."""
+        return subprocess.run(
+            [sys.executable, "-m", "moonlatch", *arguments],
+            env=self.environment(),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=check,
+        )
+
+    def new_account(self, name: str, *options: str) -> str:
+        """Create an account; gives its API token."""
+        created = self.cli("accounts", "create", name, *options, "--data", str(self.data), "--json")
+        return str(json.loads(created.stdout)["token"])
+
+    def start(self) -> Self:
+        """Start it and wait until it is ready."""
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self.command,
+                env=self.environment(),
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+            )
+        give_up = time.monotonic() + START_SECONDS
+        while time.monotonic() < give_up:
+            if self._process.poll() is not None:
+                break
+            try:
+                if httpx.get(f"{self.url}/health/ready", timeout=2).status_code == 200:
+                    return self
+            except httpx.TransportError:
+                time.sleep(0.05)
+        self.kill()
+        raise AssertionError(f"the server did not become ready:\n{self.log.read_text()[-4000:]}")
+
+    def stop(self) -> int:
+        """Ask it to stop, as Ctrl-C does; gives its exit status."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGINT)
+        return self._process.wait(STOP_SECONDS)
+
+    def kill(self) -> None:
+        """SIGKILL: no chance to clean up."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
