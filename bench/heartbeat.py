@@ -1,5 +1,8 @@
 """Heartbeats against a bare ASGI JSON echo of the same requests, on the same uvicorn settings: `python bench/heartbeat.py`.
 
+Ours runs as in production, with the HTTP protocol class that answers heartbeats where they are parsed (`moonlatch/client/direct.py`);
+the echo is answered by uvicorn's own. Both are on one core, and the load comes from another.
+
 Goal: at least 0.6 of the echo's requests per second, and at most twice its p99 latency.
 """
 

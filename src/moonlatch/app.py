@@ -22,7 +22,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from moonlatch.builds.pool import WorkerPool
 from moonlatch.builds.publisher import LoaderRecipe, Publisher
 from moonlatch.client.address import Addresses
-from moonlatch.client.beats import BeatTransport
+from moonlatch.client.direct import DirectTransport
 from moonlatch.client.loader_source import LOADER_VERSION, loader_source, missing_loader_source
 from moonlatch.client.protocol import ClientProtocol
 from moonlatch.client.transport import SessionTransport
@@ -52,7 +52,7 @@ class Moonlatch:
     live: LocalLive
     publisher: Publisher
     application: ASGIApp
-    http_transport: type[BeatTransport]
+    http_transport: type[DirectTransport]
 
 
 class CannotListenError(Exception):
@@ -205,7 +205,7 @@ def _dispatcher(client: ASGIApp, management: ASGIApp, addresses: Addresses) -> A
         if scope["type"] == "websocket" or scope["path"].startswith(_OUR_PATHS):
             await client(scope, receive, send)
         else:
-            await management({**scope, "client": (addresses.of(scope), 0)}, receive, send)
+            await management({**scope, "client": (addresses.of(scope["client"], scope["headers"]), 0)}, receive, send)
 
     return dispatch
 

@@ -47,11 +47,11 @@ def test_a_clock_that_goes_back_takes_nothing_away() -> None:
 )
 def test_only_a_trusted_proxy_is_believed(peer: str, forwarded: str | None, address: str) -> None:
     headers = [] if forwarded is None else [(b"x-forwarded-for", forwarded.encode())]
-    assert Addresses(["10.0.0.0/8", "::1"]).of({"client": (peer, 1), "headers": headers}) == address
+    assert Addresses(["10.0.0.0/8", "::1"]).of((peer, 1), headers) == address
 
 
 def test_a_connection_without_an_address_is_unknown() -> None:
-    assert Addresses().of({"client": None, "headers": []}) == "unknown"
+    assert Addresses().of(None, []) == "unknown"
 
 
 def test_an_ipv6_client_counts_with_its_whole_network() -> None:

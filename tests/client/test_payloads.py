@@ -1,10 +1,18 @@
 """The payloads kept in memory."""
 
+import base64
 from pathlib import Path
 
-from moonlatch.client.payloads import Payloads
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+
+from moonlatch.client.payloads import Payloads, SealedPayload
 from moonlatch.storage.sqlite import open_sqlite
 from support import rows
+
+
+def opened(sealed: SealedPayload) -> bytes:
+    text = base64.b64decode(sealed.text, validate=True)
+    return ChaCha20Poly1305(sealed.key).decrypt(bytes(12), text, b"moonlatch/1 payload")
 
 
 async def test_payloads_are_kept_up_to_a_number_of_bytes(tmp_path: Path) -> None:
@@ -12,10 +20,17 @@ async def test_payloads_are_kept_up_to_a_number_of_bytes(tmp_path: Path) -> None
     project = await rows.add_project(database)
     script, _ = await rows.add_script(database, project, payload=b"1" * 60)
     await rows.add_build(database, script, 2, b"2" * 60)
-    payloads = Payloads(database, max_kept_bytes=100)
-    assert await payloads.of(script, 1) == b"1" * 60
-    assert await payloads.of(script, 2) == b"2" * 60
-    assert payloads._kept_bytes == 60
-    assert await payloads.of(script, 1) == b"1" * 60
+    payloads = Payloads(database, max_kept_bytes=150)  # 60 bytes and their tag are 104 in base64
+    first, second = await payloads.of(script, 1), await payloads.of(script, 2)
+    assert first is not None
+    assert second is not None
+    assert opened(first) == b"1" * 60
+    assert opened(second) == b"2" * 60
+    assert payloads._kept_bytes == 104
+    assert await payloads.of(script, 2) == second
+    again = await payloads.of(script, 1)
+    assert again is not None
+    assert opened(again) == b"1" * 60
+    assert again.key != first.key
     assert await payloads.of(script, 3) is None
     await database.close()

@@ -97,8 +97,9 @@ class Client:
         if mac(derive(keys, "reply"), transcript(plain)) != reply["mac"]:
             raise UnverifiedError
         sealed = base64.b64decode(reply["payload"], validate=True)
-        cipher = ChaCha20Poly1305(derive(keys, "payload"))
-        payload = cipher.decrypt(bytes(12), sealed, bytes.fromhex(reply["mac"]))
+        pad = derive(keys, "payload")
+        key = bytes(one ^ other for one, other in zip(bytes.fromhex(reply["payload_key"]), pad, strict=True))
+        payload = ChaCha20Poly1305(key).decrypt(bytes(12), sealed, b"moonlatch/1 payload")
         return Copy(self, reply, payload)
 
 

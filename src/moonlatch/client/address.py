@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import Any
 
 _UNKNOWN = "unknown"
 _SITE_PREFIX = 64
@@ -16,13 +15,12 @@ class Addresses:
     def __init__(self, trusted_proxies: Iterable[str] = ()) -> None:
         self._trusted = [ip_network(proxy, strict=False) for proxy in trusted_proxies]
 
-    def of(self, scope: Any) -> str:
+    def of(self, peer: tuple[str, int] | None, headers: Iterable[tuple[bytes, bytes]]) -> str:
         """The client's address as text, `unknown` when there is none (a Unix socket)."""
-        peer = scope.get("client")
         address = str(peer[0]) if peer else _UNKNOWN
         if not self._trusted or not self._is_trusted(address):
             return address
-        return self._forwarded(scope["headers"]) or address
+        return self._forwarded(headers) or address
 
     def _forwarded(self, headers: Iterable[tuple[bytes, bytes]]) -> str | None:
         """The last hop that is no proxy of ours; what stands before it, the client may have made up."""

@@ -6,15 +6,12 @@ from dataclasses import dataclass
 from sys import intern
 from typing import Any
 
-from msgspec import Raw
-from pybase64 import b64encode
-
 from moonlatch.client.backend import Backend
-from moonlatch.client.payloads import Payloads
-from moonlatch.client.replies import REPLAYED, UNAVAILABLE, RefusedError
+from moonlatch.client.payloads import Payloads, SealedPayload
+from moonlatch.client.replies import REPLAYED, UNAVAILABLE, RefusedError, encode_json
 from moonlatch.client.tokens import Claims, issue
 from moonlatch.client.wire import Execute
-from moonlatch.crypto import new_instance_id, seal
+from moonlatch.crypto import new_instance_id
 from moonlatch.licensing.variables import start_variables
 from moonlatch.licensing.verdict import (
     SCRIPT_NOT_FOUND,
@@ -52,8 +49,8 @@ class ExecuteEndpoint:
         self._payloads = payloads
         self._heartbeat_seconds = heartbeat_seconds
 
-    async def start(self, request: Execute, address: str) -> dict[str, Any]:
-        """Start the script for this client; gives the whole reply. Raises RefusedError, StorageError."""
+    async def start(self, request: Execute, address: str) -> list[bytes]:
+        """Start the script for this client; gives the reply's JSON in parts. Raises RefusedError, StorageError."""
         owner = await self._backend.licences.owner(request.script_id)
         if owner is None:
             raise RefusedError(SCRIPT_NOT_FOUND)
@@ -132,7 +129,7 @@ class ExecuteEndpoint:
             await self._backend.roster.release(instance.id)
             raise
 
-    def _reply(self, attempt: _Attempt, use: Use, payload: bytes) -> dict[str, Any]:
+    def _reply(self, attempt: _Attempt, use: Use, payload: SealedPayload) -> list[bytes]:
         request, facts, instance = attempt.request, attempt.facts, attempt.instance
         granted = Granted(attempt.granted.premium, use.key_expires)
         claims = Claims(
@@ -149,6 +146,7 @@ class ExecuteEndpoint:
             job_id=request.job_id,
         )
         nonce = new_instance_id()
+        keys = self._backend.loader_keys(request.loader).execute(request.nonce, nonce)
         reply: dict[str, Any] = {
             "success": True,
             "instance": instance.id,
@@ -164,10 +162,8 @@ class ExecuteEndpoint:
                 supports_sessions=request.supports_sessions,
                 now_ms=instance.started_at,
             ),
+            "payload_key": keys.wrap(payload.key),
         }
-        keys = self._backend.loader_keys(request.loader).execute(request.nonce, nonce)
-        mac = keys.reply_mac(reply)
-        # Base64 needs no escapes, so it goes into the JSON as it is.
-        reply["payload"] = Raw(b'"%s"' % b64encode(seal(keys.payload_key(), payload, mac)))
-        reply["mac"] = mac.hex()
-        return reply
+        reply["mac"] = keys.reply_mac(reply)
+        # The payload is by far the largest part, and base64 needs no escapes: it goes out as it is kept.
+        return [encode_json(reply)[:-1] + b',"payload":"', payload.text, b'"}']

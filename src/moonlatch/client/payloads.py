@@ -1,34 +1,50 @@
-"""Builds' payloads, kept in memory while there is room. A build never changes, so what is kept is never stale."""
+"""Builds' payloads, sealed once each and kept in memory while there is room. A build never changes, so what is kept is never stale."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
+from typing import NamedTuple
 
+from pybase64 import b64encode
+
+from moonlatch.crypto import new_key, seal
 from moonlatch.storage.interface import Database
 from moonlatch.storage.licences import payload
 
 MAX_KEPT_BYTES = 64 * 1024 * 1024
 
 
+class SealedPayload(NamedTuple):
+    """A payload under a key of its own, which every start wraps for its client alone."""
+
+    key: bytes
+    text: bytes
+    """Ciphertext and tag in base64."""
+
+
 class Payloads:
-    """The most recently served payloads, up to so many bytes in all."""
+    """The most recently served payloads, up to so many bytes of sealed text in all."""
 
     def __init__(self, database: Database, max_kept_bytes: int = MAX_KEPT_BYTES) -> None:
         self._database = database
         self._max_kept_bytes = max_kept_bytes
-        self._kept: OrderedDict[tuple[str, int], bytes] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, int], SealedPayload] = OrderedDict()
         self._kept_bytes = 0
 
-    async def of(self, script: str, build: int) -> bytes | None:
+    async def of(self, script: str, build: int) -> SealedPayload | None:
         """The payload of a build, None when its script is gone."""
         kept = self._kept.get((script, build))
         if kept is not None:
             self._kept.move_to_end((script, build))
             return kept
         content = await payload(self._database, script, build)
-        if content is not None and (script, build) not in self._kept:
-            self._kept[script, build] = content
-            self._kept_bytes += len(content)
+        if content is None:
+            return None
+        key = new_key()
+        sealed = SealedPayload(key, b64encode(seal(key, content)))
+        if (script, build) not in self._kept:
+            self._kept[script, build] = sealed
+            self._kept_bytes += len(sealed.text)
             while self._kept_bytes > self._max_kept_bytes:
-                self._kept_bytes -= len(self._kept.popitem(last=False)[1])
-        return content
+                self._kept_bytes -= len(self._kept.popitem(last=False)[1].text)
+        return sealed

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable
 
 from moonlatch.client.address import Addresses, site_of
 from moonlatch.client.backend import Backend
-from moonlatch.client.beats import HEARTBEAT_PATH, Answer, BeatTransport, transport_for
 from moonlatch.client.body import TOO_LARGE, TOO_SLOW, HungUpError, read_body
+from moonlatch.client.direct import Answer, DirectTransport, Peer, transport_for
 from moonlatch.client.execute import SESSION_PATH, ExecuteEndpoint
 from moonlatch.client.heartbeat import HeartbeatEndpoint
 from moonlatch.client.limits import RateLimit
@@ -17,11 +17,11 @@ from moonlatch.client.loader import LoaderEndpoint
 from moonlatch.client.payloads import Payloads
 from moonlatch.client.replies import (
     UNAVAILABLE,
+    Headers,
     Receive,
     RefusedError,
     Scope,
     Send,
-    encode_json,
     invalid,
     rate_limited,
     respond,
@@ -37,6 +37,7 @@ from moonlatch.storage.interface import Database, StorageError
 from moonlatch.storage.licences import Licences
 
 EXECUTE_PATH = "/client/v1/execute"
+HEARTBEAT_PATH = "/client/v1/heartbeat"
 LOADER_PREFIX = "/loader/"
 
 _JSON = b"application/json"
@@ -92,19 +93,19 @@ class ClientProtocol:
             where = path if path in (EXECUTE_PATH, HEARTBEAT_PATH) else LOADER_PREFIX
             await _refuse(send, _refusal_for(where, error))
 
-    def http_transport(self) -> type[BeatTransport]:
-        """What `uvicorn.Config(..., http=...)` takes to answer heartbeats the short way.
+    def http_transport(self) -> type[DirectTransport]:
+        """What `uvicorn.Config(..., http=...)` takes to answer starts and heartbeats the short way.
 
         Only for engines whose reads never wait: SQLite, and live sessions in this process.
         """
         return transport_for(
-            self._answer_beat,
+            {EXECUTE_PATH.encode(): self._start, HEARTBEAT_PATH.encode(): self._answer_beat},
             too_slow=_answer(invalid(TOO_SLOW)),
             too_large=_answer(invalid(TOO_LARGE, 413)),
         )
 
-    def _answer_beat(self, body: bytes) -> Answer:
-        answering = self._beat(body)
+    def _answer_beat(self, body: bytes, peer: Peer, headers: Headers) -> Answer:
+        answering = self._beat(body, peer, headers)
         try:
             answering.send(None)
         except StopIteration as done:
@@ -113,22 +114,32 @@ class ClientProtocol:
         answering.close()
         raise RuntimeError("a heartbeat had to wait; this engine needs uvicorn's own HTTP protocol")
 
-    async def _beat(self, body: bytes) -> Answer:
+    async def _beat(self, body: bytes, _peer: Peer, _headers: Headers) -> Answer:
         try:
-            return 200, await self._heartbeat.beat(decode_heartbeat(body)), []
+            return 200, [await self._heartbeat.beat(decode_heartbeat(body))], []
         except Exception as error:
             return _answer(_refusal_for(HEARTBEAT_PATH, error))
 
+    async def _start(self, body: bytes, peer: Peer, headers: Headers) -> Answer:
+        try:
+            address = self._permit_start(peer, headers)
+            return 200, await self._execute.start(decode_execute(body), address), []
+        except Exception as error:
+            return _answer(_refusal_for(EXECUTE_PATH, error))
+
+    def _permit_start(self, peer: Peer, headers: Headers) -> str:
+        address = self._addresses.of(peer, headers)
+        wait = self._starts.wait_seconds(site_of(address), self._clock())
+        if wait:
+            raise rate_limited(wait)
+        return address
+
     async def _dispatch(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
-        if path == HEARTBEAT_PATH:
+        if path in (EXECUTE_PATH, HEARTBEAT_PATH):
             _require_method(scope, "POST")
-            status, body, headers = await self._beat(await read_body(receive))
-            await respond(send, status, _JSON, body, headers)
-        elif path == EXECUTE_PATH:
-            _require_method(scope, "POST")
-            address = self._permit_start(scope)
-            start = decode_execute(await read_body(receive))
-            await respond(send, 200, _JSON, encode_json(await self._execute.start(start, address)))
+            answer = self._start if path == EXECUTE_PATH else self._beat
+            status, parts, headers = await answer(await read_body(receive), scope["client"], scope["headers"])
+            await respond(send, status, _JSON, b"".join(parts), headers)
         elif path.startswith(LOADER_PREFIX):
             _require_method(scope, "GET", "HEAD")
             await self._loader.answer(scope, send, path[len(LOADER_PREFIX) :])
@@ -143,7 +154,7 @@ class ClientProtocol:
             await send({"type": "websocket.close"})
             return
         await send({"type": "websocket.accept"})
-        if self._starts.wait_seconds(site_of(self._addresses.of(scope)), self._clock()):
+        if self._starts.wait_seconds(site_of(self._addresses.of(scope["client"], scope["headers"])), self._clock()):
             await send({"type": "websocket.close", "code": OVERLOADED[0], "reason": OVERLOADED[1]})
             return
         try:
@@ -151,13 +162,6 @@ class ClientProtocol:
         except Exception as error:
             _log_failure(SESSION_PATH, error)
             await send({"type": "websocket.close", "code": OVERLOADED[0], "reason": OVERLOADED[1]})
-
-    def _permit_start(self, scope: Scope) -> str:
-        address = self._addresses.of(scope)
-        wait = self._starts.wait_seconds(site_of(address), self._clock())
-        if wait:
-            raise rate_limited(wait)
-        return address
 
 
 def _require_method(scope: Scope, *allowed: str) -> None:
@@ -180,7 +184,7 @@ def _refusal_for(where: str, error: Exception) -> RefusedError:
 
 
 def _answer(refused: RefusedError) -> Answer:
-    return refused.status, refused.body(), refused.headers
+    return refused.status, [refused.body()], refused.headers
 
 
 async def _refuse(send: Send, refused: RefusedError) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
-from moonlatch.crypto import FixedKeyHmac, derive, hmac_sha256
+from moonlatch.crypto import FixedKeyHmac, derive, hmac_sha256, wrap
 
 
 def encode(value: Any) -> bytes:
@@ -16,7 +17,7 @@ def _encode(value: Any) -> str:
     # Exact types, the most frequent first: this runs for every field of every execution.
     kind = type(value)
     if kind is str:
-        return _text(value)
+        return f"s{len(value) if value.isascii() else len(value.encode())}:{value}"
     if value is None:
         return "n"
     if kind is bool:
@@ -24,15 +25,18 @@ def _encode(value: Any) -> str:
     if kind is int:
         return f"i{value};"
     if kind is dict:
-        # Sorted by code point, which is the order of the UTF-8 bytes.
-        return f"o{len(value)};" + "".join([_text(name) + _encode(value[name]) for name in sorted(value)])
+        head, fields = _layout(tuple(value))
+        return head + "".join([prefix + _encode(value[name]) for name, prefix in fields])
     if kind is list:
         return f"a{len(value)};" + "".join([_encode(item) for item in value])
     raise TypeError(f"{kind.__name__} has no encoding")
 
 
-def _text(text: str) -> str:
-    return f"s{len(text) if text.isascii() else len(text.encode())}:{text}"
+@lru_cache(maxsize=64)
+def _layout(names: tuple[str, ...]) -> tuple[str, list[tuple[str, str]]]:
+    """What an object with these names begins with, and its names in their order, each with its encoding."""
+    # Sorted by code point, which is the order of the UTF-8 bytes.
+    return f"o{len(names)};", [(name, _encode(name)) for name in sorted(names)]
 
 
 class LoaderKeys:
@@ -53,20 +57,20 @@ class LoaderKeys:
 
 
 class ExecuteKeys:
-    """The keys of one execute; `root` is `P` in the protocol."""
+    """The keys of one execute, from `P` in the protocol."""
 
     __slots__ = ("_root",)
 
     def __init__(self, root: bytes) -> None:
-        self._root = root
+        self._root = FixedKeyHmac(root)
 
-    def reply_mac(self, reply: dict[str, Any]) -> bytes:
-        """Authenticates a reply without its `payload` and `mac`; raw 32 bytes."""
-        return hmac_sha256(derive(self._root, "reply"), encode(reply))
+    def reply_mac(self, reply: dict[str, Any]) -> str:
+        """Authenticates a reply without its `payload` and `mac`; hex."""
+        return hmac_sha256(self._root.digest(b"reply"), encode(reply)).hex()
 
-    def payload_key(self) -> bytes:
-        """Seals this reply's payload, and nothing else ever."""
-        return derive(self._root, "payload")
+    def wrap(self, key: bytes) -> str:
+        """A payload's key for this client; the pad it takes is used for nothing else ever."""
+        return wrap(key, self._root.digest(b"payload"))
 
 
 def heartbeat_mac(live: FixedKeyHmac, sequence: int, seconds_left: int | None) -> str:

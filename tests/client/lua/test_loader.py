@@ -138,6 +138,8 @@ FORGERIES = {
     "the instance": lambda reply: {**reply, "instance": "x" * 32},
     "the server's nonce": lambda reply: {**reply, "nonce": "y" * 32},
     "one more field": lambda reply: {**reply, "more": True},
+    "the payload's key": lambda reply: {**reply, "payload_key": "0" * 64},
+    "no payload's key": lambda reply: {name: value for name, value in reply.items() if name != "payload_key"},
     "the payload": lambda reply: {**reply, "payload": flipped(reply["payload"])},
     "a shorter payload": lambda reply: {**reply, "payload": reply["payload"][:-4]},
     "no payload": lambda reply: {**reply, "payload": ""},

@@ -202,8 +202,11 @@ class ProtocolServer:
             "variables": self.variables,
         }
         key = derive(self.secret, "moonlatch/1 execute", request["nonce"], reply["nonce"])
+        payload_key = secrets.token_bytes(32)
+        pad = derive(key, "payload")
+        reply["payload_key"] = bytes(one ^ other for one, other in zip(payload_key, pad, strict=True)).hex()
         mac = hmac.digest(derive(key, "reply"), encode(reply), hashlib.sha256)
-        sealed = ChaCha20Poly1305(derive(key, "payload")).encrypt(bytes(12), self.payload, mac)
+        sealed = ChaCha20Poly1305(payload_key).encrypt(bytes(12), self.payload, b"moonlatch/1 payload")
         return self.tamper({**reply, "payload": base64.b64encode(sealed).decode(), "mac": mac.hex()})
 
     def _live_key(self) -> bytes:

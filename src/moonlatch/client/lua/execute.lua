@@ -2,6 +2,7 @@
 local PROTOCOL = 1
 local TRIES = 4
 local NONCE = string.rep("\0", 12) -- the key is used for this payload alone
+local LABEL = "moonlatch/1 payload"
 local UNVERIFIED = "the server's reply could not be verified"
 
 local function or_null(value)
@@ -17,6 +18,21 @@ local function unhex(text)
   end))
 end
 
+-- Exclusive or of two texts of the same length, without any operator on bits: it is needed for 32 bytes.
+local function mix(text, pad)
+  local mixed = {}
+  for at = 1, #text do
+    local a, b = string.byte(text, at), string.byte(pad, at)
+    local byte = 0
+    for place = 0, 7 do
+      byte = byte + (a + b) % 2 * 2 ^ place
+      a, b = math.floor(a / 2), math.floor(b / 2)
+    end
+    mixed[at] = string.char(byte)
+  end
+  return table.concat(mixed)
+end
+
 -- The payload's text, or nil when the reply is not authentic.
 local function open(reply, nonce)
   local payload, mac = reply.payload, reply.mac
@@ -25,12 +41,13 @@ local function open(reply, nonce)
   end
   reply.payload, reply.mac = nil, nil
   local encoded = encode_transcript(reply)
-  local key = sha256.derive(settings.secret, "moonlatch/1 execute", nonce, reply.nonce)
-  if not encoded or not sha256.equal(sha256.hex(sha256.hmac(sha256.derive(key, "reply"), encoded)), mac) then
+  local root = sha256.derive(settings.secret, "moonlatch/1 execute", nonce, reply.nonce)
+  if not encoded or not sha256.equal(sha256.hex(sha256.hmac(sha256.derive(root, "reply"), encoded)), mac) then
     return nil
   end
+  local key = mix(unhex(reply.payload_key), sha256.derive(root, "payload"))
   local block, length = base64.decode(payload)
-  length = block and aead.open(sha256.derive(key, "payload"), NONCE, unhex(mac), block, length)
+  length = block and aead.open(key, NONCE, LABEL, block, length)
   return length and memory.to_string(block, length)
 end
 

@@ -1,19 +1,21 @@
-"""Heartbeats the short way: whatever a connection does around them, every request gets its own answer in its turn."""
+"""Starts and heartbeats the short way: whatever a connection does around them, every request gets its own answer in its turn."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import socket
+from functools import partial
 from typing import Any
 
 import pytest
 
-from moonlatch.client import beats
+from moonlatch.client import direct
+from moonlatch.client.protocol import EXECUTE_PATH, HEARTBEAT_PATH
 from support.client_server import World
 
 
-def request(body: bytes, *, length: int | None = None, headers: str = "", path: str = beats.HEARTBEAT_PATH) -> bytes:
+def request(body: bytes, *, length: int | None = None, headers: str = "", path: str = HEARTBEAT_PATH) -> bytes:
     head = (
         f"POST {path} HTTP/1.1\r\nHost: test\r\n{headers}Content-Length: {len(body) if length is None else length}\r\n"
     )
@@ -76,7 +78,7 @@ async def test_a_beat_may_arrive_byte_by_byte(world: World) -> None:
 
 async def test_a_chunked_beat_is_a_beat(world: World) -> None:
     (body,) = await beat_bodies(world, 1)
-    head = f"POST {beats.HEARTBEAT_PATH} HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+    head = f"POST {HEARTBEAT_PATH} HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
     assert codes(await exchange(world, head + b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body))) == [200]
 
 
@@ -94,7 +96,7 @@ async def test_a_beat_that_is_too_large_is_refused_before_it_is_read(world: Worl
 
 
 async def test_a_beat_that_does_not_come_is_given_up(world: World, monkeypatch: Any) -> None:
-    monkeypatch.setattr(beats, "BODY_SECONDS", 0.3)
+    monkeypatch.setattr(direct, "BODY_SECONDS", 0.3)
     answers = await exchange(world, request(b"{", length=100))
     assert [(status, body["error"]["code"]) for status, _, body in answers] == [(400, "INVALID_REQUEST")]
     assert answers[0][1]["connection"] == "close"
@@ -102,7 +104,7 @@ async def test_a_beat_that_does_not_come_is_given_up(world: World, monkeypatch: 
 
 async def test_other_methods_and_old_versions_go_the_ordinary_way(world: World) -> None:
     (body,) = await beat_bodies(world, 1)
-    get = f"GET {beats.HEARTBEAT_PATH} HTTP/1.1\r\nHost: test\r\n\r\n".encode()
+    get = f"GET {HEARTBEAT_PATH} HTTP/1.1\r\nHost: test\r\n\r\n".encode()
     old = request(body).replace(b"HTTP/1.1", b"HTTP/1.0")
     assert codes(await exchange(world, get)) == ["INVALID_REQUEST"]
     assert codes(await exchange(world, old)) == [200]
@@ -124,3 +126,78 @@ async def test_a_client_that_never_reads_its_answers_is_read_no_further(world: W
         writer.transport.abort()
     (body,) = await beat_bodies(world, 1)
     assert codes(await exchange(world, request(body))) == [200]
+
+
+async def start_bodies(world: World, count: int) -> list[bytes]:
+    client, key = await world.script(), await world.user()
+    return [json.dumps(client.request(key=key)).encode() for _ in range(count)]
+
+
+async def test_starts_and_beats_in_one_packet_are_answered_in_their_order(world: World) -> None:
+    (beat,) = await beat_bodies(world, 1)
+    first, second = await start_bodies(world, 2)
+    start = partial(request, path=EXECUTE_PATH)
+    answers = await exchange(world, start(first) + request(beat) + start(first) + start(second) + request(beat))
+    assert codes(answers) == [200, 200, "REPLAYED", 200, "REPLAYED"]
+    assert "payload" in answers[0][2]
+
+
+async def test_a_client_may_ask_to_close_behind_its_start(world: World) -> None:
+    first, second = await start_bodies(world, 2)
+    closing = request(first, path=EXECUTE_PATH, headers="Connection: close\r\n")
+    answers = await exchange(world, closing + request(second, path=EXECUTE_PATH))
+    assert codes(answers) == [200]
+    assert answers[0][1]["connection"] == "close"
+
+
+async def test_a_client_that_leaves_before_its_start_is_answered_hurts_nobody(world: World) -> None:
+    first, second = await start_bodies(world, 2)
+    host, port = world.url.removeprefix("http://").split(":")
+    _, writer = await asyncio.open_connection(host, int(port))
+    writer.write(request(first, path=EXECUTE_PATH))
+    writer.transport.abort()
+    assert codes(await exchange(world, request(second, path=EXECUTE_PATH))) == [200]
+
+
+async def test_a_head_that_came_before_means_the_same_again(world: World) -> None:
+    bodies = await beat_bodies(world, 9)
+    answers = await exchange(world, *map(request, bodies), *map(request, bodies[:2]), pause=0.05)
+    assert codes(answers) == [200] * 9 + ["REPLAYED"] * 2
+
+
+@pytest.mark.parametrize("cut", [-1, -20, 30])
+async def test_a_head_that_came_before_waits_for_all_of_its_body(world: World, cut: int) -> None:
+    first, second, third = map(request, await beat_bodies(world, 3))
+    answers = await exchange(world, first, second[:cut], second[cut:], third, pause=0.05)
+    assert codes(answers) == [200, 200, 200]
+
+
+async def test_a_head_that_came_before_takes_no_more_than_its_body(world: World) -> None:
+    first, second, third = map(request, await beat_bodies(world, 3))
+    answers = await exchange(world, first, second + third[:40], third[40:] + second, pause=0.05)
+    assert codes(answers) == [200, 200, 200, "REPLAYED"]
+
+
+async def test_a_head_inside_a_body_is_no_head(world: World) -> None:
+    beat = request((await beat_bodies(world, 1))[0])
+    wrapped = request(b"{" + beat)  # its rest arrives alone, and looks like a beat that came before
+    at = len(wrapped) - len(beat)
+    answers = await exchange(world, beat, wrapped[:at], wrapped[at:], pause=0.05)
+    assert codes(answers) == [200, "INVALID_REQUEST"]
+
+
+async def test_what_asks_to_close_or_comes_in_chunks_is_not_remembered(world: World) -> None:
+    first, second, third = await beat_bodies(world, 3)
+    for _ in range(2):
+        closing = await exchange(world, request(first, headers="Connection: close\r\n"), request(second), pause=0.05)
+        assert len(closing) == 1
+    chunked = f"POST {HEARTBEAT_PATH} HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+    whole = chunked + b"%x\r\n%s\r\n0\r\n\r\n" % (len(third), third)
+    assert codes(await exchange(world, whole, whole, pause=0.05)) == [200, "REPLAYED"]
+
+
+async def test_heads_are_remembered_up_to_a_number(world: World, monkeypatch: Any) -> None:
+    monkeypatch.setattr(direct, "MAX_KNOWN_HEADS", 2)
+    bodies = await beat_bodies(world, 6)
+    parts = [request(body, headers=f"X-Number: {number}\r\n") for number, body in enumerate(bodies)]
+    assert codes(await exchange(world, *parts, pause=0.02)) == [200] * 6

@@ -1,0 +1,233 @@
+"""uvicorn's HTTP protocol with a short way for the client protocol's requests: they are answered where they are parsed, without messages.
+
+Every other request goes uvicorn's own way. It knows nothing of a request but its path.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+
+from moonlatch.client.body import BODY_SECONDS
+from moonlatch.client.bounded_http import BoundedHttp
+from moonlatch.client.replies import Headers
+from moonlatch.client.wire import MAX_BODY_BYTES
+
+Answer = tuple[int, Sequence[bytes], Headers]
+"""Status, the parts of a JSON body, further headers."""
+
+Peer = tuple[str, int] | None
+
+Handler = Callable[[bytes, Peer, Headers], Answer | Coroutine[Any, Any, Answer]]
+"""Answers a body that came from this peer with these headers: at once, or by a coroutine. Raises nothing."""
+
+MAX_KNOWN_HEADS = 2_048
+MAX_KNOWN_HEAD_BYTES = 1_024
+
+
+class KnownHead(NamedTuple):
+    """What the parser made of a request's head, byte for byte."""
+
+    handler: Handler
+    body_bytes: int
+    headers: Headers
+
+
+class _Turn:
+    """Stands where uvicorn keeps its request in progress, while one of ours is: what comes behind it waits."""
+
+    __slots__ = ("disconnected", "keep_alive", "response_complete")
+
+    message_event: ClassVar[asyncio.Event] = asyncio.Event()  # uvicorn wakes its reader by it; here nobody reads
+
+    def __init__(self, *, keep_alive: bool) -> None:
+        self.keep_alive = keep_alive
+        self.response_complete = False
+        self.disconnected = False
+
+
+class DirectTransport(BoundedHttp):
+    """One HTTP connection. `transport_for` makes the class that answers."""
+
+    routes: ClassVar[Mapping[bytes, Handler]]
+    too_slow: ClassVar[Answer]
+    too_large: ClassVar[Answer]
+    known_heads: ClassVar[dict[bytes, KnownHead]]
+    common_headers: ClassVar[tuple[object, bytes]]
+    """uvicorn's default headers, which it replaces every second, and their bytes."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._handler: Handler | None = None
+        """Of the request that is being read, when it is one of ours."""
+        self._body = bytearray()
+        self._read: Handler | None = None
+        """Of the request that was read last."""
+        self._message_is_open = False
+        self._patience: asyncio.TimerHandle | None = None
+
+    def data_received(self, data: bytes) -> None:
+        if self._message_is_open or not self._is_my_turn():
+            super().data_received(data)
+        else:
+            # A client says the same before every body. What the parser understood of these very bytes, at the start of a
+            # message, it would understand again; so nothing is parsed here, and nothing is understood differently.
+            end = data.find(b"\r\n\r\n") + 4
+            known = self.known_heads.get(data[:end])
+            if known is not None and len(data) - end == known.body_bytes:
+                self._unset_keepalive_if_required()
+                self._end_head()
+                self._answer(known.handler, data[end:], known.headers, keep_alive=True)
+                return
+            self._read = None
+            super().data_received(data)
+            if self._read is not None:
+                self._remember(data[:end], self._read, len(data) - end)
+        # Most bodies arrive whole; a timer for each would cost more than reading them.
+        if self._handler is None:
+            if self._patience is not None:
+                self._stop_waiting()
+        elif self._patience is None:
+            self._patience = self.loop.call_later(BODY_SECONDS, self._give_up)
+
+    def on_message_begin(self) -> None:
+        self._message_is_open = True
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        handler = self.routes.get(self.url)
+        if handler is not None and self._is_my_turn() and self._is_plain():
+            self._end_head()
+            self._handler = handler
+            self._body.clear()
+        else:
+            super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        if self._handler is None:
+            if not self.transport.is_closing():
+                super().on_body(body)
+            return
+        self._body += body
+        if len(self._body) > MAX_BODY_BYTES:
+            self._refuse(self.too_large)
+
+    def on_message_complete(self) -> None:
+        self._message_is_open = False
+        handler, self._handler = self._handler, None
+        if handler is None:
+            if not self.transport.is_closing():
+                super().on_message_complete()
+            return
+        self._read = handler
+        self._answer(handler, bytes(self._body), self.headers, keep_alive=self.parser.should_keep_alive())
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def _is_my_turn(self) -> bool:
+        """Nobody is before it on this connection, and the peer takes what it is sent."""
+        return (
+            (self.cycle is None or self.cycle.response_complete)
+            and not self.flow.write_paused
+            and not self.transport.is_closing()
+        )
+
+    def _is_plain(self) -> bool:
+        return (
+            self.parser.get_method() == b"POST"
+            and not self.expect_100_continue
+            and not self.parser.should_upgrade()
+            and self.parser.get_http_version() == "1.1"
+        )
+
+    def _remember(self, head: bytes, handler: Handler, body_bytes: int) -> None:
+        """Keep what this head means, if the data was this head, a body of the length it tells, and nothing else."""
+        lengths = [value for name, value in self.headers if name == b"content-length"]
+        if (
+            lengths != [b"%d" % body_bytes]
+            or len(head) > MAX_KNOWN_HEAD_BYTES
+            or self._message_is_open
+            or self.transport.is_closing()
+            or any(name == b"transfer-encoding" for name, _ in self.headers)
+            or any(name == b"connection" and value.lower() != b"keep-alive" for name, value in self.headers)
+        ):
+            return
+        if len(self.known_heads) >= MAX_KNOWN_HEADS:
+            self.known_heads.clear()
+        self.known_heads[head] = KnownHead(handler, body_bytes, self.headers)
+
+    def _answer(self, handler: Handler, body: bytes, headers: Headers, *, keep_alive: bool) -> None:
+        answer = handler(body, self.client, headers)
+        if isinstance(answer, tuple):
+            self._respond(answer, keep_alive=keep_alive)
+            self.on_response_complete()
+            return
+        turn = _Turn(keep_alive=keep_alive)
+        self.cycle = turn  # type: ignore[assignment]
+        task = self.loop.create_task(self._respond_later(turn, answer))
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    async def _respond_later(self, turn: _Turn, answering: Coroutine[Any, Any, Answer]) -> None:
+        answer = await answering
+        turn.response_complete = True
+        if not self.transport.is_closing():
+            self._respond(answer, keep_alive=turn.keep_alive)
+        self.on_response_complete()
+
+    def _give_up(self) -> None:
+        self._patience = None
+        if self._handler is not None:
+            self._refuse(self.too_slow)
+
+    def _stop_waiting(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+
+    def _refuse(self, answer: Answer) -> None:
+        self._handler = None
+        self._respond(answer, keep_alive=False)
+
+    def _respond(self, answer: Answer, *, keep_alive: bool) -> None:
+        status, parts, headers = answer
+        head = b"%s%scontent-type: application/json\r\ncontent-length: %d\r\n" % (
+            STATUS_LINE[status],
+            self._common_headers(),
+            sum(map(len, parts)),
+        )
+        for header in headers:
+            head += b"%s: %s\r\n" % header
+        if not keep_alive:
+            head += b"connection: close\r\n"
+        self.transport.writelines([head + b"\r\n", *parts])
+        if not keep_alive:
+            self.transport.close()
+
+    def _common_headers(self) -> bytes:
+        headers = self.server_state.default_headers
+        made_of, text = self.common_headers
+        if made_of is not headers:
+            text = b"".join([b"%s: %s\r\n" % header for header in headers])
+            type(self).common_headers = headers, text
+        return text
+
+
+def transport_for(routes: Mapping[bytes, Handler], *, too_slow: Answer, too_large: Answer) -> type[DirectTransport]:
+    """The protocol class for `uvicorn.Config(..., http=...)`; `routes` by their exact request target."""
+    return type(
+        "RoutedDirectTransport",
+        (DirectTransport,),
+        {
+            "routes": routes,
+            "too_slow": too_slow,
+            "too_large": too_large,
+            "known_heads": {},
+            "common_headers": (None, b""),
+        },
+    )
