@@ -29,8 +29,8 @@ _CHARACTERS = bytes(ord(ID_ALPHABET[byte % 62]) for byte in range(256))
 _BIASED = bytes(range(_UNBIASED_BELOW, 256))
 
 
-def new_instance_id() -> str:
-    """Like `new_id`, an order of magnitude faster: executions make two each."""
+def new_nonce() -> str:
+    """Like `new_id`, an order of magnitude faster: every execution and session makes one."""
     characters = b""
     while len(characters) < ID_LENGTH:
         characters += os.urandom(40).translate(_CHARACTERS, _BIASED)
@@ -155,6 +155,7 @@ class Keyring:
             raise ValueError(f"the master key must be {_MASTER_KEY_BYTES} bytes, got {len(master)}")
         self._master = FixedKeyHmac(master)
         self._instances = FixedKeyHmac(self._master.digest(b"moonlatch/1 instance token"))
+        self._instance_ids = FixedKeyHmac(self._master.digest(b"moonlatch/1 instance id"))
         self._fingerprints = FixedKeyHmac(self._master.digest(b"moonlatch/1 fingerprint"))
 
     @classmethod
@@ -175,6 +176,10 @@ class Keyring:
     def loader_secret(self, loader_id: str) -> bytes:
         """The secret `S` of one loader; derived, so that none is stored."""
         return self._master.digest(f"moonlatch/1 loader secret\n{loader_id}".encode())
+
+    def instance_id(self, loader_id: str, nonce: str) -> str:
+        """The id of the instance that this loader starts with this nonce: 32 characters, 128 bits that only the server can foretell."""
+        return self._instance_ids.digest(f"{loader_id}\n{nonce}".encode())[:16].hex()
 
     def instance_mac(self, claims: bytes) -> bytes:
         """Authenticates the claims of an instance token."""

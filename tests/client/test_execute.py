@@ -282,3 +282,21 @@ async def test_of_64_devices_at_once_exactly_one_gets_the_key(world: World) -> N
     got = await outcomes(client.execute(key=key, fingerprint=secrets.token_hex(8)) for _ in range(64))
     assert got == ["FINGERPRINT_MISMATCH"] * 63 + ["granted"]
     assert await world.value("select executions from users where key = :key", key=key) == 1
+
+
+async def test_a_start_repeated_while_the_first_copy_lives_leaves_it_its_place(world: World) -> None:
+    client, key = await world.script(), await world.user()
+    request = client.request(key=key)
+    copy = await client.send_execute(request)
+    assert (await refusal(client.send_execute(request))).code == "REPLAYED"
+    assert await world.live.instances_of(key) == 1
+    await copy.beat()
+    assert await world.live.instances_of(key) == 1
+
+
+async def test_two_loaders_may_choose_the_same_nonce(world: World) -> None:
+    one, other = await world.script(), await world.script()
+    key = await world.user()
+    nonce = secrets.token_hex(16)
+    first, second = await one.execute(key=key, nonce=nonce), await other.execute(key=key, nonce=nonce)
+    assert first.instance != second.instance

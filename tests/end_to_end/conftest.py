@@ -10,7 +10,12 @@ import pytest
 from support.developer import Developer
 from support.server import MoonlatchServer
 
-SETTINGS = {"MOONLATCH_CLIENT__HEARTBEAT_SECONDS": "5"}
+# The tests of this folder share an account and poll it.
+SETTINGS = {
+    "MOONLATCH_CLIENT__HEARTBEAT_SECONDS": "5",
+    "MOONLATCH_MANAGEMENT__REQUESTS_PER_SECOND": "10000",
+    "MOONLATCH_MANAGEMENT__BURST": "10000",
+}
 
 
 @pytest.fixture(scope="package")

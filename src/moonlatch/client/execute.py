@@ -11,7 +11,7 @@ from moonlatch.client.payloads import Payloads, SealedPayload
 from moonlatch.client.replies import REPLAYED, UNAVAILABLE, RefusedError, encode_json
 from moonlatch.client.tokens import Claims, issue
 from moonlatch.client.wire import Execute
-from moonlatch.crypto import new_instance_id
+from moonlatch.crypto import new_nonce
 from moonlatch.licensing.variables import start_variables
 from moonlatch.licensing.verdict import (
     SCRIPT_NOT_FOUND,
@@ -23,7 +23,7 @@ from moonlatch.licensing.verdict import (
     decide_start,
 )
 from moonlatch.live.interface import Instance
-from moonlatch.storage.executions import Execution, ExecutionLog, NonceUsedError, OvertakenError, Use
+from moonlatch.storage.executions import Execution, ExecutionLog, OvertakenError, RepeatedError, Use
 from moonlatch.storage.licences import StartQuestion
 
 SESSION_PATH = "/client/v1/session"
@@ -64,6 +64,9 @@ class ExecuteEndpoint:
             if payload is None:
                 raise RefusedError(SCRIPT_NOT_FOUND)
             instance = self._instance(request, facts, fingerprint)
+            # A repeated start has the first one's id, and must not touch its place among the living.
+            if await self._backend.roster.find(instance.id) is not None:
+                raise RefusedError(REPLAYED)
             if not await self._backend.roster.claim(instance, facts.max_instances if granted.premium else None):
                 raise RefusedError(TOO_MANY_INSTANCES)
             attempt = _Attempt(request, facts, granted, instance, ip)
@@ -90,7 +93,7 @@ class ExecuteEndpoint:
     def _instance(self, request: Execute, facts: StartFacts, fingerprint: bytes | None) -> Instance:
         now = self._backend.clock()
         return Instance(
-            id=new_instance_id(),
+            id=self._backend.keyring.instance_id(request.loader, request.nonce),
             script_id=intern(request.script_id),
             project_id=intern(facts.project_id),
             user_key=facts.user_key,
@@ -108,8 +111,6 @@ class ExecuteEndpoint:
             project_id=instance.project_id,
             script_id=instance.script_id,
             build=instance.build,
-            loader_id=request.loader,
-            nonce=request.nonce,
             user_key=instance.user_key,
             premium=attempt.granted.premium,
             fingerprint=instance.fingerprint,
@@ -122,7 +123,7 @@ class ExecuteEndpoint:
         except OvertakenError:
             await self._backend.roster.release(instance.id)
             return None
-        except NonceUsedError:
+        except RepeatedError:
             await self._backend.roster.release(instance.id)
             raise RefusedError(REPLAYED) from None
         except BaseException:
@@ -145,7 +146,7 @@ class ExecuteEndpoint:
             place_id=request.place_id,
             job_id=request.job_id,
         )
-        nonce = new_instance_id()
+        nonce = new_nonce()
         keys = self._backend.loader_keys(request.loader).execute(request.nonce, nonce)
         reply: dict[str, Any] = {
             "success": True,

@@ -22,17 +22,15 @@ MAX_BATCH = 256
 INSERT = Query(
     "executions.insert",
     """
-    insert into executions (id, script_id, user_key, loader_id, nonce, build, executor, started_at)
-    select :id, s.id, :key, :loader, :nonce, s.build, :executor, :now from scripts s
+    insert into executions (id, script_id, user_key, build, executor, started_at)
+    select :id, s.id, :key, s.build, :executor, :now from scripts s
     where s.id = :script and s.enabled and s.build = :build and not exists (
         select 1 from bars r where r.project_id = s.project_id and r.fingerprint = :fingerprint
             and (r.expires_at is null or r.expires_at > :now))
-    on conflict (loader_id, nonce) do nothing
+    on conflict (id) do nothing
     """,
 )
-NONCE_IS_USED = Query(
-    "executions.nonce_is_used", "select 1 from executions where loader_id = :loader and nonce = :nonce"
-)
+IS_WRITTEN = Query("executions.is_written", "select 1 from executions where id = :id")
 USE_KEY = Query(
     "executions.use_key",
     """
@@ -66,14 +64,12 @@ STOP = Query("executions.stop", "update executions set stopped = :code where id 
 
 
 class Execution(msgspec.Struct, frozen=True, kw_only=True):
-    """A start to be written. Hashes are keyed, `started_at` is Unix milliseconds."""
+    """A start to be written; one of the same `id` is the same start again. Hashes are keyed, `started_at` is Unix milliseconds."""
 
     id: str
     project_id: str
     script_id: str
     build: int
-    loader_id: str
-    nonce: str
     user_key: str | None
     premium: bool
     """The key is valid: its counters move and its first use takes effect."""
@@ -90,8 +86,8 @@ class Use(msgspec.Struct, frozen=True):
     key_expires: int | None
 
 
-class NonceUsedError(Exception):
-    """The loader has sent this nonce before."""
+class RepeatedError(Exception):
+    """The very same start was written before."""
 
 
 class OvertakenError(Exception):
@@ -111,7 +107,7 @@ class ExecutionLog:
         self._task: asyncio.Task[None] | None = None
 
     async def record(self, execution: Execution) -> Use:
-        """Commit one execution, everything of it or nothing. Raises NonceUsedError, OvertakenError, StorageError."""
+        """Commit one execution, everything of it or nothing. Raises RepeatedError, OvertakenError, StorageError."""
         settled: asyncio.Future[Use] = asyncio.get_running_loop().create_future()
         self._waiting.append((execution, settled))
         if self._task is None:
@@ -162,16 +158,14 @@ async def _write(tx: Transaction, execution: Execution) -> Use | Exception:
         id=execution.id,
         script=execution.script_id,
         key=execution.user_key,
-        loader=execution.loader_id,
-        nonce=execution.nonce,
         build=execution.build,
         executor=execution.executor or UNKNOWN_EXECUTOR,
         fingerprint=execution.fingerprint,
         now=execution.started_at,
     )
     if inserted == 0:
-        used = await tx.fetch_one(NONCE_IS_USED, loader=execution.loader_id, nonce=execution.nonce)
-        return OvertakenError() if used is None else NonceUsedError()
+        used = await tx.fetch_one(IS_WRITTEN, id=execution.id)
+        return OvertakenError() if used is None else RepeatedError()
     if not execution.premium:
         return Use(0, None)
     row = await tx.fetch_one(

@@ -112,19 +112,17 @@ create table bars (
 );
 create index bars_of_user on bars (user_key);
 
--- One granted start each; its id is the instance's. `stopped` is the refusal code that ended it for good.
+-- One granted start each; its id is the instance's and follows from the loader and its nonce, so that a repeated nonce finds
+-- the row there already. `stopped` is the refusal code that ended it for good.
 create table executions (
     id text primary key,
     script_id text not null,
     user_key text,
-    loader_id text not null,
-    nonce text not null,
     build bigint not null,
     executor text,
     started_at bigint not null,
     stopped text
 );
-create unique index executions_nonce on executions (loader_id, nonce);
 
 -- Daily counters, kept for ever; they outlive their script, so they carry its project.
 create table execution_days (
