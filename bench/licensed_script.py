@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from servers import DATABASE
 
 from moonlatch.client.tokens import Claims, issue
-from moonlatch.crypto import Keyring, new_nonce
+from moonlatch.crypto import Keyring, new_id
 from moonlatch.storage.sqlite import open_sqlite
 from support import rows
 
@@ -29,7 +29,7 @@ class LicensedScript:
 
     def token(self, number: int) -> tuple[str, str]:
         """An instance of the user of that number: its id and its token."""
-        instance = new_nonce()
+        instance = new_id()
         claims = Claims(
             instance, self.script, self.loader, 1, self.keys[number], os.urandom(32), True, 1, 1, 1, "x" * 36
         )

@@ -151,7 +151,7 @@ async def test_the_event_loop_stays_quick_while_large_scripts_are_protected(work
         await asyncio.sleep(0.005)
         worst = max(worst, time.monotonic() - before)
     assert [type(answer) for answer in await work] == [Done, Invalid]
-    assert worst < 1.5  # the scripts themselves take many seconds
+    assert worst < 0.5
 
 
 async def test_a_job_that_gets_no_worker_before_its_deadline_is_turned_away() -> None:

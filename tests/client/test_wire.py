@@ -19,7 +19,7 @@ from moonlatch.client.wire import (
     decode_frame,
     decode_heartbeat,
 )
-from moonlatch.crypto import FixedKeyHmac, Keyring, hmac_sha256, new_nonce
+from moonlatch.crypto import FixedKeyHmac, Keyring, hmac_sha256, new_id
 from support.client import derive, mac, transcript
 
 EXECUTE = {
@@ -177,7 +177,7 @@ def test_hmac_is_the_standard_one(key: bytes, message: bytes) -> None:
 
 
 def test_instance_ids_are_32_letters_and_digits() -> None:
-    ids = {new_nonce() for _ in range(1_000)}
+    ids = {new_id() for _ in range(1_000)}
     assert len(ids) == 1_000
     assert all(len(one) == 32 and one.isascii() and one.isalnum() for one in ids)
 

@@ -1,9 +1,10 @@
 """Leases: who counts as alive. A model with plain sets says what to expect."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moonlatch.live.interface import Instance
+from moonlatch.live.interface import AliveAlreadyError, Instance
 from moonlatch.live.memory import lease_ms
 from moonlatch.live.presence import Presence
 
@@ -40,6 +41,17 @@ def test_an_instance_without_a_key_has_no_limit() -> None:
     presence = Presence(LEASE, RETURN)
     assert all(presence.claim(instance(str(number), None), 1, 0) for number in range(3))
     assert presence.of_script("s", 0) == 3
+
+
+def test_one_that_is_alive_is_not_claimed_again() -> None:
+    presence = Presence(LEASE, RETURN)
+    first = instance("a")
+    presence.claim(first, None, 0)
+    with pytest.raises(AliveAlreadyError):
+        presence.claim(instance("a"), None, 1)
+    assert presence.find("a", LEASE - 1) is first
+    assert presence.of_key("k", LEASE) == 0
+    assert presence.claim(instance("a"), None, LEASE)
 
 
 def test_one_that_is_held_needs_no_lease() -> None:

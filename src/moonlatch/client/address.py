@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 
+from moonlatch.client.replies import Headers, Peer
+
 _UNKNOWN = "unknown"
 _SITE_PREFIX = 64
 
@@ -15,7 +17,7 @@ class Addresses:
     def __init__(self, trusted_proxies: Iterable[str] = ()) -> None:
         self._trusted = [ip_network(proxy, strict=False) for proxy in trusted_proxies]
 
-    def of(self, peer: tuple[str, int] | None, headers: Iterable[tuple[bytes, bytes]]) -> str:
+    def of(self, peer: Peer, headers: Headers) -> str:
         """The client's address as text, `unknown` when there is none (a Unix socket)."""
         address = str(peer[0]) if peer else _UNKNOWN
         if not self._trusted or not self._is_trusted(address):

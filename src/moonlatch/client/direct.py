@@ -13,13 +13,11 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from moonlatch.client.body import BODY_SECONDS
 from moonlatch.client.bounded_http import BoundedHttp
-from moonlatch.client.replies import Headers
+from moonlatch.client.replies import Headers, Peer
 from moonlatch.client.wire import MAX_BODY_BYTES
 
 Answer = tuple[int, Sequence[bytes], Headers]
 """Status, the parts of a JSON body, further headers."""
-
-Peer = tuple[str, int] | None
 
 Handler = Callable[[bytes, Peer, Headers], Answer | Coroutine[Any, Any, Answer]]
 """Answers a body that came from this peer with these headers: at once, or by a coroutine. Raises nothing."""

@@ -11,7 +11,7 @@ from moonlatch.client.payloads import Payloads, SealedPayload
 from moonlatch.client.replies import REPLAYED, UNAVAILABLE, RefusedError, encode_json
 from moonlatch.client.tokens import Claims, issue
 from moonlatch.client.wire import Execute
-from moonlatch.crypto import new_nonce
+from moonlatch.crypto import new_id
 from moonlatch.licensing.variables import start_variables
 from moonlatch.licensing.verdict import (
     SCRIPT_NOT_FOUND,
@@ -22,7 +22,7 @@ from moonlatch.licensing.verdict import (
     StartFacts,
     decide_start,
 )
-from moonlatch.live.interface import Instance
+from moonlatch.live.interface import AliveAlreadyError, Instance
 from moonlatch.storage.executions import Execution, ExecutionLog, OvertakenError, RepeatedError, Use
 from moonlatch.storage.licences import StartQuestion
 
@@ -64,11 +64,7 @@ class ExecuteEndpoint:
             if payload is None:
                 raise RefusedError(SCRIPT_NOT_FOUND)
             instance = self._instance(request, facts, fingerprint)
-            # A repeated start has the first one's id, and must not touch its place among the living.
-            if await self._backend.roster.find(instance.id) is not None:
-                raise RefusedError(REPLAYED)
-            if not await self._backend.roster.claim(instance, facts.max_instances if granted.premium else None):
-                raise RefusedError(TOO_MANY_INSTANCES)
+            await self._claim(instance, facts.max_instances if granted.premium else None)
             attempt = _Attempt(request, facts, granted, instance, ip)
             use = await self._write(attempt)
             if use is not None:
@@ -102,6 +98,14 @@ class ExecuteEndpoint:
             alive_until=now,
             fingerprint=fingerprint,
         )
+
+    async def _claim(self, instance: Instance, limit: int | None) -> None:
+        try:
+            claimed = await self._backend.roster.claim(instance, limit)
+        except AliveAlreadyError:  # a repeated start has the first one's id
+            raise RefusedError(REPLAYED) from None
+        if not claimed:
+            raise RefusedError(TOO_MANY_INSTANCES)
 
     async def _write(self, attempt: _Attempt) -> Use | None:
         """Commit the execution; None when the verdict has to be made anew. Raises RefusedError, StorageError."""
@@ -146,7 +150,7 @@ class ExecuteEndpoint:
             place_id=request.place_id,
             job_id=request.job_id,
         )
-        nonce = new_nonce()
+        nonce = new_id()
         keys = self._backend.loader_keys(request.loader).execute(request.nonce, nonce)
         reply: dict[str, Any] = {
             "success": True,

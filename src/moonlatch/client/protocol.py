@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from moonlatch.client.address import Addresses, site_of
 from moonlatch.client.backend import Backend
 from moonlatch.client.body import TOO_LARGE, TOO_SLOW, HungUpError, read_body
-from moonlatch.client.direct import Answer, DirectTransport, Peer, transport_for
+from moonlatch.client.direct import Answer, DirectTransport, transport_for
 from moonlatch.client.execute import SESSION_PATH, ExecuteEndpoint
 from moonlatch.client.heartbeat import HeartbeatEndpoint
 from moonlatch.client.limits import RateLimit
@@ -18,6 +18,7 @@ from moonlatch.client.payloads import Payloads
 from moonlatch.client.replies import (
     UNAVAILABLE,
     Headers,
+    Peer,
     Receive,
     RefusedError,
     Scope,
@@ -122,17 +123,16 @@ class ClientProtocol:
 
     async def _start(self, body: bytes, peer: Peer, headers: Headers) -> Answer:
         try:
-            address = self._permit_start(peer, headers)
+            address = self._addresses.of(peer, headers)
+            self._permit_start(address)
             return 200, await self._execute.start(decode_execute(body), address), []
         except Exception as error:
             return _answer(_refusal_for(EXECUTE_PATH, error))
 
-    def _permit_start(self, peer: Peer, headers: Headers) -> str:
-        address = self._addresses.of(peer, headers)
+    def _permit_start(self, address: str) -> None:
         wait = self._starts.wait_seconds(site_of(address), self._clock())
         if wait:
             raise rate_limited(wait)
-        return address
 
     async def _dispatch(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
         if path in (EXECUTE_PATH, HEARTBEAT_PATH):

@@ -15,7 +15,7 @@ from moonlatch.client.transcript import session_key
 from moonlatch.client.transport import FORCE_CLOSE, INVALID_FRAME
 from moonlatch.client.wire import MalformedError, Open, Reply, decode_frame
 from moonlatch.clock import SECOND_MS
-from moonlatch.crypto import new_nonce
+from moonlatch.crypto import new_id
 from moonlatch.licensing.key import seconds_left
 from moonlatch.licensing.variables import variables_hash
 from moonlatch.licensing.verdict import Refusal, Running, decide_running
@@ -190,7 +190,7 @@ class SessionEndpoint:
 
 def _session(claims: Claims, instance: Instance, now: int) -> Session:
     return Session(
-        id=new_nonce(),
+        id=new_id(),
         instance_id=instance.id,
         script_id=instance.script_id,
         project_id=instance.project_id,

@@ -103,6 +103,10 @@ class Connection(Protocol):
         ...
 
 
+class AliveAlreadyError(Exception):
+    """An instance of this id is alive."""
+
+
 class Roster(Protocol):
     """Live as the client protocol sees it: who starts, beats, connects and leaves. Times in Unix milliseconds."""
 
@@ -115,7 +119,10 @@ class Roster(Protocol):
         ...
 
     async def claim(self, instance: Instance, limit: int | None) -> bool:
-        """Take one of the key's places and count the instance as alive; False when `limit` copies run already."""
+        """Take one of the key's places and count the instance as alive; False when `limit` copies run already.
+
+        Raises AliveAlreadyError, and leaves the one that is alive as it is.
+        """
         ...
 
     async def release(self, instance_id: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict, defaultdict
 
-from moonlatch.live.interface import Instance
+from moonlatch.live.interface import AliveAlreadyError, Instance
 
 MAX_INSTANCES = 500_000
 """Instances to remember. Beyond, those silent for longest are forgotten early; their next beat brings them back."""
@@ -40,7 +40,12 @@ class Presence:
         return self._keys.get(user_key, 0)
 
     def claim(self, instance: Instance, limit: int | None, now_ms: int) -> bool:
-        """Add a starting instance unless its key has `limit` already. Nothing can come between the two."""
+        """Add a starting instance unless its key has `limit` already. Nothing can come between the two.
+
+        Raises AliveAlreadyError.
+        """
+        if self.find(instance.id, now_ms) is not None:
+            raise AliveAlreadyError
         key = instance.user_key
         if key is not None and limit is not None and self.of_key(key, now_ms) >= limit:
             return False

@@ -327,7 +327,7 @@ def test_a_session_on_which_nothing_comes_is_given_up_and_opened_again(server: P
 
 def test_a_session_on_which_frames_come_stands(server: ProtocolServer) -> None:
     server.heartbeat_seconds = 1
-    with start(server, clock_rate=45, engine="lua54") as run:
+    with start(server, clock_rate=90, engine="lua54") as run:
         server.wait_until(lambda: server.sessions_opened)
         for _ in range(8):
             time.sleep(0.5)
@@ -337,13 +337,13 @@ def test_a_session_on_which_frames_come_stands(server: ProtocolServer) -> None:
 
 def test_a_script_whose_server_falls_silent_behind_an_open_session_stops_in_time(server: ProtocolServer) -> None:
     server.heartbeat_seconds = 1
-    with start(server, clock_rate=90, engine="lua54") as run:
+    with start(server, clock_rate=45, engine="lua54") as run:
         server.wait_until(lambda: server.sessions_opened)
         opened = time.monotonic()
         server.takes_sessions = False
         server.heartbeat_answer = lambda _: (502, {"no": "answer"})
         assert run.wait_for("kicked") == "the server could not be reached for 10 minutes"
-        assert 600 / 90 < time.monotonic() - opened < 1_500 / 90  # a busy machine adds seconds of its own
+        assert 600 / 45 < time.monotonic() - opened < 900 / 45
     assert server.heartbeats
 
 

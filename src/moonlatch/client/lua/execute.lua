@@ -18,21 +18,6 @@ local function unhex(text)
   end))
 end
 
--- Exclusive or of two texts of the same length, without any operator on bits: it is needed for 32 bytes.
-local function mix(text, pad)
-  local mixed = {}
-  for at = 1, #text do
-    local a, b = string.byte(text, at), string.byte(pad, at)
-    local byte = 0
-    for place = 0, 7 do
-      byte = byte + (a + b) % 2 * 2 ^ place
-      a, b = math.floor(a / 2), math.floor(b / 2)
-    end
-    mixed[at] = string.char(byte)
-  end
-  return table.concat(mixed)
-end
-
 -- The payload's text, or nil when the reply is not authentic.
 local function open(reply, nonce)
   local payload, mac = reply.payload, reply.mac
@@ -45,7 +30,7 @@ local function open(reply, nonce)
   if not encoded or not sha256.equal(sha256.hex(sha256.hmac(sha256.derive(root, "reply"), encoded)), mac) then
     return nil
   end
-  local key = mix(unhex(reply.payload_key), sha256.derive(root, "payload"))
+  local key = sha256.xor(unhex(reply.payload_key), sha256.derive(root, "payload"))
   local block, length = base64.decode(payload)
   length = block and aead.open(key, NONCE, LABEL, block, length)
   return length and memory.to_string(block, length)

@@ -80,13 +80,13 @@ local function sha256(text)
   return table.concat(words)
 end
 
-local OUTER, INNER = 92, 54 -- 0x5c and 0x36, the pads of RFC 2104
+local OUTER, INNER = string.rep("\92", 64), string.rep("\54", 64) -- 0x5c and 0x36, the pads of RFC 2104
 
--- Every byte of a key block XORed with a pad.
-local function padded(block, pad)
+-- Exclusive or of two texts of one length, byte by byte.
+local function xor(text, pad)
   local bytes = {}
-  for i = 1, #block do
-    local left, right, bit, x = string.byte(block, i), pad, 1, 0
+  for i = 1, #text do
+    local left, right, bit, x = string.byte(text, i), string.byte(pad, i), 1, 0
     for _ = 1, 8 do
       if left % 2 ~= right % 2 then
         x = x + bit
@@ -103,7 +103,7 @@ local function hmac(key, message)
     key = sha256(key)
   end
   local block = key .. string.rep("\0", 64 - #key)
-  return sha256(padded(block, OUTER) .. sha256(padded(block, INNER) .. message))
+  return sha256(xor(block, OUTER) .. sha256(xor(block, INNER) .. message))
 end
 
 local function hex(bytes)
@@ -130,4 +130,4 @@ local function derive(key, ...)
   return hmac(key, table.concat({ ... }, "\n"))
 end
 
-return { sha256 = sha256, hmac = hmac, hex = hex, equal = equal, derive = derive }
+return { sha256 = sha256, hmac = hmac, hex = hex, equal = equal, derive = derive, xor = xor }
