@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 
 from moonlatch.obfuscator import syntax as s
 
@@ -16,9 +17,11 @@ class Rewriter:
 
     An expression method returns the node that takes its place. A statement method returns a statement, several, or
     None to drop it. Methods are found by class name: `rewrite_index_name` gets every `IndexName`.
+    Functions in `sealed` are left alone with everything in them.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, sealed: AbstractSet[s.Function] = frozenset()) -> None:
+        self._sealed = sealed
         self._expressions: dict[type[s.Expression], Callable[[s.Expression], s.Expression]] = {}
         self._statements: dict[type[s.Statement], Callable[[s.Statement], Replacement]] = {}
         for kind in _EXPRESSIONS:
@@ -51,6 +54,10 @@ class Rewriter:
 
     def function(self, function: s.Function) -> None:
         self.block(function.body)
+
+    def _enter(self, function: s.Function) -> None:
+        if function not in self._sealed:
+            self.function(function)
 
     def _leaf(self, node: s.Expression) -> s.Expression:
         return node
@@ -119,7 +126,7 @@ class Rewriter:
         return node
 
     def rewrite_function(self, node: s.Function) -> s.Expression:
-        self.function(node)
+        self._enter(node)
         return node
 
     # Statements
@@ -129,14 +136,14 @@ class Rewriter:
         return node
 
     def rewrite_local_function(self, node: s.LocalFunction) -> Replacement:
-        self.function(node.function)
+        self._enter(node.function)
         return node
 
     def rewrite_function_declaration(self, node: s.FunctionDeclaration) -> Replacement:
         target = self.expression(node.target)
         if isinstance(target, s.Name | s.IndexName):
             node.target = target
-        self.function(node.function)
+        self._enter(node.function)
         return node
 
     def rewrite_assign(self, node: s.Assign) -> Replacement:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from moonlatch.obfuscator import syntax as s
 from moonlatch.obfuscator.options import Options
 from moonlatch.obfuscator.pool import ConstantPool
-from moonlatch.obfuscator.scopes import Resolution
+from moonlatch.obfuscator.scopes import Resolution, resolve
 from moonlatch.obfuscator.spelling import Target
 
 
@@ -16,8 +16,9 @@ from moonlatch.obfuscator.spelling import Target
 class Unit:
     """Passes change `chunk` in place; `warnings` are for the script's author and name a line.
 
-    `resolution` is that of the chunk as the first pass found it: good for what it says about the script's own functions,
-    not for renaming.
+    `resolution` is that of the chunk as it was before the last pass that called `resolve_anew`: good for what it says about
+    functions, not for renaming. `sealed` are functions made for this build, a decoder or an interpreter: what is inside
+    them is finished, and of the later passes only the one that names locals changes it.
     """
 
     chunk: s.Chunk
@@ -27,6 +28,11 @@ class Unit:
     seed: int
     pool: ConstantPool
     warnings: list[str] = field(default_factory=list)
+    sealed: set[s.Function] = field(default_factory=set)
+
+    def resolve_anew(self) -> None:
+        """For a pass that declared variables, added functions or moved code between them."""
+        self.resolution = resolve(self.chunk)
 
     def random(self, purpose: str) -> random.Random:
         """A generator of its own for each purpose, so that one pass drawing more does not change what others draw."""

@@ -17,4 +17,6 @@ class Pass(Protocol):
     def run(self, unit: Unit) -> None: ...
 
 
+# First what the target lacks, then what needs the script's own shape, then what changes that shape, then what hides
+# constants wherever they have got to, and last what names everything that is there.
 REGISTRY: tuple[Pass, ...] = (drop_types, encrypt_strings, encrypt_numbers, constant_pool, rename_locals)

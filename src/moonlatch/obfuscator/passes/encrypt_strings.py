@@ -20,7 +20,7 @@ def run(unit: Unit) -> None:
 
 class _StringEncryptor(Rewriter):
     def __init__(self, unit: Unit) -> None:
-        super().__init__()
+        super().__init__(unit.sealed)
         self._unit = unit
         self._capacity = Capacity(unit.resolution, unit.target)
         self._has_room = self._capacity.has_room(None)

@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import pytest
+
+from moonlatch.obfuscator import syntax
+from moonlatch.obfuscator.parser import parse
+from moonlatch.obfuscator.printer import print_chunk
+from moonlatch.obfuscator.rewriter import Rewriter
+
+
+class _Doubler(Rewriter):
+    def rewrite_number(self, node: syntax.Number) -> syntax.Expression:
+        return syntax.Number(str(int(node.value * 2)), node.value * 2, node.line)
+
+
+class _Functions(Rewriter):
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[syntax.Function] = []
+
+    def function(self, function: syntax.Function) -> None:
+        self.found.append(function)
+        super().function(function)
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ("local f=function()return 1 end return 2", "local f=function()return 1 end return 4"),
+        ("local function f()return 1 end return 2", "local function f()return 1 end return 4"),
+        ("function f()return function()return 1 end end", "function f()return function()return 1 end end"),
+    ],
+)
+def test_sealed_functions_are_left_alone_with_everything_in_them(source: str, text: str) -> None:
+    chunk = parse(source)
+    functions = _Functions()
+    functions.chunk(chunk)
+    _Doubler({functions.found[0]}).chunk(chunk)
+    assert print_chunk(chunk) == text
