@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from moonlatch.obfuscator.options import PROFILES
 from support.commands import Command
 from support.luau import run_lua, run_luau
 
@@ -56,7 +57,7 @@ def test_a_file_that_cannot_be_read_is_told(moonlatch: Command, command: str, fi
     assert ended.err.startswith(f"error: {file} cannot be read: {why}")
 
 
-@pytest.mark.parametrize("profile", ["minify", "light"])
+@pytest.mark.parametrize("profile", PROFILES)
 def test_a_protected_script_runs_by_itself_as_before(moonlatch: Command, profile: str) -> None:
     protected = moonlatch("protect", "valid.lua", "--profile", profile).out
     assert run_luau(protected).output == run_luau(VALID).output == "a text\t42"
@@ -95,7 +96,9 @@ def test_an_output_file_that_cannot_be_written_is_told(moonlatch: Command) -> No
 
 
 def test_an_unknown_profile_is_a_wrong_call(moonlatch: Command) -> None:
-    assert moonlatch("protect", "valid.lua", "--profile", "heavy").status == 2
+    ended = moonlatch("protect", "valid.lua", "--profile", "heavy")
+    assert ended.status == 2
+    assert all(f"'{profile}'" in ended.err for profile in PROFILES)
 
 
 def test_the_example_of_the_first_start_is_valid_and_runs_without_moonlatch(moonlatch: Command) -> None:

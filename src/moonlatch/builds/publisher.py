@@ -20,6 +20,7 @@ from moonlatch.crypto import Keyring
 from moonlatch.errors import ApiError
 from moonlatch.licensing.tier import Tier, tier_of
 from moonlatch.live.interface import Live
+from moonlatch.obfuscator.options import DEFAULT_PROFILE
 from moonlatch.storage import builds, loaders, quota
 from moonlatch.storage.accounts import Account
 from moonlatch.storage.interface import Database, Transaction
@@ -71,7 +72,7 @@ class Publisher:
         public_url: str,
         keyring: Keyring,
         loader: LoaderRecipe,
-        profile: str = "light",
+        profile: str = DEFAULT_PROFILE,
         clock: Clock = now_ms,
     ) -> None:
         self._database = database

@@ -3,30 +3,23 @@
 from __future__ import annotations
 
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from moonlatch.cli.check import ScriptFile, show_diagnostics
+from moonlatch.cli.choices import Profile
 from moonlatch.cli.output import CommandError, read_script, remark
 from moonlatch.crypto import new_seed
 from moonlatch.obfuscator.engines.embedded import EmbeddedEngine
 from moonlatch.obfuscator.engines.interface import Failure, Rejected
-from moonlatch.obfuscator.options import Options
-
-
-class Profile(StrEnum):
-    """How much is done to a script."""
-
-    MINIFY = "minify"
-    LIGHT = "light"
+from moonlatch.obfuscator.options import DEFAULT_PROFILE, Options
 
 
 def protect(
     file: ScriptFile,
-    profile: Annotated[Profile, typer.Option(help="How it is protected.")] = Profile.LIGHT,
+    profile: Annotated[Profile, typer.Option(help="How it is protected.")] = Profile(DEFAULT_PROFILE),
     seed: Annotated[
         int | None, typer.Option(help="The same seed gives the same output; without it a fresh one.")
     ] = None,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -85,7 +85,9 @@ def _notation(value: Any, *, limit: bool = False) -> str:
 
 
 def _allowed(field: FieldInfo) -> str:
-    choices = getattr(field.annotation, "__args__", ())
+    choices: Sequence[Any] = getattr(field.annotation, "__args__", ())
+    if isinstance(field.json_schema_extra, dict):
+        choices = cast("list[str]", field.json_schema_extra.get("enum", choices))
     if field.annotation is bool:
         return "true, false"
     if choices and all(isinstance(choice, str) for choice in choices):

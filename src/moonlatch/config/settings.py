@@ -7,10 +7,11 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from moonlatch.licensing.tier import BUILT_IN, MEBIBYTE, NO_LIMITS, Tier
+from moonlatch.obfuscator.options import DEFAULT_PROFILE, PROFILES, known_profile
 
 ENV_PREFIX = "MOONLATCH_"
 ENV_NESTED_DELIMITER = "__"
@@ -47,7 +48,9 @@ class ProtectorSettings(Section):
         le=10_000,
         description="Updates that may wait for a free worker; one account gets half of the places at most.",
     )
-    profile: Literal["minify", "light"] = Field(default="light", description="How scripts are protected.")
+    profile: Annotated[str, AfterValidator(known_profile)] = Field(
+        default=DEFAULT_PROFILE, json_schema_extra={"enum": [*PROFILES]}, description="How scripts are protected."
+    )
 
 
 class ClientSettings(Section):

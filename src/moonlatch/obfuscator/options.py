@@ -6,15 +6,25 @@ from dataclasses import dataclass
 
 from moonlatch.obfuscator.spelling import Target
 
-# The passes of each profile, by key; their order is the registry's.
+# The passes of each profile, by key; their order is the registry's. Every list of profiles, in settings, commands, the
+# API and the documentation, is made from this one or held against it by a test.
 PROFILES: dict[str, frozenset[str]] = {
     "minify": frozenset({"drop_types", "rename_locals"}),
     "light": frozenset({"drop_types", "encrypt_strings", "encrypt_numbers", "constant_pool", "rename_locals"}),
 }
 
+DEFAULT_PROFILE = "light"
+
 
 class UnknownProfileError(ValueError):
     """A profile was asked for that this version does not have."""
+
+
+def known_profile(name: str) -> str:
+    """The name itself. Raises UnknownProfileError with all there are when it is none of them."""
+    if name not in PROFILES:
+        raise UnknownProfileError(f"unknown profile '{name}'; there are: {', '.join(PROFILES)}")
+    return name
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +37,11 @@ class Options:
     Raises UnknownProfileError for a profile that does not exist, ValueError for an unknown target.
     """
 
-    profile: str = "light"
+    profile: str = DEFAULT_PROFILE
     target: Target | None = None
     client_chunk: bool = False
 
     def __post_init__(self) -> None:
-        if self.profile not in PROFILES:
-            raise UnknownProfileError(f"unknown profile '{self.profile}'; there are: {', '.join(PROFILES)}")
+        known_profile(self.profile)
         if self.target is not None:
             object.__setattr__(self, "target", Target(self.target))

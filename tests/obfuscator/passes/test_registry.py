@@ -40,9 +40,17 @@ def test_profiles_consist_of_registered_passes() -> None:
     assert {key for keys in PROFILES.values() for key in keys} == set(KEYS)
 
 
+def test_the_page_of_the_profiles_has_every_profile_with_its_passes_in_order() -> None:
+    page = (ROOT / "docs/reference/profiles.md").read_text()
+    rows = re.findall(r"^\| `(\w+)` \|[^|]*\| ([^|]*) \|$", page, re.MULTILINE)
+    documented = {profile: re.findall(r"\[(\w+)\]", passes) for profile, passes in rows}
+    assert documented == {profile: [key for key in KEYS if key in keys] for profile, keys in PROFILES.items()}
+    assert list(documented) == list(PROFILES)
+
+
 def test_an_unknown_profile_is_refused_with_the_ones_there_are() -> None:
-    with pytest.raises(UnknownProfileError, match="unknown profile 'maximum'; there are: minify, light"):
-        Options("maximum")
+    with pytest.raises(UnknownProfileError, match=f"unknown profile 'extreme'; there are: {', '.join(PROFILES)}"):
+        Options("extreme")
 
 
 def test_an_unknown_target_is_refused() -> None:
