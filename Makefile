@@ -13,6 +13,7 @@ run: setup
 
 setup: $(VENV)/.installed
 setup-test: $(VENV)/.installed-test node_modules/.installed
+	@sh scripts/install-test-services
 
 $(BIN)/python:
 	sh scripts/create-venv $(PYTHON) $(VENV)
