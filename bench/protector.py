@@ -1,0 +1,105 @@
+"""Measures profiles of the protector: a script of 460 KB (time, memory, size), and how much slower programs run in real Luau.
+
+The original runs beside the protected ones in the same interpreter process, so that the ratios hold on any machine.
+usage: .venv/bin/python bench/protector.py [--profile NAME]... [--only PROGRAM]... [--repeats N]
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import multiprocessing
+import resource
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parent / "tests"))
+
+from moonlatch.obfuscator.options import PROFILES
+from support.luau import LuauResult, run_luau_batch
+from support.protecting import LUA51_PROGRAMS, protected
+
+PROGRAMS = sorted((HERE / "programs").glob("*.lua"))
+SCRIPT_BYTES = 460_000
+# These hold lists made to touch a limit, which no script looks like.
+UNTYPICAL = {"long_lists.lua", "many_locals.lua"}
+
+
+def long_script() -> str:
+    blocks = [f"do\n{path.read_text('latin-1')}\nend\n" for path in LUA51_PROGRAMS if path.name not in UNTYPICAL]
+    text = "".join(blocks)
+    return text * math.ceil(SCRIPT_BYTES / len(text))
+
+
+def built(profile: str) -> tuple[float, float, float]:
+    """Seconds of one core, peak memory of the whole process in GB, and output per input byte, for the long script."""
+    source = long_script()
+    started = time.process_time()
+    text = protected(source, profile)
+    took = time.process_time() - started
+    peak_gb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 / 1024
+    return took, peak_gb, len(text) / len(source)
+
+
+def measure_builds(profiles: Sequence[str]) -> None:
+    for profile in profiles:
+        # A process of its own for each, or the memory of the hungriest would count for all after it.
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            seconds, peak_gb, size = pool.apply(built, (profile,))
+        print(f"{profile:8} {SCRIPT_BYTES / 1000:.0f} KB: {seconds:.2f} s, {peak_gb:.2f} GB, size x{size:.2f}")
+
+
+def timed(program: str) -> str:
+    """The program, then a line with the seconds that it took from its first instruction on."""
+    return f"local clock = os.clock local started = clock();(function(...) {program}\nend)() print(clock() - started)"
+
+
+def seconds(sources: list[str], repeats: int) -> list[float]:
+    """The best of several runs of each, taken in turn in one process."""
+    runs = run_luau_batch(sources * repeats, timeout_seconds=300)
+    original = _printed(runs[0])[:-1]
+    for run in runs:
+        if _printed(run)[:-1] != original:
+            raise SystemExit(f"a build does something else: {run}")
+    values = [float(_printed(run)[-1]) for run in runs]
+    return [min(values[index :: len(sources)]) for index in range(len(sources))]
+
+
+def _printed(result: LuauResult) -> list[str]:
+    return result.output.splitlines()
+
+
+def measure_slow_down(profiles: Sequence[str], programs: Sequence[Path], repeats: int) -> None:
+    ratios: dict[str, list[float]] = {profile: [] for profile in profiles}
+    for path in programs:
+        source = path.read_text("latin-1")
+        texts = [source, *(protected(source, profile) for profile in profiles)]
+        original, *changed = seconds([timed(text) for text in texts], repeats)
+        for profile, value in zip(profiles, changed, strict=True):
+            ratios[profile].append(value / original)
+        columns = "".join(f"  {profile} x{ratios[profile][-1]:.2f}" for profile in profiles)
+        print(f"  {path.stem:16} {original:.2f} s{columns}", flush=True)
+    for profile in profiles:
+        mean = math.exp(sum(map(math.log, ratios[profile])) / len(ratios[profile]))
+        print(f"{profile:8} slow-down: geometric mean x{mean:.2f}, worst x{max(ratios[profile]):.2f}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--profile", action="append", choices=list(PROFILES), help="all when not given")
+    parser.add_argument("--only", action="append", choices=[path.stem for path in PROGRAMS], help="programs to run")
+    parser.add_argument("--repeats", type=int, default=3, help="runs of each text, of which the fastest counts")
+    chosen = parser.parse_args()
+    profiles = chosen.profile or list(PROFILES)
+    if not chosen.only:
+        measure_builds(profiles)
+    measure_slow_down(
+        profiles, [path for path in PROGRAMS if path.stem in (chosen.only or [path.stem])], chosen.repeats
+    )
+
+
+if __name__ == "__main__":
+    main()
