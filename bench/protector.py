@@ -15,14 +15,13 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parent / "tests"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from moonlatch.obfuscator.options import PROFILES
 from support.luau import LuauResult, run_luau_batch
 from support.protecting import LUA51_PROGRAMS, protected
 
-PROGRAMS = sorted((HERE / "programs").glob("*.lua"))
+PROGRAMS = sorted((Path(__file__).parent / "programs").glob("*.lua"))
 SCRIPT_BYTES = 460_000
 # These hold lists made to touch a limit, which no script looks like.
 UNTYPICAL = {"long_lists.lua", "many_locals.lua"}
