@@ -1,10 +1,16 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from moonlatch.obfuscator import pipeline
 from moonlatch.obfuscator.engines.interface import Protected
+from moonlatch.obfuscator.macros import MACROS, expand_macros
 from moonlatch.obfuscator.options import Options
+from moonlatch.obfuscator.parser import parse
+from moonlatch.obfuscator.runtime_variables import ALIASES
+from moonlatch.obfuscator.scopes import resolve
 from support.luau import run_luau
 from support.protecting import faults, protected
 
@@ -101,3 +107,35 @@ def test_minify_says_that_it_encrypts_nothing() -> None:
     outcome = pipeline.protect(b"f()\nprint(LA_ENCRYPT_STRING('x'))", Options("minify"), 1)
     assert isinstance(outcome, Protected)
     assert outcome.warnings == ["line 2: LA_ENCRYPT_STRING has no effect with the profile 'minify'"]
+
+
+@pytest.mark.parametrize("name", ["LA_NO_VIRTUALIZE", "LPH_NO_VIRTUALIZE", "LPH_JIT", "LPH_JIT_MAX"])
+def test_the_functions_that_are_to_stay_native_are_told_to_the_passes(name: str) -> None:
+    chunk = parse(f"\nf({name}(function() end),\nfunction() end, LPH_ENCFUNC(function() end))")
+    expansion = expand_macros(chunk, resolve(chunk))
+    assert [function.line for function in expansion.native] == [2]
+    assert expansion.untouched == set()
+
+
+def test_a_function_without_upvalues_gets_none() -> None:
+    source = "hook(LPH_NO_UPVALUES(function() return 'clear', 123456 end), 'hidden')"
+    text = protected(source)
+    assert 'function()return"clear",123456 end' in text
+    assert "hidden" not in text
+
+
+def test_a_function_that_captures_in_spite_of_its_macro_is_named() -> None:
+    outcome = pipeline.protect(b"local b, a = ...\nhook(LPH_NO_UPVALUES(function() return b, a end))", Options(), 1)
+    assert isinstance(outcome, Protected)
+    assert outcome.warnings == ["line 2: the function of LPH_NO_UPVALUES itself captures a, b"]
+
+
+def test_the_key_of_encfunc_is_said_to_be_unused() -> None:
+    outcome = pipeline.protect(b"return LPH_ENCFUNC(function() end, 'key', secret.key)", Options(), 1)
+    assert isinstance(outcome, Protected)
+    assert outcome.warnings == ["line 1: the key of LPH_ENCFUNC is not used; its function needs none"]
+
+
+def test_every_macro_and_alias_is_documented() -> None:
+    page = (Path(__file__).parents[2] / "docs/reference/macros.md").read_text()
+    assert {name for name in MACROS | ALIASES.keys() if f"`{name}" not in page} == set()

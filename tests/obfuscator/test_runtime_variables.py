@@ -34,6 +34,25 @@ def test_reads_are_live() -> None:
     assert run_luau(f"{runtime}do local function chunk(...) {text} end chunk(r) end").output == "100\n99"
 
 
+def test_names_of_another_service_are_other_names_for_the_same_values() -> None:
+    source = "print(LRM_IsUserPremium, LRM_LinkedDiscordID, LRM_ScriptName, LRM_ScriptVersion, LRM_SecondsLeft, LRM_TotalExecutions, LRM_UserNote)"
+    assert run_luau(started(source)).output == "true\td\tname\t7\t100\t12\tnote"
+
+
+def test_reads_under_another_name_are_live() -> None:
+    text = protected("print(LRM_SecondsLeft) tick() print(LRM_SecondsLeft)", client=True)
+    runtime = "local r = { la_seconds_left = 100 } function tick() r.la_seconds_left -= 1 end "
+    assert run_luau(f"{runtime}do local function chunk(...) {text} end chunk(r) end").output == "100\n99"
+
+
+def test_another_name_may_be_assigned_in_a_mock_only() -> None:
+    assert faults("\nLRM_SecondsLeft = 5", client=True) == [
+        "2: LRM_SecondsLeft may be assigned only inside `if not la_exists then`"
+    ]
+    mocked = "if not LPH_OBFUSCATED then LRM_SecondsLeft = -1 end print(LRM_SecondsLeft)"
+    assert run_luau(started(mocked)).output == "100"
+
+
 def test_handlers_are_registered_with_all_arguments() -> None:
     assert run_luau(started("la_handle('key', 5) la_handle 'x'")).output == "handle\tkey\t5\nhandle\tx"
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
 
 from moonlatch.obfuscator import syntax as s
 from moonlatch.obfuscator.dead_branches import remove_dead_branches
@@ -20,13 +21,29 @@ ALWAYS_TRUE = "LPH_OBFUSCATED"
 _LINES = frozenset({"LA_LINE", "LPH_LINE"})
 _STRINGS = frozenset({"LA_ENCRYPT_STRING", "LPH_ENCSTR", "LPH_STRENC"})
 _NUMBERS = frozenset({"LPH_ENCNUM", "LPH_NUMENC"})
-_FUNCTIONS = frozenset({"LA_NO_VIRTUALIZE", "LPH_NO_VIRTUALIZE", "LPH_JIT", "LPH_JIT_MAX", "LPH_NO_UPVALUES"})
+_NATIVE = frozenset({"LA_NO_VIRTUALIZE", "LPH_NO_VIRTUALIZE", "LPH_JIT", "LPH_JIT_MAX"})
+_UNTOUCHED = "LPH_NO_UPVALUES"
 # Luraph's takes a key to encrypt with and an expression to decrypt with after the function.
 _FUNCTION_WITH_KEYS = "LPH_ENCFUNC"
 _CRASH = "LPH_CRASH"
-_CALLED = _STRINGS | _NUMBERS | _FUNCTIONS | {_FUNCTION_WITH_KEYS, _CRASH}
+_CALLED = _STRINGS | _NUMBERS | _NATIVE | {_UNTOUCHED, _FUNCTION_WITH_KEYS, _CRASH}
 MACROS = _CALLED | _LINES | {ALWAYS_TRUE}
 _TESTS = ("and", "or", "==", "~=")
+
+
+@dataclass(slots=True)
+class Expansion:
+    """What the macros of a script ask for besides what they leave in its tree.
+
+    `native` functions are to stay code of the target language, with every function in them: no pass may compile them for
+    an interpreter. `untouched` ones, which are native too, must capture the variables they capture in the source and no
+    other (a host's hooks refuse more): no pass may change anything inside them but names.
+    """
+
+    diagnostics: list[Diagnostic] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    native: set[s.Function] = field(default_factory=set)
+    untouched: set[s.Function] = field(default_factory=set)
 
 
 def is_true_in_builds(chunk: s.Chunk, name: str) -> bool:
@@ -45,20 +62,25 @@ def string_macro_lines(resolution: Resolution) -> list[tuple[int, str]]:
     return sorted((node.line, name) for name in names for node in resolution.globals[name])
 
 
-def expand_macros(chunk: s.Chunk, resolution: Resolution) -> list[Diagnostic]:
+def expand_macros(chunk: s.Chunk, resolution: Resolution) -> Expansion:
     """Replaces every macro in the tree, or says what is wrong with its use. `resolution` is the chunk's own."""
     active = (MACROS & resolution.globals.keys()) - resolution.assigned_globals.keys()
     if not active:
-        return []
+        return Expansion()
     expander = _Expander(active)
     expander.chunk(chunk)
-    return expander.diagnostics
+    expansion = expander.expansion
+    for frame in resolution.frames:
+        if frame.node in expansion.untouched and frame.upvalues:
+            names = ", ".join(sorted(symbol.binding.name for symbol in frame.upvalues))
+            expansion.warnings.append(f"line {frame.node.line}: the function of {_UNTOUCHED} itself captures {names}")
+    return expansion
 
 
 class _Expander(Rewriter):
     def __init__(self, active: AbstractSet[str]) -> None:
         super().__init__()
-        self.diagnostics: list[Diagnostic] = []
+        self.expansion = Expansion()
         self._active = active
 
     def _macro(self, node: s.Expression) -> str | None:
@@ -66,7 +88,7 @@ class _Expander(Rewriter):
         return node.name if is_macro and isinstance(node, s.Name) else None
 
     def _refuse(self, node: s.Name | s.Call, message: str) -> None:
-        self.diagnostics.append(Diagnostic(node.line, 1, message))
+        self.expansion.diagnostics.append(Diagnostic(node.line, 1, message))
 
     def rewrite_name(self, node: s.Name) -> s.Expression:
         name = self._macro(node)
@@ -102,7 +124,17 @@ class _Expander(Rewriter):
             return self._crash(node)
         if name == _FUNCTION_WITH_KEYS and len(node.arguments) > 1:
             del node.arguments[1:]
-        return self._argument(node, name)
+            self.expansion.warnings.append(f"line {node.line}: the key of {name} is not used; its function needs none")
+        argument = self._argument(node, name)
+        if isinstance(argument, s.Function):
+            self._mark(argument, name)
+        return argument
+
+    def _mark(self, function: s.Function, name: str) -> None:
+        if name in _NATIVE or name == _UNTOUCHED:
+            self.expansion.native.add(function)
+        if name == _UNTOUCHED:
+            self.expansion.untouched.add(function)
 
     def _crash(self, node: s.Call) -> s.Expression:
         if node.arguments:

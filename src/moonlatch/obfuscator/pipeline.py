@@ -15,7 +15,14 @@ from moonlatch.obfuscator.dead_branches import remove_dead_branches
 from moonlatch.obfuscator.diagnostics import LuauSyntaxError
 from moonlatch.obfuscator.dialect import luau_only_constructs, most_portable_target
 from moonlatch.obfuscator.engines.interface import EngineError, Failure, Outcome, Protected, Rejected
-from moonlatch.obfuscator.macros import ALWAYS_TRUE, MACROS, expand_macros, is_true_in_builds, string_macro_lines
+from moonlatch.obfuscator.macros import (
+    ALWAYS_TRUE,
+    MACROS,
+    Expansion,
+    expand_macros,
+    is_true_in_builds,
+    string_macro_lines,
+)
 from moonlatch.obfuscator.options import PROFILES, Options
 from moonlatch.obfuscator.parser import parse
 from moonlatch.obfuscator.passes import REGISTRY, encrypt_strings
@@ -58,12 +65,15 @@ def _protect(source: bytes, options: Options, seed: int, keys: Collection[str]) 
     faults = check_parsed(chunk, source)
     if faults:
         return Rejected(faults)
-    warnings: list[str] = []
-    resolution = _prepare(chunk, options, warnings)
-    if isinstance(resolution, Rejected):
-        return resolution
+    prepared = _prepare(chunk, options)
+    if isinstance(prepared, Rejected):
+        return prepared
+    resolution, expansion = prepared
     target = options.target or most_portable_target(chunk, resolution)
-    unit = Unit(chunk, resolution, options, target, seed, ConstantPool(resolution.fresh_name("pool")), warnings)
+    pool = ConstantPool(resolution.fresh_name("pool"))
+    unit = Unit(
+        chunk, resolution, options, target, seed, pool, expansion.warnings, expansion.untouched, expansion.native
+    )
     for one in REGISTRY:
         if one.KEY in keys:
             one.run(unit)
@@ -74,8 +84,8 @@ def _protect(source: bytes, options: Options, seed: int, keys: Collection[str]) 
     return Protected(text, unit.warnings)
 
 
-def _prepare(chunk: s.Chunk, options: Options, warnings: list[str]) -> Resolution | Rejected:
-    """Macros and runtime variables; the names that are left afterwards."""
+def _prepare(chunk: s.Chunk, options: Options) -> tuple[Resolution, Expansion] | Rejected:
+    """Macros and runtime variables; the names that are left afterwards, and what the macros ask of the passes."""
     diagnostics = luau_only_constructs(chunk) if options.target is Target.LUA51 else []
     resolution = resolve(chunk)
     known_true = _known_true(chunk, resolution, options)
@@ -85,18 +95,18 @@ def _prepare(chunk: s.Chunk, options: Options, warnings: list[str]) -> Resolutio
     if options.client_chunk:
         diagnostics += forged_variables(resolution)
         diagnostics += functions_without_room(resolution, options.target or Target.LUAU)
-    if encrypt_strings.KEY not in PROFILES[options.profile]:
-        warnings += [
-            f"line {line}: {name} has no effect with the profile '{options.profile}'"
-            for line, name in string_macro_lines(resolution)
-        ]
-    diagnostics += expand_macros(chunk, resolution)
+    without_effect = [] if encrypt_strings.KEY in PROFILES[options.profile] else string_macro_lines(resolution)
+    expansion = expand_macros(chunk, resolution)
+    expansion.warnings[:0] = [
+        f"line {line}: {name} has no effect with the profile '{options.profile}'" for line, name in without_effect
+    ]
+    diagnostics += expansion.diagnostics
     if diagnostics:
         return Rejected(sorted(diagnostics, key=lambda diagnostic: diagnostic.line))
     has_changed = bool(MACROS & resolution.globals.keys())
     if options.client_chunk:
         has_changed |= connect_runtime(chunk, resolution)
-    return resolve(chunk) if has_changed else resolution
+    return resolve(chunk) if has_changed else resolution, expansion
 
 
 def _known_true(chunk: s.Chunk, resolution: Resolution, options: Options) -> set[str]:

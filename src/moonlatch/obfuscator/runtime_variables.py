@@ -2,6 +2,7 @@
 
 Reading one is a live read of that table's field. What a script assigns to them would be a forgery of its own licence
 data, so it is refused unless it is a mock for development, inside an `if` that tests `la_exists` for false.
+The `LRM_*` names of another service are other names for the same values.
 """
 
 from __future__ import annotations
@@ -28,7 +29,17 @@ VARIABLES = frozenset(
         "la_handle",
     }
 )
-NAMES = VARIABLES | {EXISTS}
+ALIASES = {
+    "LRM_IsUserPremium": "la_is_premium",
+    "LRM_LinkedDiscordID": "la_discord_id",
+    "LRM_ScriptName": "la_script_name",
+    "LRM_ScriptVersion": "la_script_build",
+    "LRM_SecondsLeft": "la_seconds_left",
+    "LRM_TotalExecutions": "la_executions",
+    "LRM_UserNote": "la_user_note",
+}
+_FIELDS = {name: name for name in VARIABLES} | ALIASES
+NAMES = _FIELDS.keys() | {EXISTS}
 
 
 def forged_variables(resolution: Resolution) -> list[Diagnostic]:
@@ -47,7 +58,7 @@ def functions_without_room(resolution: Resolution, target: Target) -> list[Diagn
     for scope in resolution.scopes:
         function = scope.frame.node
         if function is not None and len(scope.frame.upvalues) >= limit:
-            used.setdefault(function, set()).update(VARIABLES & scope.globals)
+            used.setdefault(function, set()).update(_FIELDS.keys() & scope.globals)
     return [
         Diagnostic(
             function.line, 1, f"This function captures {limit} variables already and cannot read {min(names)} too"
@@ -88,4 +99,4 @@ class _Connector(Rewriter):
             return node
         if node.name == EXISTS:
             return s.TrueValue(node.line)
-        return s.IndexName(s.Name(self._runtime, node.line), node.name, node.line)
+        return s.IndexName(s.Name(self._runtime, node.line), _FIELDS[node.name], node.line)

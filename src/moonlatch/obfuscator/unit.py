@@ -17,8 +17,10 @@ class Unit:
     """Passes change `chunk` in place; `warnings` are for the script's author and name a line.
 
     `resolution` is that of the chunk as it was before the last pass that called `resolve_anew`: good for what it says about
-    functions, not for renaming. `sealed` are functions made for this build, a decoder or an interpreter: what is inside
-    them is finished, and of the later passes only the one that names locals changes it.
+    functions, not for renaming. `sealed` are functions made for this build, a decoder or an interpreter, and those that the
+    script wants untouched: what is inside them is finished, and of the later passes only the one that names locals
+    changes it. `native` are functions that the script wants to stay code of the target language with all that is in
+    them (`LA_NO_VIRTUALIZE` and its like): a pass that compiles functions for an interpreter leaves these out.
     """
 
     chunk: s.Chunk
@@ -29,6 +31,7 @@ class Unit:
     pool: ConstantPool
     warnings: list[str] = field(default_factory=list)
     sealed: set[s.Function] = field(default_factory=set)
+    native: set[s.Function] = field(default_factory=set)
 
     def resolve_anew(self) -> None:
         """For a pass that declared variables, added functions or moved code between them."""
