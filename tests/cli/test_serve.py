@@ -135,6 +135,19 @@ def test_a_push_publishes_and_tells_the_build(
     assert (second.status, second.out) == (0, f"Published mine.lua as build {first['build'] + 1}.\n")
 
 
+def test_a_push_can_say_how_its_build_is_protected(
+    moonlatch: Command, server: MoonlatchServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MOONLATCH_TOKEN", told_token(server))
+    choices = {"profile": "minify", "target": "luau", "engine": "embedded"}
+    options = [part for name, choice in choices.items() for part in (f"--{name}", choice)]
+    published = pushed(moonlatch, server, "print(1)", *options, "--json").json["build"]
+    builds = httpx.get(f"{server.url}/scripts/{told_script(server)}/builds", headers={"token": told_token(server)})
+    (build,) = (each for each in builds.json()["builds"] if each["number"] == published)
+    assert {name: build[name] for name in choices} == choices
+    assert pushed(moonlatch, server, "print(1)", "--profile", "extreme").status == 2
+
+
 def test_a_push_of_a_large_script_works(
     moonlatch: Command, server: MoonlatchServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

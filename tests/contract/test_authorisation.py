@@ -20,6 +20,7 @@ ENDPOINTS: dict[tuple[str, str], tuple[str | None, Any]] = {
     ("GET", "/scripts/{script_id}"): ("script", None),
     ("GET", "/scripts/{script_id}/executions"): ("script", None),
     ("GET", "/scripts/{script_id}/builds"): ("script", None),
+    ("GET", "/scripts/{script_id}/protection"): ("script", None),
     ("GET", "/scripts/{script_id}/sessions/filter"): ("script", None),
     ("POST", "/scripts/{script_id}/edit"): ("script", {"name": "New"}),
     ("POST", "/scripts/{script_id}/remove"): ("script", {}),

@@ -23,6 +23,7 @@ async def test_a_new_project_has_the_documented_fields_and_defaults(me: Develope
         "execution_webhook": None,
         "information_webhook": None,
         "blacklist_webhook": None,
+        "engine": "embedded",
         "total_executions": 0,
     }
 
@@ -80,6 +81,7 @@ async def test_every_wrong_field_of_an_edit_is_listed(me: Developer, project: st
         "execution_webhook": "ftp://example.com",
         "information_webhook": "https://",
         "blacklist_webhook": 7,
+        "engine": "",
         "total_executions": 5,
     }
     assert set(invalid(await me.post(f"/projects/{project}/edit", body))) == set(body)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from moonlatch.storage import builds, loaders, scripts
+from moonlatch.storage.builds import Protection
 from moonlatch.storage.interface import Query, Transaction
 from moonlatch.storage.loaders import LoaderInfo
 from moonlatch.storage.scripts import Script
@@ -12,6 +13,7 @@ from moonlatch.storage.sqlite import SqliteDatabase
 from support.accounts import add_account, add_project
 from support.database import database as database
 
+PLAIN = Protection(profile="minify", target=None, engine="embedded")
 SERVE = Query("test.serve", "update scripts set build = :number where id = 's'")
 
 
@@ -26,7 +28,7 @@ async def publish(database: SqliteDatabase, *, loader_id: str | None = None) -> 
     async def unit(tx: Transaction) -> int:
         number = await builds.serve_next(tx, "s", loader_id=loader_id)
         assert number is not None
-        await builds.insert(tx, "s", number, payload=b"text", profile="light", source_bytes=9, now=number)
+        await builds.insert(tx, "s", number, payload=b"text", protection=PLAIN, source_bytes=9, now=number)
         return number
 
     return await database.run(unit)
@@ -37,6 +39,12 @@ async def test_builds_are_numbered_from_one_and_the_newest_is_served(database: S
     served = await scripts.find(database, "s")
     assert served is not None
     assert served.build == 3
+
+
+async def test_a_build_tells_what_it_was_made_with(database: SqliteDatabase) -> None:
+    await publish(database)
+    (build,) = await builds.list_of_script(database, "s")
+    assert (build.protection, build.source_bytes, build.payload_bytes) == (PLAIN, 9, 4)
 
 
 async def test_a_number_is_not_given_again_while_an_earlier_build_is_served(database: SqliteDatabase) -> None:

@@ -14,6 +14,7 @@ import msgspec
 from moonlatch import crypto, errors
 from moonlatch.builds.job import Done, Failed, Invalid, Job
 from moonlatch.builds.pool import PoolBusyError, WorkerPool
+from moonlatch.builds.protection import Asked, protection_of
 from moonlatch.builds.turns import Turns
 from moonlatch.clock import Clock, now_ms
 from moonlatch.crypto import Keyring
@@ -21,8 +22,9 @@ from moonlatch.errors import ApiError
 from moonlatch.licensing.tier import Tier, tier_of
 from moonlatch.live.interface import Live
 from moonlatch.obfuscator.options import DEFAULT_PROFILE
-from moonlatch.storage import builds, loaders, quota
+from moonlatch.storage import builds, loaders, projects, quota
 from moonlatch.storage.accounts import Account
+from moonlatch.storage.builds import Protection
 from moonlatch.storage.interface import Database, Transaction
 from moonlatch.storage.loaders import LoaderInfo
 from moonlatch.storage.scripts import Script
@@ -88,7 +90,14 @@ class Publisher:
         # An account cannot take all workers, so that its hostile or endless updates leave one for the others.
         self._turns_of_account = Turns(max(1, workers.size - 1))
 
-    async def update(self, account: Account, script: Script, source: str) -> Published:
+    async def protection(self, script: Script, asked: Asked | None = None) -> Protection:
+        """What an update of the script that asks for this is protected with. Raises ApiError when the script is gone."""
+        project = await projects.find(self._database, script.project_id)
+        if project is None:
+            raise errors.not_found("script")
+        return protection_of(script, project, server_profile=self._profile, asked=asked)
+
+    async def update(self, account: Account, script: Script, source: str, asked: Asked | None = None) -> Published:
         """Publish `source` as the script's next build. Raises ApiError with the codes documented for the endpoint."""
         tier = tier_of(self._tiers, account.tier)
         text = _checked_size(source, tier.script_bytes)
@@ -101,27 +110,39 @@ class Publisher:
                     self._turns_of_script.turn(script.id, deadline=deadline),
                     self._turns_of_account.turn(account.id, deadline=deadline),
                 ):
-                    published = await self._publish(account, script, text, tier, deadline)
+                    published = await self._publish(account, script, text, asked, deadline)
         except PoolBusyError:
             raise errors.rate_limited(BUSY_RETRY_SECONDS) from None
         await self._live.script_changed(script.id)
         return published
 
-    async def _publish(self, account: Account, script: Script, source: bytes, tier: Tier, deadline: float) -> Published:
+    async def _publish(
+        self, account: Account, script: Script, source: bytes, asked: Asked | None, deadline: float
+    ) -> Published:
+        tier = tier_of(self._tiers, account.tier)
         left = await quota.find(self._database, account.id, limit=tier.obfuscations_per_period, now=self._clock())
         if left is None or not left.covers(1):
             raise _quota_exceeded(0)
-        build = await self._protect_script(source, deadline)
+        protection = await self.protection(script, asked)
+        build = await self._protect_script(source, protection, deadline)
         loader: tuple[LoaderInfo, bytes] | None = None
         if await self._needs_loader(script.id):
             if not left.covers(2):
                 raise _quota_exceeded(1)
             loader = await self._build_loader(script.id, deadline)
-        number = await self._store(account, script, tier, source_bytes=len(source), build=build, loader=loader)
+        number = await self._store(
+            account, script, tier, protection, source_bytes=len(source), build=build, loader=loader
+        )
         return Published(build=number, warnings=build.warnings)
 
-    async def _protect_script(self, source: bytes, deadline: float) -> _Text:
-        job = Job(source=source, profile=self._profile, target=None, client_chunk=True, seed=crypto.new_seed())
+    async def _protect_script(self, source: bytes, protection: Protection, deadline: float) -> _Text:
+        job = Job(
+            source=source,
+            profile=protection.profile,
+            target=protection.target,
+            client_chunk=True,
+            seed=crypto.new_seed(),
+        )
         answer = await self._workers.answer_to(job, deadline=deadline)
         match answer:
             case Invalid():
@@ -159,6 +180,7 @@ class Publisher:
         account: Account,
         script: Script,
         tier: Tier,
+        protection: Protection,
         *,
         source_bytes: int,
         build: _Text,
@@ -181,7 +203,7 @@ class Publisher:
                 script.id,
                 number,
                 payload=build.text,
-                profile=self._profile,
+                protection=protection,
                 source_bytes=source_bytes,
                 now=now,
             )

@@ -12,7 +12,7 @@ from moonlatch.cli.output import CommandError, Json, console, read_script, say, 
 from moonlatch.obfuscator.diagnostics import Diagnostic, format_diagnostic
 from moonlatch.obfuscator.engines.embedded import EmbeddedEngine
 from moonlatch.obfuscator.engines.interface import Failure, Rejected
-from moonlatch.obfuscator.options import Options
+from moonlatch.obfuscator.options import PLAINEST_PROFILE, Options
 
 ScriptFile = Annotated[Path, typer.Argument(metavar="FILE", help="The script.", show_default=False)]
 
@@ -35,7 +35,7 @@ def check(file: ScriptFile, as_json: Json = False) -> None:
 def faults_in(source: bytes) -> list[Diagnostic]:
     """Everything an upload of this script would be refused for. Raises CommandError when the protector itself fails."""
     # The cheapest profile: what makes a script invalid is found before any profile matters.
-    outcome = EmbeddedEngine().protect(source, Options(profile="minify", client_chunk=True), seed=0)
+    outcome = EmbeddedEngine().protect(source, Options(profile=PLAINEST_PROFILE, client_chunk=True), seed=0)
     if isinstance(outcome, Failure):
         raise CommandError("; ".join(error.message for error in outcome.errors))
     return outcome.diagnostics if isinstance(outcome, Rejected) else []

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from moonlatch.obfuscator.engines.interface import EngineName
 from moonlatch.obfuscator.options import PROFILES
+from moonlatch.obfuscator.spelling import Target
+
+__all__ = ["EngineName", "Profile", "Target"]
 
 # The checker wants the members spelt out, which would be a second list.
 Profile = StrEnum("Profile", list(PROFILES))  # type: ignore[misc]

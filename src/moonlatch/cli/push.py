@@ -12,6 +12,7 @@ import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn
 
 from moonlatch.cli.check import ScriptFile
+from moonlatch.cli.choices import EngineName, Profile, Target
 from moonlatch.cli.output import CommandError, Json, read_script, remark, remarks, say, write_json
 
 CONNECT_SECONDS = 10.0
@@ -29,17 +30,29 @@ _HINTS = {
 
 def push(
     file: ScriptFile,
+    *,
     script: Annotated[str, typer.Option(metavar="ID", help="Id of the script to update.", show_default=False)],
     url: Annotated[str, typer.Option(envvar="MOONLATCH_URL", help="Address of the server.")] = "http://127.0.0.1:8400",
     token: Annotated[
         str, typer.Option(envvar="MOONLATCH_TOKEN", help="API token; better given by the variable.", show_default=False)
     ] = "",
+    profile: Annotated[
+        Profile | None, typer.Option(help="How this build is protected; without it as the script is set.")
+    ] = None,
+    target: Annotated[
+        Target | None, typer.Option(help="Language of this build; without it as the script is set.")
+    ] = None,
+    engine: Annotated[
+        EngineName | None, typer.Option(help="What protects this build; without it as the script is set.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Upload a script: the server checks, protects and publishes it. Exit status 1 when it refuses."""
     if not token:
         raise CommandError("no API token", "Set the variable MOONLATCH_TOKEN to it.")
-    body = json.dumps({"script": _text(file, read_script(file))}).encode()
+    asked = {"profile": profile, "target": target, "engine": engine}
+    given = {name: choice for name, choice in asked.items() if choice is not None}
+    body = json.dumps({"script": _text(file, read_script(file)), **given}).encode()
     status, reply = _upload(f"{url.rstrip('/')}/scripts/{script}/update", token, body, file.name)
     if as_json:
         write_json(reply)

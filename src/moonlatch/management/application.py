@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from moonlatch.clock import Clock, monotonic_seconds
 from moonlatch.licensing.tier import Tier
 from moonlatch.live.interface import Live
-from moonlatch.management import account, docs_page, envelope, health, projects, scripts, sessions, users
+from moonlatch.management import account, docs_page, envelope, health, projects, protection, scripts, sessions, users
 from moonlatch.management.backend import Backend, Publishing
 from moonlatch.management.documents import openapi
 from moonlatch.management.gate import Gate, Limits
@@ -24,6 +24,7 @@ MINIMUM_LOADER_VERSION = 1
 
 ROUTERS = (
     scripts.router,
+    protection.router,
     projects.router,
     users.router,
     sessions.router,

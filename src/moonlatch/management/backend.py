@@ -8,10 +8,12 @@ from typing import Annotated, Any, Protocol, cast
 
 from fastapi import Depends, Request
 
+from moonlatch.builds.protection import Asked
 from moonlatch.clock import Clock
 from moonlatch.licensing.tier import Tier, tier_of
 from moonlatch.live.interface import Live
 from moonlatch.storage.accounts import Account
+from moonlatch.storage.builds import Protection
 from moonlatch.storage.interface import Database
 from moonlatch.storage.scripts import Script
 
@@ -29,7 +31,11 @@ class PublishedBuild(Protocol):
 class Publishing(Protocol):
     """The update pipeline, as far as the API knows it; `builds.publisher.Publisher` is one."""
 
-    async def update(self, account: Account, script: Script, source: str) -> PublishedBuild:
+    async def protection(self, script: Script) -> Protection:
+        """What an update of the script is protected with when it asks for nothing. Raises ApiError when it is gone."""
+        ...
+
+    async def update(self, account: Account, script: Script, source: str, asked: Asked | None = None) -> PublishedBuild:
         """Publish `source` as the script's next build. Raises ApiError with the codes 0 to 5 of the update endpoint."""
         ...
 

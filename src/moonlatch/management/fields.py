@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -21,6 +22,10 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema
 from pydantic_core.core_schema import no_info_after_validator_function
+
+from moonlatch.obfuscator.engines.interface import EngineName
+from moonlatch.obfuscator.options import PROFILES
+from moonlatch.obfuscator.spelling import Target
 
 MAX_TIME_MS = 253_402_300_799_999  # the end of the year 9999
 MAX_EXACT_INTEGER = 2**53
@@ -129,6 +134,24 @@ class _CleanText:
         return {"pattern": "^[^\\u0000]*$", **handler(schema)}
 
 
+class OneOf:
+    """Text that is one of these, in the documentation too; `clearable` takes `""` as well."""
+
+    def __init__(self, choices: Iterable[str], *, clearable: bool = False) -> None:
+        self._choices = (*choices, *([""] if clearable else []))
+
+    def _check(self, text: str) -> str:
+        if text not in self._choices:
+            raise ValueError("must be one of: " + ", ".join(choice or '""' for choice in self._choices))
+        return text
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return no_info_after_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {**handler(schema), "enum": list(self._choices)}
+
+
 Clean = _CleanText()
 Integral = BeforeValidator(integral)
 Name = Annotated[str, Field(min_length=1, max_length=100), Clean]
@@ -142,6 +165,12 @@ Id = Annotated[str, Field(min_length=1, max_length=64), Clean]
 TimeMs = Annotated[int, Field(ge=0, le=MAX_TIME_MS), Integral]
 Days = Annotated[int, Field(ge=1, le=36_500), Integral]
 Count = Annotated[int, Field(ge=1, le=MAX_COUNT), Integral]
+ProfileName = Annotated[str, OneOf(PROFILES)]
+TargetName = Annotated[str, OneOf(Target)]
+Engine = Annotated[str, OneOf(EngineName)]
+ClearableProfile = Annotated[str, OneOf(PROFILES, clearable=True)]
+ClearableTarget = Annotated[str, OneOf(Target, clearable=True)]
+ClearableEngine = Annotated[str, OneOf(EngineName, clearable=True)]
 Json = Annotated[Any, AfterValidator(check_json)]
 
 ClearableTime = Annotated[

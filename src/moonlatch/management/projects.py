@@ -14,7 +14,7 @@ from moonlatch.errors import not_found
 from moonlatch.management.auth import CurrentCaller, OwnedProject, require_active
 from moonlatch.management.backend import CurrentBackend
 from moonlatch.management.body import JsonBody
-from moonlatch.management.fields import ClearableUrl, Closed, Edit, Empty, Name, TimeMs
+from moonlatch.management.fields import ClearableUrl, Closed, Edit, Empty, Engine, Name, TimeMs
 from moonlatch.management.paging import PageQuery
 from moonlatch.management.refusals import ACCOUNT_EXPIRED, Refusal, refusing
 from moonlatch.management.replies import ProjectView, Success, by_month_and_day, days_shown
@@ -50,6 +50,7 @@ class EditProject(Edit):
     execution_webhook: Annotated[ClearableUrl | None, Field(description="http(s) URL")] = None
     information_webhook: Annotated[ClearableUrl | None, Field(description="http(s) URL")] = None
     blacklist_webhook: Annotated[ClearableUrl | None, Field(description="http(s) URL")] = None
+    engine: Annotated[Engine | None, Field(description="what protects its scripts that name no other")] = None
 
 
 class ProjectReply(Success):

@@ -124,6 +124,7 @@ class ProjectView(Reply):
         execution_webhook="https://hooks.example.com/executions",
         information_webhook=None,
         blacklist_webhook=None,
+        engine="embedded",
         total_executions=0,
     )
 
@@ -135,6 +136,7 @@ class ProjectView(Reply):
     execution_webhook: str | None
     information_webhook: str | None
     blacklist_webhook: str | None
+    engine: str = Field(description="what protects its scripts that name no other")
     total_executions: int
 
     @classmethod
@@ -148,6 +150,7 @@ class ProjectView(Reply):
             execution_webhook=project.execution_webhook,
             information_webhook=project.information_webhook,
             blacklist_webhook=project.blacklist_webhook,
+            engine=project.engine,
             total_executions=project.total_executions,
         )
 

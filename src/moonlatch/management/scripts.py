@@ -11,12 +11,26 @@ from fastapi import APIRouter, Depends, Query, Request
 from pydantic import AfterValidator, ConfigDict, Field
 
 from moonlatch import crypto
+from moonlatch.builds.protection import Asked
 from moonlatch.errors import not_found
 from moonlatch.live.interface import LiveCounts, SessionFilter
 from moonlatch.management.auth import Caller, CurrentCaller, OwnedProject, OwnedScript, require_active
 from moonlatch.management.backend import CurrentBackend, backend_of
 from moonlatch.management.body import JsonBody
-from moonlatch.management.fields import MAX_EXACT_INTEGER, Clean, Closed, Edit, Empty, Name
+from moonlatch.management.fields import (
+    MAX_EXACT_INTEGER,
+    Clean,
+    ClearableEngine,
+    ClearableProfile,
+    ClearableTarget,
+    Closed,
+    Edit,
+    Empty,
+    Engine,
+    Name,
+    ProfileName,
+    TargetName,
+)
 from moonlatch.management.paging import EmptyIsAbsent, PageBody, PageQuery
 from moonlatch.management.refusals import ACCOUNT_EXPIRED, Refusal, refusing
 from moonlatch.management.replies import (
@@ -54,6 +68,11 @@ _JSON_OVERHEAD = 3
 _JSON_FRAME_BYTES = 64 * 1024
 
 
+_PROFILE = "how much is done to it; the server's setting without one"
+_TARGET = "the language of its builds; wherever its source runs without one"
+_ENGINE = "what protects it; the project's without one"
+
+
 class NewScript(Closed):
     model_config = ConfigDict(json_schema_extra={"examples": [{"name": "My script"}]})
 
@@ -62,6 +81,9 @@ class NewScript(Closed):
     use_heartbeat: bool = True
     kick_outdated: bool = False
     require_sessions: bool = False
+    profile: Annotated[ProfileName | None, Field(description=_PROFILE)] = None
+    target: Annotated[TargetName | None, Field(description=_TARGET)] = None
+    engine: Annotated[Engine | None, Field(description=_ENGINE)] = None
 
 
 class EditScript(Edit):
@@ -74,12 +96,18 @@ class EditScript(Edit):
     )
     kick_outdated: Annotated[bool | None, Field(description="kick users using an old version of the script")] = None
     require_sessions: Annotated[bool | None, Field(description="prevent users without WebSockets from using it")] = None
+    profile: Annotated[ClearableProfile | None, Field(description=_PROFILE)] = None
+    target: Annotated[ClearableTarget | None, Field(description=_TARGET)] = None
+    engine: Annotated[ClearableEngine | None, Field(description=_ENGINE)] = None
 
 
 class UpdateScript(Closed):
     model_config = ConfigDict(json_schema_extra={"examples": [{"script": "print('hello')"}]})
 
     script: Annotated[str, Field(min_length=1, description="the source code of the script"), Clean]
+    profile: Annotated[ProfileName | None, Field(description="for this update, in place of the script's")] = None
+    target: Annotated[TargetName | None, Field(description="for this update, in place of the script's")] = None
+    engine: Annotated[Engine | None, Field(description="for this update, in place of the script's")] = None
 
 
 class ToggleScript(Closed):
@@ -135,10 +163,12 @@ class SessionsReply(Success):
 
 
 class BuildView(Reply):
-    """A kept build. Sizes in bytes."""
+    """A kept build, and what it was made with. Sizes in bytes."""
 
     number: int
     profile: str
+    target: str | None = Field(description="null: it runs wherever its source does")
+    engine: str
     source_bytes: int
     payload_bytes: int
     created_at: int
@@ -193,6 +223,9 @@ async def create_script(
         use_heartbeat=new.use_heartbeat,
         kick_outdated=new.kick_outdated,
         require_sessions=new.require_sessions,
+        profile=new.profile,
+        target=new.target,
+        engine=new.engine,
         created_at=backend.clock(),
     )
 
@@ -221,7 +254,7 @@ async def edit_script(
     caller: CurrentCaller,
     backend: CurrentBackend,
 ) -> Success:
-    """Fields left out or null stay as they are."""
+    """Fields left out or null stay as they are; `""` leaves profile, target or engine to the server and the project again."""
     require_active(caller, backend)
     changes = edit.changes()
     if not changes:
@@ -268,7 +301,8 @@ async def update_script(
     backend: CurrentBackend,
 ) -> UpdateReply:
     """Check, protect and publish a new build, all or nothing: after an error the previous build is still served."""
-    published = await backend.publisher.update(caller.account, script, update.script)
+    asked = Asked(profile=update.profile, target=update.target, engine=update.engine)
+    published = await backend.publisher.update(caller.account, script, update.script, asked)
     return UpdateReply(build=published.build, warnings=list(published.warnings))
 
 
@@ -329,7 +363,9 @@ async def list_builds(script: OwnedScript, backend: CurrentBackend) -> BuildsRep
         builds=[
             BuildView(
                 number=build.number,
-                profile=build.profile,
+                profile=build.protection.profile,
+                target=build.protection.target,
+                engine=build.protection.engine,
                 source_bytes=build.source_bytes,
                 payload_bytes=build.payload_bytes,
                 created_at=build.created_at,

@@ -14,6 +14,8 @@ PROFILES: dict[str, frozenset[str]] = {
 }
 
 DEFAULT_PROFILE = "light"
+PLAINEST_PROFILE = "minify"
+"""Changes nothing that costs anything; what another engine gets to protect, and the quickest way to check a script."""
 
 
 class UnknownProfileError(ValueError):

@@ -14,8 +14,8 @@ SERVE_NEXT = Query(
 )
 INSERT = Query(
     "builds.insert",
-    "insert into builds (script_id, number, payload, profile, source_bytes, created_at) "
-    "values (:script_id, :number, :payload, :profile, :source_bytes, :created_at)",
+    "insert into builds (script_id, number, payload, profile, target, engine, source_bytes, created_at) "
+    "values (:script_id, :number, :payload, :profile, :target, :engine, :source_bytes, :created_at)",
 )
 PRUNE = Query(
     "builds.prune",
@@ -25,16 +25,24 @@ PRUNE = Query(
 )
 LIST = Query(
     "builds.list",
-    "select number, profile, source_bytes, length(payload), created_at from builds where script_id = :script_id "
-    "order by number desc",
+    "select number, profile, target, engine, source_bytes, length(payload), created_at from builds "
+    "where script_id = :script_id order by number desc",
 )
+
+
+class Protection(msgspec.Struct, frozen=True, kw_only=True):
+    """How a build was, or will be, protected; without a target it runs wherever its source does."""
+
+    profile: str
+    target: str | None
+    engine: str
 
 
 class BuildInfo(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of a build besides its text. Sizes in bytes, `created_at` in Unix milliseconds."""
 
     number: int
-    profile: str
+    protection: Protection
     source_bytes: int
     payload_bytes: int
     created_at: int
@@ -50,7 +58,7 @@ async def serve_next(tx: Transaction, script_id: str, *, loader_id: str | None) 
 
 
 async def insert(
-    tx: Transaction, script_id: str, number: int, *, payload: bytes, profile: str, source_bytes: int, now: int
+    tx: Transaction, script_id: str, number: int, *, payload: bytes, protection: Protection, source_bytes: int, now: int
 ) -> None:
     """Keep a build's protected text."""
     await tx.execute(
@@ -58,7 +66,9 @@ async def insert(
         script_id=script_id,
         number=number,
         payload=payload,
-        profile=profile,
+        profile=protection.profile,
+        target=protection.target,
+        engine=protection.engine,
         source_bytes=source_bytes,
         created_at=now,
     )
@@ -72,6 +82,14 @@ async def prune(tx: Transaction, script_id: str, *, keep: int) -> int:
 async def list_of_script(db: Database | Transaction, script_id: str) -> list[BuildInfo]:
     """The builds that are kept, newest first."""
     return [
-        BuildInfo(number=number, profile=profile, source_bytes=source_bytes, payload_bytes=size, created_at=created_at)
-        for number, profile, source_bytes, size, created_at in await db.fetch_all(LIST, script_id=script_id)
+        BuildInfo(
+            number=number,
+            protection=Protection(profile=profile, target=target, engine=engine),
+            source_bytes=source_bytes,
+            payload_bytes=size,
+            created_at=created_at,
+        )
+        for number, profile, target, engine, source_bytes, size, created_at in await db.fetch_all(
+            LIST, script_id=script_id
+        )
     ]

@@ -12,7 +12,7 @@ from moonlatch.storage.interface import Database, Query, Row, Transaction
 
 _STORED = (
     "id, account_id, name, fingerprint_reset_cooldown, allow_fingerprint_resets, delete_expired_users, "
-    "execution_webhook, information_webhook, blacklist_webhook, created_at"
+    "execution_webhook, information_webhook, blacklist_webhook, created_at, engine"
 )
 _COLUMNS = (
     f"{_STORED}, executions_of_removed_scripts + "
@@ -33,14 +33,14 @@ INSERT = Query(
     "projects.insert",
     f"insert into projects ({_STORED}) values (:id, :account_id, :name, :fingerprint_reset_cooldown, "
     ":allow_fingerprint_resets, :delete_expired_users, :execution_webhook, :information_webhook, "
-    ":blacklist_webhook, :created_at)",
+    ":blacklist_webhook, :created_at, :engine)",
 )
 SAVE = Query(
     "projects.save",
     "update projects set name = :name, fingerprint_reset_cooldown = :fingerprint_reset_cooldown, "
     "allow_fingerprint_resets = :allow_fingerprint_resets, delete_expired_users = :delete_expired_users, "
     "execution_webhook = :execution_webhook, information_webhook = :information_webhook, "
-    "blacklist_webhook = :blacklist_webhook where id = :id",
+    "blacklist_webhook = :blacklist_webhook, engine = :engine where id = :id",
 )
 REMOVE = Query("projects.remove", "delete from projects where id = :id")
 EXECUTIONS_BY_DAY = Query(
@@ -61,7 +61,10 @@ EXECUTORS = Query(
 
 
 class Project(msgspec.Struct, frozen=True, kw_only=True):
-    """One project of an account. Times and the cooldown in (Unix) milliseconds; `total_executions` is only read."""
+    """One project of an account. Times and the cooldown in (Unix) milliseconds; `total_executions` is only read.
+
+    `engine` protects the scripts that name no other.
+    """
 
     id: str
     account_id: str
@@ -73,6 +76,7 @@ class Project(msgspec.Struct, frozen=True, kw_only=True):
     information_webhook: str | None = None
     blacklist_webhook: str | None = None
     created_at: int
+    engine: str = "embedded"
     total_executions: int = 0
 
 

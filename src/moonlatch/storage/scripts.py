@@ -11,7 +11,7 @@ from moonlatch.storage.interface import Database, Query, Row, Transaction
 
 _COLUMNS = (
     "id, project_id, name, free_for_all, use_heartbeat, kick_outdated, require_sessions, enabled, "
-    "total_executions, build, loader, created_at"
+    "total_executions, build, loader, created_at, profile, target, engine"
 )
 _BOOLEANS = ("free_for_all", "use_heartbeat", "kick_outdated", "require_sessions", "enabled")
 
@@ -19,7 +19,7 @@ FIND = Query("scripts.find", f"select {_COLUMNS} from scripts where id = :id")
 FIND_OWNED = Query(
     "scripts.find_owned",
     "select s.id, s.project_id, s.name, s.free_for_all, s.use_heartbeat, s.kick_outdated, s.require_sessions, "
-    "s.enabled, s.total_executions, s.build, s.loader, s.created_at "
+    "s.enabled, s.total_executions, s.build, s.loader, s.created_at, s.profile, s.target, s.engine "
     "from scripts s join projects p on p.id = s.project_id where s.id = :id and p.account_id = :account_id",
 )
 LIST = Query(
@@ -30,12 +30,14 @@ LIST = Query(
 INSERT = Query(
     "scripts.insert",
     f"insert into scripts ({_COLUMNS}) values (:id, :project_id, :name, :free_for_all, :use_heartbeat, "
-    ":kick_outdated, :require_sessions, :enabled, :total_executions, :build, :loader, :created_at)",
+    ":kick_outdated, :require_sessions, :enabled, :total_executions, :build, :loader, :created_at, "
+    ":profile, :target, :engine)",
 )
 SAVE_SETTINGS = Query(
     "scripts.save_settings",
     "update scripts set name = :name, free_for_all = :free_for_all, use_heartbeat = :use_heartbeat, "
-    "kick_outdated = :kick_outdated, require_sessions = :require_sessions, enabled = :enabled where id = :id",
+    "kick_outdated = :kick_outdated, require_sessions = :require_sessions, enabled = :enabled, "
+    "profile = :profile, target = :target, engine = :engine where id = :id",
 )
 REMOVE = Query("scripts.remove", "delete from scripts where id = :id")
 KEEP_EXECUTIONS = Query(
@@ -51,7 +53,10 @@ EXECUTIONS_BY_DAY = Query(
 
 
 class Script(msgspec.Struct, frozen=True, kw_only=True):
-    """One script of a project. `build` 0 means never updated; `loader` is the id of the loader being served."""
+    """One script of a project. `build` 0 means never updated; `loader` is the id of the loader being served.
+
+    `profile`, `target` and `engine` say how it is protected; None leaves that to its project or the server.
+    """
 
     id: str
     project_id: str
@@ -65,6 +70,9 @@ class Script(msgspec.Struct, frozen=True, kw_only=True):
     build: int = 0
     loader: str | None = None
     created_at: int
+    profile: str | None = None
+    target: str | None = None
+    engine: str | None = None
 
 
 def _script(row: Row) -> Script:
@@ -106,6 +114,9 @@ async def save_settings(tx: Transaction, script: Script) -> bool:
             kick_outdated=script.kick_outdated,
             require_sessions=script.require_sessions,
             enabled=script.enabled,
+            profile=script.profile,
+            target=script.target,
+            engine=script.engine,
         )
         == 1
     )

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Protocol
 
 from moonlatch.obfuscator.diagnostics import Diagnostic, parser_output
 from moonlatch.obfuscator.options import Options
+
+
+class EngineName(StrEnum):
+    """Every engine there is."""
+
+    EMBEDDED = "embedded"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,50 @@
+"""How a script is protected: its own settings, and what its next update will be protected with."""
+
+# ruff: noqa: FAST003 -- the ownership dependency takes the path's parameter
+from __future__ import annotations
+
+from fastapi import APIRouter
+from pydantic import Field
+
+from moonlatch.management.auth import OwnedScript
+from moonlatch.management.backend import CurrentBackend
+from moonlatch.management.replies import Reply, Success
+
+router = APIRouter(tags=["scripts"])
+
+
+class EffectiveProtection(Reply):
+    """What an update that asks for nothing itself is protected with."""
+
+    profile: str
+    target: str | None
+    engine: str
+
+
+class ProtectionView(Reply):
+    """The script's settings, null where it leaves the choice to others, and what comes of them."""
+
+    profile: str | None
+    target: str | None
+    engine: str | None
+    effective: EffectiveProtection = Field(
+        description="what the next update is protected with: `profile`, `target` (null: wherever its source runs), `engine`"
+    )
+
+
+class ProtectionReply(Success):
+    protection: ProtectionView
+
+
+@router.get("/scripts/{script_id}/protection", summary="Get a script's protection")
+async def get_protection(script: OwnedScript, backend: CurrentBackend) -> ProtectionReply:
+    """How the script is set to be protected, and what its next update will be protected with."""
+    effective = await backend.publisher.protection(script)
+    return ProtectionReply(
+        protection=ProtectionView(
+            profile=script.profile,
+            target=script.target,
+            engine=script.engine,
+            effective=EffectiveProtection(profile=effective.profile, target=effective.target, engine=effective.engine),
+        )
+    )
