@@ -5,12 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
-import logging
 import os
 import resource
 import signal
 import socket
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,18 +22,21 @@ from moonlatch.builds.publisher import LoaderRecipe, Publisher
 from moonlatch.client.address import Addresses
 from moonlatch.client.direct import DirectTransport
 from moonlatch.client.loader_source import LOADER_VERSION, loader_source, missing_loader_source
-from moonlatch.client.protocol import ClientProtocol
+from moonlatch.client.protocol import BEAT, EXECUTE_PATH, HEARTBEAT_PATH, START, ClientProtocol
 from moonlatch.client.transport import SessionTransport
 from moonlatch.clock import now_ms
 from moonlatch.config import Settings
 from moonlatch.crypto import MASTER_KEY_NAME, Keyring
+from moonlatch.exposition import Counts, Exposition, Gauge, Granted
 from moonlatch.jobs.expiry import watch_expiry
 from moonlatch.licensing.verdict import Policy
 from moonlatch.live.memory import LocalLive
+from moonlatch.logs import log_to_standard_error
 from moonlatch.management.application import management_app
+from moonlatch.management.readiness import Readiness, answers
 from moonlatch.storage import loaders
 from moonlatch.storage.interface import Database
-from moonlatch.storage.sqlite import open_sqlite
+from moonlatch.storage.sqlite import SqliteDatabase, open_sqlite
 
 SHUTDOWN_SECONDS = 10
 _BACKLOG = 2048
@@ -53,6 +54,8 @@ class Moonlatch:
     publisher: Publisher
     application: ASGIApp
     http_transport: type[DirectTransport]
+    readiness: Readiness
+    exposition: Exposition
 
 
 class CannotListenError(Exception):
@@ -107,6 +110,8 @@ async def open_moonlatch(settings: Settings) -> AsyncIterator[Moonlatch]:
             profile=settings.protector.profile,
             clock=now_ms,
         )
+        readiness = Readiness({"database": lambda: answers(database)})
+        exposition = Exposition(Counts())
         management = management_app(
             database=database,
             live=live,
@@ -117,6 +122,9 @@ async def open_moonlatch(settings: Settings) -> AsyncIterator[Moonlatch]:
             burst=settings.management.burst,
             max_body_bytes=settings.management.max_body_bytes,
             minimum_loader_version=policy.minimum_loader_version,
+            readiness=readiness,
+            exposition=exposition,
+            metrics_token=settings.metrics.token.get_secret_value(),
         )
         client = ClientProtocol(
             database=database,
@@ -130,6 +138,14 @@ async def open_moonlatch(settings: Settings) -> AsyncIterator[Moonlatch]:
             execute_burst=settings.client.execute_burst,
             trusted_proxies=settings.trusted_proxies,
         )
+        _expose(
+            counts=exposition.counts,
+            client=client,
+            publisher=publisher,
+            workers=workers,
+            live=live,
+            database=database,
+        )
         expiry = asyncio.create_task(watch_expiry(database, live.user_changed, now_ms), name="expiry")
         closing.push_async_callback(_cancelled, expiry)
         yield Moonlatch(
@@ -139,7 +155,33 @@ async def open_moonlatch(settings: Settings) -> AsyncIterator[Moonlatch]:
             publisher=publisher,
             application=_dispatcher(client, management, Addresses(settings.trusted_proxies)),
             http_transport=client.http_transport(),
+            readiness=readiness,
+            exposition=exposition,
         )
+
+
+def _expose(
+    *,
+    counts: Counts,
+    client: ClientProtocol,
+    publisher: Publisher,
+    workers: WorkerPool,
+    live: LocalLive,
+    database: SqliteDatabase,
+) -> None:
+    """Show the parts' counts in the metrics."""
+    counts.traffic.append(client.traffic)
+    counts.verdicts = client.verdicts
+    counts.granted = (Granted(START, "POST", EXECUTE_PATH), Granted(BEAT, "POST", HEARTBEAT_PATH))
+    counts.builds = publisher.counts
+    counts.commit_units = database.batches
+    counts.gauges += [
+        Gauge("sessions_open", "Live sessions whose sockets this process holds.", lambda: live.open_sessions),
+        Gauge("instances_alive", "Running copies that this process knows of.", lambda: live.alive_instances),
+        Gauge("writes_waiting", "Units of work that wait for their commit.", lambda: database.waiting),
+        Gauge("builds_admitted", "Updates that work or wait for a worker process.", lambda: workers.admitted),
+        Gauge("build_workers", "Worker processes that run.", lambda: len(workers.process_ids)),
+    ]
 
 
 Started = Callable[[Moonlatch], Awaitable[None]]
@@ -150,7 +192,7 @@ def serve(settings: Settings, started: Started | None = None) -> None:
 
     Raises CannotListenError, and what `open_moonlatch` raises.
     """
-    _log_to_standard_error(settings.log.level)
+    log_to_standard_error(settings.log.level, settings.log.format)
     _allow_many_open_files()
     # The server takes both signals while it runs and raises them again afterwards; by then everything is closed.
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -187,6 +229,9 @@ class _Server(uvicorn.Server):
         )
         self._moonlatch = moonlatch
         self._when_started = started
+        moonlatch.exposition.counts.gauges.append(
+            Gauge("connections_open", "Open TCP connections.", lambda: len(self.server_state.connections))
+        )
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -194,6 +239,7 @@ class _Server(uvicorn.Server):
             await self._when_started(self._moonlatch)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._moonlatch.readiness.is_draining = True
         await self._moonlatch.live.close_all()
         await super().shutdown(sockets)
 
@@ -242,13 +288,3 @@ def _allow_many_open_files() -> None:
     """Every live session is an open file; the soft limit is often 1,024, far below what the hard one allows."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-
-
-def _log_to_standard_error(level: str) -> None:
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=level.upper(),
-        format="%(asctime)s %(levelname)s %(name)s %(message)s",
-    )
-    # The server's own messages about starting and every connection say nothing that ours do not.
-    logging.getLogger("uvicorn.error").setLevel(max(logging.WARNING, logging.getLogger().level))

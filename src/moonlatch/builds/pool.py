@@ -40,6 +40,11 @@ class WorkerPool:
         """Of the workers that run now, busy ones first."""
         return [worker.pid for worker in (*self._busy, *self._idle) if worker.is_alive]
 
+    @property
+    def admitted(self) -> int:
+        """Updates that work or wait for a worker now."""
+        return self._admitted.total()
+
     @contextmanager
     def admission(self, owner: str) -> Iterator[None]:
         """A place among those who work or wait, for the duration of the block.

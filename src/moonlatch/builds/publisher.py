@@ -16,11 +16,12 @@ from moonlatch.builds.job import Done, Failed, Invalid, Job
 from moonlatch.builds.pool import PoolBusyError, WorkerPool
 from moonlatch.builds.protection import Asked, protection_of
 from moonlatch.builds.turns import Turns
-from moonlatch.clock import Clock, now_ms
+from moonlatch.clock import Clock, monotonic_seconds, now_ms
 from moonlatch.crypto import Keyring
 from moonlatch.errors import ApiError
 from moonlatch.licensing.tier import Tier, tier_of
 from moonlatch.live.interface import Live
+from moonlatch.measures import BuildCounts
 from moonlatch.obfuscator.options import DEFAULT_PROFILE
 from moonlatch.storage import builds, loaders, projects, quota
 from moonlatch.storage.accounts import Account
@@ -33,6 +34,20 @@ UPDATE_SECONDS = 95
 """An update that did not get through the worker processes by then is given up: every call ends within 100 s."""
 
 BUSY_RETRY_SECONDS = 10
+
+PUBLISHED, INVALID, FAILED, OVER_QUOTA, BUSY, REFUSED, ERROR = (
+    "published",
+    "invalid",
+    "failed",
+    "over_quota",
+    "busy",
+    "refused",
+    "error",
+)
+"""Outcomes of updates, as they are counted."""
+
+_OUTCOMES = {1: OVER_QUOTA, 2: INVALID, 3: FAILED, 4: OVER_QUOTA, 5: FAILED}
+"""By the code of the update endpoint's error; any other is a refusal before the work began."""
 
 
 class Published(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,6 +101,7 @@ class Publisher:
         self._loader = loader
         self._profile = profile
         self._clock = clock
+        self.counts = BuildCounts()
         self._turns_of_script = Turns(1)
         # An account cannot take all workers, so that its hostile or endless updates leave one for the others.
         self._turns_of_account = Turns(max(1, workers.size - 1))
@@ -99,6 +115,20 @@ class Publisher:
 
     async def update(self, account: Account, script: Script, source: str, asked: Asked | None = None) -> Published:
         """Publish `source` as the script's next build. Raises ApiError with the codes documented for the endpoint."""
+        began, outcome = monotonic_seconds(), ERROR
+        try:
+            published = await self._update(account, script, source, asked)
+            outcome = PUBLISHED
+        except ApiError as error:
+            outcome = BUSY if error.status == 429 else _OUTCOMES.get(error.code, REFUSED)
+            raise
+        finally:
+            self.counts.outcomes[outcome] += 1
+            if outcome in (PUBLISHED, INVALID, FAILED):
+                self.counts.seconds.add(monotonic_seconds() - began)
+        return published
+
+    async def _update(self, account: Account, script: Script, source: str, asked: Asked | None) -> Published:
         tier = tier_of(self._tiers, account.tier)
         text = _checked_size(source, tier.script_bytes)
         if account.is_expired(self._clock()):

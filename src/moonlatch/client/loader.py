@@ -23,22 +23,24 @@ class LoaderEndpoint:
         self._database = database
         self._missing = missing_source(_MISSING)
 
-    async def answer(self, scope: Scope, send: Send, script_id: str) -> None:
+    async def answer(self, scope: Scope, send: Send, script_id: str) -> int:
+        """Send the loader, or Lua that says why there is none; gives the status."""
         loader = await loader_of(self._database, script_id)
         if loader is None:
             await respond(send, 404, TEXT, self._missing, [_REVALIDATE])
-            return
+            return 404
         # A loader never changes after it was built, so its id is its entity tag.
         tag = f'"{loader}"'.encode()
         if _names(header(scope["headers"], b"if-none-match"), tag):
             await send({"type": "http.response.start", "status": 304, "headers": [(b"etag", tag), _REVALIDATE]})
             await send({"type": "http.response.body", "body": b""})
-            return
+            return 304
         source = await loader_source(self._database, script_id, loader)
         if source is None:  # the script was removed just now
             await respond(send, 404, TEXT, self._missing, [_REVALIDATE])
-            return
+            return 404
         await respond(send, 200, TEXT, source, [(b"etag", tag), _REVALIDATE])
+        return 200
 
 
 def _names(condition: bytes | None, tag: bytes) -> bool:

@@ -29,10 +29,12 @@ from moonlatch.client.replies import (
 )
 from moonlatch.client.session import SessionEndpoint
 from moonlatch.client.wire import MalformedError, decode_execute, decode_heartbeat
-from moonlatch.clock import Clock
-from moonlatch.crypto import Keyring
-from moonlatch.licensing.verdict import Policy
+from moonlatch.clock import Clock, monotonic_seconds
+from moonlatch.crypto import Keyring, new_id
+from moonlatch.licensing.verdict import Policy, Refusal
 from moonlatch.live.interface import OVERLOADED, Roster
+from moonlatch.logs import request_id
+from moonlatch.measures import RouteTraffic, Traffic, Verdicts
 from moonlatch.storage.executions import ExecutionLog
 from moonlatch.storage.interface import Database, StorageError
 from moonlatch.storage.licences import Licences
@@ -40,6 +42,10 @@ from moonlatch.storage.licences import Licences
 EXECUTE_PATH = "/client/v1/execute"
 HEARTBEAT_PATH = "/client/v1/heartbeat"
 LOADER_PREFIX = "/loader/"
+LOADER_ROUTE = "/loader/{script_id}"
+
+START, BEAT, SESSION = "start", "heartbeat", "session"
+"""The moments of a running script's life at which it is judged."""
 
 _JSON = b"application/json"
 
@@ -73,9 +79,14 @@ class ClientProtocol:
         backend = Backend(
             licences=Licences(database), roster=live, keyring=keyring, clock=clock, policy=policy or Policy()
         )
+        self.traffic = Traffic()
+        self.verdicts = Verdicts()
+        self._start_traffic = self.traffic.route("POST", EXECUTE_PATH)
+        self._beat_traffic = self.traffic.route("POST", HEARTBEAT_PATH)
+        self._loader_traffic = self.traffic.route("GET", LOADER_ROUTE)
         self._execute = ExecuteEndpoint(backend, ExecutionLog(database), Payloads(database), heartbeat_seconds)
         self._heartbeat = HeartbeatEndpoint(backend)
-        self._session = SessionEndpoint(backend)
+        self._session = SessionEndpoint(backend, self._note_session)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -84,7 +95,7 @@ class ClientProtocol:
             await self._websocket(scope, receive, send)
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        path = scope["path"]
+        path, began = scope["path"], monotonic_seconds()
         try:
             await self._dispatch(path, scope, receive, send)
         except HungUpError:
@@ -92,7 +103,16 @@ class ClientProtocol:
         except Exception as error:
             # Never the path itself: it is what the client made of it.
             where = path if path in (EXECUTE_PATH, HEARTBEAT_PATH) else LOADER_PREFIX
-            await _refuse(send, _refusal_for(where, error))
+            refused = _refusal_for(where, error)
+            self._traffic_at(path).add(refused.status, monotonic_seconds() - began)
+            await _refuse(send, refused)
+
+    def _traffic_at(self, path: str) -> RouteTraffic:
+        if path == EXECUTE_PATH:
+            return self._start_traffic
+        if path == HEARTBEAT_PATH:
+            return self._beat_traffic
+        return self._loader_traffic if path.startswith(LOADER_PREFIX) else self.traffic.route("-", "-")
 
     def http_transport(self) -> type[DirectTransport]:
         """What `uvicorn.Config(..., http=...)` takes to answer starts and heartbeats the short way.
@@ -116,18 +136,37 @@ class ClientProtocol:
         raise RuntimeError("a heartbeat had to wait; this engine needs uvicorn's own HTTP protocol")
 
     async def _beat(self, body: bytes, _peer: Peer, _headers: Headers) -> Answer:
+        began = monotonic_seconds()
+        answer: Answer
         try:
-            return 200, [await self._heartbeat.beat(decode_heartbeat(body))], []
+            answer = 200, [await self._heartbeat.beat(decode_heartbeat(body))], []
         except Exception as error:
-            return _answer(_refusal_for(HEARTBEAT_PATH, error))
+            answer = self._refusal(BEAT, HEARTBEAT_PATH, error)
+        self._beat_traffic.add(answer[0], monotonic_seconds() - began)
+        return answer
 
     async def _start(self, body: bytes, peer: Peer, headers: Headers) -> Answer:
+        began = monotonic_seconds()
+        answer: Answer
         try:
             address = self._addresses.of(peer, headers)
             self._permit_start(address)
-            return 200, await self._execute.start(decode_execute(body), address), []
+            answer = 200, await self._execute.start(decode_execute(body), address), []
         except Exception as error:
-            return _answer(_refusal_for(EXECUTE_PATH, error))
+            answer = self._refusal(START, EXECUTE_PATH, error)
+        self._start_traffic.add(answer[0], monotonic_seconds() - began)
+        return answer
+
+    def _refusal(self, moment: str, where: str, error: Exception) -> Answer:
+        refused = _refusal_for(where, error)
+        self.verdicts.refused[moment, refused.refusal.code] += 1
+        return _answer(refused)
+
+    def _note_session(self, verdict: Refusal | None) -> None:
+        if verdict is None:
+            self.verdicts.sessions_granted += 1
+        else:
+            self.verdicts.refused[SESSION, verdict.code] += 1
 
     def _permit_start(self, address: str) -> None:
         wait = self._starts.wait_seconds(site_of(address), self._clock())
@@ -142,7 +181,9 @@ class ClientProtocol:
             await respond(send, status, _JSON, b"".join(parts), headers)
         elif path.startswith(LOADER_PREFIX):
             _require_method(scope, "GET", "HEAD")
-            await self._loader.answer(scope, send, path[len(LOADER_PREFIX) :])
+            began = monotonic_seconds()
+            status = await self._loader.answer(scope, send, path[len(LOADER_PREFIX) :])
+            self._loader_traffic.add(status, monotonic_seconds() - began)
         elif path == SESSION_PATH:
             raise invalid("this path wants a WebSocket")
         else:
@@ -176,11 +217,18 @@ def _refusal_for(where: str, error: Exception) -> RefusedError:
         return error
     if isinstance(error, MalformedError):
         return invalid(str(error))
-    if isinstance(error, StorageError):
-        logger.warning("storage failed during %s: %s", where, type(error).__name__)
-        return RefusedError(UNAVAILABLE)
-    _log_failure(where, error)
-    return RefusedError(UNAVAILABLE, 500)
+    # Only what is logged needs an id to be found by; making one for every beat would be felt.
+    request = new_id()
+    headers = [(b"x-request-id", request.encode())]
+    token = request_id.set(request)
+    try:
+        if isinstance(error, StorageError):
+            logger.warning("storage failed during %s: %s", where, type(error).__name__)
+            return RefusedError(UNAVAILABLE, headers=headers)
+        _log_failure(where, error)
+        return RefusedError(UNAVAILABLE, 500, headers)
+    finally:
+        request_id.reset(token)
 
 
 def _answer(refused: RefusedError) -> Answer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from moonlatch.client.backend import Backend
@@ -100,8 +101,10 @@ class SessionConnection:
 
 
 class SessionEndpoint:
-    def __init__(self, backend: Backend) -> None:
+    def __init__(self, backend: Backend, note: Callable[[Refusal | None], None] = lambda _: None) -> None:
+        """`note` is told every verdict; None is a positive one."""
         self._backend = backend
+        self._note = note
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection from its accepted handshake to its end."""
@@ -159,6 +162,7 @@ class SessionEndpoint:
         running = Running(claims.key, claims.fingerprint, True, claims.build, others)
         verdict = decide_running(facts, running, self._backend.policy, now)
         if isinstance(verdict, Refusal):
+            self._note(verdict)
             await self._backend.roster.release(claims.instance)
             connection.stop(verdict)
             return None
@@ -169,6 +173,7 @@ class SessionEndpoint:
         told = Told(variables_hash(facts, verdict), verdict.key_expires)
         if not await self._backend.roster.join(session, instance, connection, told):
             raise _ClosingError(*OVERLOADED)
+        self._note(None)
         left = seconds_left(verdict.key_expires, now)
         connection.outgoing.put({"type": "opened", "session": session.id, "seconds_left": left})
         return session.id

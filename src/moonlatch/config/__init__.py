@@ -1,7 +1,15 @@
 """Typed settings, from the environment and a TOML file. Read once at start and passed on; nothing reads them globally."""
 
 from moonlatch.config.loading import InvalidSettingsError, LoadedSettings, load_settings, load_with_origins
-from moonlatch.config.settings import ClientSettings, LogSettings, ManagementSettings, ProtectorSettings, Settings
+from moonlatch.config.settings import (
+    ClientSettings,
+    LogSettings,
+    ManagementSettings,
+    MetricsSettings,
+    ProtectorSettings,
+    RetentionSettings,
+    Settings,
+)
 
 __all__ = [
     "ClientSettings",
@@ -9,7 +17,9 @@ __all__ = [
     "LoadedSettings",
     "LogSettings",
     "ManagementSettings",
+    "MetricsSettings",
     "ProtectorSettings",
+    "RetentionSettings",
     "Settings",
     "load_settings",
     "load_with_origins",

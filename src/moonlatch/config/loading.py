@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic_settings import EnvSettingsSource, SettingsError
 
 from moonlatch.config.settings import ENV_NESTED_DELIMITER, ENV_PREFIX, Settings
@@ -176,6 +176,14 @@ def _setting_paths(model: type[BaseModel]) -> Iterator[SettingPath]:
             yield (name,)
 
 
+def _secret_paths(model: type[BaseModel]) -> Iterator[SettingPath]:
+    for name, field in model.model_fields.items():
+        if field.annotation is SecretStr:
+            yield (name,)
+        elif isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from ((name, *rest) for rest in _secret_paths(field.annotation))
+
+
 def _leaves(values: Mapping[str, Any], above: SettingPath = ()) -> Iterator[tuple[SettingPath, Any]]:
     for name, value in values.items():
         if isinstance(value, dict) and value:
@@ -208,7 +216,8 @@ def _problem(details: Mapping[str, Any], origins: Mapping[str, str]) -> Problem:
         reason = f"no setting has this name{_suggestion(path, known)}"
     else:
         reason = str(details["msg"]).removeprefix("Value error, ")
-    return Problem(path, _shown(details["input"]), origin, reason)
+    value = "(not shown)" if location in _secret_paths(Settings) else _shown(details["input"])
+    return Problem(path, value, origin, reason)
 
 
 def _shown(value: Any) -> str:

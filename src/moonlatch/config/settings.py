@@ -7,7 +7,16 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from moonlatch.licensing.tier import BUILT_IN, MEBIBYTE, NO_LIMITS, Tier
@@ -18,6 +27,7 @@ ENV_NESTED_DELIMITER = "__"
 
 _PUBLIC_URL = re.compile(r"https?://(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+)(:\d{1,5})?(/[A-Za-z0-9._~/-]*)?")
 _ANY_ADDRESS = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "[::1]"}
+_METRICS_TOKEN = re.compile(r"[!-~]{16,}")
 _TIER_NAME = re.compile(r"[a-z0-9_-]{1,32}")
 
 
@@ -95,6 +105,37 @@ class LogSettings(Section):
     level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="The least severity that is logged."
     )
+    format: Literal["text", "json"] = Field(
+        default="text", description="Lines for people, or one JSON object a line for programs."
+    )
+
+
+class MetricsSettings(Section):
+    """The page for Prometheus, `/metrics`."""
+
+    token: SecretStr = Field(
+        default=SecretStr(""),
+        max_length=200,
+        description="Bearer token that reads `/metrics`, at least 16 characters. Without one only this machine itself may.",
+    )
+
+    @field_validator("token")
+    @classmethod
+    def _check_token(cls, value: SecretStr) -> SecretStr:
+        if value.get_secret_value() and not _METRICS_TOKEN.fullmatch(value.get_secret_value()):
+            raise ValueError("should be 16 or more printable ASCII characters without spaces")
+        return value
+
+
+class RetentionSettings(Section):
+    """How long detail is kept. Daily counters stay for ever."""
+
+    detail_days: int = Field(
+        default=90,
+        ge=0,
+        le=36_500,
+        description="Days for which each single start is kept; 0 keeps them for ever.",
+    )
 
 
 class Settings(BaseSettings):
@@ -126,6 +167,8 @@ class Settings(BaseSettings):
     client: ClientSettings = ClientSettings()
     management: ManagementSettings = ManagementSettings()
     log: LogSettings = LogSettings()
+    metrics: MetricsSettings = MetricsSettings()
+    retention: RetentionSettings = RetentionSettings()
 
     @property
     def database_file(self) -> Path:

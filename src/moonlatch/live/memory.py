@@ -66,6 +66,16 @@ class LocalLive:
         self._closing = False
         self._emptied = asyncio.Event()
 
+    @property
+    def open_sessions(self) -> int:
+        """Sessions whose sockets this process holds."""
+        return len(self._hub)
+
+    @property
+    def alive_instances(self) -> int:
+        """Running copies that this process knows of."""
+        return self._presence.alive(self._clock())
+
     # What the management API asks.
 
     async def counts(self, script_id: str) -> LiveCounts:

@@ -31,6 +31,10 @@ class Presence:
         self._forget_silent(now_ms)
         return self._held.get(instance_id) or self._leased.get(instance_id) or self._returning.get(instance_id)
 
+    def alive(self, now_ms: int) -> int:
+        self._forget_silent(now_ms)
+        return len(self)
+
     def of_script(self, script_id: str, now_ms: int) -> int:
         self._forget_silent(now_ms)
         return self._scripts.get(script_id, 0)

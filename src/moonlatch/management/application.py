@@ -7,13 +7,27 @@ from collections.abc import Callable, Mapping
 from fastapi import FastAPI
 
 from moonlatch.clock import Clock, monotonic_seconds
+from moonlatch.exposition import Counts, Exposition
 from moonlatch.licensing.tier import Tier
 from moonlatch.live.interface import Live
-from moonlatch.management import account, docs_page, envelope, health, projects, protection, scripts, sessions, users
+from moonlatch.management import (
+    account,
+    docs_page,
+    envelope,
+    health,
+    metrics,
+    projects,
+    protection,
+    scripts,
+    sessions,
+    users,
+)
 from moonlatch.management.backend import Backend, Publishing
 from moonlatch.management.documents import openapi
 from moonlatch.management.gate import Gate, Limits
 from moonlatch.management.limits import Buckets
+from moonlatch.management.readiness import Readiness, answers
+from moonlatch.measures import Traffic
 from moonlatch.storage.interface import Database
 
 DEADLINE_SECONDS = 100.0
@@ -30,6 +44,7 @@ ROUTERS = (
     sessions.router,
     account.router,
     health.router,
+    metrics.router,
     docs_page.router,
 )
 
@@ -49,12 +64,17 @@ def management_app(
     deadline_seconds: float = DEADLINE_SECONDS,
     minimum_loader_version: int = MINIMUM_LOADER_VERSION,
     monotonic: Callable[[], float] = monotonic_seconds,
+    readiness: Readiness | None = None,
+    exposition: Exposition | None = None,
+    metrics_token: str = "",
 ) -> FastAPI:
     """The API as an ASGI application. `clock` gives Unix milliseconds, `monotonic` seconds.
 
     Each API token may make `requests_per_second` calls (`burst` at once), and so may each address without a token; an
     address that presents bad tokens has `failures_per_second` (`failures_burst` at once) for those. Addresses are those
     of the ASGI scope: who knows of proxies must have put them right.
+
+    `readiness` is by default that of the database, `exposition` that of the API's own calls.
     """
     backend = Backend(
         database=database,
@@ -64,7 +84,12 @@ def management_app(
         clock=clock,
         max_body_bytes=max_body_bytes,
         minimum_loader_version=minimum_loader_version,
+        readiness=readiness or Readiness({"database": lambda: answers(database)}),
+        exposition=exposition or Exposition(Counts()),
+        metrics_token=metrics_token,
     )
+    traffic = Traffic()
+    backend.exposition.counts.traffic.append(traffic)
     app = FastAPI(
         openapi_url=None,
         docs_url=None,
@@ -86,5 +111,6 @@ def management_app(
         ),
         deadline_seconds=deadline_seconds,
         monotonic_seconds=monotonic,
+        traffic=traffic,
     )
     return app

@@ -82,6 +82,27 @@ def authenticated(request: Request) -> Caller:
     return identity
 
 
+def metrics_reader(request: Request, backend: CurrentBackend) -> None:
+    """Who may read the metrics: the holder of their token; without one, programs on this machine, not through a proxy."""
+    if backend.metrics_token:
+        if not crypto.equal(presented_token(request.scope["headers"]) or "", backend.metrics_token):
+            raise unauthorized("send the token of the setting metrics.token as a Bearer token")
+        return
+    # A proxy on this machine comes from it too, and whoever is behind it is not from here.
+    is_forwarded = any(name in request.headers for name in ("forwarded", "via", "x-forwarded-for", "x-real-ip"))
+    if is_forwarded or request.client is None or not _is_this_machine(request.client.host):
+        raise forbidden("without the setting metrics.token, metrics are read from the server's own machine only")
+
+
+def _is_this_machine(address: str) -> bool:
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
+    return (mapped or parsed).is_loopback
+
+
 CurrentCaller = Annotated[Caller, Depends(authenticated)]
 
 

@@ -10,8 +10,10 @@ from fastapi import Depends, Request
 
 from moonlatch.builds.protection import Asked
 from moonlatch.clock import Clock
+from moonlatch.exposition import Exposition
 from moonlatch.licensing.tier import Tier, tier_of
 from moonlatch.live.interface import Live
+from moonlatch.management.readiness import Readiness
 from moonlatch.storage.accounts import Account
 from moonlatch.storage.builds import Protection
 from moonlatch.storage.interface import Database
@@ -51,6 +53,10 @@ class Backend:
     clock: Clock
     max_body_bytes: int
     minimum_loader_version: int
+    readiness: Readiness
+    exposition: Exposition
+    metrics_token: str
+    """Reads `/metrics`; empty: only this machine itself does."""
 
     def tier_of(self, account: Account) -> Tier:
         return tier_of(self.tiers, account.tier)

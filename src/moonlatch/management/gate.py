@@ -12,13 +12,21 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from moonlatch import crypto
 from moonlatch.errors import ApiError, internal, rate_limited
+from moonlatch.logs import every, fields, request_id
 from moonlatch.management.auth import Caller, identify, presented_token
 from moonlatch.management.backend import Backend
 from moonlatch.management.envelope import error_reply
 from moonlatch.management.limits import Allowance, Buckets
+from moonlatch.measures import Traffic
 
 log = logging.getLogger("moonlatch.management")
 access_log = logging.getLogger("moonlatch.access")
+
+METRICS_PATH = "/metrics"
+_WITHOUT_API_TOKEN = ("/health/live", "/health/ready", METRICS_PATH)
+"""Answered to programs that watch this one, also while no token can be looked up."""
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +49,10 @@ class Gate:
         limits: Limits,
         deadline_seconds: float,
         monotonic_seconds: Callable[[], float],
+        traffic: Traffic,
     ) -> None:
         self._app = app
+        self._traffic = traffic
         self._backend = backend
         self._limits = limits
         self._deadline_seconds = deadline_seconds
@@ -54,25 +64,19 @@ class Gate:
             return
         started = self._monotonic_seconds()
         call = _Call(crypto.new_id(), send)
+        token = request_id.set(call.request_id)
         try:
             async with asyncio.timeout(self._deadline_seconds):
                 await self._answer(call, scope, receive)
         except ClientDisconnect:
             call.status = 499
         except Exception:
-            log.exception("request %s failed", call.request_id)
+            log.exception("a request failed")
             if call.status is None:
                 await error_reply(internal(call.request_id))(scope, receive, call.send)
         finally:
-            # The route's template, never the path itself: user keys are in paths.
-            access_log.info(
-                "request_id=%s method=%s route=%s status=%s duration_ms=%.1f",
-                call.request_id,
-                scope["method"],
-                getattr(scope.get("route"), "path", "-"),
-                call.status,
-                (self._monotonic_seconds() - started) * 1000,
-            )
+            self._record(call, scope, self._monotonic_seconds() - started)
+            request_id.reset(token)
 
     async def _answer(self, call: _Call, scope: Scope, receive: Receive) -> None:
         peer = scope.get("client")
@@ -86,7 +90,18 @@ class Gate:
         scope.setdefault("state", {})["identity"] = identity
         await self._app(scope, receive, call.send)
 
+    def _record(self, call: _Call, scope: Scope, seconds: float) -> None:
+        """Count the call, and write its line."""
+        method = scope["method"] if scope["method"] in _METHODS else "other"
+        # The route's template, never the path itself: user keys are in paths.
+        route = getattr(scope.get("route"), "path", "-")
+        self._traffic.route(method, route).add(call.status or 0, seconds)
+        extra = fields(method=method, route=route, status=call.status, duration_ms=round(seconds * 1000, 1))
+        access_log.info("request", extra=extra if call.status == 429 else every(extra))
+
     async def _identity(self, scope: Scope, address: str) -> Caller | ApiError | None:
+        if scope["path"] in _WITHOUT_API_TOKEN:
+            return None
         token = presented_token(scope["headers"])
         if token is None:
             return None

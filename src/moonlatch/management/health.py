@@ -1,4 +1,4 @@
-"""Health endpoints for the service manager and the proxy; without a token, so they tell nothing but yes or no."""
+"""Health endpoints for the service manager and the proxy, without a token; so they tell nothing but names."""
 
 from __future__ import annotations
 
@@ -7,12 +7,10 @@ from fastapi import APIRouter
 from moonlatch.management.backend import CurrentBackend
 from moonlatch.management.refusals import Refusal, refusing
 from moonlatch.management.replies import Success
-from moonlatch.storage import accounts
-from moonlatch.storage.interface import StorageError
 
 router = APIRouter(tags=["health"])
 
-NOT_READY = Refusal(-1, "not ready", 503)
+NOT_READY = Refusal(-1, "not ready", 503, {"reasons": ["database"]})
 
 
 @router.get("/health/live", summary="Is the process up?")
@@ -23,9 +21,8 @@ async def live() -> Success:
 
 @router.get("/health/ready", summary="Can it serve?", responses=refusing(NOT_READY))
 async def ready(backend: CurrentBackend) -> Success:
-    """Ready means that the database answers."""
-    try:
-        await accounts.find(backend.database, "")
-    except StorageError:
-        raise NOT_READY.error() from None
+    """Ready means that its engines answer and that it is not stopping. Answered within 2 seconds."""
+    faults = await backend.readiness.faults()
+    if faults:
+        raise NOT_READY.error(reasons=faults)
     return Success()

@@ -7,6 +7,7 @@ import sqlite3
 from pathlib import Path
 from typing import Any, TypeVar
 
+from moonlatch.measures import Histogram
 from moonlatch.storage.connection import connect_reader, connect_writer
 from moonlatch.storage.interface import Query, Row, Unit
 from moonlatch.storage.migration import migrate, shipped_migrations
@@ -28,6 +29,16 @@ class SqliteDatabase:
     def __init__(self, reader: sqlite3.Connection, writer: Writer, loop: asyncio.AbstractEventLoop) -> None:
         self._snapshots = SnapshotReader(reader, loop)
         self._writer = writer
+
+    @property
+    def batches(self) -> Histogram:
+        """Units of work per commit."""
+        return self._writer.batches
+
+    @property
+    def waiting(self) -> int:
+        """Units of work that wait for their commit now."""
+        return self._writer.waiting
 
     async def fetch_one(self, query: Query, **parameters: Any) -> Row | None:
         return self._snapshots.fetch_one(query.sql, parameters)

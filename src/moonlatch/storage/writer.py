@@ -14,6 +14,7 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any, TypeVar
 
+from moonlatch.measures import BATCH_UNITS, Histogram
 from moonlatch.storage.connection import DRIVER_ERRORS, storage_error
 from moonlatch.storage.interface import Query, Row, StorageError, Transaction, Unit
 
@@ -93,10 +94,17 @@ class Writer:
         self._max_waiting = max_waiting
         self._max_batch = max_batch
         self._waiting = 0
+        self.batches = Histogram(BATCH_UNITS)
+        """Units per transaction."""
         self._closed: asyncio.Future[None] | None = None
         self._queue: SimpleQueue[_Waiting | None] = SimpleQueue()
         self._thread = Thread(target=self._work, name="storage-writer", daemon=True)
         self._thread.start()
+
+    @property
+    def waiting(self) -> int:
+        """Units that were queued and are not settled yet."""
+        return self._waiting
 
     def submit(self, unit: Unit[T]) -> asyncio.Future[T]:
         """Queue a unit; the future is settled after its commit or rollback. Raises StorageError when closed or full.
@@ -121,6 +129,7 @@ class Writer:
 
     def _work(self) -> None:
         while batch := self._next_batch():
+            self.batches.add(len(batch))
             self._write(batch)
             self._tell_loop(self._settle, batch)
         self._close_connection()
