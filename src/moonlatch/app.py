@@ -29,6 +29,7 @@ from moonlatch.config import Settings
 from moonlatch.crypto import MASTER_KEY_NAME, Keyring
 from moonlatch.exposition import Counts, Exposition, Gauge, Granted
 from moonlatch.jobs.expiry import watch_expiry
+from moonlatch.jobs.retention import watch_retention
 from moonlatch.licensing.verdict import Policy
 from moonlatch.live.memory import LocalLive
 from moonlatch.logs import log_to_standard_error
@@ -146,8 +147,11 @@ async def open_moonlatch(settings: Settings) -> AsyncIterator[Moonlatch]:
             live=live,
             database=database,
         )
-        expiry = asyncio.create_task(watch_expiry(database, live.user_changed, now_ms), name="expiry")
-        closing.push_async_callback(_cancelled, expiry)
+        jobs = {"expiry": watch_expiry(database, live.user_changed, now_ms)}
+        if settings.retention.detail_days:
+            jobs["retention"] = watch_retention(database, now_ms, detail_days=settings.retention.detail_days)
+        for name, job in jobs.items():
+            closing.push_async_callback(_cancelled, asyncio.create_task(job, name=name))
         yield Moonlatch(
             settings=settings,
             database=database,

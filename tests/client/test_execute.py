@@ -51,7 +51,7 @@ async def test_a_start_is_written_everywhere_it_counts(world: World) -> None:
     assert await world.value("select ip from users where key = :key", key=key) == expected
     expected = world.keyring.fingerprint(world.project, "fingerprint", DEVICE)
     assert await world.value("select fingerprint from users where key = :key", key=key) == expected
-    assert await world.value("select user_key from executions where id = :id", id=copy.instance) == key
+    assert await world.value("select script_id from executions where id = :id", id=copy.instance) == client.script
     day = await world.database.fetch_one(
         rows.Query("test.day", "select day, executor, executions from execution_days where script_id = :id"),
         id=client.script,
@@ -106,7 +106,7 @@ async def test_a_free_for_all_script_runs_without_a_key(world: World) -> None:
     copy = await client.execute()
     assert copy.variables["la_is_premium"] is False
     assert copy.variables["la_executions"] == 0
-    assert await world.value("select user_key from executions where id = :id", id=copy.instance) is None
+    assert await world.value("select count(*) from executions where id = :id", id=copy.instance) == 1
 
 
 async def test_a_free_for_all_script_runs_with_an_unknown_or_expired_key(world: World) -> None:

@@ -22,8 +22,8 @@ MAX_BATCH = 256
 INSERT = Query(
     "executions.insert",
     """
-    insert into executions (id, script_id, user_key, build, executor, started_at)
-    select :id, s.id, :key, s.build, :executor, :now from scripts s
+    insert into executions (id, script_id, build, executor, started_at)
+    select :id, s.id, s.build, :executor, :now from scripts s
     where s.id = :script and s.enabled and s.build = :build and not exists (
         select 1 from bars r where r.project_id = s.project_id and r.fingerprint = :fingerprint
             and (r.expires_at is null or r.expires_at > :now))
@@ -157,7 +157,6 @@ async def _write(tx: Transaction, execution: Execution) -> Use | Exception:
         INSERT,
         id=execution.id,
         script=execution.script_id,
-        key=execution.user_key,
         build=execution.build,
         executor=execution.executor or UNKNOWN_EXECUTOR,
         fingerprint=execution.fingerprint,

@@ -1,0 +1,69 @@
+"""Who is removed leaves no trace: no table holds a value that identifies the user or their device any more."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from moonlatch.storage.interface import Query
+from support.client import DEVICE
+from support.management import Api, Developer, done
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+TABLES = Query("test.tables", "select name from sqlite_master where type = 'table'")
+
+
+async def places_of(api: Api, values: dict[str, Any]) -> set[tuple[str, str]]:
+    """Table and name of each value that stands anywhere in a table."""
+    found = set()
+    for (table,) in await api.database.fetch_all(TABLES):
+        for row in await api.database.fetch_all(Query("test.all", f"select * from {table}")):
+            for cell in row:
+                text = bytes(cell) if isinstance(cell, bytes | memoryview) else str(cell).encode()
+                found |= {(table, name) for name, value in values.items() if value in text}
+    return found
+
+
+@pytest.mark.parametrize("way", ["users", "projects"])
+async def test_a_removed_user_is_in_no_table(api: Api, me: Developer, project: str, way: str) -> None:
+    client = await api.running_script(project)
+    key = await me.new_user(project, discord_id="987654321098765432", note="Ada, of 12 Example Street")
+    copy = await client.execute(key=key, executor="A rare executor", job_id="a-job-of-its-own")
+    wire = await copy.session()
+    await copy.beat()
+    done(await me.post(f"/users/{key}/blacklist", {"reason": "charge-back of Ada's card"}))
+    assert await wire.stopped() == "BLACKLISTED"
+
+    keyring = api.keyring
+    values = {
+        "key": key.encode(),
+        "discord": b"987654321098765432",
+        "note": b"Ada, of",
+        "reason": b"charge-back of Ada",
+        "fingerprint": keyring.fingerprint(project, "fingerprint", DEVICE),
+        "raw fingerprint": DEVICE.encode(),
+        "ip": keyring.fingerprint(project, "ip", "127.0.0.1"),
+        "raw ip": b"127.0.0.1",
+        "job": b"a-job-of-its-own",
+        "session": wire.id.encode(),
+        "token": copy.reply["token"].encode(),
+    }
+    before = await places_of(api, values)
+    assert before == {
+        ("users", "key"),
+        ("users", "discord"),
+        ("users", "note"),
+        ("users", "reason"),
+        ("users", "fingerprint"),
+        ("users", "ip"),
+        ("bars", "key"),
+        ("bars", "fingerprint"),
+    }
+
+    done(await me.post(f"/users/{key}/remove" if way == "users" else f"/projects/{project}/remove", {}))
+
+    assert await places_of(api, values) == set()
+    if way == "users":  # what was counted stays, and says nothing of whom
+        assert (await me.script(client.script))["total_executions"] == 1
