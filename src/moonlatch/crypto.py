@@ -8,6 +8,7 @@ import hmac
 import os
 import secrets
 import string
+from collections.abc import Iterable
 from pathlib import Path
 
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
@@ -128,6 +129,14 @@ def content_hash(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+def stream_hash(parts: Iterable[bytes]) -> str:
+    """SHA-256 of content that comes in parts, in hex."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part)
+    return digest.hexdigest()
+
+
 def _write_new_master_key(path: Path) -> None:
     """Create the key, whole or not at all; of two processes that do it at once one wins and both use its key."""
     written = path.with_name(f".{path.name}.{os.getpid()}")
@@ -157,13 +166,13 @@ class Keyring:
         self._fingerprints = FixedKeyHmac(self._master.digest(b"moonlatch/1 fingerprint"))
 
     @classmethod
-    def open(cls, data_dir: Path) -> Keyring:
-        """Read `master.key` in the data folder, creating it (mode 0600) on the first start.
+    def open(cls, data_dir: Path, *, create: bool = True) -> Keyring:
+        """Read `master.key` in the data folder, with `create` making it (mode 0600) on the first start.
 
-        Raises ValueError when the file is there but is not a master key.
+        Raises OSError, and ValueError when the file is there but is not a master key.
         """
         path = data_dir / MASTER_KEY_NAME
-        if not path.exists():
+        if create and not path.exists():
             _write_new_master_key(path)
         text = path.read_text().strip()
         try:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import typer
 
 from moonlatch import __version__
-from moonlatch.cli import accounts, check, config, protect, push, serve, tokens
+from moonlatch.cli import accounts, backup, check, config, protect, push, restore, serve, tokens
 from moonlatch.cli.output import CommandError, show_error
 from moonlatch.config import InvalidSettingsError
 
@@ -26,6 +26,8 @@ app.add_typer(tokens.app, name="tokens")
 app.command("check")(check.check)
 app.command("protect")(protect.protect)
 app.command("push")(push.push)
+app.command("backup")(backup.backup)
+app.command("restore")(restore.restore)
 app.command("config")(config.config)
 
 

@@ -1,0 +1,118 @@
+"""`moonlatch restore`: a data folder from a backup, checked before anything of it has its name."""
+
+from __future__ import annotations
+
+import fcntl
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from moonlatch.cli.output import CommandError, Json, remark, say, write_json
+from moonlatch.clock import utc_day
+
+if TYPE_CHECKING:
+    from moonlatch.storage.archive import Archive
+
+BackupFile = Annotated[Path, typer.Argument(metavar="FILE", help="The backup.")]
+NewFolder = Annotated[
+    Path, typer.Option("--data", metavar="DIR", help="The data folder to make; it must be empty, or not there yet.")
+]
+_LOCK = ".server.lock"
+_UNFINISHED = ".restoring"
+
+
+def restore(file: BackupFile, data: NewFolder, as_json: Json = False) -> None:
+    """Make a data folder from a backup; refuses a folder that holds anything, and a file that is damaged."""
+    from moonlatch.storage.archive import ArchiveError, open_archive
+    from moonlatch.storage.interface import StorageError
+
+    _refuse_used_folder(data)
+    try:
+        with open_archive(file) as archive:
+            counts = _restore(archive, data)
+    except (ArchiveError, StorageError, ValueError) as error:
+        raise CommandError(str(error), "Nothing was restored.") from None
+    except OSError as error:
+        raise CommandError(f"{error.filename or data}: {error.strerror or error}", "Nothing was restored.") from None
+    manifest = archive.manifest
+    if as_json:
+        write_json({"created_at": manifest.created_at, "moonlatch": manifest.moonlatch, **counts})
+        return
+    say(f"{data} is as it was on {utc_day(manifest.created_at)} with Moonlatch {manifest.moonlatch}.")
+    held = "".join(f", {count} {noun}" for noun, count in counts.items())
+    say(f"Restored: {', '.join(manifest.members)}{held}.")
+    remark(
+        "Settings that came from environment variables are not in a backup; `moonlatch config` shows what holds now."
+    )
+
+
+def _refuse_used_folder(folder: Path) -> None:
+    """Raises CommandError."""
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise CommandError(f"{folder} is no folder")
+    if not any(folder.iterdir()):
+        return
+    lock = folder / _LOCK
+    if lock.exists():
+        with lock.open() as held:
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise CommandError(
+                    f"a server is running with the data folder {folder}", "Stop it, and restore into another folder."
+                ) from None
+    raise CommandError(f"{folder} is not empty", "Restore into a new folder; then start the server with it.")
+
+
+def _restore(archive: Archive, folder: Path) -> dict[str, int]:
+    """Put everything into place once all of it is known to be sound; gives what the database holds."""
+    from moonlatch.storage.archive import DATABASE
+
+    is_new = not folder.exists()
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    unfinished = folder / _UNFINISHED
+    try:
+        unfinished.mkdir(mode=0o700)
+        counts = _unpack(archive, unfinished)
+        # The database last: a folder without one is no installation yet, whatever interrupts this.
+        for name in sorted(archive.manifest.members, key=DATABASE.__eq__):
+            (unfinished / name).rename(folder / name)
+        unfinished.rmdir()
+    except BaseException:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        if is_new and not any(folder.iterdir()):
+            folder.rmdir()
+        raise
+    return counts
+
+
+def _unpack(archive: Archive, target: Path) -> dict[str, int]:
+    """Extract and check every member. Raises ArchiveError, StorageError, OSError, and ValueError for a wrong master key."""
+    from moonlatch.crypto import Keyring
+    from moonlatch.storage.archive import DATABASE, MASTER_KEY, ArchiveError
+    from moonlatch.storage.copying import count_nouns, schema_of_sound
+    from moonlatch.storage.migration import shipped_migrations
+
+    manifest = archive.manifest
+    wanted = {MASTER_KEY, DATABASE} if manifest.database == "sqlite" else {MASTER_KEY}
+    if not wanted <= manifest.members.keys():
+        raise ArchiveError(f"the backup lacks {', '.join(sorted(wanted - manifest.members.keys()))}")
+    needed = sum(member.bytes for member in manifest.members.values())
+    if needed > shutil.disk_usage(target).free:
+        raise ArchiveError(f"the backup holds {needed:,} bytes, and there is no room for them in {target.parent}")
+    for name in manifest.members:
+        archive.extract(name, target / name)
+    Keyring.open(target, create=False)
+    if DATABASE not in manifest.members:
+        return {}
+    version = schema_of_sound(target / DATABASE)
+    if version > max(migration.version for migration in shipped_migrations()):
+        raise ArchiveError(
+            f"the backup was made by a newer program (schema version {version}); restore it with Moonlatch "
+            f"{manifest.moonlatch} or newer"
+        )
+    return count_nouns(target / DATABASE)
