@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PYTEST_WORKERS ?= 2
 
-.PHONY: run test setup setup-test lint types imports tests bench format lock clean
+.PHONY: run test setup setup-test lint types imports tests faults bench format lock clean
 
 run: setup
 	exec $(BIN)/moonlatch serve --data ./data
@@ -49,6 +49,10 @@ imports: setup-test
 
 tests: setup-test
 	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadgroup
+
+# The long form of the fault tests; `make test` runs the short one.
+faults: setup-test
+	MOONLATCH_TEST_FAULTS=long $(BIN)/python -m pytest tests/faults --durations=20
 
 bench: setup-test
 	@for file in heartbeat execute sessions; do echo "== bench/$$file.py"; $(BIN)/python bench/$$file.py || exit 1; done
