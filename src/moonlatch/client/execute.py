@@ -23,7 +23,7 @@ from moonlatch.licensing.verdict import (
     decide_start,
 )
 from moonlatch.live.interface import AliveAlreadyError, Instance
-from moonlatch.storage.executions import Execution, ExecutionLog, OvertakenError, RepeatedError, Use
+from moonlatch.storage.executions import UNKNOWN_EXECUTOR, Execution, ExecutionLog, OvertakenError, RepeatedError, Use
 from moonlatch.storage.licences import StartQuestion
 
 SESSION_PATH = "/client/v1/session"
@@ -119,7 +119,7 @@ class ExecuteEndpoint:
             premium=attempt.granted.premium,
             fingerprint=instance.fingerprint,
             ip=attempt.ip,
-            executor=request.executor,
+            executor=request.executor or UNKNOWN_EXECUTOR,
             started_at=instance.started_at,
         )
         try:

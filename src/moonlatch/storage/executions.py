@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
+from operator import attrgetter
 
 import msgspec
 
 from moonlatch.clock import utc_day
-from moonlatch.storage.interface import Database, Query, Transaction
+from moonlatch.storage.interface import Database, Query, Row, Transaction, parameter_names
 
 UNKNOWN_EXECUTOR = "unknown"
 """Counted for a client that does not name its host program."""
@@ -23,10 +24,10 @@ INSERT = Query(
     "executions.insert",
     """
     insert into executions (id, script_id, build, executor, started_at)
-    select :id, s.id, s.build, :executor, :now from scripts s
-    where s.id = :script and s.enabled and s.build = :build and not exists (
+    select :id, s.id, s.build, :executor, :started_at from scripts s
+    where s.id = :script_id and s.enabled and s.build = :build and not exists (
         select 1 from bars r where r.project_id = s.project_id and r.fingerprint = :fingerprint
-            and (r.expires_at is null or r.expires_at > :now))
+            and (r.expires_at is null or r.expires_at > :started_at))
     on conflict (id) do nothing
     """,
 )
@@ -38,14 +39,20 @@ USE_KEY = Query(
         executions = executions + 1,
         executor = :executor,
         ip = :ip,
-        fingerprint = case when fingerprintless then fingerprint else coalesce(fingerprint, :fingerprint) end,
-        key_expires = coalesce(key_expires, :now + key_days * 86400000)
-    where key = :key and project_id = :project
-        and (key_expires is null or key_expires > :now)
+        fingerprint = case when fingerprintless then fingerprint else coalesce(fingerprint, :fingerprint) end
+    where key = :user_key and project_id = :project_id
+        and (key_expires is null or key_expires > :started_at)
         and (fingerprintless or fingerprint is null or fingerprint = :fingerprint)
         and (max_executions is null or executions < max_executions)
-        and not (blacklisted and (blacklist_expires is null or blacklist_expires > :now))
-    returning executions, key_expires
+        and not (blacklisted and (blacklist_expires is null or blacklist_expires > :started_at))
+    returning executions, key_expires, key_days
+    """,
+)
+# By itself, because it happens once: setting an indexed column, even to what it holds, has SQLite rewrite the index.
+START_DAYS = Query(
+    "executions.start_days",
+    """
+    update users set key_expires = :started_at + key_days * 86400000 where key = :key returning key_expires
     """,
 )
 TAKE_BACK = Query("executions.take_back", "delete from executions where id = :id")
@@ -75,7 +82,7 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True):
     """The key is valid: its counters move and its first use takes effect."""
     fingerprint: bytes | None
     ip: bytes | None
-    executor: str | None
+    executor: str
     started_at: int
 
 
@@ -84,6 +91,11 @@ class Use(msgspec.Struct, frozen=True):
 
     executions: int
     key_expires: int | None
+
+
+_NO_USE = Use(0, None)
+_inserted_values = attrgetter(*parameter_names(INSERT.sql))
+_used_values = attrgetter(*parameter_names(USE_KEY.sql))
 
 
 class RepeatedError(Exception):
@@ -135,7 +147,7 @@ async def record_all(db: Database, executions: Sequence[Execution]) -> list[Use 
     """Commit those executions whose conditions hold; an outcome for each. Raises StorageError: none was written."""
 
     async def unit(tx: Transaction) -> list[Use | Exception]:
-        outcomes = [await _write(tx, execution) for execution in executions]
+        outcomes = await _write(tx, executions)
         written = [one for one, outcome in zip(executions, outcomes, strict=True) if isinstance(outcome, Use)]
         await _count(tx, written)
         return outcomes
@@ -152,34 +164,35 @@ async def stop(db: Database, instance: str, code: str) -> None:
     await db.run(unit)
 
 
-async def _write(tx: Transaction, execution: Execution) -> Use | Exception:
-    inserted = await tx.execute(
-        INSERT,
-        id=execution.id,
-        script=execution.script_id,
-        build=execution.build,
-        executor=execution.executor or UNKNOWN_EXECUTOR,
-        fingerprint=execution.fingerprint,
-        now=execution.started_at,
-    )
-    if inserted == 0:
-        used = await tx.fetch_one(IS_WRITTEN, id=execution.id)
-        return OvertakenError() if used is None else RepeatedError()
-    if not execution.premium:
-        return Use(0, None)
-    row = await tx.fetch_one(
-        USE_KEY,
-        key=execution.user_key,
-        project=execution.project_id,
-        executor=execution.executor or UNKNOWN_EXECUTOR,
-        ip=execution.ip,
-        fingerprint=execution.fingerprint,
-        now=execution.started_at,
-    )
+async def _write(tx: Transaction, executions: Sequence[Execution]) -> list[Use | Exception]:
+    outcomes: list[Use | Exception] = []
+    premium: list[tuple[int, Execution]] = []
+    inserted = await tx.execute_each(INSERT, [_inserted_values(one) for one in executions])
+    for number, (execution, rows) in enumerate(zip(executions, inserted, strict=True)):
+        if rows == 0:
+            repeated = await tx.fetch_one(IS_WRITTEN, id=execution.id)
+            outcomes.append(OvertakenError() if repeated is None else RepeatedError())
+            continue
+        if execution.premium:
+            premium.append((number, execution))
+        outcomes.append(_NO_USE)
+    uses = await tx.fetch_one_each(USE_KEY, [_used_values(one) for _, one in premium])
+    for (number, execution), row in zip(premium, uses, strict=True):
+        outcomes[number] = await _use(tx, execution, row)
+    return outcomes
+
+
+async def _use(tx: Transaction, execution: Execution, row: Row | None) -> Use | Exception:
+    """What became of the key, of which USE_KEY gave this row."""
     if row is None:
         await tx.execute(TAKE_BACK, id=execution.id)
         return OvertakenError()
-    return Use(*row)
+    executions, key_expires, key_days = row
+    if key_expires is None and key_days is not None:
+        started = await tx.fetch_one(START_DAYS, key=execution.user_key, started_at=execution.started_at)
+        assert started is not None  # updated a moment ago in this transaction
+        (key_expires,) = started
+    return Use(executions, key_expires)
 
 
 async def _count(tx: Transaction, executions: Sequence[Execution]) -> None:
@@ -191,7 +204,7 @@ async def _count(tx: Transaction, executions: Sequence[Execution]) -> None:
             execution.project_id,
             execution.script_id,
             utc_day(execution.started_at),
-            execution.executor or UNKNOWN_EXECUTOR,
+            execution.executor,
         )
         for execution in executions
     )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+import re
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Protocol, TypeVar
 
 T = TypeVar("T")
@@ -20,6 +22,23 @@ class Query:
 
     name: str
     sql: str
+    shared: bool = False
+    """Asked with the same parameters by many at once: an engine may answer several of its reads from one snapshot."""
+
+
+_PARAMETER = re.compile(r"(?<!:):(\w+)")  # not PostgreSQL's casts
+
+
+def parameter_names(sql: str) -> tuple[str, ...]:
+    """A statement's parameters, in the order in which it first names them."""
+    return tuple(dict.fromkeys(_PARAMETER.findall(sql)))
+
+
+@cache
+def numbered(sql: str, sign: str) -> str:
+    """The statement with its parameters by their number in `parameter_names`, as `$1` or `?1`."""
+    names = parameter_names(sql)
+    return _PARAMETER.sub(lambda match: f"{sign}{names.index(match[1]) + 1}", sql)
 
 
 class Row(Protocol):
@@ -41,6 +60,14 @@ class Transaction(Protocol):
 
     async def execute(self, query: Query, **parameters: Any) -> int:
         """Run a statement without result rows; gives the number of rows it changed."""
+        ...
+
+    async def fetch_one_each(self, query: Query, rows: Sequence[tuple[Any, ...]]) -> list[Row | None]:
+        """`fetch_one` once for each of `rows`, whose values stand in the order of `parameter_names`."""
+        ...
+
+    async def execute_each(self, query: Query, rows: Sequence[tuple[Any, ...]]) -> list[int]:
+        """`execute` once for each of `rows`, as in `fetch_one_each`."""
         ...
 
 

@@ -1,4 +1,9 @@
-"""The one query that answers a start, and the one that answers a heartbeat or a session's recheck: the hot path. Decides nothing."""
+"""The two queries that answer a start, a heartbeat or a session's recheck: the hot path. Decides nothing.
+
+What concerns the script is the same for all its clients, so it is asked for by itself: an engine reads it once per snapshot.
+"""
+
+# ruff: noqa: S608 -- what is put into the statements is this module's own lists of columns and tables
 
 from __future__ import annotations
 
@@ -7,42 +12,44 @@ import msgspec
 from moonlatch.licensing.verdict import RunningFacts, StartFacts
 from moonlatch.storage.interface import Database, Query
 
-# In the field order of `licensing.verdict.Facts`: rows are unpacked into it by position.
-_FACTS = """
+# Together in the field order of `licensing.verdict.Facts`: rows are unpacked into it by position.
+_OF_SCRIPT = """
     s.project_id, s.name, s.free_for_all, s.use_heartbeat, s.kick_outdated, s.require_sessions, s.enabled, s.build,
-    a.expires_at,
+    a.expires_at
+"""
+_OF_USER = """
     u.key, u.discord_id, u.note, u.key_expires, u.max_instances, u.fingerprintless, u.fingerprint, u.executions,
     u.blacklisted, u.blacklist_reason, u.blacklist_expires,
     r.user_key, ru.blacklist_reason, r.expires_at
 """
-_SOURCES = """
-    from scripts s
-    join accounts a on a.id = :account
-    left join users u on u.key = :key and u.project_id = s.project_id
-    left join bars r on r.project_id = s.project_id and r.fingerprint = :fingerprint
+_USER = """
+    from (select 1) nobody
+    left join users u on u.key = :key and u.project_id = :project
+    left join bars r on r.project_id = :project and r.fingerprint = :fingerprint
         and (r.expires_at is null or r.expires_at > :now)
     left join users ru on ru.key = r.user_key
 """
 
-START = Query(
-    "licences.start",
+START_SCRIPT = Query(
+    "licences.start_script",
     f"""
-    select {_FACTS}, l.version, u.key_days, u.max_executions
-    {_SOURCES}
+    select {_OF_SCRIPT}, l.version
+    from scripts s
+    join accounts a on a.id = :account
     left join loaders l on l.id = :loader and l.script_id = s.id
     where s.id = :script
-    limit 1
     """,
+    shared=True,
 )
-RUNNING = Query(
-    "licences.running",
-    f"""
-    select {_FACTS}, e.stopped
-    {_SOURCES}
-    left join executions e on e.id = :instance
-    where s.id = :script
-    limit 1
-    """,
+START_USER = Query("licences.start_user", f"select {_OF_USER}, u.key_days, u.max_executions {_USER} limit 1")
+RUNNING_SCRIPT = Query(
+    "licences.running_script",
+    f"select {_OF_SCRIPT} from scripts s join accounts a on a.id = :account where s.id = :script",
+    shared=True,
+)
+RUNNING_USER = Query(
+    "licences.running_user",
+    f"select {_OF_USER}, e.stopped {_USER} left join executions e on e.id = :instance limit 1",
 )
 OWNER = Query(
     "licences.owner",
@@ -105,35 +112,41 @@ class Licences:
 
     async def for_start(self, question: StartQuestion) -> StartFacts | None:
         """Everything a start's verdict depends on; None when there is no such script."""
-        owner = await self.owner(question.script)
+        owner = self._owners.get(question.script) or await self.owner(question.script)
         if owner is None:
             return None
-        row = await self._database.fetch_one(
-            START,
-            script=question.script,
-            account=owner.account,
-            loader=question.loader,
-            key=question.key,
-            fingerprint=question.fingerprint,
-            now=question.now,
+        fetch_one = self._database.fetch_one
+        script = await fetch_one(START_SCRIPT, script=question.script, account=owner.account, loader=question.loader)
+        if script is None:
+            return None
+        user = await fetch_one(
+            START_USER, project=owner.project, key=question.key, fingerprint=question.fingerprint, now=question.now
         )
-        return None if row is None else StartFacts(*row)
+        assert user is not None  # a row of nothing, when there is no such user
+        *of_script, loader_version = script
+        *of_user, key_days, max_executions = user
+        of_start = (loader_version, key_days, max_executions)
+        return StartFacts(*of_script, *of_user, *of_start)
 
     async def while_running(self, question: RunningQuestion) -> RunningFacts | None:
         """Everything a running copy's verdict depends on; None when the script is gone."""
         owner = self._owners.get(question.script) or await self.owner(question.script)
         if owner is None:
             return None
-        row = await self._database.fetch_one(
-            RUNNING,
-            script=question.script,
-            account=owner.account,
-            instance=question.instance,
+        fetch_one = self._database.fetch_one
+        script = await fetch_one(RUNNING_SCRIPT, script=question.script, account=owner.account)
+        if script is None:
+            return None
+        user = await fetch_one(
+            RUNNING_USER,
+            project=owner.project,
             key=question.key,
             fingerprint=question.fingerprint,
             now=question.now,
+            instance=question.instance,
         )
-        return None if row is None else RunningFacts(*row)
+        assert user is not None  # a row of nothing, when there is no such user
+        return RunningFacts(*script, *user)
 
 
 async def loader_of(db: Database, script: str) -> str | None:

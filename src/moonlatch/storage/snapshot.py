@@ -24,6 +24,7 @@ class SnapshotReader:
         self._connection = connection
         self._loop = loop
         self._open = False
+        self._shared: dict[tuple[str, tuple[Any, ...]], Row | None] = {}
 
     # A cursor is never kept: one with rows left would hold its snapshot beyond the transaction.
 
@@ -36,6 +37,15 @@ class SnapshotReader:
         except DRIVER_ERRORS as error:
             raise storage_error(error) from error
         return row
+
+    def fetch_one_shared(self, sql: str, parameters: dict[str, Any]) -> Row | None:
+        """Like `fetch_one`, read once per transaction. Raises StorageError."""
+        question = sql, tuple(parameters.values())
+        if question not in self._shared:
+            row = self.fetch_one(sql, parameters)
+            self._shared[question] = row
+            return row
+        return self._shared[question]
 
     def fetch_all(self, sql: str, parameters: dict[str, Any]) -> list[Row]:
         """Raises StorageError."""
@@ -50,6 +60,7 @@ class SnapshotReader:
         """Let the snapshot go; the next read takes a new one."""
         if self._open:
             self._open = False
+            self._shared.clear()
             if self._connection.in_transaction:  # after some failures SQLite has ended it
                 self._connection.execute("rollback")  # nothing was written; unlike a commit, this cannot be refused
 

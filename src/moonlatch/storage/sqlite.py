@@ -41,6 +41,8 @@ class SqliteDatabase:
         return self._writer.waiting
 
     async def fetch_one(self, query: Query, **parameters: Any) -> Row | None:
+        if query.shared:
+            return self._snapshots.fetch_one_shared(query.sql, parameters)
         return self._snapshots.fetch_one(query.sql, parameters)
 
     async def fetch_all(self, query: Query, **parameters: Any) -> list[Row]:

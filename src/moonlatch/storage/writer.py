@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from moonlatch.measures import BATCH_UNITS, Histogram
 from moonlatch.storage.connection import DRIVER_ERRORS, storage_error
-from moonlatch.storage.interface import Query, Row, StorageError, Transaction, Unit
+from moonlatch.storage.interface import Query, Row, StorageError, Transaction, Unit, numbered
 
 T = TypeVar("T")
 
@@ -56,17 +56,38 @@ class SqliteTransaction:
             (changed,) = self._connection.execute("select changes()").fetchone()
         return changed
 
+    async def fetch_one_each(self, query: Query, rows: Sequence[tuple[Any, ...]]) -> list[Row | None]:
+        self._refuse_when_ended(query)
+        sql = numbered(query.sql, "?")
+        execute = self._connection.execute
+        try:
+            return [execute(sql, row).fetchone() for row in rows]
+        except DRIVER_ERRORS as error:
+            raise self._failed(error) from error
+
+    async def execute_each(self, query: Query, rows: Sequence[tuple[Any, ...]]) -> list[int]:
+        self._refuse_when_ended(query)
+        sql = numbered(query.sql, "?")
+        execute = self._connection.execute
+        try:
+            return [execute(sql, row).rowcount for row in rows]
+        except DRIVER_ERRORS as error:
+            raise self._failed(error) from error
+
     def close(self) -> None:
         """Refuse every further statement."""
         self.failure = StorageError("the transaction is over")
 
     def _execute(self, query: Query, parameters: dict[str, Any]) -> sqlite3.Cursor:
-        if self.failure is not None:
-            raise StorageError(f"{query.name}: the transaction has ended") from self.failure
+        self._refuse_when_ended(query)
         try:
             return self._connection.execute(query.sql, parameters)
         except DRIVER_ERRORS as error:
             raise self._failed(error) from error
+
+    def _refuse_when_ended(self, query: Query) -> None:
+        if self.failure is not None:
+            raise StorageError(f"{query.name}: the transaction has ended") from self.failure
 
     def _failed(self, error: Exception) -> StorageError:
         self.failure = storage_error(error)
