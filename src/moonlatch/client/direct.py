@@ -19,8 +19,9 @@ from moonlatch.client.wire import MAX_BODY_BYTES
 Answer = tuple[int, Sequence[bytes], Headers]
 """Status, the parts of a JSON body, further headers."""
 
-Handler = Callable[[bytes, Peer, Headers], Answer | Coroutine[Any, Any, Answer]]
-"""Answers a body that came from this peer with these headers: at once, or by a coroutine. Raises nothing."""
+Handler = Callable[[bytes, Peer, Headers], Coroutine[Any, Any, Answer]]
+"""Answers a body that came from this peer with these headers. Raises nothing, and waits for plain futures alone: there is
+no task around it, which would cost as much as the rest of a small request."""
 
 MAX_KNOWN_HEADS = 2_048
 MAX_KNOWN_HEAD_BYTES = 1_024
@@ -35,16 +36,35 @@ class KnownHead(NamedTuple):
 
 
 class _Turn:
-    """Stands where uvicorn keeps its request in progress, while one of ours is: what comes behind it waits."""
+    """A request that has to wait for its answer. Stands where uvicorn keeps its request in progress: what comes behind it waits."""
 
-    __slots__ = ("disconnected", "keep_alive", "response_complete")
+    __slots__ = ("_answering", "_connection", "disconnected", "keep_alive", "response_complete")
 
     message_event: ClassVar[asyncio.Event] = asyncio.Event()  # uvicorn wakes its reader by it; here nobody reads
 
-    def __init__(self, *, keep_alive: bool) -> None:
+    def __init__(
+        self, connection: DirectTransport, answering: Coroutine[Any, Any, Answer], *, keep_alive: bool
+    ) -> None:
+        self._connection = connection
+        self._answering = answering
         self.keep_alive = keep_alive
         self.response_complete = False
         self.disconnected = False
+
+    def wait_for(self, future: Any) -> None:
+        """Go on when the future is done that the coroutine waits for."""
+        future._asyncio_future_blocking = False  # noqa: SLF001 -- the sign by which whoever drives a coroutine takes its future over
+        future.add_done_callback(self._go_on)
+
+    def _go_on(self, _future: Any) -> None:
+        try:
+            self.wait_for(self._answering.send(None))
+        except StopIteration as done:
+            self.response_complete = True
+            self._connection.finish(done.value, keep_alive=self.keep_alive)
+        except BaseException:
+            self._connection.transport.abort()
+            raise
 
 
 class DirectTransport(BoundedHttp):
@@ -159,24 +179,21 @@ class DirectTransport(BoundedHttp):
             self.known_heads.clear()
         self.known_heads[head] = KnownHead(handler, body_bytes, self.headers)
 
-    def _answer(self, handler: Handler, body: bytes, headers: Headers, *, keep_alive: bool) -> None:
-        answer = handler(body, self.client, headers)
-        if isinstance(answer, tuple):
-            self._respond(answer, keep_alive=keep_alive)
-            self.on_response_complete()
-            return
-        turn = _Turn(keep_alive=keep_alive)
-        self.cycle = turn  # type: ignore[assignment]
-        task = self.loop.create_task(self._respond_later(turn, answer))
-        self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
-
-    async def _respond_later(self, turn: _Turn, answering: Coroutine[Any, Any, Answer]) -> None:
-        answer = await answering
-        turn.response_complete = True
+    def finish(self, answer: Answer, *, keep_alive: bool) -> None:
+        """Answer the request whose turn it is, and turn to the next."""
         if not self.transport.is_closing():
-            self._respond(answer, keep_alive=turn.keep_alive)
+            self._respond(answer, keep_alive=keep_alive)
         self.on_response_complete()
+
+    def _answer(self, handler: Handler, body: bytes, headers: Headers, *, keep_alive: bool) -> None:
+        answering = handler(body, self.client, headers)
+        try:
+            future = answering.send(None)
+        except StopIteration as done:
+            self.finish(done.value, keep_alive=keep_alive)
+            return
+        self.cycle = turn = _Turn(self, answering, keep_alive=keep_alive)  # type: ignore[assignment]
+        turn.wait_for(future)
 
     def _give_up(self) -> None:
         self._patience = None

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from sys import intern
-from typing import Any
+
+import msgspec
 
 from moonlatch.client.backend import Backend
 from moonlatch.client.payloads import Payloads, SealedPayload
-from moonlatch.client.replies import REPLAYED, UNAVAILABLE, RefusedError, encode_json
+from moonlatch.client.replies import REPLAYED, UNAVAILABLE, RefusedError
+from moonlatch.client.start_reply import StartReply
 from moonlatch.client.tokens import Claims, issue
 from moonlatch.client.wire import Execute
 from moonlatch.crypto import new_id
@@ -31,8 +32,7 @@ SESSION_PATH = "/client/v1/session"
 _ATTEMPTS = 16
 
 
-@dataclass(frozen=True, slots=True)
-class _Attempt:
+class _Attempt(msgspec.Struct, frozen=True):
     """A granted start on its way to the disk."""
 
     request: Execute
@@ -59,11 +59,21 @@ class ExecuteEndpoint:
             fingerprint = self._backend.keyring.fingerprint(owner.project, "fingerprint", request.fingerprint)
         ip = self._backend.keyring.fingerprint(owner.project, "ip", address)
         for _ in range(_ATTEMPTS):
-            facts, granted = await self._decide(request, fingerprint)
+            now = self._backend.clock()
+            facts, granted = await self._decide(request, fingerprint, now)
             payload = await self._payloads.of(request.script_id, facts.build)
             if payload is None:
                 raise RefusedError(SCRIPT_NOT_FOUND)
-            instance = self._instance(request, facts, fingerprint)
+            instance = Instance(
+                id=self._backend.keyring.instance_id(request.loader, request.nonce),
+                script_id=intern(request.script_id),
+                project_id=intern(facts.project_id),
+                user_key=facts.user_key,
+                build=facts.build,
+                started_at=now,
+                alive_until=now,
+                fingerprint=fingerprint,
+            )
             await self._claim(instance, facts.max_instances if granted.premium else None)
             attempt = _Attempt(request, facts, granted, instance, ip)
             use = await self._write(attempt)
@@ -71,8 +81,8 @@ class ExecuteEndpoint:
                 return self._reply(attempt, use, payload)
         raise RefusedError(UNAVAILABLE)
 
-    async def _decide(self, request: Execute, fingerprint: bytes | None) -> tuple[StartFacts, Granted]:
-        key, now = request.key or None, self._backend.clock()
+    async def _decide(self, request: Execute, fingerprint: bytes | None, now: int) -> tuple[StartFacts, Granted]:
+        key = request.key or None
         facts = await self._backend.licences.for_start(
             StartQuestion(request.script_id, request.loader, key, fingerprint, now)
         )
@@ -85,19 +95,6 @@ class ExecuteEndpoint:
             raise RefusedError(verdict)
         assert facts is not None  # no script, no grant
         return facts, verdict
-
-    def _instance(self, request: Execute, facts: StartFacts, fingerprint: bytes | None) -> Instance:
-        now = self._backend.clock()
-        return Instance(
-            id=self._backend.keyring.instance_id(request.loader, request.nonce),
-            script_id=intern(request.script_id),
-            project_id=intern(facts.project_id),
-            user_key=facts.user_key,
-            build=facts.build,
-            started_at=now,
-            alive_until=now,
-            fingerprint=fingerprint,
-        )
 
     async def _claim(self, instance: Instance, limit: int | None) -> None:
         try:
@@ -152,23 +149,21 @@ class ExecuteEndpoint:
         )
         nonce = new_id()
         keys = self._backend.loader_keys(request.loader).execute(request.nonce, nonce)
-        reply: dict[str, Any] = {
-            "success": True,
-            "instance": instance.id,
-            "nonce": nonce,
-            "token": issue(self._backend.keyring, claims),
-            "heartbeat_seconds": self._heartbeat_seconds if facts.use_heartbeat else None,
-            "session": SESSION_PATH if request.supports_sessions else None,
-            "session_required": bool(facts.require_sessions),
-            "variables": start_variables(
-                facts,
-                granted,
-                executions=use.executions,
-                supports_sessions=request.supports_sessions,
-                now_ms=instance.started_at,
-            ),
-            "payload_key": keys.wrap(payload.key),
-        }
-        reply["mac"] = keys.reply_mac(reply)
-        # The payload is by far the largest part, and base64 needs no escapes: it goes out as it is kept.
-        return [encode_json(reply)[:-1] + b',"payload":"', payload.text, b'"}']
+        variables = start_variables(
+            facts,
+            granted,
+            executions=use.executions,
+            supports_sessions=request.supports_sessions,
+            now_ms=instance.started_at,
+        )
+        return StartReply(
+            success=True,
+            instance=instance.id,
+            nonce=nonce,
+            token=issue(self._backend.keyring, claims),
+            heartbeat_seconds=self._heartbeat_seconds if facts.use_heartbeat else None,
+            session=SESSION_PATH if request.supports_sessions else None,
+            session_required=bool(facts.require_sessions),
+            variables=variables,
+            payload_key=keys.wrap(payload.key),
+        ).sealed(keys, payload)

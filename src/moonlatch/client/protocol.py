@@ -117,23 +117,13 @@ class ClientProtocol:
     def http_transport(self) -> type[DirectTransport]:
         """What `uvicorn.Config(..., http=...)` takes to answer starts and heartbeats the short way.
 
-        Only for engines whose reads never wait: SQLite, and live sessions in this process.
+        Only for engines that wait for nothing but plain futures: SQLite, and live sessions in this process.
         """
         return transport_for(
-            {EXECUTE_PATH.encode(): self._start, HEARTBEAT_PATH.encode(): self._answer_beat},
+            {EXECUTE_PATH.encode(): self._start, HEARTBEAT_PATH.encode(): self._beat},
             too_slow=_answer(invalid(TOO_SLOW)),
             too_large=_answer(invalid(TOO_LARGE, 413)),
         )
-
-    def _answer_beat(self, body: bytes, peer: Peer, headers: Headers) -> Answer:
-        answering = self._beat(body, peer, headers)
-        try:
-            answering.send(None)
-        except StopIteration as done:
-            answer: Answer = done.value
-            return answer
-        answering.close()
-        raise RuntimeError("a heartbeat had to wait; this engine needs uvicorn's own HTTP protocol")
 
     async def _beat(self, body: bytes, _peer: Peer, _headers: Headers) -> Answer:
         began = monotonic_seconds()

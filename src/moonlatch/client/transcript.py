@@ -64,9 +64,9 @@ class ExecuteKeys:
     def __init__(self, root: bytes) -> None:
         self._root = FixedKeyHmac(root)
 
-    def reply_mac(self, reply: dict[str, Any]) -> str:
-        """Authenticates a reply without its `payload` and `mac`; hex."""
-        return hmac_sha256(self._root.digest(b"reply"), encode(reply)).hex()
+    def reply_mac(self, transcript: bytes) -> str:
+        """Authenticates the `encode` of a reply without its `payload` and `mac`; hex."""
+        return hmac_sha256(self._root.digest(b"reply"), transcript).hex()
 
     def wrap(self, key: bytes) -> str:
         """A payload's key for this client; the pad it takes is used for nothing else ever."""

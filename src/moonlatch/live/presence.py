@@ -51,23 +51,30 @@ class Presence:
         if self.find(instance.id, now_ms) is not None:
             raise AliveAlreadyError
         key = instance.user_key
-        if key is not None and limit is not None and self.of_key(key, now_ms) >= limit:
+        if limit is not None and key is not None and self._keys.get(key, 0) >= limit:
             return False
-        self.renew(instance, now_ms)
+        self._lease(instance, now_ms)
         return True
 
     def renew(self, instance: Instance, now_ms: int) -> None:
         """Start the instance's lease anew, adding it when it is not known. One held by a session stays held."""
         if instance.id in self._held:
             return
-        instance.alive_until = now_ms + self._lease_ms
         if instance.id in self._leased:
+            instance.alive_until = now_ms + self._lease_ms
             self._leased.move_to_end(instance.id)
-            return
-        if self._returning.pop(instance.id, None) is None:
+        elif self._returning.pop(instance.id, None) is not None:
+            instance.alive_until = now_ms + self._lease_ms
+            self._leased[instance.id] = instance
+        else:
             self._forget_silent(now_ms)
-            self._make_room()
-            self._count(instance)
+            self._lease(instance, now_ms)
+
+    def _lease(self, instance: Instance, now_ms: int) -> None:
+        """Add an instance that is not known, behind all the others."""
+        self._make_room()
+        self._count(instance)
+        instance.alive_until = now_ms + self._lease_ms
         self._leased[instance.id] = instance
 
     def hold(self, instance: Instance) -> None:

@@ -125,8 +125,8 @@ class Licences:
         assert user is not None  # a row of nothing, when there is no such user
         *of_script, loader_version = script
         *of_user, key_days, max_executions = user
-        of_start = (loader_version, key_days, max_executions)
-        return StartFacts(*of_script, *of_user, *of_start)
+        facts = [*of_script, *of_user, loader_version, key_days, max_executions]
+        return StartFacts(*facts)
 
     async def while_running(self, question: RunningQuestion) -> RunningFacts | None:
         """Everything a running copy's verdict depends on; None when the script is gone."""

@@ -1,0 +1,71 @@
+"""The reply to a start: its fields, and what authenticates them. Written out, because the general encoding of its
+eighteen values would take as long as deciding the start.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from moonlatch.client.payloads import SealedPayload
+from moonlatch.client.replies import encode_json
+from moonlatch.client.transcript import ExecuteKeys
+
+
+class StartReply(msgspec.Struct):
+    """Everything of the reply but its payload; `variables` are all those of `licensing.variables.start_variables`."""
+
+    success: bool
+    instance: str
+    nonce: str
+    token: str
+    heartbeat_seconds: int | None
+    session: str | None
+    session_required: bool
+    variables: dict[str, Any]
+    payload_key: str
+    mac: str = ""
+
+    def sealed(self, keys: ExecuteKeys, payload: SealedPayload) -> list[bytes]:
+        """The whole reply as JSON, in parts. The payload is by far the largest; base64 needs no escapes, so it goes out as it is kept."""
+        self.mac = keys.reply_mac(self.transcript())
+        return [encode_json(self)[:-1] + b',"payload":"', payload.text, b'"}']
+
+    def transcript(self) -> bytes:
+        """`transcript.encode` of the reply without `mac`."""
+        seen = self.variables
+        return (
+            f"o9;s17:heartbeat_seconds{_number(self.heartbeat_seconds)}"
+            f"s8:instances{len(self.instance)}:{self.instance}"
+            f"s5:nonces{len(self.nonce)}:{self.nonce}"
+            f"s11:payload_keys{len(self.payload_key)}:{self.payload_key}"
+            f"s7:session{_text(self.session)}"
+            f"s16:session_required{_flag(self.session_required)}"
+            f"s7:success{_flag(self.success)}"
+            f"s5:tokens{len(self.token)}:{self.token}"
+            f"s9:variableso9;"
+            f"s13:la_discord_id{_text(seen['la_discord_id'])}"
+            f"s13:la_executions{_number(seen['la_executions'])}"
+            f"s9:la_exists{_flag(seen['la_exists'])}"
+            f"s13:la_is_premium{_flag(seen['la_is_premium'])}"
+            f"s15:la_script_build{_number(seen['la_script_build'])}"
+            f"s14:la_script_name{_text(seen['la_script_name'])}"
+            f"s15:la_seconds_left{_number(seen['la_seconds_left'])}"
+            f"s20:la_supports_sessions{_flag(seen['la_supports_sessions'])}"
+            f"s12:la_user_note{_text(seen['la_user_note'])}"
+        ).encode()
+
+
+def _text(value: str | None) -> str:
+    if value is None:
+        return "n"
+    return f"s{len(value) if value.isascii() else len(value.encode())}:{value}"
+
+
+def _number(value: int | None) -> str:
+    return "n" if value is None else f"i{value};"
+
+
+def _flag(value: bool) -> str:
+    return "t" if value else "f"
