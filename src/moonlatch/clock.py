@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import lru_cache
 
 Clock = Callable[[], int]
 """Gives the current time in Unix milliseconds."""
@@ -27,7 +28,12 @@ def monotonic_seconds() -> float:
 
 def utc_day(at_ms: int) -> str:
     """The UTC day of a time in Unix milliseconds, as `YYYY-MM-DD`."""
-    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d")
+    return _day(at_ms // DAY_MS)
+
+
+@lru_cache(maxsize=64)
+def _day(number: int) -> str:
+    return datetime.fromtimestamp(number * DAY_MS / SECOND_MS, UTC).strftime("%Y-%m-%d")
 
 
 def end_of_utc_day_ms(day: str) -> int:

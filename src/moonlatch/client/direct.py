@@ -86,6 +86,7 @@ class DirectTransport(BoundedHttp):
         """Of the request that was read last."""
         self._message_is_open = False
         self._patience: asyncio.TimerHandle | None = None
+        self._idle_since = 0.0
 
     def data_received(self, data: bytes) -> None:
         if self._message_is_open or not self._is_my_turn():
@@ -96,7 +97,6 @@ class DirectTransport(BoundedHttp):
             end = data.find(b"\r\n\r\n") + 4
             known = self.known_heads.get(data[:end])
             if known is not None and len(data) - end == known.body_bytes:
-                self._unset_keepalive_if_required()
                 self._end_head()
                 self._answer(known.handler, data[end:], known.headers, keep_alive=True)
                 return
@@ -143,9 +143,36 @@ class DirectTransport(BoundedHttp):
         self._read = handler
         self._answer(handler, bytes(self._body), self.headers, keep_alive=self.parser.should_keep_alive())
 
+    def on_response_complete(self) -> None:
+        # As uvicorn's, but a timer that is there already stays: one for each request would cost more than reading it.
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._unset_keepalive_if_required()
+            self._start_asgi_task(*self.pipeline.pop())
+            return
+        self._idle_since = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self._keep_alive(self.timeout_keep_alive)
+
+    def timeout_keep_alive_handler(self) -> None:
+        self.timeout_keep_alive_task = None
+        left = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        if self._message_is_open or self._head_is_open or not self._is_my_turn():
+            self._keep_alive(self.timeout_keep_alive)
+        elif left > 0:
+            self._keep_alive(left)
+        else:
+            super().timeout_keep_alive_handler()
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()
         super().connection_lost(exc)
+
+    def _keep_alive(self, seconds: float) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
 
     def _is_my_turn(self) -> bool:
         """Nobody is before it on this connection, and the peer takes what it is sent."""

@@ -16,6 +16,9 @@ BUSY_SECONDS = 10.0
 
 _UNIQUE = ("SQLITE_CONSTRAINT_UNIQUE", "SQLITE_CONSTRAINT_PRIMARYKEY", "SQLITE_CONSTRAINT_ROWID")
 _CACHED_STATEMENTS = 512
+_CHECKPOINT_PAGES = 4_000
+"""Pages of 4 KiB after which the log is folded into the file: a page that changes with every commit is copied once for all."""
+
 _KEPT_WAL_BYTES = 64 * 1024 * 1024
 
 
@@ -29,6 +32,7 @@ def connect_writer(path: Path) -> sqlite3.Connection:
         connection = _connect(path, any_thread=True)
         _enter_wal(connection)
         connection.execute("pragma synchronous = full")
+        connection.execute(f"pragma wal_autocheckpoint = {_CHECKPOINT_PAGES}")
         connection.execute(f"pragma journal_size_limit = {_KEPT_WAL_BYTES}")
     except (*DRIVER_ERRORS, OSError) as error:
         raise StorageError(f"{path} cannot be opened: {error}") from error
