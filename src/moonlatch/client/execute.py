@@ -114,6 +114,8 @@ class ExecuteEndpoint:
             build=instance.build,
             user_key=instance.user_key,
             premium=attempt.granted.premium,
+            seen_executions=attempt.facts.executions,
+            seen_expires=attempt.facts.key_expires,
             fingerprint=instance.fingerprint,
             ip=attempt.ip,
             executor=request.executor or UNKNOWN_EXECUTOR,

@@ -24,6 +24,8 @@ class Presence:
         self._leased: OrderedDict[str, Instance] = OrderedDict()
         self._returning: OrderedDict[str, Instance] = OrderedDict()
         self._held: dict[str, Instance] = {}
+        self._silent_at = 0
+        """Until then no lease ends: of those that run now the first, and one that begins later runs longer."""
         self._scripts: defaultdict[str, int] = defaultdict(int)
         self._keys: defaultdict[str, int] = defaultdict(int)
 
@@ -112,10 +114,14 @@ class Presence:
             self._forget(waiting.popitem(last=False)[1])
 
     def _forget_silent(self, now_ms: int) -> None:
+        if now_ms < self._silent_at:
+            return
+        self._silent_at = now_ms + min(self._lease_ms, self._return_ms)
         for waiting in (self._returning, self._leased):
             while waiting:
                 instance = next(iter(waiting.values()))
                 if instance.alive_until > now_ms:
+                    self._silent_at = min(self._silent_at, instance.alive_until)
                     break
                 waiting.popitem(last=False)
                 self._forget(instance)

@@ -10,7 +10,7 @@ from operator import attrgetter
 import msgspec
 
 from moonlatch.clock import utc_day
-from moonlatch.storage.interface import Database, Query, Row, Transaction, parameter_names
+from moonlatch.storage.interface import Database, Query, Transaction, parameter_names
 
 UNKNOWN_EXECUTOR = "unknown"
 """Counted for a client that does not name its host program."""
@@ -32,9 +32,7 @@ INSERT = Query(
     """,
 )
 IS_WRITTEN = Query("executions.is_written", "select 1 from executions where id = :id")
-USE_KEY = Query(
-    "executions.use_key",
-    """
+_USE_KEY = """
     update users set
         executions = executions + 1,
         executor = :executor,
@@ -45,9 +43,14 @@ USE_KEY = Query(
         and (fingerprintless or fingerprint is null or fingerprint = :fingerprint)
         and (max_executions is null or executions < max_executions)
         and not (blacklisted and (blacklist_expires is null or blacklist_expires > :started_at))
-    returning executions, key_expires, key_days
-    """,
+"""
+# Nearly always nothing came between the verdict and this; then what the key's counters become is known already, and
+# SQLite is not made to give them back, which costs as much as the update. A key's first use has more to do.
+USE_KEY_AS_SEEN = Query(
+    "executions.use_key_as_seen",
+    _USE_KEY + "and executions = :seen_executions and (key_days is null or key_expires is not null)",
 )
+USE_KEY = Query("executions.use_key", _USE_KEY + "returning executions, key_expires, key_days")
 # By itself, because it happens once: setting an indexed column, even to what it holds, has SQLite rewrite the index.
 START_DAYS = Query(
     "executions.start_days",
@@ -80,6 +83,10 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True):
     user_key: str | None
     premium: bool
     """The key is valid: its counters move and its first use takes effect."""
+    seen_executions: int | None
+    """How often the key had been used when the verdict was made."""
+    seen_expires: int | None
+    """When the key expired then."""
     fingerprint: bytes | None
     ip: bytes | None
     executor: str
@@ -95,7 +102,7 @@ class Use(msgspec.Struct, frozen=True):
 
 _NO_USE = Use(0, None)
 _inserted_values = attrgetter(*parameter_names(INSERT.sql))
-_used_values = attrgetter(*parameter_names(USE_KEY.sql))
+_used_values = attrgetter(*parameter_names(USE_KEY_AS_SEEN.sql))
 
 
 class RepeatedError(Exception):
@@ -165,25 +172,40 @@ async def stop(db: Database, instance: str, code: str) -> None:
 
 
 async def _write(tx: Transaction, executions: Sequence[Execution]) -> list[Use | Exception]:
-    outcomes: list[Use | Exception] = []
-    premium: list[tuple[int, Execution]] = []
+    outcomes: list[Use | Exception] = [_NO_USE] * len(executions)
+    premium: list[int] = []
     inserted = await tx.execute_each(INSERT, [_inserted_values(one) for one in executions])
     for number, (execution, rows) in enumerate(zip(executions, inserted, strict=True)):
         if rows == 0:
-            repeated = await tx.fetch_one(IS_WRITTEN, id=execution.id)
-            outcomes.append(OvertakenError() if repeated is None else RepeatedError())
-            continue
-        if execution.premium:
-            premium.append((number, execution))
-        outcomes.append(_NO_USE)
-    uses = await tx.fetch_one_each(USE_KEY, [_used_values(one) for _, one in premium])
-    for (number, execution), row in zip(premium, uses, strict=True):
-        outcomes[number] = await _use(tx, execution, row)
+            outcomes[number] = await _why_not_inserted(tx, execution)
+        elif execution.premium:
+            premium.append(number)
+    used = await tx.execute_each(USE_KEY_AS_SEEN, [_used_values(executions[number]) for number in premium])
+    for number, rows in zip(premium, used, strict=True):
+        execution = executions[number]
+        if rows and execution.seen_executions is not None:
+            outcomes[number] = Use(execution.seen_executions + 1, execution.seen_expires)
+        else:
+            outcomes[number] = await _use(tx, execution)
     return outcomes
 
 
-async def _use(tx: Transaction, execution: Execution, row: Row | None) -> Use | Exception:
-    """What became of the key, of which USE_KEY gave this row."""
+async def _why_not_inserted(tx: Transaction, execution: Execution) -> Exception:
+    written = await tx.fetch_one(IS_WRITTEN, id=execution.id)
+    return OvertakenError() if written is None else RepeatedError()
+
+
+async def _use(tx: Transaction, execution: Execution) -> Use | Exception:
+    """Use a key whose counters have moved since the verdict, or for the first time."""
+    row = await tx.fetch_one(
+        USE_KEY,
+        user_key=execution.user_key,
+        project_id=execution.project_id,
+        executor=execution.executor,
+        ip=execution.ip,
+        fingerprint=execution.fingerprint,
+        started_at=execution.started_at,
+    )
     if row is None:
         await tx.execute(TAKE_BACK, id=execution.id)
         return OvertakenError()
@@ -200,12 +222,7 @@ async def _count(tx: Transaction, executions: Sequence[Execution]) -> None:
     for script, times in scripts.items():
         await tx.execute(COUNT_SCRIPT, script=script, times=times)
     days = Counter(
-        (
-            execution.project_id,
-            execution.script_id,
-            utc_day(execution.started_at),
-            execution.executor,
-        )
+        (execution.project_id, execution.script_id, utc_day(execution.started_at), execution.executor)
         for execution in executions
     )
     for (project, script, day, executor), times in days.items():

@@ -62,12 +62,8 @@ class Transaction(Protocol):
         """Run a statement without result rows; gives the number of rows it changed."""
         ...
 
-    async def fetch_one_each(self, query: Query, rows: Sequence[tuple[Any, ...]]) -> list[Row | None]:
-        """`fetch_one` once for each of `rows`, whose values stand in the order of `parameter_names`."""
-        ...
-
     async def execute_each(self, query: Query, rows: Sequence[tuple[Any, ...]]) -> list[int]:
-        """`execute` once for each of `rows`, as in `fetch_one_each`."""
+        """`execute` once for each of `rows`, whose values stand in the order of `parameter_names`."""
         ...
 
 

@@ -56,19 +56,10 @@ class SqliteTransaction:
             (changed,) = self._connection.execute("select changes()").fetchone()
         return changed
 
-    async def fetch_one_each(self, query: Query, rows: Sequence[tuple[Any, ...]]) -> list[Row | None]:
-        self._refuse_when_ended(query)
-        sql = numbered(query.sql, "?")
-        execute = self._connection.execute
-        try:
-            return [execute(sql, row).fetchone() for row in rows]
-        except DRIVER_ERRORS as error:
-            raise self._failed(error) from error
-
     async def execute_each(self, query: Query, rows: Sequence[tuple[Any, ...]]) -> list[int]:
         self._refuse_when_ended(query)
         sql = numbered(query.sql, "?")
-        execute = self._connection.execute
+        execute = self._connection.cursor().execute
         try:
             return [execute(sql, row).rowcount for row in rows]
         except DRIVER_ERRORS as error:
