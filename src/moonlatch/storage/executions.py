@@ -83,9 +83,9 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True):
     user_key: str | None
     premium: bool
     """The key is valid: its counters move and its first use takes effect."""
-    seen_executions: int | None
+    seen_executions: int | None = None
     """How often the key had been used when the verdict was made."""
-    seen_expires: int | None
+    seen_expires: int | None = None
     """When the key expired then."""
     fingerprint: bytes | None
     ip: bytes | None
