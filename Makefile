@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PYTEST_WORKERS ?= 2
 
-.PHONY: run test setup setup-test lint types imports tests faults bench format lock clean
+.PHONY: run test setup setup-test lint types imports tests faults bench nightly format lock clean
 
 run: setup
 	exec $(BIN)/moonlatch serve --data ./data
@@ -56,6 +56,11 @@ faults: setup-test
 
 bench: setup-test
 	@for file in heartbeat execute sessions; do echo "== bench/$$file.py"; $(BIN)/python bench/$$file.py || exit 1; done
+
+# Thousands of generated programs under every profile and every pass alone; SEED= repeats a night.
+SEED ?= $(shell date +%Y%m%d)
+nightly: setup-test
+	PYTHONPATH=tests $(BIN)/python -m support.generated.differences --count 5000 --seed $(SEED)
 
 format: setup-test
 	$(BIN)/ruff format src tests bench

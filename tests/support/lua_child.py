@@ -1,4 +1,6 @@
-"""The child process of `support.luau.run_lua`: runs the script on standard input and prints the outcome as JSON."""
+"""The child process of `support.luau.run_lua_batch`: runs the scripts on standard input, a JSON list, each in a fresh state,
+and prints one outcome a line as JSON.
+"""
 
 from __future__ import annotations
 
@@ -29,10 +31,16 @@ end
 
 def main() -> None:
     lupa = importlib.import_module(f"lupa.{sys.argv[1]}")
-    runtime = lupa.LuaRuntime(encoding="latin-1", register_eval=False, unpack_returned_tuples=True)
-    run = runtime.execute(WRAPPER)
-    output, error, compile_error = run(sys.stdin.buffer.read().decode("latin-1"))
-    json.dump({"output": output, "error": error, "compile_error": compile_error}, sys.stdout)
+    for source in json.load(sys.stdin):
+        runtime = lupa.LuaRuntime(encoding="latin-1", register_eval=False, unpack_returned_tuples=True)
+        output, error, compile_error = runtime.execute(WRAPPER)(source)
+        result = {"output": escaped(output), "error": escaped(error), "compile_error": compile_error}
+        print(json.dumps(result), flush=True)
+
+
+def escaped(text: str | None) -> str | None:
+    """As the runner of Luau writes text: `support.luau` takes a backslash for the beginning of an escaped byte."""
+    return text and text.replace("\\", "\\092")
 
 
 main()

@@ -12,14 +12,18 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import IO
 
 HERE = Path(__file__).parent
 LUAU_RUNNER = HERE / "luau_runner.mjs"
 LUA_CHILD = HERE / "lua_child.py"
 STATES_PER_PROCESS = 200  # a state's memory is given back only when its process ends
+# Starts the child for some sources, given a temporary file to hand them over in.
+Starter = Callable[[Sequence[str], IO[str]], "subprocess.Popen[str]"]
 ESCAPED_BYTE = re.compile(r"\\(\d{3})")
 
 
@@ -49,49 +53,55 @@ def compile_luau(source: str, timeout_seconds: float = 20) -> str | None:
 
 def run_luau_batch(sources: Sequence[str], timeout_seconds: float = 20) -> list[LuauResult]:
     """Runs each source in a fresh Luau state, as many as possible in one process; the time limit holds for each."""
-    return _batch(sources, run=True, timeout_seconds=timeout_seconds)
+    return _batch(sources, partial(_start_luau, run=True), timeout_seconds)
 
 
 def compile_luau_batch(sources: Sequence[str], timeout_seconds: float = 20) -> list[LuauResult]:
-    return _batch(sources, run=False, timeout_seconds=timeout_seconds)
+    return _batch(sources, partial(_start_luau, run=False), timeout_seconds)
 
 
 def run_lua(version: str, source: str, timeout_seconds: float = 20) -> LuauResult:
     """Runs source in `lua51`, `lua54`, `luajit21` or another interpreter that lupa carries."""
-    try:
-        done = subprocess.run(
-            [sys.executable, LUA_CHILD, version],
-            input=source.encode("latin-1", "backslashreplace"),
-            capture_output=True,
-            timeout=timeout_seconds,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return LuauResult(crashed=True)
-    if done.returncode != 0:
-        return LuauResult(crashed=True)
-    return LuauResult(**json.loads(done.stdout))
+    return run_lua_batch(version, [source], timeout_seconds)[0]
 
 
-def _batch(sources: Sequence[str], *, run: bool, timeout_seconds: float) -> list[LuauResult]:
+def run_lua_batch(version: str, sources: Sequence[str], timeout_seconds: float = 20) -> list[LuauResult]:
+    """Runs each source in a fresh state, as many as possible in one process; the time limit holds for each."""
+    return _batch(sources, partial(_start_lua, version), timeout_seconds)
+
+
+def _start_lua(version: str, sources: Sequence[str], cases: IO[str]) -> subprocess.Popen[str]:
+    json.dump([source.encode("latin-1", "backslashreplace").decode("latin-1") for source in sources], cases)
+    cases.flush()
+    cases.seek(0)
+    return _start([sys.executable, str(LUA_CHILD), version], cases)
+
+
+def _start_luau(sources: Sequence[str], cases: IO[str], *, run: bool) -> subprocess.Popen[str]:
+    json.dump({"run": run, "sources": list(sources)}, cases)
+    cases.flush()
+    return _start(["node", str(LUAU_RUNNER), cases.name], None)
+
+
+def _start(command: list[str], stdin: IO[str] | None) -> subprocess.Popen[str]:
+    return subprocess.Popen(command, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, encoding="utf-8")
+
+
+def _batch(sources: Sequence[str], start: Starter, timeout_seconds: float) -> list[LuauResult]:
     results: list[LuauResult] = []
     while len(results) < len(sources):
         cases = sources[len(results) : len(results) + STATES_PER_PROCESS]
-        done = _until_crash(cases, run=run, timeout_seconds=timeout_seconds)
+        done = _until_crash(cases, start, timeout_seconds)
         results += done
         if len(done) < len(cases):
             results.append(LuauResult(crashed=True))
     return results
 
 
-def _until_crash(sources: Sequence[str], *, run: bool, timeout_seconds: float) -> list[LuauResult]:
+def _until_crash(sources: Sequence[str], start: Starter, timeout_seconds: float) -> list[LuauResult]:
     """Results of the sources up to the first that kills its process or exceeds its time."""
-    with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as cases:
-        json.dump({"run": run, "sources": list(sources)}, cases)
-        cases.flush()
-        process = subprocess.Popen(
-            ["node", LUAU_RUNNER, cases.name], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, encoding="utf-8"
-        )
+    with tempfile.NamedTemporaryFile("w+", suffix=".json", encoding="utf-8") as cases:
+        process = start(sources, cases)
         lines: queue.Queue[str] = queue.Queue()
         reader = threading.Thread(target=_read_lines, args=(process, lines), daemon=True)
         reader.start()

@@ -7,6 +7,7 @@ from pathlib import Path
 from moonlatch.obfuscator import pipeline
 from moonlatch.obfuscator.engines.interface import Protected, Rejected
 from moonlatch.obfuscator.options import Options
+from moonlatch.obfuscator.passes import constant_pool
 from moonlatch.obfuscator.spelling import Target
 
 PROGRAMS = Path(__file__).parents[1] / "obfuscator" / "programs"
@@ -29,6 +30,11 @@ def protected_with(source: str | bytes, keys: set[str], seed: int = 1, *, target
     outcome = pipeline.protect_with(_bytes(source), Options("light", Target(target)), seed, keys)
     assert isinstance(outcome, Protected), outcome
     return outcome.text
+
+
+def keys_of_pass_alone(key: str) -> set[str]:
+    """That pass with the one which writes out the pool, because encrypted constants need the pool that they went to."""
+    return {key, constant_pool.KEY}
 
 
 def faults(source: str | bytes, profile: str = "light", *, target: str = "luau", client: bool = False) -> list[str]:

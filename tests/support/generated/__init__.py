@@ -1,0 +1,1 @@
+"""Luau programs drawn at random: deterministic, always ending, printing all they compute, using the whole language."""
