@@ -214,3 +214,28 @@ def test_any_settings_either_hold_or_are_refused_with_a_reason(values: dict[str,
         problems = refused.problems
     known = set(Settings.model_fields)
     assert [path for path in values if path not in known and path not in {problem.path for problem in problems}] == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://api.example.com/v1",
+        "ftp://127.0.0.1/v1",
+        "https://",
+        "https://user@api.example.com",
+        "https://a/v1?x=1",
+        "",
+    ],
+)
+def test_an_address_that_keys_should_not_be_sent_to_is_refused(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("MOONLATCH_LURAPH__BASE_URL", url or " ")
+    assert "luraph.base_url" in refusal()
+    assert "should look like https://api.example.com/v1" in refusal()
+
+
+@pytest.mark.parametrize(
+    "url", ["https://api.lura.ph/v1", "http://127.0.0.1:9000/v1", "http://localhost", "https://[::1]:1/x/"]
+)
+def test_an_address_that_is_encrypted_or_this_machine_is_taken(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("MOONLATCH_LURAPH__BASE_URL", url)
+    assert load_settings().luraph.base_url == url.rstrip("/")

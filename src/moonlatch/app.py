@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from moonlatch.builds.pool import WorkerPool
 from moonlatch.builds.publisher import LoaderRecipe, Publisher
+from moonlatch.builds.workshop import Workshop
 from moonlatch.client.address import Addresses
 from moonlatch.client.direct import DirectTransport
 from moonlatch.client.loader_source import LOADER_VERSION, loader_source, missing_loader_source
@@ -35,6 +36,7 @@ from moonlatch.live.memory import LocalLive
 from moonlatch.logs import log_to_standard_error
 from moonlatch.management.application import management_app
 from moonlatch.management.readiness import Readiness, answers
+from moonlatch.obfuscator.engines.luraph import LuraphEngine, luraph_client
 from moonlatch.storage import loaders
 from moonlatch.storage.interface import Database
 from moonlatch.storage.sqlite import SqliteDatabase, open_sqlite
@@ -100,10 +102,14 @@ async def open_moonlatch(settings: Settings) -> AsyncIterator[Moonlatch]:
             max_sessions=settings.client.max_sessions,
         )
         closing.push_async_callback(live.close_all)
+        http = luraph_client()
+        closing.push_async_callback(http.aclose)
+        remote = LuraphEngine(http, settings.luraph.base_url, job_seconds=settings.luraph.job_seconds)
+        workshop = Workshop(database=database, keyring=keyring, workers=workers, remote=remote)
         publisher = Publisher(
             database=database,
             live=live,
-            workers=workers,
+            workshop=workshop,
             tiers=settings.tiers,
             public_url=settings.public_url,
             keyring=keyring,
@@ -117,6 +123,7 @@ async def open_moonlatch(settings: Settings) -> AsyncIterator[Moonlatch]:
             database=database,
             live=live,
             publisher=publisher,
+            keyring=keyring,
             tiers=settings.tiers,
             clock=now_ms,
             requests_per_second=settings.management.requests_per_second,

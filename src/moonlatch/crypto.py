@@ -11,6 +11,7 @@ import string
 from collections.abc import Iterable
 from pathlib import Path
 
+from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 ID_ALPHABET = string.ascii_letters + string.digits
@@ -18,6 +19,9 @@ ID_LENGTH = 32
 MASTER_KEY_NAME = "master.key"
 _MASTER_KEY_BYTES = 32
 _ONE_TIME_NONCE = bytes(12)
+_NONCE_BYTES = 12
+LURAPH_KEY = "luraph api key"
+"""Purpose of a stored secret: an account's key with the Luraph service."""
 
 
 _UNBIASED_BELOW = 248  # the largest multiple of 62 that fits a byte
@@ -137,6 +141,10 @@ def stream_hash(parts: Iterable[bytes]) -> str:
     return digest.hexdigest()
 
 
+class UnreadableSecretError(Exception):
+    """A stored secret was sealed under another master key or for another owner, or has been changed."""
+
+
 def _write_new_master_key(path: Path) -> None:
     """Create the key, whole or not at all; of two processes that do it at once one wins and both use its key."""
     written = path.with_name(f".{path.name}.{os.getpid()}")
@@ -149,6 +157,10 @@ def _write_new_master_key(path: Path) -> None:
             os.link(written, path)
     finally:
         written.unlink(missing_ok=True)
+
+
+def _secret_context(purpose: str, owner_id: str) -> bytes:
+    return f"moonlatch/1 stored secret\n{purpose}\n{owner_id}".encode()
 
 
 class Keyring:
@@ -164,6 +176,7 @@ class Keyring:
         self._instances = FixedKeyHmac(self._master.digest(b"moonlatch/1 instance token"))
         self._instance_ids = FixedKeyHmac(self._master.digest(b"moonlatch/1 instance id"))
         self._fingerprints = FixedKeyHmac(self._master.digest(b"moonlatch/1 fingerprint"))
+        self._stored_secrets = ChaCha20Poly1305(self._master.digest(b"moonlatch/1 stored secret"))
 
     @classmethod
     def open(cls, data_dir: Path, *, create: bool = True) -> Keyring:
@@ -191,6 +204,23 @@ class Keyring:
     def instance_mac(self, claims: bytes) -> bytes:
         """Authenticates the claims of an instance token."""
         return self._instances.digest(claims)
+
+    def seal_secret(self, purpose: str, owner_id: str, secret: str) -> bytes:
+        """A secret of somebody else's service, to be stored: a random nonce, then ChaCha20-Poly1305 (RFC 8439).
+
+        Bound to purpose and owner, so that nobody gets to use it by copying the row. One key seals for the whole
+        installation: random nonces of 96 bits are safe for far more secrets than there will ever be accounts.
+        """
+        nonce = secrets.token_bytes(_NONCE_BYTES)
+        return nonce + self._stored_secrets.encrypt(nonce, secret.encode(), _secret_context(purpose, owner_id))
+
+    def open_secret(self, purpose: str, owner_id: str, sealed: bytes) -> str:
+        """The secret that was sealed. Raises UnreadableSecretError."""
+        nonce, ciphertext = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:]
+        try:
+            return self._stored_secrets.decrypt(nonce, ciphertext, _secret_context(purpose, owner_id)).decode()
+        except (InvalidTag, ValueError):
+            raise UnreadableSecretError from None
 
     def fingerprint(self, project_id: str, kind: str, value: str) -> bytes:
         """Keyed hash of something that identifies a person or device (`ip`, `fingerprint`, `executor`), 32 bytes.

@@ -40,6 +40,9 @@ def log_to_standard_error(level: str, style: Style) -> None:
     logging.basicConfig(level=level.upper(), handlers=[BoundedHandler(sys.stderr, style)], force=True)
     # The server's own messages about starting and every connection say nothing that ours do not.
     logging.getLogger("uvicorn.error").setLevel(max(logging.WARNING, logging.getLogger().level))
+    # An HTTP client's would tell of requests to services, which carry other people's keys.
+    for name in ("httpx", "httpcore"):
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 class _TextFormatter(logging.Formatter):

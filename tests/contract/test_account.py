@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from moonlatch.clock import DAY_MS
+from moonlatch.crypto import LURAPH_KEY
 from support.management import NOBODY, Api, Developer, done, invalid, refused
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -26,6 +27,7 @@ async def test_the_account_shows_its_limits_and_usage(api: Api) -> None:
         "expired": False,
         "free_for_all": False,
         "script_bytes": 8 * 1024 * 1024,
+        "luraph_key_set": False,
         "obfuscations": {"used": 0, "limit": 20, "period_end": me.account.obfuscation_period_start + 30 * DAY_MS},
         "projects": {"used": 1, "limit": 1},
         "scripts": {"used": 1, "limit": 3},
@@ -105,3 +107,37 @@ async def test_an_account_has_at_most_100_usable_tokens(api: Api, me: Developer)
 async def test_an_unknown_token_cannot_be_revoked(me: Developer) -> None:
     response = await me.post(f"/account/tokens/{NOBODY}/revoke")
     refused(response, 404, -1, "unauthorized or invalid request", failed=["token not found"])
+
+
+async def test_a_luraph_key_can_be_set_and_forgotten_and_is_never_shown(api: Api, me: Developer) -> None:
+    key = "a-luraph-key-0123456789"
+    assert (await me.post("/account/luraph", {"api_key": key})).json() == {"success": True}
+    shown = await me.get("/account")
+    assert done(shown)["account"]["luraph_key_set"] is True
+    assert key not in shown.text
+    sealed = await api.value("select sealed from luraph_keys where account_id = :id", id=me.account.id)
+    assert key.encode() not in bytes(sealed)
+    assert api.keyring.open_secret(LURAPH_KEY, me.account.id, bytes(sealed)) == key
+    assert (await me.post("/account/luraph", {"api_key": None})).json() == {"success": True}
+    assert done(await me.get("/account"))["account"]["luraph_key_set"] is False
+    assert await api.value("select count(*) from luraph_keys where account_id = :id", id=me.account.id) == 0
+
+
+async def test_a_second_luraph_key_takes_the_place_of_the_first(api: Api, me: Developer) -> None:
+    for key in ("first", "second"):
+        await me.post("/account/luraph", {"api_key": key})
+    sealed = await api.value("select sealed from luraph_keys where account_id = :id", id=me.account.id)
+    assert api.keyring.open_secret(LURAPH_KEY, me.account.id, bytes(sealed)) == "second"
+
+
+@pytest.mark.parametrize("body", [{}, *({"api_key": key} for key in ("", 5, "two words", "a\nb", "\xe9", "x" * 256))])
+async def test_what_can_be_no_luraph_key_is_refused(me: Developer, body: Any) -> None:
+    assert list(invalid(await me.post("/account/luraph", body))) == ["api_key"]
+
+
+async def test_an_expired_account_can_forget_its_luraph_key_but_not_set_one(api: Api, me: Developer) -> None:
+    await me.post("/account/luraph", {"api_key": "key"})
+    await api.expire(me)
+    refused(await me.post("/account/luraph", {"api_key": "other"}), 403, 0, "account expired")
+    assert (await me.post("/account/luraph", {"api_key": None})).status_code == 200
+    assert done(await me.get("/account"))["account"]["luraph_key_set"] is False

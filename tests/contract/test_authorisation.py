@@ -51,6 +51,7 @@ ENDPOINTS: dict[tuple[str, str], tuple[str | None, Any]] = {
     ("POST", "/sessions/message"): (None, {"session_ids": [NOBODY], "key": "give"}),
     ("GET", "/account"): (None, None),
     ("GET", "/account/tokens"): (None, None),
+    ("POST", "/account/luraph"): (None, {"api_key": "key"}),
     ("POST", "/account/tokens"): (None, {"name": "New"}),
     ("POST", "/account/tokens/{token_id}/revoke"): ("token", {}),
 }

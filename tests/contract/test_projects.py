@@ -24,6 +24,7 @@ async def test_a_new_project_has_the_documented_fields_and_defaults(me: Develope
         "information_webhook": None,
         "blacklist_webhook": None,
         "engine": "embedded",
+        "luraph_options": {},
         "total_executions": 0,
     }
 
@@ -52,6 +53,8 @@ async def test_impossible_pages_are_refused(me: Developer, query: str) -> None:
         {"allow_fingerprint_resets": False, "delete_expired_users": True},
         {"execution_webhook": "https://hooks.example.com/a?b=c", "information_webhook": "http://127.0.0.1:9000/"},
         {"blacklist_webhook": "https://[2001:db8::1]/x"},
+        {"engine": "luraph", "luraph_options": {"TARGET_VERSION": "Luau", "INTENSE": True}},
+        {"luraph_options": {}},
     ],
 )
 async def test_an_edit_changes_what_is_given_and_replies_with_the_project(
@@ -82,9 +85,18 @@ async def test_every_wrong_field_of_an_edit_is_listed(me: Developer, project: st
         "information_webhook": "https://",
         "blacklist_webhook": 7,
         "engine": "",
+        "luraph_options": [],
         "total_executions": 5,
     }
     assert set(invalid(await me.post(f"/projects/{project}/edit", body))) == set(body)
+
+
+@pytest.mark.parametrize("options", [{"A": 5}, {"A": None}, {"": True}, {"A": "x" * 1001}, {"x" * 101: True}])
+async def test_impossible_luraph_options_are_refused(me: Developer, project: str, options: Any) -> None:
+    failed = invalid(await me.post(f"/projects/{project}/edit", {"luraph_options": options}))
+    assert all(name.startswith("luraph_options.") for name in failed)
+    too_many = {"luraph_options": {str(number): True for number in range(101)}}
+    assert list(invalid(await me.post(f"/projects/{project}/edit", too_many))) == ["luraph_options"]
 
 
 async def test_an_expired_account_cannot_create_or_edit(api: Api, me: Developer, project: str) -> None:

@@ -96,6 +96,11 @@ async def test_one_update_cannot_unset_what_it_does_not_have(me: Developer, scri
 async def test_a_script_is_protected_by_its_projects_engine_unless_it_names_one(
     me: Developer, project: str, script: str
 ) -> None:
-    changed = done(await me.post(f"/projects/{project}/edit", {"engine": "embedded"}))["project"]
-    assert changed["engine"] == "embedded"
+    await me.post(f"/projects/{project}/edit", {"engine": "luraph"})
+    await me.post(f"/scripts/{script}/edit", {"profile": "light", "target": "lua51"})
+    # Another engine gets the plainest form that ours makes.
+    assert (await protection(me, script))["effective"] == {"profile": "minify", "target": "lua51", "engine": "luraph"}
+    await me.post(f"/scripts/{script}/edit", {"engine": "embedded"})
     assert (await protection(me, script))["effective"]["engine"] == "embedded"
+    await me.post(f"/scripts/{script}/edit", {"engine": ""})
+    assert (await protection(me, script))["effective"]["engine"] == "luraph"

@@ -22,7 +22,7 @@ ERRORS = (DOCS / "errors.md").read_text()
 def app() -> FastAPI:
     # Only its routes are looked at; nothing behind them is ever called.
     nothing: Any = None
-    return management_app(database=nothing, live=nothing, publisher=nothing, tiers=TIERS, clock=now_ms)
+    return management_app(database=nothing, live=nothing, publisher=nothing, keyring=nothing, tiers=TIERS, clock=now_ms)
 
 
 def heading(method: str, path: str) -> str:

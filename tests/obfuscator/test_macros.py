@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from moonlatch.obfuscator import pipeline
-from moonlatch.obfuscator.engines.interface import Protected
+from moonlatch.obfuscator.engines.interface import Protected, Rejected
 from moonlatch.obfuscator.macros import MACROS, expand_macros
 from moonlatch.obfuscator.options import Options
 from moonlatch.obfuscator.parser import parse
@@ -139,3 +139,48 @@ def test_the_key_of_encfunc_is_said_to_be_unused() -> None:
 def test_every_macro_and_alias_is_documented() -> None:
     page = (Path(__file__).parents[2] / "docs/reference/macros.md").read_text()
     assert {name for name in MACROS | ALIASES.keys() if f"`{name}" not in page} == set()
+
+
+def kept(source: str) -> str:
+    """What another engine that has the macros itself gets."""
+    outcome = pipeline.protect(source.encode(), Options("minify", keeps_macros=True), 1)
+    assert isinstance(outcome, Protected), outcome
+    assert outcome.warnings == []
+    return outcome.text
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ("return LPH_JIT(function() end)", "return LPH_JIT(function()end)"),
+        ("return LA_NO_VIRTUALIZE(function() end)", "return LPH_NO_VIRTUALIZE(function()end)"),
+        ("return LA_ENCRYPT_STRING('x'), LPH_STRENC('y')", 'return LPH_ENCSTR"x",LPH_STRENC"y"'),
+        ("return LPH_ENCNUM(5)", "return LPH_ENCNUM(5)"),
+        ("return LPH_ENCFUNC(function() end, 'key', k)", 'return LPH_ENCFUNC(function()end,"key",k)'),
+        ("LPH_CRASH()", "LPH_CRASH()"),
+        ("LPH_JIT(function() end)", "LPH_JIT(function()end)"),
+        (
+            "if not LPH_OBFUSCATED then LPH_JIT = print end\nreturn LPH_LINE, LA_LINE, LPH_JIT(function() end)",
+            "return 2,2,LPH_JIT(function()end)",
+        ),
+        ("local LPH_JIT = 5 return LPH_JIT", "local a=5 return a"),
+    ],
+)
+def test_macros_are_left_to_an_engine_that_has_them_under_their_names_there(source: str, text: str) -> None:
+    assert kept(source) == text
+
+
+@pytest.mark.parametrize(
+    ("source", "fault"),
+    [
+        ("LPH_JIT(5)", "1: LPH_JIT takes a function expression"),
+        ("LA_ENCRYPT_STRING(x)", "1: LA_ENCRYPT_STRING takes a string literal"),
+        ("LPH_CRASH(1)", "1: LPH_CRASH takes no argument"),
+        ("return LPH_ENCFUNC(5, 'key', k)", "1: LPH_ENCFUNC takes a function expression"),
+        ("return LPH_JIT", "1: LPH_JIT is a macro and can only be called"),
+    ],
+)
+def test_macros_that_are_kept_are_checked_all_the_same(source: str, fault: str) -> None:
+    outcome = pipeline.protect(source.encode(), Options("minify", keeps_macros=True), 1)
+    assert isinstance(outcome, Rejected)
+    assert [f"{one.line}: {one.message}" for one in outcome.diagnostics] == [fault]

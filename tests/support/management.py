@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from moonlatch import crypto
 from moonlatch.builds.pool import WorkerPool
 from moonlatch.builds.publisher import LoaderRecipe, Publisher
+from moonlatch.builds.workshop import Workshop
 from moonlatch.client.protocol import ClientProtocol
 from moonlatch.crypto import Keyring
 from moonlatch.licensing.tier import BUILT_IN, Tier
@@ -146,7 +147,7 @@ async def running_api(folder: Path, **settings: Any) -> AsyncIterator[Api]:
     publisher = Publisher(
         database=database,
         live=live,
-        workers=workers,
+        workshop=Workshop(database=database, keyring=keyring, workers=workers, remote=None),
         tiers=TIERS,
         public_url="http://127.0.0.1",
         keyring=keyring,
@@ -157,6 +158,7 @@ async def running_api(folder: Path, **settings: Any) -> AsyncIterator[Api]:
         database=database,
         live=live,
         publisher=publisher,
+        keyring=keyring,
         tiers=TIERS,
         clock=clock,
         **{"requests_per_second": 1e6, "burst": 1_000_000, "failures_burst": 1_000_000, **settings},

@@ -6,10 +6,12 @@ import msgspec
 
 from moonlatch.builds.pool import WorkerPool
 from moonlatch.builds.publisher import LoaderRecipe, Publisher
+from moonlatch.builds.workshop import Workshop
 from moonlatch.clock import DAY_MS
 from moonlatch.crypto import Keyring, new_id
 from moonlatch.licensing.tier import NO_LIMITS, Tier
 from moonlatch.live.memory import LocalLive
+from moonlatch.obfuscator.engines.interface import RemoteEngine
 from moonlatch.storage import accounts, builds, loaders, projects, scripts
 from moonlatch.storage.accounts import Account
 from moonlatch.storage.interface import Database, Query
@@ -41,11 +43,14 @@ def write_loader(*, script_id: str, loader_id: str, secret: bytes, base_url: str
 class Publishing:
     """One account of one tier, and a publisher for it. `now` may be moved."""
 
-    def __init__(self, database: Database, workers: WorkerPool, tier: Tier = NO_LIMITS) -> None:
+    def __init__(
+        self, database: Database, workers: WorkerPool, tier: Tier = NO_LIMITS, remote: RemoteEngine | None = None
+    ) -> None:
         self.now = NOW
         self.database = database
         self.live = WatchedLive(database)
-        self.workers = workers
+        self.keyring = Keyring(bytes(32))
+        self.workshop = Workshop(database=database, keyring=self.keyring, workers=workers, remote=remote)
         self.tier = tier
         self.account = Account(
             id=new_id(), name="owner", tier=tier.name, expires_at=None, created_at=NOW, obfuscation_period_start=NOW
@@ -56,10 +61,10 @@ class Publishing:
         return Publisher(
             database=self.database,
             live=self.live,
-            workers=self.workers,
+            workshop=self.workshop,
             tiers={self.tier.name: self.tier},
             public_url=public_url,
-            keyring=Keyring(bytes(32)),
+            keyring=self.keyring,
             loader=loader or LoaderRecipe(version=1, write=write_loader),
             clock=lambda: self.now,
         )

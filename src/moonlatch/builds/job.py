@@ -12,16 +12,23 @@ _LENGTH = struct.Struct(">I")
 LENGTH_BYTES = _LENGTH.size
 
 
-class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """One text to check and protect. `profile`, `target` and `client_chunk` are the protector's options; without a target
-    the text runs wherever the source does.
+class Job(msgspec.Struct, frozen=True, kw_only=True, tag="protect"):
+    """One text to check and protect. `profile`, `target`, `client_chunk` and `keeps_macros` are the protector's options;
+    without a target the text runs wherever the source does.
     """
 
     source: bytes
     profile: str
     target: str | None
     client_chunk: bool
+    keeps_macros: bool = False
     seed: int
+
+
+class Check(msgspec.Struct, frozen=True, kw_only=True, tag="check"):
+    """A text that another engine made: is it a script at all? The answer does not repeat it."""
+
+    text: bytes
 
 
 class Fault(msgspec.Struct, frozen=True):
@@ -32,10 +39,11 @@ class Fault(msgspec.Struct, frozen=True):
 
 
 class Done(msgspec.Struct, frozen=True, kw_only=True, tag="done"):
-    """The protected text."""
+    """The protected text, and the language it is written in."""
 
     text: bytes
     warnings: list[str]
+    target: str = ""
 
 
 class Invalid(msgspec.Struct, frozen=True, kw_only=True, tag="invalid"):
@@ -60,7 +68,7 @@ class Reply(msgspec.Struct, frozen=True):
     retires: bool
 
 
-_decode_job = msgspec.msgpack.Decoder(Job).decode
+_decode_job = msgspec.msgpack.Decoder(Job | Check).decode
 _decode_reply = msgspec.msgpack.Decoder(Reply).decode
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -79,8 +87,9 @@ def frame_length(head: bytes) -> int:
     return int(length)
 
 
-def job_of(body: bytes) -> Job:
-    return _decode_job(body)
+def job_of(body: bytes) -> Job | Check:
+    job: Job | Check = _decode_job(body)
+    return job
 
 
 def reply_of(body: bytes) -> Reply:

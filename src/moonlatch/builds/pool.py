@@ -7,18 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
-from moonlatch.builds.job import Answer, Failed, Fault, Job
+from moonlatch.builds.job import Answer, Check, Failed, Fault, Job
+from moonlatch.builds.places import Places, PoolBusyError
 from moonlatch.builds.process import WorkerDiedError, WorkerProcess
 
 logger = logging.getLogger(__name__)
-
-
-class PoolBusyError(Exception):
-    """All workers are taken and enough wait for them already; try again later."""
 
 
 class WorkerPool:
@@ -28,8 +23,7 @@ class WorkerPool:
         self._timeout_seconds = timeout_seconds
         self._memory_mib = memory_mib
         self.size = workers
-        self._places = workers + max_waiting
-        self._admitted: Counter[str] = Counter()
+        self._places = Places(workers + max_waiting)
         self._turns = asyncio.Semaphore(workers)
         self._idle: list[WorkerProcess] = []
         self._busy: set[WorkerProcess] = set()
@@ -43,25 +37,16 @@ class WorkerPool:
     @property
     def admitted(self) -> int:
         """Updates that work or wait for a worker now."""
-        return self._admitted.total()
+        return self._places.taken
 
-    @contextmanager
-    def admission(self, owner: str) -> Iterator[None]:
+    def admission(self, owner: str) -> AbstractContextManager[None]:
         """A place among those who work or wait, for the duration of the block.
 
         Raises PoolBusyError when all are taken, or half of them by this owner.
         """
-        if self._admitted.total() >= self._places or self._admitted[owner] >= (self._places + 1) // 2:
-            raise PoolBusyError
-        self._admitted[owner] += 1
-        try:
-            yield
-        finally:
-            self._admitted[owner] -= 1
-            if not self._admitted[owner]:
-                del self._admitted[owner]
+        return self._places.admission(owner)
 
-    async def answer_to(self, job: Job, *, deadline: float) -> Answer:
+    async def answer_to(self, job: Job | Check, *, deadline: float) -> Answer:
         """Have a job done. `deadline` is in the event loop's time.
 
         Raises PoolBusyError when no worker is free before it. A job that passes a limit gives a `Failed` naming it.
@@ -86,7 +71,7 @@ class WorkerPool:
         await asyncio.gather(*(worker.kill() for worker in (*self._busy, *self._idle)))
         self._idle.clear()
 
-    async def _done(self, job: Job, seconds: float) -> Answer:
+    async def _done(self, job: Job | Check, seconds: float) -> Answer:
         try:
             worker = await self._take()
         except (WorkerDiedError, OSError) as error:

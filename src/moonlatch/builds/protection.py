@@ -6,9 +6,12 @@ import msgspec
 
 from moonlatch.obfuscator.engines.interface import EngineName
 from moonlatch.obfuscator.options import PLAINEST_PROFILE
+from moonlatch.obfuscator.spelling import Target
 from moonlatch.storage.builds import Protection
 from moonlatch.storage.projects import Project
 from moonlatch.storage.scripts import Script
+
+LOADER_PROFILE = "light"
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,3 +32,10 @@ def protection_of(script: Script, project: Project, *, server_profile: str, aske
         target=asked.target or script.target,
         engine=engine,
     )
+
+
+def loader_protection(script: Protection) -> Protection:
+    """What the loader of a script is protected with: its script's engine, for every Lua that our own one can write for."""
+    if script.engine == EngineName.EMBEDDED:
+        return Protection(profile=LOADER_PROFILE, target=Target.LUA51, engine=script.engine)
+    return Protection(profile=PLAINEST_PROFILE, target=script.target, engine=script.engine)

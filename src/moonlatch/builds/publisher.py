@@ -12,10 +12,11 @@ from dataclasses import dataclass
 import msgspec
 
 from moonlatch import crypto, errors
-from moonlatch.builds.job import Done, Failed, Invalid, Job
-from moonlatch.builds.pool import PoolBusyError, WorkerPool
-from moonlatch.builds.protection import Asked, protection_of
+from moonlatch.builds.job import Done, Failed, Invalid
+from moonlatch.builds.places import PoolBusyError
+from moonlatch.builds.protection import Asked, loader_protection, protection_of
 from moonlatch.builds.turns import Turns
+from moonlatch.builds.workshop import Piece, Workshop
 from moonlatch.clock import Clock, monotonic_seconds, now_ms
 from moonlatch.crypto import Keyring
 from moonlatch.errors import ApiError
@@ -28,6 +29,7 @@ from moonlatch.storage.accounts import Account
 from moonlatch.storage.builds import Protection
 from moonlatch.storage.interface import Database, Transaction
 from moonlatch.storage.loaders import LoaderInfo
+from moonlatch.storage.projects import Project
 from moonlatch.storage.scripts import Script
 
 UPDATE_SECONDS = 95
@@ -68,14 +70,6 @@ class LoaderRecipe:
     write: Callable[..., bytes]
 
 
-@dataclass(frozen=True, slots=True)
-class _Text:
-    """Protected text, ready to be stored."""
-
-    text: bytes
-    warnings: list[str]
-
-
 class Publisher:
     """Publishes scripts. Updates of one script run one after the other; an account's never take every worker."""
 
@@ -84,7 +78,7 @@ class Publisher:
         *,
         database: Database,
         live: Live,
-        workers: WorkerPool,
+        workshop: Workshop,
         tiers: Mapping[str, Tier],
         public_url: str,
         keyring: Keyring,
@@ -94,7 +88,7 @@ class Publisher:
     ) -> None:
         self._database = database
         self._live = live
-        self._workers = workers
+        self._workshop = workshop
         self._tiers = tiers
         self._public_url = public_url
         self._keyring = keyring
@@ -103,15 +97,16 @@ class Publisher:
         self._clock = clock
         self.counts = BuildCounts()
         self._turns_of_script = Turns(1)
-        # An account cannot take all workers, so that its hostile or endless updates leave one for the others.
-        self._turns_of_account = Turns(max(1, workers.size - 1))
 
     async def protection(self, script: Script, asked: Asked | None = None) -> Protection:
         """What an update of the script that asks for this is protected with. Raises ApiError when the script is gone."""
+        return protection_of(script, await self._project(script), server_profile=self._profile, asked=asked)
+
+    async def _project(self, script: Script) -> Project:
         project = await projects.find(self._database, script.project_id)
         if project is None:
             raise errors.not_found("script")
-        return protection_of(script, project, server_profile=self._profile, asked=asked)
+        return project
 
     async def update(self, account: Account, script: Script, source: str, asked: Asked | None = None) -> Published:
         """Publish `source` as the script's next build. Raises ApiError with the codes documented for the endpoint."""
@@ -133,69 +128,71 @@ class Publisher:
         text = _checked_size(source, tier.script_bytes)
         if account.is_expired(self._clock()):
             raise ApiError(403, 0, "account expired")
+        project = await self._project(script)
+        piece = Piece(
+            source=text,
+            name=script.name,
+            project=project,
+            protection=protection_of(script, project, server_profile=self._profile, asked=asked),
+            client_chunk=True,
+        )
         deadline = asyncio.get_running_loop().time() + UPDATE_SECONDS
         try:
-            with self._workers.admission(account.id):
-                async with (
-                    self._turns_of_script.turn(script.id, deadline=deadline),
-                    self._turns_of_account.turn(account.id, deadline=deadline),
-                ):
-                    published = await self._publish(account, script, text, asked, deadline)
+            with self._workshop.admission(account.id, piece.protection.engine):
+                async with self._turns_of_script.turn(script.id, deadline=deadline):
+                    published = await self._publish(account, script, piece, tier, deadline)
         except PoolBusyError:
             raise errors.rate_limited(BUSY_RETRY_SECONDS) from None
         await self._live.script_changed(script.id)
+        if asked is not None and asked.profile not in (None, piece.protection.profile):
+            published.warnings.append(
+                f"the profile '{asked.profile}' has no effect with the engine '{piece.protection.engine}'"
+            )
         return published
 
-    async def _publish(
-        self, account: Account, script: Script, source: bytes, asked: Asked | None, deadline: float
-    ) -> Published:
-        tier = tier_of(self._tiers, account.tier)
+    async def _publish(self, account: Account, script: Script, piece: Piece, tier: Tier, deadline: float) -> Published:
         left = await quota.find(self._database, account.id, limit=tier.obfuscations_per_period, now=self._clock())
         if left is None or not left.covers(1):
             raise _quota_exceeded(0)
-        protection = await self.protection(script, asked)
-        build = await self._protect_script(source, protection, deadline)
+        build = await self._protect_script(piece, deadline)
         loader: tuple[LoaderInfo, bytes] | None = None
         if await self._needs_loader(script.id):
             if not left.covers(2):
                 raise _quota_exceeded(1)
-            loader = await self._build_loader(script.id, deadline)
-        number = await self._store(
-            account, script, tier, protection, source_bytes=len(source), build=build, loader=loader
-        )
+            loader = await self._build_loader(script, piece, deadline)
+        number = await self._store(account, script, tier, piece, build=build, loader=loader)
         return Published(build=number, warnings=build.warnings)
 
-    async def _protect_script(self, source: bytes, protection: Protection, deadline: float) -> _Text:
-        job = Job(
-            source=source,
-            profile=protection.profile,
-            target=protection.target,
-            client_chunk=True,
-            seed=crypto.new_seed(),
-        )
-        answer = await self._workers.answer_to(job, deadline=deadline)
+    async def _protect_script(self, piece: Piece, deadline: float) -> Done:
+        answer = await self._workshop.protect(piece, deadline=deadline)
         match answer:
             case Invalid():
                 raise ApiError(422, 2, "script is invalid", parser_output=answer.parser_output)
             case Failed():
                 raise ApiError(422, 3, "failed to obfuscate script", luraph_errors=_luraph_errors(answer))
             case Done():
-                return _Text(answer.text, answer.warnings)
+                return answer
 
     async def _needs_loader(self, script_id: str) -> bool:
         served = await loaders.find_served(self._database, script_id)
         return served is None or served.version < self._loader.version or served.base_url != self._public_url
 
-    async def _build_loader(self, script_id: str, deadline: float) -> tuple[LoaderInfo, bytes]:
+    async def _build_loader(self, script: Script, build: Piece, deadline: float) -> tuple[LoaderInfo, bytes]:
         info = LoaderInfo(id=crypto.new_id(), version=self._loader.version, base_url=self._public_url)
         source = self._loader.write(
-            script_id=script_id,
+            script_id=script.id,
             loader_id=info.id,
             secret=self._keyring.loader_secret(info.id),
             base_url=self._public_url,
         )
-        job = Job(source=source, profile="light", target="lua51", client_chunk=False, seed=crypto.new_seed())
-        answer = await self._workers.answer_to(job, deadline=deadline)
+        piece = Piece(
+            source=source,
+            name=f"{script.name} (loader)",
+            project=build.project,
+            protection=loader_protection(build.protection),
+            client_chunk=False,
+        )
+        answer = await self._workshop.protect(piece, deadline=deadline)
         match answer:
             case Done():
                 return info, answer.text
@@ -210,10 +207,9 @@ class Publisher:
         account: Account,
         script: Script,
         tier: Tier,
-        protection: Protection,
+        piece: Piece,
         *,
-        source_bytes: int,
-        build: _Text,
+        build: Done,
         loader: tuple[LoaderInfo, bytes] | None,
     ) -> int:
         now = self._clock()
@@ -233,8 +229,8 @@ class Publisher:
                 script.id,
                 number,
                 payload=build.text,
-                protection=protection,
-                source_bytes=source_bytes,
+                protection=piece.protection,
+                source_bytes=len(piece.source),
                 now=now,
             )
             if loader is not None:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from moonlatch.builds.pool import PoolBusyError
+from moonlatch.builds.places import PoolBusyError
 
 
 class Turns:

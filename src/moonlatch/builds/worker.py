@@ -17,6 +17,7 @@ from typing import BinaryIO
 from moonlatch.builds.job import (
     LENGTH_BYTES,
     Answer,
+    Check,
     Done,
     Failed,
     Fault,
@@ -27,9 +28,11 @@ from moonlatch.builds.job import (
     frame_length,
     job_of,
 )
+from moonlatch.obfuscator.diagnostics import LuauSyntaxError, parser_output
 from moonlatch.obfuscator.engines.embedded import EmbeddedEngine
-from moonlatch.obfuscator.engines.interface import Outcome, Protected, Rejected
+from moonlatch.obfuscator.engines.interface import Protected, Rejected
 from moonlatch.obfuscator.options import Options
+from moonlatch.obfuscator.parser import parse
 from moonlatch.obfuscator.spelling import Target
 
 READY = b"ready"
@@ -55,15 +58,10 @@ def main() -> None:
             return
 
 
-def reply_to(job: Job, memory_mib: int) -> Reply:
-    """Check and protect one text. Whatever goes wrong becomes an answer that names the cause, and ends the worker."""
+def reply_to(job: Job | Check, memory_mib: int) -> Reply:
+    """Do one job. Whatever goes wrong becomes an answer that names the cause, and ends the worker."""
     try:
-        options = Options(
-            profile=job.profile,
-            target=None if job.target is None else Target(job.target),
-            client_chunk=job.client_chunk,
-        )
-        outcome = EmbeddedEngine().protect(job.source, options, job.seed)
+        answer = _checked(job) if isinstance(job, Check) else _protected(job)
     except MemoryError:
         message = f"the script needs more than the {memory_mib} MiB of memory that a worker process may take"
         return Reply(Failed(faults=[Fault("script", message)]), retires=True)
@@ -71,21 +69,40 @@ def reply_to(job: Job, memory_mib: int) -> Reply:
         _report(error)
         message = f"internal error of the protector ({type(error).__name__}); the script may be fine"
         return Reply(Failed(faults=[Fault("script", message)]), retires=True)
-    return Reply(_answer(outcome), retires=False)
+    return Reply(answer, retires=False)
 
 
-def _answer(outcome: Outcome) -> Answer:
+def _checked(job: Check) -> Answer:
+    """Syntax only: the compiler's limits are those of its own target, which may not be Luau."""
+    if b"\0" in job.text:  # where Luau would stop reading
+        return Invalid(parser_output="script:1: Unexpected NUL byte")
+    try:
+        parse(job.text)
+    except LuauSyntaxError as problem:
+        return Invalid(parser_output=_shortened(parser_output(problem.diagnostics)))
+    return Done(text=b"", warnings=[])
+
+
+def _protected(job: Job) -> Answer:
+    options = Options(
+        profile=job.profile,
+        target=None if job.target is None else Target(job.target),
+        client_chunk=job.client_chunk,
+        keeps_macros=job.keeps_macros,
+    )
+    outcome = EmbeddedEngine().protect(job.source, options, job.seed)
     if isinstance(outcome, Protected):
-        return Done(text=outcome.text.encode("ascii"), warnings=outcome.warnings[:MAX_WARNINGS])
+        warnings = outcome.warnings[:MAX_WARNINGS]
+        return Done(text=outcome.text.encode("ascii"), warnings=warnings, target=outcome.target)
     if isinstance(outcome, Rejected):
         return Invalid(parser_output=_shortened(outcome.parser_output))
     return Failed(faults=[Fault(error.param, error.message) for error in outcome.errors])
 
 
-def _shortened(parser_output: str) -> str:
-    if len(parser_output) <= MAX_PARSER_OUTPUT_CHARACTERS:
-        return parser_output
-    return parser_output[:MAX_PARSER_OUTPUT_CHARACTERS].rpartition("\n")[0]
+def _shortened(output: str) -> str:
+    if len(output) <= MAX_PARSER_OUTPUT_CHARACTERS:
+        return output
+    return output[:MAX_PARSER_OUTPUT_CHARACTERS].rpartition("\n")[0]
 
 
 def _report(error: Exception) -> None:

@@ -26,6 +26,9 @@ ENV_PREFIX = "MOONLATCH_"
 ENV_NESTED_DELIMITER = "__"
 
 _PUBLIC_URL = re.compile(r"https?://(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+)(:\d{1,5})?(/[A-Za-z0-9._~/-]*)?")
+_SECRET_URL = re.compile(
+    r"(https://(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+)|http://(127\.0\.0\.1|localhost|\[::1\]))(:\d{1,5})?(/[A-Za-z0-9._~/-]*)?"
+)
 _ANY_ADDRESS = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "[::1]"}
 _METRICS_TOKEN = re.compile(r"[!-~]{16,}")
 _TIER_NAME = re.compile(r"[a-z0-9_-]{1,32}")
@@ -85,6 +88,24 @@ class ClientSettings(Section):
     max_sessions: int = Field(
         default=50_000, ge=0, le=1_000_000, description="Open WebSockets of running scripts; each is also an open file."
     )
+
+
+class LuraphSettings(Section):
+    """The service behind the engine `luraph`, for accounts that have set a key of their own."""
+
+    base_url: str = Field(
+        default="https://api.lura.ph/v1",
+        max_length=500,
+        description="Address of its API. `https://`, or `http://` on this machine: the accounts' keys go there.",
+    )
+    job_seconds: float = Field(default=90.0, gt=0, le=90, description="Longest time for one of its jobs, in seconds.")
+
+    @field_validator("base_url")
+    @classmethod
+    def _check_base_url(cls, value: str) -> str:
+        if not _SECRET_URL.fullmatch(value):
+            raise ValueError("should look like https://api.example.com/v1")
+        return value.rstrip("/")
 
 
 class ManagementSettings(Section):
@@ -164,6 +185,7 @@ class Settings(BaseSettings):
     # Below `tiers`, because its check needs them.
     default_tier: str = Field(default="unlimited", description="Tier of new accounts.")
     protector: ProtectorSettings = ProtectorSettings()
+    luraph: LuraphSettings = LuraphSettings()
     client: ClientSettings = ClientSettings()
     management: ManagementSettings = ManagementSettings()
     log: LogSettings = LogSettings()

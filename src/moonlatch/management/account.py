@@ -9,21 +9,23 @@ from fastapi import APIRouter, Depends
 from pydantic import AfterValidator, ConfigDict, Field
 
 from moonlatch import crypto
+from moonlatch.crypto import LURAPH_KEY
 from moonlatch.errors import invalid_field, not_found
 from moonlatch.licensing.quota import ObfuscationQuota
-from moonlatch.management.auth import CurrentCaller, OwnedToken
+from moonlatch.management.auth import CurrentCaller, OwnedToken, require_active
 from moonlatch.management.backend import CurrentBackend
 from moonlatch.management.body import JsonBody
 from moonlatch.management.fields import Closed, Empty, Name, TimeMs
-from moonlatch.management.refusals import Refusal, refusing
+from moonlatch.management.refusals import ACCOUNT_EXPIRED, Refusal, refusing
 from moonlatch.management.replies import Reply, Success
-from moonlatch.storage import accounts, tokens
+from moonlatch.storage import accounts, luraph_keys, tokens
 from moonlatch.storage.interface import Transaction
 from moonlatch.storage.tokens import Token
 
 router = APIRouter(tags=["account"])
 
 MAX_TOKENS_PER_ACCOUNT = 100
+MAX_LURAPH_KEY = 255
 MAX_TOKENS = Refusal(0, "max tokens reached", 403)
 
 
@@ -44,6 +46,15 @@ class NewToken(Closed):
     expires_at: Annotated[TimeMs | None, Field(description="Unix milliseconds; null: never")] = None
     ip_allow: Annotated[
         list[Network], Field(max_length=50, default_factory=list, description="addresses or networks; empty: any")
+    ]
+
+
+class LuraphKey(Closed):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"api_key": "YOUR_LURAPH_API_KEY"}]})
+
+    api_key: Annotated[
+        Annotated[str, Field(min_length=1, max_length=MAX_LURAPH_KEY, pattern="^[!-~]+$")] | None,
+        Field(description="as the service shows it; null: none"),
     ]
 
 
@@ -68,6 +79,7 @@ class AccountView(Reply):
     expired: bool
     free_for_all: bool
     script_bytes: int
+    luraph_key_set: bool = Field(description="whether it has an API key with Luraph; the key itself is never shown")
     obfuscations: Obfuscations
     projects: Used
     scripts: Used
@@ -126,12 +138,32 @@ async def get_account(caller: CurrentCaller, backend: CurrentBackend) -> Account
             expired=account.is_expired(now),
             free_for_all=tier.free_for_all,
             script_bytes=tier.script_bytes,
+            luraph_key_set=await luraph_keys.find(backend.database, account.id) is not None,
             obfuscations=Obfuscations(used=quota.used, limit=quota.limit, period_end=quota.period_end),
             projects=Used(used=usage.projects, limit=tier.projects),
             scripts=Used(used=usage.scripts, limit=tier.scripts),
             users=Used(used=usage.users, limit=tier.users),
         )
     )
+
+
+@router.post("/account/luraph", summary="Set the Luraph API key", responses=refusing(ACCOUNT_EXPIRED))
+async def set_luraph_key(
+    caller: CurrentCaller, body: Annotated[LuraphKey, Depends(JsonBody(LuraphKey))], backend: CurrentBackend
+) -> Success:
+    """What the engine `luraph` calls the service with, in place of the one before; null forgets it. It is kept encrypted."""
+    account_id, key = caller.account.id, body.api_key
+    if key is not None:
+        require_active(caller, backend)
+
+    async def save(tx: Transaction) -> None:
+        if key is None:
+            await luraph_keys.clear(tx, account_id)
+        else:
+            await luraph_keys.put(tx, account_id, backend.keyring.seal_secret(LURAPH_KEY, account_id, key))
+
+    await backend.database.run(save)
+    return Success()
 
 
 @router.get("/account/tokens", summary="List API tokens")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from fastapi import FastAPI
 
 from moonlatch.clock import Clock, monotonic_seconds
+from moonlatch.crypto import Keyring
 from moonlatch.exposition import Counts, Exposition
 from moonlatch.licensing.tier import Tier
 from moonlatch.live.interface import Live
@@ -54,6 +55,7 @@ def management_app(
     database: Database,
     live: Live,
     publisher: Publishing,
+    keyring: Keyring,
     tiers: Mapping[str, Tier],
     clock: Clock,
     requests_per_second: float = 50,
@@ -80,6 +82,7 @@ def management_app(
         database=database,
         live=live,
         publisher=publisher,
+        keyring=keyring,
         tiers=tiers,
         clock=clock,
         max_body_bytes=max_body_bytes,

@@ -10,6 +10,7 @@ from fastapi import Depends, Request
 
 from moonlatch.builds.protection import Asked
 from moonlatch.clock import Clock
+from moonlatch.crypto import Keyring
 from moonlatch.exposition import Exposition
 from moonlatch.licensing.tier import Tier, tier_of
 from moonlatch.live.interface import Live
@@ -49,6 +50,7 @@ class Backend:
     database: Database
     live: Live
     publisher: Publishing
+    keyring: Keyring
     tiers: Mapping[str, Tier]
     clock: Clock
     max_body_bytes: int

@@ -14,7 +14,7 @@ from moonlatch.errors import not_found
 from moonlatch.management.auth import CurrentCaller, OwnedProject, require_active
 from moonlatch.management.backend import CurrentBackend
 from moonlatch.management.body import JsonBody
-from moonlatch.management.fields import ClearableUrl, Closed, Edit, Empty, Engine, Name, TimeMs
+from moonlatch.management.fields import Clean, ClearableUrl, Closed, Edit, Empty, Engine, Name, TimeMs
 from moonlatch.management.paging import PageQuery
 from moonlatch.management.refusals import ACCOUNT_EXPIRED, Refusal, refusing
 from moonlatch.management.replies import ProjectView, Success, by_month_and_day, days_shown
@@ -26,6 +26,10 @@ router = APIRouter(tags=["projects"])
 
 MAX_PROJECTS = Refusal(1, "max projects reached", 403)
 CANNOT_EDIT_NOTHING = Refusal(1, "cannot edit nothing", 400)
+
+MAX_LURAPH_OPTIONS = 100
+LuraphOptionId = Annotated[str, Field(min_length=1, max_length=100), Clean]
+LuraphSetting = bool | Annotated[str, Field(max_length=1000), Clean]
 
 
 class NewProject(Closed):
@@ -51,6 +55,10 @@ class EditProject(Edit):
     information_webhook: Annotated[ClearableUrl | None, Field(description="http(s) URL")] = None
     blacklist_webhook: Annotated[ClearableUrl | None, Field(description="http(s) URL")] = None
     engine: Annotated[Engine | None, Field(description="what protects its scripts that name no other")] = None
+    luraph_options: Annotated[
+        dict[LuraphOptionId, LuraphSetting] | None,
+        Field(max_length=MAX_LURAPH_OPTIONS, description="all options of its jobs with Luraph, by the service's ids"),
+    ] = None
 
 
 class ProjectReply(Success):

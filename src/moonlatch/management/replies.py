@@ -125,6 +125,7 @@ class ProjectView(Reply):
         information_webhook=None,
         blacklist_webhook=None,
         engine="embedded",
+        luraph_options={"TARGET_VERSION": "Luau"},
         total_executions=0,
     )
 
@@ -137,6 +138,7 @@ class ProjectView(Reply):
     information_webhook: str | None
     blacklist_webhook: str | None
     engine: str = Field(description="what protects its scripts that name no other")
+    luraph_options: dict[str, str | bool] = Field(description="options of its jobs with Luraph, by the service's ids")
     total_executions: int
 
     @classmethod
@@ -151,6 +153,7 @@ class ProjectView(Reply):
             information_webhook=project.information_webhook,
             blacklist_webhook=project.blacklist_webhook,
             engine=project.engine,
+            luraph_options=project.luraph_options,
             total_executions=project.total_executions,
         )
 

@@ -29,6 +29,8 @@ _CRASH = "LPH_CRASH"
 _CALLED = _STRINGS | _NUMBERS | _NATIVE | {_UNTOUCHED, _FUNCTION_WITH_KEYS, _CRASH}
 MACROS = _CALLED | _LINES | {ALWAYS_TRUE}
 _TESTS = ("and", "or", "==", "~=")
+# How an engine that has the LPH_* macros itself knows those of ours that it has to see.
+_NAMESAKES = {"LA_ENCRYPT_STRING": "LPH_ENCSTR", "LA_NO_VIRTUALIZE": "LPH_NO_VIRTUALIZE"}
 
 
 @dataclass(slots=True)
@@ -62,12 +64,15 @@ def string_macro_lines(resolution: Resolution) -> list[tuple[int, str]]:
     return sorted((node.line, name) for name in names for node in resolution.globals[name])
 
 
-def expand_macros(chunk: s.Chunk, resolution: Resolution) -> Expansion:
-    """Replaces every macro in the tree, or says what is wrong with its use. `resolution` is the chunk's own."""
+def expand_macros(chunk: s.Chunk, resolution: Resolution, *, keeps_calls: bool = False) -> Expansion:
+    """Replaces every macro in the tree, or says what is wrong with its use. `resolution` is the chunk's own.
+
+    `keeps_calls` leaves those that are called to the engine that gets the text, under their `LPH_*` names.
+    """
     active = (MACROS & resolution.globals.keys()) - resolution.assigned_globals.keys()
     if not active:
         return Expansion()
-    expander = _Expander(active)
+    expander = _Expander(active, keeps_calls=keeps_calls)
     expander.chunk(chunk)
     expansion = expander.expansion
     for frame in resolution.frames:
@@ -78,8 +83,9 @@ def expand_macros(chunk: s.Chunk, resolution: Resolution) -> Expansion:
 
 
 class _Expander(Rewriter):
-    def __init__(self, active: AbstractSet[str]) -> None:
+    def __init__(self, active: AbstractSet[str], *, keeps_calls: bool) -> None:
         super().__init__()
+        self._keeps_calls = keeps_calls
         self.expansion = Expansion()
         self._active = active
 
@@ -120,15 +126,25 @@ class _Expander(Rewriter):
         if name not in _CALLED:
             return super().rewrite_call(node)
         node.arguments = self.expressions(node.arguments)
+        if self._keeps_calls:
+            return self._kept(node, name)
         if name == _CRASH:
             return self._crash(node)
         if name == _FUNCTION_WITH_KEYS and len(node.arguments) > 1:
             del node.arguments[1:]
             self.expansion.warnings.append(f"line {node.line}: the key of {name} is not used; its function needs none")
-        argument = self._argument(node, name)
+        argument = self._argument(node, name, node.arguments)
         if isinstance(argument, s.Function):
             self._mark(argument, name)
         return argument
+
+    def _kept(self, node: s.Call, name: str) -> s.Expression:
+        if name == _CRASH:
+            self._crash(node)
+        else:
+            self._argument(node, name, node.arguments[:1] if name == _FUNCTION_WITH_KEYS else node.arguments)
+        node.function = s.Name(_NAMESAKES.get(name, name), node.line)
+        return node
 
     def _mark(self, function: s.Function, name: str) -> None:
         if name in _NATIVE or name == _UNTOUCHED:
@@ -141,11 +157,11 @@ class _Expander(Rewriter):
             self._refuse(node, f"{_CRASH} takes no argument")
         return s.Call(s.Name("error", node.line), [s.Nil(node.line), s.Number("0", 0.0, node.line)], node.line)
 
-    def _argument(self, node: s.Call, name: str) -> s.Expression:
-        if len(node.arguments) != 1:
-            self._refuse(node, f"{name} takes exactly one argument, got {len(node.arguments)}")
+    def _argument(self, node: s.Call, name: str, arguments: list[s.Expression]) -> s.Expression:
+        if len(arguments) != 1:
+            self._refuse(node, f"{name} takes exactly one argument, got {len(arguments)}")
             return node
-        argument = unwrapped(node.arguments[0])
+        argument = unwrapped(arguments[0])
         if name in _STRINGS:
             is_literal, wanted = isinstance(argument, s.String), "a string literal"
         elif name in _NUMBERS:

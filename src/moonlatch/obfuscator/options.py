@@ -35,6 +35,7 @@ class Options:
 
     `client_chunk` says that the loader will call the output as `chunk(runtime, ...)`, `runtime` being the table with the
     live `la_*` values; otherwise those names are ordinary globals and the output is called like the source.
+    `keeps_macros` says that the output goes to another engine, which has the `LPH_*` macros itself.
     Without a `target` the output runs wherever the source does: everywhere, or on Luau where the source needs it.
     Raises UnknownProfileError for a profile that does not exist, ValueError for an unknown target.
     """
@@ -42,6 +43,7 @@ class Options:
     profile: str = DEFAULT_PROFILE
     target: Target | None = None
     client_chunk: bool = False
+    keeps_macros: bool = False
 
     def __post_init__(self) -> None:
         known_profile(self.profile)

@@ -54,7 +54,7 @@ def _left_readable(outcome: Outcome, failure: Failure) -> Outcome:
     if not isinstance(outcome, Protected):
         return failure
     warning = "line 1: this script is too close to the compiler's limits; its strings and numbers stay readable"
-    return Protected(outcome.text, [*outcome.warnings, warning])
+    return Protected(outcome.text, [*outcome.warnings, warning], outcome.target)
 
 
 def _protect(source: bytes, options: Options, seed: int, keys: Collection[str]) -> Outcome:
@@ -81,7 +81,7 @@ def _protect(source: bytes, options: Options, seed: int, keys: Collection[str]) 
     faults = check(text)
     if faults:
         return Failure([EngineError(None, f"the protected script does not compile: {faults[0].message}")])
-    return Protected(text, unit.warnings)
+    return Protected(text, unit.warnings, target)
 
 
 def _prepare(chunk: s.Chunk, options: Options) -> tuple[Resolution, Expansion] | Rejected:
@@ -95,8 +95,9 @@ def _prepare(chunk: s.Chunk, options: Options) -> tuple[Resolution, Expansion] |
     if options.client_chunk:
         diagnostics += forged_variables(resolution)
         diagnostics += functions_without_room(resolution, options.target or Target.LUAU)
-    without_effect = [] if encrypt_strings.KEY in PROFILES[options.profile] else string_macro_lines(resolution)
-    expansion = expand_macros(chunk, resolution)
+    has_effect = options.keeps_macros or encrypt_strings.KEY in PROFILES[options.profile]
+    without_effect = [] if has_effect else string_macro_lines(resolution)
+    expansion = expand_macros(chunk, resolution, keeps_calls=options.keeps_macros)
     expansion.warnings[:0] = [
         f"line {line}: {name} has no effect with the profile '{options.profile}'" for line, name in without_effect
     ]

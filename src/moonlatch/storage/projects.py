@@ -12,7 +12,7 @@ from moonlatch.storage.interface import Database, Query, Row, Transaction
 
 _STORED = (
     "id, account_id, name, fingerprint_reset_cooldown, allow_fingerprint_resets, delete_expired_users, "
-    "execution_webhook, information_webhook, blacklist_webhook, created_at, engine"
+    "execution_webhook, information_webhook, blacklist_webhook, created_at, engine, luraph_options"
 )
 _COLUMNS = (
     f"{_STORED}, executions_of_removed_scripts + "
@@ -33,14 +33,15 @@ INSERT = Query(
     "projects.insert",
     f"insert into projects ({_STORED}) values (:id, :account_id, :name, :fingerprint_reset_cooldown, "
     ":allow_fingerprint_resets, :delete_expired_users, :execution_webhook, :information_webhook, "
-    ":blacklist_webhook, :created_at, :engine)",
+    ":blacklist_webhook, :created_at, :engine, :luraph_options)",
 )
 SAVE = Query(
     "projects.save",
     "update projects set name = :name, fingerprint_reset_cooldown = :fingerprint_reset_cooldown, "
     "allow_fingerprint_resets = :allow_fingerprint_resets, delete_expired_users = :delete_expired_users, "
     "execution_webhook = :execution_webhook, information_webhook = :information_webhook, "
-    "blacklist_webhook = :blacklist_webhook, engine = :engine where id = :id",
+    "blacklist_webhook = :blacklist_webhook, engine = :engine, "
+    "luraph_options = :luraph_options where id = :id",
 )
 REMOVE = Query("projects.remove", "delete from projects where id = :id")
 EXECUTIONS_BY_DAY = Query(
@@ -63,7 +64,7 @@ EXECUTORS = Query(
 class Project(msgspec.Struct, frozen=True, kw_only=True):
     """One project of an account. Times and the cooldown in (Unix) milliseconds; `total_executions` is only read.
 
-    `engine` protects the scripts that name no other.
+    `engine` protects the scripts that name no other; `luraph_options` are those of its jobs with that service, by id.
     """
 
     id: str
@@ -77,6 +78,7 @@ class Project(msgspec.Struct, frozen=True, kw_only=True):
     blacklist_webhook: str | None = None
     created_at: int
     engine: str = "embedded"
+    luraph_options: dict[str, str | bool] = {}
     total_executions: int = 0
 
 
@@ -92,12 +94,14 @@ def _project(row: Row) -> Project:
     values: dict[str, Any] = dict(zip(Project.__struct_fields__, row, strict=True))
     for name in _BOOLEANS:
         values[name] = bool(values[name])
+    values["luraph_options"] = msgspec.json.decode(values["luraph_options"], type=dict[str, str | bool])
     values["total_executions"] = int(values["total_executions"])
     return Project(**values)
 
 
 def _stored(project: Project) -> dict[str, Any]:
     values = msgspec.structs.asdict(project)
+    values["luraph_options"] = msgspec.json.encode(values["luraph_options"]).decode()
     del values["total_executions"]
     return values
 
