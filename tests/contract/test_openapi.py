@@ -12,7 +12,7 @@ import httpx
 import pytest
 import schemathesis
 from fastapi.routing import APIRoute
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from moonlatch.management.application import ROUTERS
@@ -46,6 +46,8 @@ CASES = [
     for mode in schemathesis.GenerationMode
     if not (mode is schemathesis.GenerationMode.NEGATIVE and path in WITHOUT_INPUT)
 ]
+# Headers of HTTP itself; a wrong one ends the connection before there is a request that could be answered as documented.
+FRAMING = {"connection", "content-length", "expect", "host", "transfer-encoding", "upgrade"}
 DESTRUCTIVE = ("/remove", "/revoke", "/disconnect")
 
 
@@ -108,6 +110,9 @@ def test_what_the_document_says_is_what_happens(
         # With ids that are there, generated bodies get past ownership; what ends a resource gets generated ids.
         if case.path_parameters and not path.endswith(DESTRUCTIVE):
             case.path_parameters |= {name: served.ids[name] for name in case.path_parameters if name in served.ids}
+        # Of a query's field that is given several times the last one counts, which no schema can say.
+        assume(not any(isinstance(value, list) for value in case.query.values()))
+        case.headers = {name: value for name, value in case.headers.items() if name.lower() not in FRAMING}
         excluded = [positive_data_acceptance] if path in MORE_THAN_A_SCHEMA_SAYS else []
         headers = {"token": served.token}
         case.call_and_validate(base_url=served.url, headers=headers, excluded_checks=excluded, timeout=20)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import CoreSchema
+from pydantic_core.core_schema import no_info_before_validator_function
 
 from moonlatch.management.fields import MAX_COUNT, Closed, Integral
 
@@ -31,7 +33,20 @@ def empty_is_absent(text: Any) -> Any:
 
 QueryInteger = BeforeValidator(_integer)
 QueryBoolean = BeforeValidator(_boolean)
-EmptyIsAbsent = BeforeValidator(empty_is_absent)
+
+
+class _EmptyIsAbsent:
+    """`empty_is_absent` for a field that may be null; says so in the documentation too."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return no_info_before_validator_function(empty_is_absent, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        described = handler(schema)
+        return {**described, "anyOf": [*described["anyOf"], {"type": "string", "maxLength": 0}]}
+
+
+EmptyIsAbsent = _EmptyIsAbsent()
 
 
 Start = Annotated[int, Field(ge=0, le=MAX_COUNT)]
