@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
 
@@ -22,12 +23,9 @@ from support.services import (
 @pytest.fixture(scope="session")
 def databases() -> Iterator[Databases]:
     """Fresh PostgreSQL databases, on the server that a variable names or on one of our own that does not flush to disk."""
-    named = os.environ.get(DATABASE_URL_VARIABLE)
-    if named:
-        yield Databases(named)
-        return
-    with running(PostgresServer()) as server:
-        yield Databases(server.url("postgres"))
+    with contextlib.ExitStack() as ending:
+        url = os.environ.get(DATABASE_URL_VARIABLE) or ending.enter_context(running(PostgresServer())).url("postgres")
+        yield ending.enter_context(contextlib.closing(Databases(url)))
 
 
 @pytest.fixture

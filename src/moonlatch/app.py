@@ -38,8 +38,10 @@ from moonlatch.management.application import management_app
 from moonlatch.management.readiness import Readiness, answers
 from moonlatch.obfuscator.engines.luraph import LuraphEngine, luraph_client
 from moonlatch.storage import loaders
+from moonlatch.storage.engines import open_database
 from moonlatch.storage.interface import Database
-from moonlatch.storage.sqlite import SqliteDatabase, open_sqlite
+from moonlatch.storage.postgres import PostgresDatabase
+from moonlatch.storage.sqlite import SqliteDatabase
 
 SHUTDOWN_SECONDS = 10
 _BACKLOG = 2048
@@ -79,7 +81,7 @@ async def open_moonlatch(settings: Settings) -> AsyncIterator[Moonlatch]:
     policy = Policy(account_grace_days=settings.client.account_grace_days)
     async with contextlib.AsyncExitStack() as closing:
         closing.enter_context(_data_folder_locked(settings.data_dir))
-        database = await open_sqlite(settings.database_file)
+        database = await open_database(settings)
         closing.push_async_callback(database.close)
         if not (settings.data_dir / MASTER_KEY_NAME).exists() and await loaders.exist(database):
             raise ValueError(
@@ -178,7 +180,7 @@ def _expose(
     publisher: Publisher,
     workers: WorkerPool,
     live: LocalLive,
-    database: SqliteDatabase,
+    database: SqliteDatabase | PostgresDatabase,
 ) -> None:
     """Show the parts' counts in the metrics."""
     counts.traffic.append(client.traffic)

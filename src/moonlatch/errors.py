@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+UNAVAILABLE_RETRY_SECONDS = 2
+"""How soon a caller may try again after the database was away; it may have been a short one."""
+
 Failed = list[str | dict[str, Any]]
 
 
@@ -69,6 +72,11 @@ def invalid_endpoint(status: int) -> ApiError:
 def rate_limited(retry_after_seconds: int) -> ApiError:
     """429: too many calls."""
     return ApiError(429, -1, "ratelimited", retry_after=retry_after_seconds)
+
+
+def unavailable() -> ApiError:
+    """503: the database is away or overloaded; nothing was changed, unless it broke off in the very moment of writing."""
+    return ApiError(503, -1, "temporarily unavailable", retry_after=UNAVAILABLE_RETRY_SECONDS)
 
 
 def internal(request_id: str) -> ApiError:

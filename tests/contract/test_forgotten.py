@@ -12,13 +12,16 @@ from support.management import Api, Developer, done
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-TABLES = Query("test.tables", "select name from sqlite_master where type = 'table'")
+TABLES = {
+    "sqlite": Query("test.tables", "select name from sqlite_master where type = 'table'"),
+    "postgres": Query("test.tables", "select tablename from pg_tables where schemaname = 'public'"),
+}
 
 
 async def places_of(api: Api, values: dict[str, Any]) -> set[tuple[str, str]]:
     """Table and name of each value that stands anywhere in a table."""
     found = set()
-    for (table,) in await api.database.fetch_all(TABLES):
+    for (table,) in await api.database.fetch_all(TABLES[api.engine]):
         for row in await api.database.fetch_all(Query("test.all", f"select * from {table}")):
             for cell in row:
                 text = bytes(cell) if isinstance(cell, bytes | memoryview) else str(cell).encode()

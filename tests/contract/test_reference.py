@@ -66,7 +66,7 @@ def own_errors(operation: dict[str, Any]) -> set[tuple[int, str, str]]:
         for status, response in operation["responses"].items()
         if status != "200"
         for body in (example["value"] for example in response["content"]["application/json"]["examples"].values())
-        if body["error"]["code"] >= 0 or status == "503"
+        if body["error"]["code"] >= 0 or body["error"]["message"] == "not ready"
     }
 
 

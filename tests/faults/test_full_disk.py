@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from moonlatch.storage.interface import StorageError, Transaction
+from moonlatch.storage.interface import StorageError, Transaction, Unavailable
 from moonlatch.storage.sqlite import SqliteDatabase
 from support.accounts import ADD_ACCOUNT, account_ids, add_account
 from support.crash import assert_sound
@@ -63,7 +63,7 @@ async def test_of_a_batch_that_does_not_fit_no_caller_is_told_it_was_written(dat
         )
         stored = await account_ids(database)
 
-    assert [type(outcome) for outcome in outcomes] == [StorageError] * 20
+    assert [type(outcome) for outcome in outcomes] == [Unavailable] * 20
     assert len({id(outcome) for outcome in outcomes}) == 20
     assert stored == BEFORE
 

@@ -9,8 +9,9 @@ import pytest
 
 from moonlatch.storage.connection import connect_writer
 from moonlatch.storage.interface import StorageError
-from moonlatch.storage.migration import Migration, SchemaTooNew, migrate, shipped_migrations
+from moonlatch.storage.migration import Migration, SchemaTooNew, shipped_migrations
 from moonlatch.storage.sqlite import open_sqlite
+from moonlatch.storage.sqlite_migration import migrate
 from support.accounts import account_ids, add_account
 from support.database import opened
 
@@ -39,21 +40,21 @@ def tables(connection: sqlite3.Connection) -> set[str]:
 def test_a_new_file_gets_every_shipped_migration_once(tmp_path: Path):
     connection = connect_writer(tmp_path / "a.db")
 
-    first = migrate(connection, shipped_migrations())
-    second = migrate(connection, shipped_migrations())
+    first = migrate(connection, shipped_migrations("sqlite"))
+    second = migrate(connection, shipped_migrations("sqlite"))
 
-    assert first == shipped_migrations()
+    assert first == shipped_migrations("sqlite")
     assert second == []
     assert {"accounts", "users", "schema_migrations"} <= tables(connection)
     recorded = connection.execute("select version, name from schema_migrations order by version").fetchall()
-    assert [tuple(row) for row in recorded] == [(found.version, found.name) for found in shipped_migrations()]
+    assert [tuple(row) for row in recorded] == [(found.version, found.name) for found in shipped_migrations("sqlite")]
 
 
 def test_shipped_migrations_are_numbered_from_one_without_gaps():
-    versions = [migration.version for migration in shipped_migrations()]
+    versions = [migration.version for migration in shipped_migrations("sqlite")]
 
     assert versions == list(range(1, len(versions) + 1))
-    assert shipped_migrations()[0].name == "initial"
+    assert shipped_migrations("sqlite")[0].name == "initial"
 
 
 def test_only_what_is_missing_is_applied(tmp_path: Path):
@@ -160,5 +161,7 @@ asyncio.run(main())
         (0, b"")
     ] * 4
     connection = sqlite3.connect(path)
-    assert connection.execute("select count(*) from schema_migrations").fetchone()[0] == len(shipped_migrations())
+    assert connection.execute("select count(*) from schema_migrations").fetchone()[0] == len(
+        shipped_migrations("sqlite")
+    )
     connection.close()

@@ -11,7 +11,8 @@ import pytest
 from moonlatch import storage
 from moonlatch.storage.connection import connect_writer
 from moonlatch.storage.interface import Query
-from moonlatch.storage.migration import migrate, shipped_migrations
+from moonlatch.storage.migration import shipped_migrations
+from moonlatch.storage.sqlite_migration import migrate
 
 SCANS_ALLOWED = {
     "accounts.list": {"accounts"},  # for the operator; everything is the answer
@@ -36,7 +37,7 @@ QUERIES = {query.name: query for query in shipped_queries()}
 @pytest.fixture(scope="module")
 def connection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sqlite3.Connection]:
     connection = connect_writer(tmp_path_factory.mktemp("plans") / "moonlatch.db")
-    migrate(connection, shipped_migrations())
+    migrate(connection, shipped_migrations("sqlite"))
     yield connection
     connection.close()
 

@@ -14,7 +14,7 @@ import pytest
 
 from moonlatch.storage.interface import Query, StorageError, Transaction
 from moonlatch.storage.sqlite import SqliteDatabase, open_sqlite
-from support.accounts import ACCOUNT_IDS, ADD_ACCOUNT, account_ids, add_account
+from support.accounts import ACCOUNT_IDS, ADD_ACCOUNT, SET_USED, account_ids, add_account, used
 from support.database import database, opened
 from support.wal import commits_in_wal
 
@@ -277,3 +277,13 @@ async def test_finished_units_are_not_kept_in_memory(database: SqliteDatabase):
     gc.collect()
 
     assert sum(isinstance(thing, Unit) for thing in gc.get_objects()) == 0
+
+
+async def test_units_run_in_the_order_they_were_given(database: SqliteDatabase):
+    await add_account(database, "ann")
+
+    await asyncio.gather(
+        *(database.run(lambda tx, n=number: tx.execute(SET_USED, id="ann", used=n)) for number in range(1, 31))
+    )
+
+    assert await used(database, "ann") == 30

@@ -1,13 +1,36 @@
-"""A real database in a temporary folder for each test. Import `database` into a `conftest.py` to have it as a fixture."""
+"""A real database for each test, on every engine. Import `database` into a `conftest.py` to have one in SQLite as a fixture."""
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import pytest
 
 from moonlatch.storage.interface import Database
+from moonlatch.storage.postgres import open_postgres
 from moonlatch.storage.sqlite import SqliteDatabase, open_sqlite
+
+ENGINES = ("sqlite", "postgres")
+
+
+@contextmanager
+def engine_url(request: pytest.FixtureRequest, engine: str) -> Iterator[str]:
+    """The setting `database_url` for an engine of that name: empty for SQLite, a fresh, migrated database for PostgreSQL."""
+    if engine == "sqlite":
+        yield ""
+        return
+    with request.getfixturevalue("databases").migrated() as url:  # asked for here only: it starts a server
+        yield url
+
+
+@asynccontextmanager
+async def opened_at(url: str, folder: Path) -> AsyncIterator[Database]:
+    """The database that these settings mean, closed at the end."""
+    database = await (open_postgres(url) if url else open_sqlite(folder / "moonlatch.db"))
+    try:
+        yield database
+    finally:
+        await database.close()
 
 
 @asynccontextmanager
@@ -25,11 +48,3 @@ async def database(tmp_path: Path) -> AsyncIterator[SqliteDatabase]:
     """An empty, migrated database of its own for one test."""
     async with opened(tmp_path / "moonlatch.db") as fresh:
         yield fresh
-
-
-Engine = Callable[[Path], AbstractAsyncContextManager[Database]]
-
-ENGINES: dict[str, Engine] = {
-    "sqlite": lambda folder: opened(folder / "moonlatch.db"),
-}
-"""Every engine, by name: gives an empty, migrated database; the folder is the test's own."""

@@ -23,6 +23,7 @@ from moonlatch.management.application import management_app
 from moonlatch.storage import accounts, tokens
 from moonlatch.storage.accounts import Account
 from moonlatch.storage.interface import Database
+from moonlatch.storage.postgres import PostgresDatabase, open_postgres
 from moonlatch.storage.sqlite import open_sqlite
 from moonlatch.storage.tokens import Token
 from support import rows
@@ -90,6 +91,11 @@ class Api:
     clock: MovableClock
     http: httpx.AsyncClient
 
+    @property
+    def engine(self) -> str:
+        """Name of the database's engine."""
+        return "postgres" if isinstance(self.database, PostgresDatabase) else "sqlite"
+
     async def developer(self, *, tier: str = "unlimited", expires_at: int | None = None, **token: Any) -> Developer:
         """A fresh account with a token; further arguments are the token's columns."""
         now = self.clock()
@@ -137,9 +143,9 @@ class Api:
 
 
 @contextlib.asynccontextmanager
-async def running_api(folder: Path, **settings: Any) -> AsyncIterator[Api]:
-    """A fresh server; settings are those of `management_app`. Without a rate limit, unless the test sets one."""
-    database = await open_sqlite(folder / "moonlatch.db")
+async def running_api(folder: Path, *, database_url: str = "", **settings: Any) -> AsyncIterator[Api]:
+    """A fresh server on SQLite, or on the PostgreSQL database of that URL; settings are those of `management_app`. Without a rate limit, unless the test sets one."""
+    database = await (open_postgres(database_url) if database_url else open_sqlite(folder / "moonlatch.db"))
     clock = MovableClock()
     keyring = Keyring(MASTER)
     live = LocalLive(database=database, clock=clock)

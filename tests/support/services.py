@@ -24,8 +24,11 @@ from typing import Any, Self, TypeVar
 
 import asyncpg
 
+from moonlatch.storage.migration import shipped_migrations
+from moonlatch.storage.postgres_migration import migrate_postgres
 from support.server import free_port
 
+T = TypeVar("T")
 DATABASE_URL_VARIABLE = "MOONLATCH_TEST_DATABASE_URL"
 REDIS_URL_VARIABLE = "MOONLATCH_TEST_REDIS_URL"
 
@@ -189,7 +192,7 @@ class PostgresServer(Server):
             await connection.close()
 
         try:
-            _wait_for(connect)
+            wait_for(connect)
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
             return False
         return True
@@ -249,17 +252,36 @@ class Databases:
         self._server_url = server_url
         self._prefix = f"moonlatch_test_{os.getpid()}_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
         self._made = 0
+        self._migrated = contextlib.ExitStack()
+        self._spare: list[str] = []
 
     @contextlib.contextmanager
-    def fresh(self, *, template: str | None = None) -> Iterator[str]:
-        """The URL of a new database: empty, or a copy of the `template` database, which nobody may be connected to."""
+    def fresh(self) -> Iterator[str]:
+        """The URL of a new, empty database."""
         self._made += 1
         name = f"{self._prefix}_{self._made}"
-        self.execute(f"create database {name} template {template or 'template0'}")
+        self.execute(f"create database {name} template template0")
         try:
             yield self.url(name)
         finally:
             self.execute(f"drop database if exists {name} with (force)")
+
+    @contextlib.contextmanager
+    def migrated(self) -> Iterator[str]:
+        """The URL of a database with the schema and nothing in it; emptied afterwards, for the next test."""
+        if not self._spare:
+            self._spare.append(self._migrated.enter_context(self.fresh()))
+            url = self._spare[-1]
+            wait_for(lambda: migrate_postgres(url, shipped_migrations("postgres")))
+        url = self._spare.pop()
+        try:
+            yield url
+        finally:
+            wait_for(lambda: _empty(url))
+            self._spare.append(url)
+
+    def close(self) -> None:
+        self._migrated.close()
 
     def url(self, name: str) -> str:
         return urllib.parse.urlsplit(self._server_url)._replace(path=f"/{name}").geturl()
@@ -274,7 +296,22 @@ class Databases:
             finally:
                 await connection.close()
 
-        _wait_for(run)
+        wait_for(run)
+
+
+async def _empty(url: str) -> None:
+    """Remove every row but the schema's history, and whoever is still connected."""
+    connection = await asyncpg.connect(url, timeout=30)
+    try:
+        await connection.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
+        )
+        tables = await connection.fetch(
+            "select tablename from pg_tables where schemaname = 'public' and tablename <> 'schema_migrations'"
+        )
+        await connection.execute("truncate " + ", ".join(table for (table,) in tables))
+    finally:
+        await connection.close()
 
 
 def numbered_redis(url: str) -> str:
@@ -298,11 +335,11 @@ def redis_command(url: str, *words: str) -> str:
     return line.decode().strip()
 
 
-def _wait_for(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+def wait_for(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """Run a coroutine on a loop of its own, leaving the tests' event loop policy alone."""
     loop = asyncio.new_event_loop()
     try:
-        loop.run_until_complete(work())
+        return loop.run_until_complete(work())
     finally:
         loop.close()
 

@@ -1,4 +1,4 @@
-"""Opens the data folder for commands that work on it directly, also while a server runs on it."""
+"""Opens the database for commands that work on it directly, also while a server runs on it."""
 
 from __future__ import annotations
 
@@ -12,19 +12,46 @@ from moonlatch.clock import end_of_utc_day_ms, utc_day
 from moonlatch.config import Settings, load_settings
 from moonlatch.storage import accounts
 from moonlatch.storage.accounts import Account
+from moonlatch.storage.engines import open_database
 from moonlatch.storage.interface import Database, StorageError
-from moonlatch.storage.sqlite import open_sqlite
+from moonlatch.storage.migration import SchemaTooOld
 
 T = TypeVar("T")
 NEVER = "never"
 
 
 def with_database(data: Path | None, work: Callable[[Database, Settings], Awaitable[T]], *, create: bool = False) -> T:
-    """Run `work` on the data folder's database. `create` makes a folder that is not there.
+    """Run `work` on the installation's database. `create` makes a data folder that is not there.
 
     Raises CommandError and InvalidSettingsError.
     """
     settings = load_settings({"data_dir": data})
+    if not settings.database_url.get_secret_value():
+        _look_for_folder(settings, create=create)
+
+    async def opened() -> T:
+        database = await open_database(settings)
+        try:
+            return await work(database, settings)
+        finally:
+            await database.close()
+
+    try:
+        return asyncio.run(opened())
+    except StorageError as error:
+        raise CommandError(str(error), storage_hint(settings, error)) from None
+
+
+def storage_hint(settings: Settings, error: StorageError) -> str:
+    """What to do about a database that cannot be used."""
+    if isinstance(error, SchemaTooOld):
+        return "Run `moonlatch migrate` once; the server may go on running meanwhile."
+    if settings.database_url.get_secret_value():
+        return "The database is the one of the setting database_url. Is its server up, and may the role use it?"
+    return f"May you write to {settings.data_dir}? Is there room on its disk?"
+
+
+def _look_for_folder(settings: Settings, *, create: bool) -> None:
     folder = settings.data_dir
     if create:
         try:
@@ -36,18 +63,6 @@ def with_database(data: Path | None, work: Callable[[Database, Settings], Awaita
             f"there is no Moonlatch data in {folder}",
             "Name the data folder with --data DIR, or start the server first.",
         )
-
-    async def opened() -> T:
-        database = await open_sqlite(settings.database_file)
-        try:
-            return await work(database, settings)
-        finally:
-            await database.close()
-
-    try:
-        return asyncio.run(opened())
-    except StorageError as error:
-        raise CommandError(str(error), f"May you write to {folder}? Is there room on its disk?") from None
 
 
 async def account_named(database: Database, name: str) -> Account:

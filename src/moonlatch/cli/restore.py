@@ -110,7 +110,7 @@ def _unpack(archive: Archive, target: Path) -> dict[str, int]:
     if DATABASE not in manifest.members:
         return {}
     version = schema_of_sound(target / DATABASE)
-    if version > max(migration.version for migration in shipped_migrations()):
+    if version > max(migration.version for migration in shipped_migrations("sqlite")):
         raise ArchiveError(
             f"the backup was made by a newer program (schema version {version}); restore it with Moonlatch "
             f"{manifest.moonlatch} or newer"

@@ -26,6 +26,7 @@ def serve(
 ) -> None:
     """Run the server until Ctrl-C; the first start makes an account and shows its token."""
     from moonlatch import app
+    from moonlatch.cli.data_folder import storage_hint
     from moonlatch.storage.interface import StorageError
 
     settings = load_settings({"host": host, "port": port, "data_dir": data})
@@ -37,9 +38,11 @@ def serve(
     except app.FolderInUseError as error:
         raise CommandError(str(error), "Stop it first, or choose another folder with --data.") from None
     except StorageError as error:
-        raise CommandError(str(error), f"The data folder is {settings.data_dir}.") from None
+        raise CommandError(str(error), storage_hint(settings, error)) from None
     except ValueError as error:  # a master key that is none
-        raise CommandError(str(error), "Put it back from your backup.") from None
+        raise CommandError(
+            str(error), "Put it back from your backup, or copy it from the machine that has it."
+        ) from None
     except OSError as error:
         raise CommandError(f"{error.filename or settings.data_dir}: {error.strerror or error}") from None
 

@@ -25,7 +25,8 @@ class LoaderEndpoint:
 
     async def answer(self, scope: Scope, send: Send, script_id: str) -> int:
         """Send the loader, or Lua that says why there is none; gives the status."""
-        loader = await loader_of(self._database, script_id)
+        # No database can be asked for a NUL.
+        loader = None if "\0" in script_id else await loader_of(self._database, script_id)
         if loader is None:
             await respond(send, 404, TEXT, self._missing, [_REVALIDATE])
             return 404

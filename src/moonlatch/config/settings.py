@@ -29,6 +29,7 @@ _PUBLIC_URL = re.compile(r"https?://(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+)(:\d{1,5}
 _SECRET_URL = re.compile(
     r"(https://(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+)|http://(127\.0\.0\.1|localhost|\[::1\]))(:\d{1,5})?(/[A-Za-z0-9._~/-]*)?"
 )
+_DATABASE_URL = re.compile(r"postgres(ql)?://")
 _ANY_ADDRESS = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "[::1]"}
 _METRICS_TOKEN = re.compile(r"[!-~]{16,}")
 _TIER_NAME = re.compile(r"[a-z0-9_-]{1,32}")
@@ -38,6 +39,20 @@ class Section(BaseModel):
     """A group of settings that one part of the program takes. Values are fixed once read."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DatabaseSettings(Section):
+    """How PostgreSQL is used; SQLite takes no notice."""
+
+    max_connections: int = Field(
+        default=10, ge=2, le=1000, description="Connections of one process to PostgreSQL, at most."
+    )
+    deadline_seconds: float = Field(
+        default=5.0,
+        ge=0.5,
+        le=60,
+        description="Longest wait for PostgreSQL, in seconds: for a connection, the statements and repeating them together.",
+    )
 
 
 class ProtectorSettings(Section):
@@ -165,7 +180,13 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(extra="forbid", frozen=True)
 
     data_dir: Path = Field(
-        default=Path("data"), description="Folder of the database, the master key and `moonlatch.toml`."
+        default=Path("data"), description="Folder of the SQLite database, the master key and `moonlatch.toml`."
+    )
+    database_url: SecretStr = Field(
+        default=SecretStr(""),
+        max_length=2000,
+        description="PostgreSQL database to keep everything in: `postgresql://USER:PASSWORD@HOST:PORT/DATABASE`. "
+        "Empty means SQLite, in the data folder.",
     )
     host: str = Field(default="127.0.0.1", min_length=1, max_length=255, description="Address to listen on.")
     port: int = Field(default=8400, ge=1, le=65_535, description="TCP port to listen on.")
@@ -184,6 +205,7 @@ class Settings(BaseSettings):
     )
     # Below `tiers`, because its check needs them.
     default_tier: str = Field(default="unlimited", description="Tier of new accounts.")
+    database: DatabaseSettings = DatabaseSettings()
     protector: ProtectorSettings = ProtectorSettings()
     luraph: LuraphSettings = LuraphSettings()
     client: ClientSettings = ClientSettings()
@@ -213,6 +235,13 @@ class Settings(BaseSettings):
     @classmethod
     def _expand_home(cls, value: Path) -> Path:
         return value.expanduser()
+
+    @field_validator("database_url")
+    @classmethod
+    def _check_database_url(cls, value: SecretStr) -> SecretStr:
+        if value.get_secret_value() and not _DATABASE_URL.match(value.get_secret_value()):
+            raise ValueError("should look like postgresql://moonlatch:PASSWORD@db.example.com:5432/moonlatch")
+        return value
 
     @field_validator("public_url")
     @classmethod

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Path, Request
+from pydantic import AfterValidator
 
 from moonlatch import crypto
 from moonlatch.errors import ApiError, forbidden, not_found, unauthorized
@@ -106,8 +107,21 @@ def _is_this_machine(address: str) -> bool:
 CurrentCaller = Annotated[Caller, Depends(authenticated)]
 
 
+def _storable(noun: str) -> AfterValidator:
+    """An id that no database can hold, or be asked for, is nobody's."""
+
+    def check(value: str) -> str:
+        if "\0" in value:
+            raise not_found(noun)
+        return value
+
+    return AfterValidator(check)
+
+
 async def owned_project(
-    project_id: Annotated[str, Path(description="the project's id")], caller: CurrentCaller, backend: CurrentBackend
+    project_id: Annotated[str, Path(description="the project's id"), _storable("project")],
+    caller: CurrentCaller,
+    backend: CurrentBackend,
 ) -> Project:
     project = await projects.find_owned(backend.database, project_id, caller.account.id)
     if project is None:
@@ -116,7 +130,9 @@ async def owned_project(
 
 
 async def owned_script(
-    script_id: Annotated[str, Path(description="the script's id")], caller: CurrentCaller, backend: CurrentBackend
+    script_id: Annotated[str, Path(description="the script's id"), _storable("script")],
+    caller: CurrentCaller,
+    backend: CurrentBackend,
 ) -> Script:
     script = await scripts.find_owned(backend.database, script_id, caller.account.id)
     if script is None:
@@ -125,7 +141,9 @@ async def owned_script(
 
 
 async def owned_user(
-    key: Annotated[str, Path(description="the user's key")], caller: CurrentCaller, backend: CurrentBackend
+    key: Annotated[str, Path(description="the user's key"), _storable("user")],
+    caller: CurrentCaller,
+    backend: CurrentBackend,
 ) -> User:
     user = await users.find_owned(backend.database, key, caller.account.id)
     if user is None:
@@ -134,7 +152,9 @@ async def owned_user(
 
 
 async def owned_session(
-    session_id: Annotated[str, Path(description="the session's id")], caller: CurrentCaller, backend: CurrentBackend
+    session_id: Annotated[str, Path(description="the session's id"), _storable("session")],
+    caller: CurrentCaller,
+    backend: CurrentBackend,
 ) -> Session:
     session = await find_owned_session(backend, caller, session_id)
     if session is None:
@@ -143,7 +163,9 @@ async def owned_session(
 
 
 async def owned_token(
-    token_id: Annotated[str, Path(description="the token's id")], caller: CurrentCaller, backend: CurrentBackend
+    token_id: Annotated[str, Path(description="the token's id"), _storable("token")],
+    caller: CurrentCaller,
+    backend: CurrentBackend,
 ) -> Token:
     token = await tokens.find_owned(backend.database, token_id, caller.account.id)
     if token is None:

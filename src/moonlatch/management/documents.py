@@ -23,6 +23,7 @@ from moonlatch.errors import (
     rate_limited,
     too_large,
     unauthorized,
+    unavailable,
 )
 from moonlatch.management import auth
 from moonlatch.management.body import JsonBody
@@ -137,8 +138,9 @@ def _complete(operation: dict[str, Any], route: APIRoute, schemas: dict[str, Any
         response["headers"] = {name: {"$ref": f"#/components/headers/{name}"} for name in _HEADERS}
         if not response["description"].strip():
             response["description"] = "Success"
-    limited = operation["responses"]["429"]
-    limited["headers"]["Retry-After"] = {"description": "seconds", "schema": {"type": "integer"}}
+    for status, response in operation["responses"].items():
+        if status == "429" or (status == "503" and auth.authenticated in dependencies):
+            response["headers"]["Retry-After"] = {"description": "seconds", "schema": {"type": "integer"}}
 
 
 def _dependencies(dependant: Dependant) -> Iterator[Any]:
@@ -177,6 +179,7 @@ def _standard_errors(operation: dict[str, Any], dependencies: list[Any], *, has_
     if auth.authenticated in dependencies:
         yield unauthorized("invalid token")
         yield forbidden("this token may not be used from this address")
+        yield unavailable()
     for dependency, noun in _OWNED.items():
         if dependency in dependencies:
             yield not_found(noun)

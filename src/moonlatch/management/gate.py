@@ -11,13 +11,14 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from moonlatch import crypto
-from moonlatch.errors import ApiError, internal, rate_limited
+from moonlatch.errors import ApiError, internal, rate_limited, unavailable
 from moonlatch.logs import every, fields, request_id
 from moonlatch.management.auth import Caller, identify, presented_token
 from moonlatch.management.backend import Backend
 from moonlatch.management.envelope import error_reply
 from moonlatch.management.limits import Allowance, Buckets
 from moonlatch.measures import Traffic
+from moonlatch.storage.interface import Unavailable
 
 log = logging.getLogger("moonlatch.management")
 access_log = logging.getLogger("moonlatch.access")
@@ -70,6 +71,10 @@ class Gate:
                 await self._answer(call, scope, receive)
         except ClientDisconnect:
             call.status = 499
+        except Unavailable as error:
+            log.warning("the database is unavailable: %s", error)
+            if call.status is None:
+                await error_reply(unavailable())(scope, receive, call.send)
         except Exception:
             log.exception("a request failed")
             if call.status is None:

@@ -6,7 +6,7 @@ import sqlite3
 from pathlib import Path
 
 from moonlatch.clock import monotonic_seconds
-from moonlatch.storage.interface import StorageError, UniqueViolation
+from moonlatch.storage.interface import StorageError, Unavailable, UniqueViolation
 
 DRIVER_ERRORS = (sqlite3.Error, sqlite3.Warning, OverflowError, UnicodeEncodeError)
 """What `sqlite3` raises: besides its own, for an integer beyond 64 bits and for text with a lone surrogate."""
@@ -15,6 +15,7 @@ BUSY_SECONDS = 10.0
 """How long to wait for another process that is writing."""
 
 _UNIQUE = ("SQLITE_CONSTRAINT_UNIQUE", "SQLITE_CONSTRAINT_PRIMARYKEY", "SQLITE_CONSTRAINT_ROWID")
+_UNAVAILABLE = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
 _CACHED_STATEMENTS = 512
 _CHECKPOINT_PAGES = 4_000
 """Pages of 4 KiB after which the log is folded into the file: a page that changes with every commit is copied once for all."""
@@ -53,6 +54,8 @@ def storage_error(error: Exception) -> StorageError:
     """Our error for one of `DRIVER_ERRORS`."""
     if getattr(error, "sqlite_errorname", None) in _UNIQUE:
         return UniqueViolation(str(error).removeprefix("UNIQUE constraint failed: "))
+    if isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", 0) & 0xFF in _UNAVAILABLE:
+        return Unavailable(str(error))
     return StorageError(str(error))
 
 

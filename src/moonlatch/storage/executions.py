@@ -152,14 +152,18 @@ class ExecutionLog:
 
 async def record_all(db: Database, executions: Sequence[Execution]) -> list[Use | Exception]:
     """Commit those executions whose conditions hold; an outcome for each. Raises StorageError: none was written."""
+    # Every process takes the rows of keys, scripts and days in this order: none waits for one that waits for it.
+    order = sorted(range(len(executions)), key=lambda number: executions[number].user_key or "")
+    ordered = [executions[number] for number in order]
 
     async def unit(tx: Transaction) -> list[Use | Exception]:
-        outcomes = await _write(tx, executions)
-        written = [one for one, outcome in zip(executions, outcomes, strict=True) if isinstance(outcome, Use)]
+        outcomes = await _write(tx, ordered)
+        written = [one for one, outcome in zip(ordered, outcomes, strict=True) if isinstance(outcome, Use)]
         await _count(tx, written)
         return outcomes
 
-    return await db.run(unit)
+    outcomes = dict(zip(order, await db.run(unit, is_guarded=True), strict=True))
+    return [outcomes[number] for number in range(len(executions))]
 
 
 async def stop(db: Database, instance: str, code: str) -> None:
@@ -219,11 +223,11 @@ async def _use(tx: Transaction, execution: Execution) -> Use | Exception:
 
 async def _count(tx: Transaction, executions: Sequence[Execution]) -> None:
     scripts = Counter(execution.script_id for execution in executions)
-    for script, times in scripts.items():
+    for script, times in sorted(scripts.items()):
         await tx.execute(COUNT_SCRIPT, script=script, times=times)
     days = Counter(
         (execution.project_id, execution.script_id, utc_day(execution.started_at), execution.executor)
         for execution in executions
     )
-    for (project, script, day, executor), times in days.items():
+    for (project, script, day, executor), times in sorted(days.items()):
         await tx.execute(COUNT_DAY, project=project, script=script, day=day, executor=executor, times=times)

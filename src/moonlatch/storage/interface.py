@@ -24,6 +24,8 @@ class Query:
     sql: str
     shared: bool = False
     """Asked with the same parameters by many at once: an engine may answer several of its reads from one snapshot."""
+    is_hot: bool = False
+    """Asked so often, for one row, that an engine may answer many callers at once."""
 
 
 _PARAMETER = re.compile(r"(?<!:):(\w+)")  # not PostgreSQL's casts
@@ -72,19 +74,36 @@ Unit = Callable[[Transaction], Awaitable[T]]
 
 
 class Database(Protocol):
-    """One installation's data. `run` returns after the commit is on disk; a raised exception means nothing was written."""
+    """One installation's data.
+
+    `run` returns after the commit is on disk; a raised exception means that nothing was written, but for OutcomeUnknown.
+    """
 
     async def fetch_one(self, query: Query, **parameters: Any) -> Row | None: ...
 
     async def fetch_all(self, query: Query, **parameters: Any) -> list[Row]: ...
 
-    async def run(self, unit: Unit[T]) -> T: ...
+    async def run(self, unit: Unit[T], *, is_guarded: bool = False) -> T:
+        """Run a unit as if no other ran at the same time.
+
+        One that is guarded needs less: each of its statements carries its own conditions, and it rests on nothing it read
+        by an earlier one. Others may then commit between its statements, and it is never in their way.
+        """
+        ...
 
     async def close(self) -> None: ...
 
 
 class StorageError(Exception):
     """The database failed; nothing of the transaction was written. Wraps the driver's error."""
+
+
+class Unavailable(StorageError):
+    """The database cannot do it just now: away, overloaded, its disk full. Later, the same may succeed."""
+
+
+class OutcomeUnknown(Unavailable):
+    """The connection broke while the commit was answered, and the database was not back in time to say how it ended."""
 
 
 class UniqueViolation(StorageError):

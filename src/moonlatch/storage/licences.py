@@ -40,16 +40,23 @@ START_SCRIPT = Query(
     where s.id = :script
     """,
     shared=True,
+    is_hot=True,
 )
-START_USER = Query("licences.start_user", f"select {_OF_USER}, u.key_days, u.max_executions {_USER} limit 1")
+START_USER = Query(
+    "licences.start_user",
+    f"select {_OF_USER}, u.key_days, u.max_executions {_USER} limit 1",
+    is_hot=True,
+)
 RUNNING_SCRIPT = Query(
     "licences.running_script",
     f"select {_OF_SCRIPT} from scripts s join accounts a on a.id = :account where s.id = :script",
     shared=True,
+    is_hot=True,
 )
 RUNNING_USER = Query(
     "licences.running_user",
     f"select {_OF_USER}, e.stopped {_USER} left join executions e on e.id = :instance limit 1",
+    is_hot=True,
 )
 OWNER = Query(
     "licences.owner",

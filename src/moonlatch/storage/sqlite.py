@@ -10,8 +10,9 @@ from typing import Any, TypeVar
 from moonlatch.measures import Histogram
 from moonlatch.storage.connection import connect_reader, connect_writer
 from moonlatch.storage.interface import Query, Row, Unit
-from moonlatch.storage.migration import migrate, shipped_migrations
+from moonlatch.storage.migration import shipped_migrations
 from moonlatch.storage.snapshot import SnapshotReader
+from moonlatch.storage.sqlite_migration import migrate
 from moonlatch.storage.writer import Writer
 
 T = TypeVar("T")
@@ -48,7 +49,7 @@ class SqliteDatabase:
     async def fetch_all(self, query: Query, **parameters: Any) -> list[Row]:
         return self._snapshots.fetch_all(query.sql, parameters)
 
-    async def run(self, unit: Unit[T]) -> T:
+    async def run(self, unit: Unit[T], *, is_guarded: bool = False) -> T:  # noqa: ARG002 -- here, units never overlap
         return await self._writer.submit(unit)
 
     async def close(self) -> None:
@@ -77,7 +78,7 @@ async def open_sqlite(path: Path, *, max_waiting: int = MAX_WAITING, max_batch: 
 def _open_migrated(path: Path) -> sqlite3.Connection:
     connection = connect_writer(path)
     try:
-        migrate(connection, shipped_migrations())
+        migrate(connection, shipped_migrations("sqlite"))
     except BaseException:
         connection.close()
         raise

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from moonlatch.measures import BATCH_UNITS, Histogram
 from moonlatch.storage.connection import DRIVER_ERRORS, storage_error
-from moonlatch.storage.interface import Query, Row, StorageError, Transaction, Unit, numbered
+from moonlatch.storage.interface import Query, Row, StorageError, Transaction, Unavailable, Unit, numbered
 
 T = TypeVar("T")
 
@@ -126,7 +126,7 @@ class Writer:
         if self._closed is not None:
             raise StorageError("the database is closed")
         if self._waiting >= self._max_waiting:
-            raise StorageError(f"{self._waiting} writes are waiting already")
+            raise Unavailable(f"{self._waiting} writes are waiting already")
         settled = asyncio.get_running_loop().create_future()  # raises inside a unit, which would wait for itself
         self._waiting += 1
         self._queue.put(_Waiting(unit, settled))
@@ -214,7 +214,8 @@ class Writer:
         logger.error("a transaction of %d writes failed: %s", len(batch), error)
         for waiting in batch:
             if waiting.error is None:
-                waiting.error = StorageError(f"nothing was written: {error}")
+                # What failed was the file or its disk: every unit by itself had gone well.
+                waiting.error = Unavailable(f"nothing was written: {error}")
                 waiting.error.__cause__ = error
         try:
             if self._connection.in_transaction:
