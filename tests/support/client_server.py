@@ -28,12 +28,17 @@ MASTER = bytes(range(32))
 
 @dataclass
 class MovableClock:
-    """The real time, plus what a test added."""
+    """The real time, or one at which it stands still, plus what a test added."""
 
     ahead_ms: int = 0
+    stands_at_ms: int | None = None
 
     def __call__(self) -> int:
-        return now_ms() + self.ahead_ms
+        return (now_ms() if self.stands_at_ms is None else self.stands_at_ms) + self.ahead_ms
+
+    def stand_still(self, at_ms: int) -> None:
+        """From now on only what a test adds makes time pass."""
+        self.stands_at_ms = at_ms
 
 
 @dataclass

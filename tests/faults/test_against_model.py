@@ -1,0 +1,388 @@
+"""Random histories of management calls, starts, beats, sessions and passing time: the server and a small model never disagree."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import tempfile
+from collections.abc import Coroutine
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    multiple,
+    rule,
+    run_state_machine_as_test,
+)
+
+from moonlatch.clock import now_ms
+from support import client as protocol
+from support.client import Client, Copy, Wire
+from support.management import Api, Developer, done, running_api
+from support.model import DAY, EXPIRED_ACCOUNT, Model, Refused, Script
+from support.rounds import rounds
+
+T = TypeVar("T")
+
+EXAMPLES, STEPS = rounds(12, 150), rounds(40, 60)
+SETTLED_SECONDS = 10.0
+
+devices = st.sampled_from(["one", "two", None])
+discords = st.sampled_from([None, None, "111111111111111111", "222222222222222222"])
+counts = st.none() | st.integers(1, 3)
+ends = st.none() | st.integers(1, 3 * DAY)
+periods = st.one_of(st.integers(1, 120_000), st.integers(1, 2 * DAY), st.sampled_from([38_000, 104_000, DAY, 3 * DAY]))
+
+
+class World:
+    """One server for all histories; each has a project of its own. Runs on an event loop that stands still in between."""
+
+    def __init__(self, folder: Path) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._server = running_api(folder)
+        self.api: Api = self.run(self._server.__aenter__())
+        self.api.clock.stand_still(now_ms())
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        return self._loop.run_until_complete(asyncio.wait_for(work, 60))
+
+    def close(self) -> None:
+        self.run(self._server.__aexit__(None, None, None))
+        self._loop.close()
+
+
+class History(RuleBasedStateMachine):
+    """Each rule does the same to both sides and compares what they answer; invariants compare everything that can be read."""
+
+    world: World
+    scripts = Bundle("scripts")
+    users = Bundle("users")
+    copies = Bundle("copies")
+
+    @initialize()
+    def begin(self) -> None:
+        api = self.world.api
+        self.me: Developer = self.run(api.developer())
+        self.project = self.run(self.me.new_project())
+        self.model = Model(now=api.clock())
+        self.clients: dict[str, Client] = {}
+        self.copies_by_id: dict[str, Copy] = {}
+        self.wires: dict[str, Wire] = {}
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        return self.world.run(work)
+
+    def call(self, expected: Refused | None, path: str, body: dict[str, Any]) -> Any:
+        """Make a management call that ends as the model says; gives the reply of a success."""
+        reply = self.run(self.me.post(path, body))
+        if expected is None:
+            return done(reply)
+        assert (reply.status_code, reply.json()["error"]["code"]) == (expected.status, expected.code), reply.text
+        return None
+
+    def outcome(self, expected: Refused | None, work: Coroutine[Any, Any, T]) -> T | None:
+        """Do something as a running copy that ends as the model says; gives the result of a success."""
+        refused: Refused | None = None
+        result: T | None = None
+        try:
+            result = self.run(work)
+        except protocol.Refused as error:
+            refused = Refused(error.code)
+        assert refused == expected
+        return result
+
+    # Scripts.
+
+    @rule(target=scripts, free_for_all=st.booleans())
+    def create_script(self, free_for_all: bool) -> Any:
+        expected = self.model.create_script()
+        body = {"name": "A script", "free_for_all": free_for_all}
+        reply = self.call(expected, f"/projects/{self.project}/scripts", body)
+        if expected is not None:
+            return multiple()
+        script = reply["script"]["id"]
+        self.model.scripts[script] = Script(free_for_all)
+        return script
+
+    @rule(script=scripts, valid=st.sampled_from([True, True, True, False]))
+    def update(self, script: str, valid: bool) -> None:
+        expected = self.model.update(script, valid=valid)
+        source = "print('hello')" if valid else "print('hello'"
+        reply = self.call(expected, f"/scripts/{script}/update", {"script": source})
+        if expected is None:
+            assert reply["build"] == self.model.scripts[script].build
+
+    @rule(script=scripts, on=st.booleans())
+    def toggle(self, script: str, on: bool) -> None:
+        self.call(self.model.toggle(script, on=on), f"/scripts/{script}/toggle", {"state": on})
+
+    @rule(script=scripts, changes=st.dictionaries(st.sampled_from(["free_for_all", "kick_outdated"]), st.booleans()))
+    def edit_script(self, script: str, changes: dict[str, bool]) -> None:
+        self.call(self.model.edit_script(script, changes), f"/scripts/{script}/edit", changes)
+
+    @rule(script=scripts, really=st.sampled_from([False, False, True]))
+    def remove_script(self, script: str, really: bool) -> None:
+        if really:
+            self.call(self.model.remove_script(script), f"/scripts/{script}/remove", {})
+
+    # Users.
+
+    @rule(
+        target=users,
+        discord_id=discords,
+        days=st.none() | st.integers(1, 3),
+        instances=counts,
+        executions=counts,
+        fingerprintless=st.booleans(),
+    )
+    def create_user(
+        self,
+        discord_id: str | None,
+        days: int | None,
+        instances: int | None,
+        executions: int | None,
+        fingerprintless: bool,
+    ) -> Any:
+        fields = {
+            "discord_id": discord_id,
+            "key_days": days,
+            "max_instances": instances,
+            "max_executions": executions,
+            "fingerprintless": fingerprintless,
+        }
+        expected = self.model.new_user_refusal(discord_id)
+        reply = self.call(expected, f"/projects/{self.project}/users", fields)
+        if expected is not None:
+            return multiple()
+        key = reply["users"][0]["key"]
+        self.model.create_user(key, **fields)
+        return key
+
+    @rule(key=users, discord_id=discords, instances=counts, expires_in=st.sampled_from([None, -1, 1, 60_000, DAY]))
+    def edit_user(self, key: str, discord_id: str | None, instances: int | None, expires_in: int | None) -> None:
+        changes: dict[str, Any] = {"note": f"at {self.model.now}"}
+        if discord_id is not None:
+            changes["discord_id"] = discord_id
+        if instances is not None:
+            changes["max_instances"] = instances
+        if expires_in is not None:
+            changes["key_expires"] = self.model.now + expires_in
+        self.call(self.model.edit_user(key, changes), f"/users/{key}/edit", changes)
+
+    @rule(key=users, ends_in=ends)
+    def blacklist(self, key: str, ends_in: int | None) -> None:
+        expires = None if ends_in is None else self.model.now + ends_in
+        self.call(self.model.blacklist(key, expires), f"/users/{key}/blacklist", {"expires": expires})
+
+    @rule(key=users)
+    def unblacklist(self, key: str) -> None:
+        self.call(self.model.unblacklist(key), f"/users/{key}/unblacklist", {})
+
+    @rule(key=users, force=st.booleans())
+    def reset_fingerprint(self, key: str, force: bool) -> None:
+        self.call(self.model.reset_device(key, force=force), f"/users/{key}/reset_fingerprint", {"force": force})
+
+    @rule(key=users, really=st.sampled_from([False, False, True]))
+    def remove_user(self, key: str, really: bool) -> None:
+        if really:
+            self.call(self.model.remove_user(key), f"/users/{key}/remove", {})
+
+    # Project and account.
+
+    @rule(allowed=st.booleans())
+    def allow_resets(self, allowed: bool) -> None:
+        expected = EXPIRED_ACCOUNT if self.model.account_expired else None
+        self.call(expected, f"/projects/{self.project}/edit", {"allow_fingerprint_resets": allowed})
+        if expected is None:
+            self.model.allow_resets = allowed
+
+    @rule(expired=st.sampled_from([True, False, False, False]))
+    def expire_or_renew_account(self, expired: bool) -> None:
+        # Just now: its scripts are served for a week more, which no history here is long enough to see the end of.
+        at = self.model.now if expired else None
+        self.run(
+            self.world.api.change("update accounts set expires_at = :at where id = :id", at=at, id=self.me.account.id)
+        )
+        self.model.account_expired = expired
+
+    # Running copies.
+
+    @rule(target=copies, script=scripts, key=st.none() | st.just("nobody") | users, device=devices)
+    def start(self, script: str, key: str | None, device: str | None) -> Any:
+        expected = self.model.start_refusal(script, key, device)
+        copy = self.outcome(expected, self._client(script).execute(key=key, fingerprint=device))
+        if copy is None:
+            return multiple()
+        self.model.start(copy.instance, script, key, device)
+        self.copies_by_id[copy.instance] = copy
+        valid = self.model.valid_user(key)
+        assert copy.variables["la_is_premium"] is (valid is not None)
+        assert copy.variables["la_executions"] == (0 if valid is None else valid.executions)
+        assert copy.variables["la_script_build"] == self.model.scripts[script].build
+        return copy.instance
+
+    def _client(self, script: str) -> Client:
+        """What the script's loader is; one that was never built, or is gone, is made up."""
+        api = self.world.api
+        known = self.clients.get(script)
+        if known is None:
+            loader = self.run(api.value("select loader from scripts where id = :id", id=script))
+            known = Client(api.url, script, loader or "none", api.keyring.loader_secret(loader or "none"), api.http)
+            if loader is not None:
+                self.clients[script] = known
+        return known
+
+    @rule(instance=copies, again=st.sampled_from([False, False, False, True]))
+    def beat(self, instance: str, again: bool) -> None:
+        copy = self.copies_by_id[instance]
+        sequence = copy.sequence + (0 if again and copy.sequence else 1)
+        expected = self.model.beat(instance, sequence)
+        left = self.outcome(expected, copy.beat(sequence))
+        if expected is None:
+            assert left == self.model.seconds_left(instance)
+
+    @rule(instance=copies)
+    def open_session(self, instance: str) -> None:
+        if self.model.instances[instance].has_session:
+            return
+        expected = self.model.open_session(instance)
+        wire = self.run(self.copies_by_id[instance].connect())
+        frame = self.run(wire.receive())
+        if expected is not None:
+            assert (frame["type"], frame["code"]) == ("stop", expected.code)
+            return
+        assert (frame["type"], frame["seconds_left"]) == ("opened", self.model.seconds_left(instance))
+        wire.id = frame["session"]
+        self.wires[instance] = wire
+
+    @rule(instance=copies)
+    def close_session(self, instance: str) -> None:
+        if self.model.instances[instance].has_session:
+            self.model.close_session(instance)
+            self.run(self.wires.pop(instance).socket.close())
+
+    @rule(instance=copies)
+    def disconnect(self, instance: str) -> None:
+        if self.model.instances[instance].has_session:
+            self.model.disconnect(instance)
+            self.call(None, f"/sessions/{self.wires[instance].id}/disconnect", {})
+
+    @rule(milliseconds=periods)
+    def wait(self, milliseconds: int) -> None:
+        self.world.api.clock.ahead_ms += milliseconds
+        self.model.pass_time(milliseconds)
+
+    # What can be read.
+
+    @invariant()
+    def scripts_agree(self) -> None:
+        listed = self.run(self._settled_scripts())
+        assert listed == self._expected_scripts()
+
+    @invariant()
+    def users_agree(self) -> None:
+        reply = done(self.run(self.me.get(f"/projects/{self.project}/users?limit=1000")))
+        assert {user["key"]: _shown(user) for user in reply["users"]} == {
+            key: {
+                "discord_id": user.discord_id,
+                "note": user.note,
+                "key_expires": user.key_expires,
+                "key_days": user.key_days,
+                "executions": user.executions,
+                "fingerprint_assigned": user.device is not None,
+                "total_fingerprint_resets": user.resets,
+                "blacklisted": self.model.is_blacklisted(user),
+            }
+            for key, user in self.model.users.items()
+        }
+
+    @invariant()
+    def executions_agree(self) -> None:
+        project = self.run(self.me.project(self.project))
+        by_script = sum(script.total_executions for script in self.model.scripts.values())
+        assert project["total_executions"] == by_script + self.model.executions_of_removed
+        for script in self.model.scripts:
+            shown = done(self.run(self.me.get(f"/scripts/{script}/executions")))["executions"]
+            today = self.model.now // DAY
+            assert list(shown) == [_month_and_day(day) for day in range(today - 29, today + 1)]
+            assert {day: times for day, times in shown.items() if times} == {
+                _month_and_day(day): times
+                for (of, day), times in self.model.days.items()
+                if of == script and day > today - 30
+            }
+
+    async def _settled_scripts(self) -> Any:
+        """The scripts as listed; sockets that close are noticed a moment later, so a difference is looked at again."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SETTLED_SECONDS):
+                while (listed := await self._listed_scripts()) != self._expected_scripts():
+                    await asyncio.sleep(0.05)
+        return listed
+
+    async def _listed_scripts(self) -> Any:
+        reply = done(await self.me.get(f"/projects/{self.project}/scripts"))
+        names = ("enabled", "free_for_all", "kick_outdated", "total_executions", "total_sessions", "total_instances")
+        return {script["id"]: {name: script[name] for name in names} for script in reply["scripts"]}
+
+    def _expected_scripts(self) -> Any:
+        return {
+            script_id: {
+                "enabled": script.enabled,
+                "free_for_all": script.free_for_all,
+                "kick_outdated": script.kick_outdated,
+                "total_executions": script.total_executions,
+                "total_sessions": sum(one.has_session for one in self.model.of_script(script_id)),
+                "total_instances": len(self.model.of_script(script_id)),
+            }
+            for script_id, script in self.model.scripts.items()
+        }
+
+    def teardown(self) -> None:
+        for wire in getattr(self, "wires", {}).values():
+            self.run(wire.socket.close())
+
+
+def _shown(user: dict[str, Any]) -> dict[str, Any]:
+    names = (
+        "discord_id",
+        "note",
+        "key_expires",
+        "key_days",
+        "executions",
+        "fingerprint_assigned",
+        "total_fingerprint_resets",
+        "blacklisted",
+    )
+    return {name: user[name] for name in names}
+
+
+def _month_and_day(day: int) -> str:
+    return datetime.fromtimestamp(day * DAY / 1000, UTC).strftime("%m/%d")
+
+
+def test_the_server_and_the_model_never_disagree() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        world = World(Path(folder))
+        try:
+            run_state_machine_as_test(
+                type("BoundHistory", (History,), {"world": world}),
+                settings=settings(
+                    max_examples=EXAMPLES,
+                    stateful_step_count=STEPS,
+                    deadline=None,
+                    database=None,
+                    # Every step is a call to a server that remembers: shrinking would take longer than reading a history.
+                    phases=[Phase.generate],
+                    derandomize=EXAMPLES < 100,
+                    suppress_health_check=list(HealthCheck),
+                ),
+            )
+        finally:
+            world.close()
