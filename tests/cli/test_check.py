@@ -6,9 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from moonlatch.obfuscator.options import PROFILES
-from support.commands import Command
+from moonlatch.cli.report import Watch
+from moonlatch.obfuscator.engines.embedded import EmbeddedEngine
+from moonlatch.obfuscator.options import PROFILES, Options
+from moonlatch.obfuscator.passes import REGISTRY
+from support.commands import Command, Ended
 from support.luau import run_lua, run_luau
+from support.luraph_server import API_KEY, LuraphServer, luraph_in_thread
+from support.protecting import PROGRAMS
+
+KEYS = [one.KEY for one in REGISTRY]
 
 VALID = 'local unusual_name = "a text"\nprint(unusual_name, 40 + 2)\n'
 BROKEN = 'print(1)\nprint("é", x = 2)\n'
@@ -93,6 +100,113 @@ def test_a_broken_script_is_not_protected(moonlatch: Command) -> None:
 def test_an_output_file_that_cannot_be_written_is_told(moonlatch: Command) -> None:
     ended = moonlatch("protect", "valid.lua", "-o", "missing/out.lua")
     assert (ended.status, ended.err) == (1, "error: missing/out.lua cannot be written: No such file or directory\n")
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_the_source_itself_is_only_overwritten_on_purpose(moonlatch: Command, link: bool) -> None:
+    out = "valid.lua"
+    if link:
+        out = "link.lua"
+        Path(out).symlink_to("valid.lua")
+    ended = moonlatch("protect", "valid.lua", "-o", out)
+    assert ended.status == 1
+    assert ended.err.startswith(f"error: {out} is the source itself, which would be lost\n")
+    assert Path("valid.lua").read_text() == VALID
+    assert moonlatch("protect", "valid.lua", "--seed", "7", "-o", out, "--force").status == 0
+    assert "a text" not in Path("valid.lua").read_text()
+
+
+def test_a_target_can_be_chosen(moonlatch: Command) -> None:
+    Path("new.luau").write_text("local n = 40 n += 2 print(n)")
+    assert run_luau(moonlatch("protect", "new.luau", "--target", "luau").out).output == "42"
+    Path("only.luau").write_text("print(12345i)")
+    assert moonlatch("protect", "only.luau", "--target", "lua51").status == 1
+    assert moonlatch("protect", "new.luau", "--target", "lua54").status == 2
+
+
+def test_a_report_has_every_step_with_what_it_changed_and_does_not_get_into_the_script(moonlatch: Command) -> None:
+    plain = moonlatch("protect", "valid.lua", "--seed", "7").out
+    ended = moonlatch("protect", "valid.lua", "--seed", "7", "--profile", "light", "--report")
+    assert ended.out == plain
+    rows = {line.split()[0]: line for line in ended.err.splitlines()}
+    assert [key for key in rows if key in KEYS] == [key for key in KEYS if key in PROFILES["light"]]
+    assert "strings 1 -> 0" in rows["encrypt_strings"]
+    assert f"{len(plain) - 1:,}" in rows["in"]
+    assert f"Source: {len(VALID)} bytes." in ended.err
+
+
+def test_a_report_for_programs_has_steps_sizes_times_and_warnings(moonlatch: Command) -> None:
+    Path("macro.lua").write_text("local unused = 5\nprint(LA_ENCRYPT_STRING('a text'))")
+    report = moonlatch("protect", "macro.lua", "--seed", "7", "--profile", "minify", "--json", "-o", "out.lua").json
+    assert report["success"] is True
+    assert report["warnings"] == ["line 2: LA_ENCRYPT_STRING has no effect with the profile 'minify'"]
+    assert (report["profile"], report["target"], report["engine"], report["seed"]) == ("minify", None, "embedded", 7)
+    assert report["source_bytes"] == len(Path("macro.lua").read_text())
+    assert report["output_bytes"] == len(Path("out.lua").read_text()) - 1
+    assert "script" not in report
+    steps = {step["step"]: step for step in report["steps"]}
+    assert list(steps) == ["parse", "check", "prepare", "drop_types", "rename_locals", "print", "check again"]
+    assert steps["prepare"]["changes"]["calls"] == {"before": 2, "after": 1}
+    assert steps["rename_locals"]["size"] == report["output_bytes"]
+    assert abs(sum(step["seconds"] for step in report["steps"]) - report["seconds"]) < 1e-4
+    assert all(step["seconds"] > 0 for step in report["steps"])
+
+
+def test_without_a_file_the_json_has_the_script(moonlatch: Command) -> None:
+    plain = moonlatch("protect", "valid.lua", "--seed", "7").out
+    assert moonlatch("protect", "valid.lua", "--seed", "7", "--json").json["script"] + "\n" == plain
+
+
+def test_the_json_of_a_broken_script_has_its_faults(moonlatch: Command) -> None:
+    ended = moonlatch("protect", "broken.lua", "--json")
+    assert (ended.status, ended.json["success"]) == (1, False)
+    assert ended.json["diagnostics"] == moonlatch("check", "broken.lua", "--json").json["diagnostics"]
+
+
+def test_watching_changes_nothing_for_any_profile(moonlatch: Command) -> None:
+    source = (PROGRAMS / "lua51" / "json.lua").read_bytes()
+    for profile in PROFILES:
+        watch = Watch()
+        options = Options(profile)
+        assert EmbeddedEngine(watch).protect(source, options, 3) == EmbeddedEngine().protect(source, options, 3)
+        assert [step.name for step in watch.steps if step.name in KEYS] == [
+            key for key in KEYS if key in PROFILES[profile]
+        ]
+
+
+def luraph(moonlatch: Command, *options: str, **settings: str) -> tuple[Ended, LuraphServer]:
+    with luraph_in_thread() as server:
+        given = {"key": API_KEY, "url": server.base_url, **settings}
+        arguments = [part for name, value in given.items() for part in (f"--luraph-{name}", value)]
+        return moonlatch("protect", "valid.lua", "--engine", "luraph", *arguments, *options), server
+
+
+def test_a_script_can_be_protected_by_luraph(moonlatch: Command) -> None:
+    ended, server = luraph(moonlatch, "--luraph-option", "INTENSE=true", "--target", "luau", "--report")
+    assert ended.status == 0
+    assert run_luau(ended.out).output == "a text\t42"
+    (job,) = server.calls("new")
+    assert job.json["options"] == {"INTENSE": True, "TARGET_VERSION": "Luau"}
+    assert job.json["fileName"] == "valid.lua"
+    assert b"unusual_name" not in server.jobs["job-1"]
+    assert any(line.startswith("luraph ") for line in ended.err.splitlines())
+
+
+def test_what_luraph_refuses_is_told(moonlatch: Command) -> None:
+    ended, _ = luraph(moonlatch, key="other")
+    assert ended.status == 1
+    assert "valid.lua could not be protected: Luraph-API-Key: Invalid API key." in ended.err
+    ended, _ = luraph(moonlatch, "--json", option="COLOUR=red")
+    assert (ended.status, ended.json["errors"][0]["param"]) == (1, "COLOUR")
+
+
+def test_luraph_needs_a_key_and_well_formed_options(moonlatch: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "no API key for Luraph" in moonlatch("protect", "valid.lua", "--engine", "luraph").err
+    monkeypatch.setenv("MOONLATCH_LURAPH_KEY", API_KEY)
+    ended = moonlatch("protect", "valid.lua", "--engine", "luraph", "--luraph-option", "INTENSE")
+    assert ended.err.startswith("error: 'INTENSE' is no option of Luraph\n")
+    unreachable = moonlatch("protect", "valid.lua", "--engine", "luraph", "--luraph-url", "nonsense")
+    assert unreachable.err.startswith("error: nonsense is no address for a key\n")
 
 
 def test_an_unknown_profile_is_a_wrong_call(moonlatch: Command) -> None:

@@ -28,11 +28,11 @@ from moonlatch.builds.job import (
     frame_length,
     job_of,
 )
-from moonlatch.obfuscator.diagnostics import LuauSyntaxError, parser_output
+from moonlatch.obfuscator.check import syntax_faults
+from moonlatch.obfuscator.diagnostics import parser_output
 from moonlatch.obfuscator.engines.embedded import EmbeddedEngine
 from moonlatch.obfuscator.engines.interface import Protected, Rejected
 from moonlatch.obfuscator.options import Options
-from moonlatch.obfuscator.parser import parse
 from moonlatch.obfuscator.spelling import Target
 
 READY = b"ready"
@@ -74,13 +74,8 @@ def reply_to(job: Job | Check, memory_mib: int) -> Reply:
 
 def _checked(job: Check) -> Answer:
     """Syntax only: the compiler's limits are those of its own target, which may not be Luau."""
-    if b"\0" in job.text:  # where Luau would stop reading
-        return Invalid(parser_output="script:1: Unexpected NUL byte")
-    try:
-        parse(job.text)
-    except LuauSyntaxError as problem:
-        return Invalid(parser_output=_shortened(parser_output(problem.diagnostics)))
-    return Done(text=b"", warnings=[])
+    faults = syntax_faults(job.text)
+    return Invalid(parser_output=_shortened(parser_output(faults))) if faults else Done(text=b"", warnings=[])
 
 
 def _protected(job: Job) -> Answer:

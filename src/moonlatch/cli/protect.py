@@ -3,46 +3,188 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from moonlatch.cli.check import ScriptFile, show_diagnostics
-from moonlatch.cli.choices import Profile
-from moonlatch.cli.output import CommandError, read_script, remark
+from moonlatch.cli.choices import EngineName, Profile, Target
+from moonlatch.cli.output import CommandError, Json, read_script, remark, write_json
+from moonlatch.cli.remote import ordered, parsed_settings
+from moonlatch.cli.report import Watch, show_report
 from moonlatch.crypto import new_seed
+from moonlatch.obfuscator.diagnostics import Diagnostic
 from moonlatch.obfuscator.engines.embedded import EmbeddedEngine
-from moonlatch.obfuscator.engines.interface import Failure, Rejected
-from moonlatch.obfuscator.options import DEFAULT_PROFILE, Options
+from moonlatch.obfuscator.engines.interface import EngineError, Failure, Order, Protected, Rejected
+from moonlatch.obfuscator.observation import observed
+from moonlatch.obfuscator.options import DEFAULT_PROFILE, PLAINEST_PROFILE, Options
+
+
+@dataclass
+class Job:
+    """What is to be done to one file."""
+
+    file: Path
+    source: bytes
+    options: Options
+    seed: int
+    order: dict[str, Any] | None
+    luraph_url: str | None
+    watch: Watch = field(default_factory=Watch)
+
+
+@dataclass
+class Ended:
+    """What came of it: a text, or why there is none."""
+
+    text: bytes = b""
+    warnings: list[str] = field(default_factory=list)
+    diagnostics: list[Diagnostic] = field(default_factory=list)
+    errors: list[EngineError] = field(default_factory=list)
+
+    @property
+    def is_success(self) -> bool:
+        return not self.diagnostics and not self.errors
 
 
 def protect(
     file: ScriptFile,
+    *,
     profile: Annotated[Profile, typer.Option(help="How it is protected.")] = Profile(DEFAULT_PROFILE),
+    target: Annotated[
+        Target | None, typer.Option(help="Language of the result; without it the result runs wherever the source does.")
+    ] = None,
     seed: Annotated[
         int | None, typer.Option(help="The same seed gives the same output; without it a fresh one.")
+    ] = None,
+    engine: Annotated[
+        EngineName, typer.Option(help="What protects it; luraph is a service that needs a key of yours.")
+    ] = EngineName.EMBEDDED,
+    luraph_key: Annotated[
+        str,
+        typer.Option(
+            envvar="MOONLATCH_LURAPH_KEY", help="API key with Luraph; better given by the variable.", show_default=False
+        ),
+    ] = "",
+    luraph_option: Annotated[
+        list[str] | None, typer.Option(metavar="ID=VALUE", help="Option of the job with Luraph; may be repeated.")
+    ] = None,
+    luraph_url: Annotated[
+        str | None,
+        typer.Option(
+            envvar="MOONLATCH_LURAPH__BASE_URL", help="Address of Luraph's API; without it the service's own."
+        ),
     ] = None,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="OUT", help="File to write; without it standard output."),
     ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Let OUT be the source file itself.")] = False,
+    report: Annotated[
+        bool, typer.Option("--report", help="Tell what each step did, its time and the size it left.")
+    ] = False,
+    as_json: Json = False,
 ) -> None:
     """Protect a script into a file of its own; exit status 1 when it is invalid."""
     source = read_script(file)
-    outcome = EmbeddedEngine().protect(source, Options(profile=profile.value), new_seed() if seed is None else seed)
-    if isinstance(outcome, Rejected):
-        show_diagnostics(source, outcome.diagnostics, str(file))
+    if output is not None and not force and _is_same_file(file, output):
+        raise CommandError(f"{output} is the source itself, which would be lost", "Name another file, or add --force.")
+    is_remote = engine is not EngineName.EMBEDDED
+    if is_remote and not luraph_key:
+        raise CommandError("no API key for Luraph", "Set the variable MOONLATCH_LURAPH_KEY to it.")
+    settings = parsed_settings(luraph_option or [])
+    job = Job(
+        file=file,
+        source=source,
+        options=Options(
+            profile=PLAINEST_PROFILE if is_remote else profile.value, target=target, keeps_macros=is_remote
+        ),
+        seed=new_seed() if seed is None else seed,
+        order={"api_key": luraph_key, "target": target, "settings": settings} if is_remote else None,
+        luraph_url=luraph_url,
+    )
+    ended = _done(job)
+    if as_json:
+        write_json(_json(job, ended, engine, with_script=output is None))
+    else:
+        _tell(job, ended, report=report)
+    if not ended.is_success:
         raise typer.Exit(1)
-    if isinstance(outcome, Failure):
-        raise CommandError(f"{file} could not be protected: " + "; ".join(error.message for error in outcome.errors))
-    for warning in outcome.warnings:
-        remark(f"warning: {warning}", "yellow")
-    if output is None:
-        sys.stdout.write(outcome.text + "\n")
-        return
+    _write(job, ended, output, quiet=as_json)
+
+
+def _is_same_file(one: Path, other: Path) -> bool:
     try:
-        output.write_text(outcome.text + "\n", encoding="ascii")
-    except OSError as error:
-        raise CommandError(f"{output} cannot be written: {error.strerror}") from None
-    remark(f"{file} ({len(source):,} bytes) -> {output} ({len(outcome.text):,} bytes)", "green")
+        return one.samefile(other)
+    except OSError:  # there is no such file yet
+        return False
+
+
+def _done(job: Job) -> Ended:
+    outcome = EmbeddedEngine(job.watch).protect(job.source, job.options, job.seed)
+    match outcome:
+        case Rejected():
+            return Ended(diagnostics=outcome.diagnostics)
+        case Failure():
+            return Ended(errors=outcome.errors)
+        case Protected():
+            text = outcome.text.encode("ascii")
+            return Ended(text, outcome.warnings) if job.order is None else _ordered(job, text, outcome.warnings)
+
+
+def _ordered(job: Job, text: bytes, warnings: list[str]) -> Ended:
+    assert job.order is not None
+    with observed(job.watch, "luraph"):
+        received = ordered(Order(text=text, file_name=job.file.name, **job.order), job.luraph_url)
+    if isinstance(received, Failure):
+        return Ended(errors=received.errors)
+    return Ended(received.text, [*warnings, *received.warnings])
+
+
+def _json(job: Job, ended: Ended, engine: EngineName, *, with_script: bool) -> dict[str, Any]:
+    answer: dict[str, Any] = {
+        "success": ended.is_success,
+        "diagnostics": [{"line": one.line, "column": one.column, "message": one.message} for one in ended.diagnostics],
+        "errors": [{"param": one.param, "message": one.message} for one in ended.errors],
+        "warnings": ended.warnings,
+        "profile": job.options.profile,
+        "target": job.options.target,
+        "engine": engine,
+        "seed": job.seed,
+        "source_bytes": len(job.source),
+        "output_bytes": len(ended.text),
+        "seconds": round(job.watch.seconds, 6),
+        "steps": [step.json() for step in job.watch.steps],
+    }
+    if with_script and ended.is_success:
+        answer["script"] = ended.text.decode("utf-8", "surrogateescape")
+    return answer
+
+
+def _tell(job: Job, ended: Ended, *, report: bool) -> None:
+    show_diagnostics(job.source, ended.diagnostics, str(job.file))
+    if ended.errors:
+        said = "; ".join(f"{one.param}: {one.message}" if one.param else one.message for one in ended.errors)
+        raise CommandError(f"{job.file} could not be protected: {said}")
+    for warning in ended.warnings:
+        remark(f"warning: {warning}", "yellow")
+    if report and ended.is_success:
+        title = f"{job.file}, profile {job.options.profile}, seed {job.seed}"
+        show_report(title, job.watch, source_bytes=len(job.source), output_bytes=len(ended.text))
+
+
+def _write(job: Job, ended: Ended, output: Path | None, *, quiet: bool) -> None:
+    text = ended.text if ended.text.endswith(b"\n") else ended.text + b"\n"
+    if output is not None:
+        try:
+            output.write_bytes(text)
+        except OSError as error:
+            raise CommandError(f"{output} cannot be written: {error.strerror}") from None
+    if quiet:
+        return
+    if output is None:
+        sys.stdout.buffer.write(text)
+    else:
+        remark(f"{job.file} ({len(job.source):,} bytes) -> {output} ({len(ended.text):,} bytes)", "green")

@@ -4,6 +4,7 @@ from moonlatch.config.loading import InvalidSettingsError, LoadedSettings, load_
 from moonlatch.config.settings import (
     ClientSettings,
     LogSettings,
+    LuraphSettings,
     ManagementSettings,
     MetricsSettings,
     ProtectorSettings,
@@ -16,6 +17,7 @@ __all__ = [
     "InvalidSettingsError",
     "LoadedSettings",
     "LogSettings",
+    "LuraphSettings",
     "ManagementSettings",
     "MetricsSettings",
     "ProtectorSettings",

@@ -21,7 +21,7 @@ from moonlatch.config.settings import ENV_NESTED_DELIMITER, ENV_PREFIX, Settings
 CONFIG_VARIABLE = "MOONLATCH_CONFIG"
 FILE_NAME = "moonlatch.toml"
 # Variables with our prefix that are no settings of the server.
-OTHER_VARIABLES = frozenset({CONFIG_VARIABLE, "MOONLATCH_TOKEN", "MOONLATCH_URL"})
+OTHER_VARIABLES = frozenset({CONFIG_VARIABLE, "MOONLATCH_LURAPH_KEY", "MOONLATCH_TOKEN", "MOONLATCH_URL"})
 
 DEFAULT_ORIGIN = "default"
 COMMAND_LINE_ORIGIN = "command line"

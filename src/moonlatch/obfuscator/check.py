@@ -22,16 +22,32 @@ def check(source: bytes | str) -> list[Diagnostic]:
     return check_parsed(chunk, source)
 
 
+def syntax_faults(source: bytes) -> list[Diagnostic]:
+    """What only the parser rejects: for texts that another engine wrote for a compiler with other limits."""
+    try:
+        parse(source)
+    except LuauSyntaxError as error:
+        return error.diagnostics
+    return _nul_byte(source)
+
+
 def check_parsed(chunk: Chunk, source: bytes | str) -> list[Diagnostic]:
     """What only Luau's compiler rejects about the script that `chunk` was parsed from."""
     data = source.encode("utf-8", "surrogatepass") if isinstance(source, str) else source
-    nul = data.find(b"\0")
-    if nul >= 0:
-        line = data.count(b"\n", 0, nul) + 1
-        column = nul - data.rfind(b"\n", 0, nul)
-        return [Diagnostic(line, column, "Unexpected NUL byte; Luau ignores everything after it")]
+    faults = _nul_byte(data)
+    if faults:
+        return faults
     lines = data.split(b"\n")
     return [_at_first_character(fault, lines[fault.line - 1]) for fault in limit_faults(chunk)]
+
+
+def _nul_byte(data: bytes) -> list[Diagnostic]:
+    nul = data.find(b"\0")
+    if nul < 0:
+        return []
+    line = data.count(b"\n", 0, nul) + 1
+    column = nul - data.rfind(b"\n", 0, nul)
+    return [Diagnostic(line, column, "Unexpected NUL byte; Luau ignores everything after it")]
 
 
 def _at_first_character(fault: Diagnostic, line: bytes) -> Diagnostic:

@@ -23,6 +23,7 @@ from moonlatch.obfuscator.macros import (
     is_true_in_builds,
     string_macro_lines,
 )
+from moonlatch.obfuscator.observation import Observer, census, observed
 from moonlatch.obfuscator.options import PROFILES, Options
 from moonlatch.obfuscator.parser import parse
 from moonlatch.obfuscator.passes import REGISTRY, encrypt_strings
@@ -34,18 +35,20 @@ from moonlatch.obfuscator.spelling import Target
 from moonlatch.obfuscator.unit import Unit
 
 
-def protect(source: bytes, options: Options, seed: int) -> Outcome:
-    """Protects `source` with the passes of the profile that `options` names."""
-    return protect_with(source, options, seed, PROFILES[options.profile])
+def protect(source: bytes, options: Options, seed: int, observer: Observer | None = None) -> Outcome:
+    """Protects `source` with the passes of the profile that `options` names, under the eyes of the observer."""
+    return protect_with(source, options, seed, PROFILES[options.profile], observer)
 
 
-def protect_with(source: bytes, options: Options, seed: int, keys: Collection[str]) -> Outcome:
+def protect_with(
+    source: bytes, options: Options, seed: int, keys: Collection[str], observer: Observer | None = None
+) -> Outcome:
     """Protects `source` with the passes of those keys alone, in the registry's order."""
     with _collector_paused():
-        outcome = _protect(source, options, seed, keys)
+        outcome = _protect(source, options, seed, keys, observer)
         plain = PROFILES["minify"].intersection(keys)
         if isinstance(outcome, Failure) and len(plain) < len(keys):
-            return _left_readable(_protect(source, options, seed, plain), outcome)
+            return _left_readable(_protect(source, options, seed, plain, observer), outcome)
         return outcome
 
 
@@ -57,15 +60,22 @@ def _left_readable(outcome: Outcome, failure: Failure) -> Outcome:
     return Protected(outcome.text, [*outcome.warnings, warning], outcome.target)
 
 
-def _protect(source: bytes, options: Options, seed: int, keys: Collection[str]) -> Outcome:
+def _protect(source: bytes, options: Options, seed: int, keys: Collection[str], observer: Observer | None) -> Outcome:
+    if observer is not None:
+        observer.began_anew()
     try:
-        chunk = parse(source)
+        with observed(observer, "parse"):
+            chunk = parse(source)
     except LuauSyntaxError as problem:
         return Rejected(problem.diagnostics)
-    faults = check_parsed(chunk, source)
+    with observed(observer, "check"):
+        faults = check_parsed(chunk, source)
     if faults:
         return Rejected(faults)
-    prepared = _prepare(chunk, options)
+    if observer is not None:
+        observer.result("check", census(chunk), None)
+    with observed(observer, "prepare"):
+        prepared = _prepare(chunk, options)
     if isinstance(prepared, Rejected):
         return prepared
     resolution, expansion = prepared
@@ -74,11 +84,18 @@ def _protect(source: bytes, options: Options, seed: int, keys: Collection[str]) 
     unit = Unit(
         chunk, resolution, options, target, seed, pool, expansion.warnings, expansion.untouched, expansion.native
     )
+    if observer is not None:
+        observer.result("prepare", census(chunk), lambda: print_chunk(chunk, target))
     for one in REGISTRY:
         if one.KEY in keys:
-            one.run(unit)
-    text = print_chunk(chunk, target)
-    faults = check(text)
+            with observed(observer, one.KEY):
+                one.run(unit)
+            if observer is not None:
+                observer.result(one.KEY, census(chunk), lambda: print_chunk(chunk, target))
+    with observed(observer, "print"):
+        text = print_chunk(chunk, target)
+    with observed(observer, "check again"):
+        faults = check(text)
     if faults:
         return Failure([EngineError(None, f"the protected script does not compile: {faults[0].message}")])
     return Protected(text, unit.warnings, target)

@@ -1,0 +1,51 @@
+"""Has a script protected by Luraph from the command line, with the developer's own key and without a server."""
+
+from __future__ import annotations
+
+import asyncio
+
+from moonlatch.cli.output import CommandError
+from moonlatch.obfuscator.check import syntax_faults
+from moonlatch.obfuscator.engines.interface import EngineError, Failure, Order, Received
+
+JOB_SECONDS = 240.0
+"""Nobody else waits for it, so it may use all three of the service's waits."""
+
+
+def parsed_settings(given: list[str]) -> dict[str, str | bool]:
+    """Options as they are typed: `ID=VALUE`, where true and false are the values of a checkbox. Raises CommandError."""
+    settings: dict[str, str | bool] = {}
+    for one in given:
+        name, equals, value = one.partition("=")
+        if not name or not equals:
+            raise CommandError(f"{one!r} is no option of Luraph", "Write it like TARGET_VERSION=Luau or INTENSE=true.")
+        settings[name] = {"true": True, "false": False}.get(value, value)
+    return settings
+
+
+def ordered(order: Order, base_url: str | None) -> Received | Failure:
+    """Have the order done, at the service itself when no address is given. A result that is no script is a failure too.
+
+    Raises CommandError for an address that the key should not be sent to.
+    """
+    from pydantic import ValidationError
+
+    from moonlatch.config import LuraphSettings
+    from moonlatch.obfuscator.engines.luraph import LuraphEngine, luraph_client
+
+    try:
+        address = (LuraphSettings() if base_url is None else LuraphSettings(base_url=base_url)).base_url
+    except ValidationError:
+        raise CommandError(f"{base_url} is no address for a key", "Write it like https://api.example.com/v1.") from None
+
+    async def done() -> Received | Failure:
+        async with luraph_client() as client:
+            engine = LuraphEngine(client, address, job_seconds=JOB_SECONDS)
+            return await engine.protect(order, deadline=asyncio.get_running_loop().time() + JOB_SECONDS)
+
+    received = asyncio.run(done())
+    if isinstance(received, Received):
+        faults = syntax_faults(received.text)
+        if faults:
+            return Failure([EngineError(None, f"Luraph's result is no script: {faults[0].message}")])
+    return received
