@@ -80,7 +80,7 @@ async def open_moonlatch(settings: Settings) -> AsyncIterator[Moonlatch]:
     settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     policy = Policy(account_grace_days=settings.client.account_grace_days)
     async with contextlib.AsyncExitStack() as closing:
-        closing.enter_context(_data_folder_locked(settings.data_dir))
+        closing.enter_context(data_folder_locked(settings.data_dir))
         database = await open_database(settings)
         closing.push_async_callback(database.close)
         if not (settings.data_dir / MASTER_KEY_NAME).exists() and await loaders.exist(database):
@@ -270,7 +270,7 @@ def _dispatcher(client: ASGIApp, management: ASGIApp, addresses: Addresses) -> A
 
 
 @contextlib.contextmanager
-def _data_folder_locked(folder: Path) -> Iterator[None]:
+def data_folder_locked(folder: Path) -> Iterator[None]:
     """One server for a data folder: live sessions are known to their own process alone. The command line is not kept out."""
     with (folder / ".server.lock").open("w") as lock:
         try:

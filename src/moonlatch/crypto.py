@@ -133,6 +133,26 @@ def content_hash(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+class UnorderedHash:
+    """One number for a collection of items, whatever their order: the sum of their SHA-256."""
+
+    def __init__(self) -> None:
+        self.items = 0
+        self._sum = 0
+
+    def add(self, item: bytes) -> None:
+        self.items += 1
+        self._sum += int.from_bytes(hashlib.sha256(item).digest(), "big")
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, UnorderedHash) and (self.items, self._sum) == (other.items, other._sum)
+
+    __hash__ = None  # type: ignore[assignment]  # it changes with every item
+
+    def hexdigest(self) -> str:
+        return f"{self._sum % 2**256:064x}"
+
+
 def stream_hash(parts: Iterable[bytes]) -> str:
     """SHA-256 of content that comes in parts, in hex."""
     digest = hashlib.sha256()

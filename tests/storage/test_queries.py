@@ -6,13 +6,16 @@ import re
 import sqlite3
 from collections.abc import Iterator
 
+import asyncpg
 import pytest
 
 from moonlatch import storage
 from moonlatch.storage.connection import connect_writer
 from moonlatch.storage.interface import Query
 from moonlatch.storage.migration import shipped_migrations
+from moonlatch.storage.postgres_statements import asked_many_times, translated
 from moonlatch.storage.sqlite_migration import migrate
+from support.services import Databases
 
 SCANS_ALLOWED = {
     "accounts.list": {"accounts"},  # for the operator; everything is the answer
@@ -62,3 +65,14 @@ def test_a_scan_would_be_noticed(connection: sqlite3.Connection):
     by_note = Query("test.by_note", "select key from users as u where note = :note")
 
     assert full_scans(connection, by_note) == {"u"}
+
+
+async def test_every_query_is_valid_in_postgresql_too(databases: Databases):
+    with databases.migrated() as url:
+        connection = await asyncpg.connect(url)
+        for query in QUERIES.values():
+            prepared = await connection.prepare(translated(query.sql).sql)
+            if query.is_hot:
+                types = [kind.name for kind in prepared.get_parameters()]
+                await connection.prepare(asked_many_times(query.sql, types))
+        await connection.close()

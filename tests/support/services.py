@@ -19,6 +19,7 @@ import tempfile
 import time
 import urllib.parse
 from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -104,20 +105,16 @@ class Server:
 
     def kill(self) -> None:
         """As if the machine had failed."""
+        self._signal_all(signal.SIGKILL)
         assert self._process is not None
-        for pid in self._process_tree():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
         self._process.wait(30)
 
     def pause(self) -> None:
         """Let it hang: connections stay open, nothing is answered."""
-        for pid in self._process_tree():
-            os.kill(pid, signal.SIGSTOP)
+        self._signal_all(signal.SIGSTOP)
 
     def resume(self) -> None:
-        for pid in self._process_tree():
-            os.kill(pid, signal.SIGCONT)
+        self._signal_all(signal.SIGCONT)
 
     def close(self) -> None:
         """Stop it for good and remove its folder."""
@@ -128,12 +125,14 @@ class Server:
         self._reaper.stdin.close()
         self._reaper.wait(30)
 
-    def _process_tree(self) -> list[int]:
+    def _signal_all(self, number: signal.Signals) -> None:
+        """The server first, so that it starts no others meanwhile."""
         assert self._process is not None
-        children = subprocess.run(
-            ["pgrep", "-P", str(self._process.pid)], capture_output=True, text=True, check=False
-        ).stdout
-        return [self._process.pid, *(int(pid) for pid in children.split())]
+        self._process.send_signal(number)
+        children = subprocess.run(["pgrep", "-P", str(self._process.pid)], capture_output=True, text=True, check=False)
+        for pid in children.stdout.split():
+            with contextlib.suppress(ProcessLookupError):  # one that ended meanwhile
+                os.kill(int(pid), number)
 
 
 class PostgresServer(Server):
@@ -256,11 +255,11 @@ class Databases:
         self._spare: list[str] = []
 
     @contextlib.contextmanager
-    def fresh(self) -> Iterator[str]:
-        """The URL of a new, empty database."""
+    def fresh(self, options: str = "") -> Iterator[str]:
+        """The URL of a new, empty database, made with these further `options` of `create database`."""
         self._made += 1
         name = f"{self._prefix}_{self._made}"
-        self.execute(f"create database {name} template template0")
+        self.execute(f"create database {name} template template0 {options}")
         try:
             yield self.url(name)
         finally:
@@ -336,12 +335,9 @@ def redis_command(url: str, *words: str) -> str:
 
 
 def wait_for(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Run a coroutine on a loop of its own, leaving the tests' event loop policy alone."""
-    loop = asyncio.new_event_loop()
-    try:
-        return loop.run_until_complete(work())
-    finally:
-        loop.close()
+    """Run a coroutine to its end in a thread with a loop of its own: the tests' loop may be running."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(lambda: asyncio.run(work())).result()
 
 
 def _as_postgres() -> list[str]:

@@ -8,7 +8,19 @@ from collections.abc import Sequence
 import typer
 
 from moonlatch import __version__
-from moonlatch.cli import accounts, backup, check, config, protect, push, restore, serve, tokens
+from moonlatch.cli import (
+    accounts,
+    backup,
+    check,
+    config,
+    migrate,
+    protect,
+    push,
+    restore,
+    serve,
+    tokens,
+    transfer,
+)
 from moonlatch.cli.output import CommandError, show_error
 from moonlatch.config import InvalidSettingsError
 
@@ -28,6 +40,8 @@ app.command("protect")(protect.protect)
 app.command("push")(push.push)
 app.command("backup")(backup.backup)
 app.command("restore")(restore.restore)
+app.command("migrate")(migrate.migrate)
+app.command("transfer")(transfer.transfer)
 app.command("config")(config.config)
 
 

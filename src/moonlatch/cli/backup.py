@@ -20,6 +20,8 @@ WARNING = (
     "Keep it where only you can read it, encrypted if it leaves your machines."
 )
 
+ELSEWHERE = "The database is PostgreSQL's and not in the file: save it with `pg_dump --format=custom`."
+
 
 def backup(file: BackupFile, data: DataFolder = None, as_json: Json = False) -> None:
     """Save database, master key and settings file in one archive; works while the server runs."""
@@ -30,17 +32,18 @@ def backup(file: BackupFile, data: DataFolder = None, as_json: Json = False) -> 
 
     loaded = load_with_origins({"data_dir": data})
     folder = loaded.settings.data_dir
+    has_database = not loaded.settings.database_url.get_secret_value()
     if file.exists():
         raise CommandError(f"{file} is there already", "Give the new backup a name of its own.")
     try:
         # Beside the target: there must be room for it there anyway, and a rename needs the same disk.
         with tempfile.TemporaryDirectory(prefix=".moonlatch-backup-", dir=file.absolute().parent) as scratch:
-            files = _collect(folder, loaded.file, Path(scratch))
+            files = _collect(folder, loaded.file, Path(scratch), has_database=has_database)
             manifest = Manifest(
                 moonlatch=__version__,
                 created_at=now_ms(),
-                database="sqlite",
-                schema_version=schema_of_sound(files[DATABASE]),
+                database="sqlite" if has_database else "postgresql",
+                schema_version=schema_of_sound(files[DATABASE]) if has_database else 0,
                 members={name: member_of(path) for name, path in files.items()},
             )
             write_archive(file.absolute(), manifest, files)
@@ -49,19 +52,21 @@ def backup(file: BackupFile, data: DataFolder = None, as_json: Json = False) -> 
     except OSError as error:
         raise CommandError(f"{error.filename or file}: {error.strerror or error}", "Nothing was written.") from None
     remark(WARNING, "yellow")
+    if not has_database:
+        remark(ELSEWHERE, "yellow")
     if as_json:
         write_json({"file": str(file), "bytes": file.stat().st_size, "members": list(manifest.members)})
         return
     say(f"{file} ({file.stat().st_size:,} bytes) holds {', '.join(manifest.members)}. It was read back and is sound.")
 
 
-def _collect(folder: Path, settings_file: Path, scratch: Path) -> dict[str, Path]:
+def _collect(folder: Path, settings_file: Path, scratch: Path, *, has_database: bool) -> dict[str, Path]:
     """Copies of what belongs into the archive. Raises CommandError, StorageError and OSError."""
     from moonlatch.storage.archive import DATABASE, MASTER_KEY, SETTINGS
     from moonlatch.storage.copying import copy_database
 
     database, master_key = folder / DATABASE, folder / MASTER_KEY
-    if not database.exists():
+    if has_database and not database.exists():
         raise CommandError(
             f"there is no Moonlatch data in {folder}",
             "Name the data folder with --data DIR, or start the server first.",
@@ -70,9 +75,12 @@ def _collect(folder: Path, settings_file: Path, scratch: Path) -> dict[str, Path
         raise CommandError(
             f"{master_key} is missing", "Without it a backup is worth nothing: put it back, or start the server first."
         )
-    copy_database(database, scratch / DATABASE)
+    files = {}
+    if has_database:
+        copy_database(database, scratch / DATABASE)
+        files[DATABASE] = scratch / DATABASE
     shutil.copyfile(master_key, scratch / MASTER_KEY)
-    files = {name: scratch / name for name in (DATABASE, MASTER_KEY)}
+    files[MASTER_KEY] = scratch / MASTER_KEY
     if settings_file.exists():
         shutil.copyfile(settings_file, scratch / SETTINGS)
         files[SETTINGS] = scratch / SETTINGS

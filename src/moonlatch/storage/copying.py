@@ -18,7 +18,7 @@ def copy_database(source: Path, target: Path) -> None:
     Nobody waits for it: writers go on, and their later commits are not in the copy.
     """
     try:
-        with closing(_open_read_only(source)) as connection:
+        with closing(open_read_only(source)) as connection:
             connection.execute("vacuum into ?", (str(target),))
     except DRIVER_ERRORS as error:
         raise StorageError(f"{source} cannot be copied: {error}") from error
@@ -30,7 +30,7 @@ def schema_of_sound(path: Path) -> int:
     Raises StorageError for any other file.
     """
     try:
-        with closing(_open_read_only(path)) as connection:
+        with closing(open_read_only(path)) as connection:
             found = [row[0] for row in connection.execute("pragma integrity_check(10)")]
             if found != ["ok"]:
                 raise StorageError(f"{path.name} is damaged: {'; '.join(found)}")
@@ -45,7 +45,7 @@ def schema_of_sound(path: Path) -> int:
 def count_nouns(path: Path) -> dict[str, int]:
     """How many of what people know is in a database. Raises StorageError."""
     try:
-        with closing(_open_read_only(path)) as connection:
+        with closing(open_read_only(path)) as connection:
             return {
                 table: connection.execute(f"select count(*) from {table}").fetchone()[0]  # noqa: S608 -- our own names
                 for table in _COUNTED
@@ -54,5 +54,6 @@ def count_nouns(path: Path) -> dict[str, int]:
         raise StorageError(f"{path.name} is no database of Moonlatch: {error}") from error
 
 
-def _open_read_only(path: Path) -> sqlite3.Connection:
+def open_read_only(path: Path) -> sqlite3.Connection:
+    """A connection that changes nothing in the file. Raises `sqlite3.Error`."""
     return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_SECONDS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 from pathlib import Path
 from typing import Any, TypeVar
@@ -10,7 +11,7 @@ from typing import Any, TypeVar
 from moonlatch.measures import Histogram
 from moonlatch.storage.connection import connect_reader, connect_writer
 from moonlatch.storage.interface import Query, Row, Unit
-from moonlatch.storage.migration import shipped_migrations
+from moonlatch.storage.migration import Migration, shipped_migrations
 from moonlatch.storage.snapshot import SnapshotReader
 from moonlatch.storage.sqlite_migration import migrate
 from moonlatch.storage.writer import Writer
@@ -73,6 +74,12 @@ async def open_sqlite(path: Path, *, max_waiting: int = MAX_WAITING, max_batch: 
     loop = asyncio.get_running_loop()
     writer = Writer(connection, loop, max_waiting=max_waiting, max_batch=max_batch)
     return SqliteDatabase(reader, writer, loop)
+
+
+def migrate_file(path: Path) -> list[Migration]:
+    """Bring the schema of the file at `path` up to date; gives what was applied. Raises StorageError and SchemaTooNew."""
+    with contextlib.closing(connect_writer(path)) as connection:
+        return migrate(connection, shipped_migrations("sqlite"))
 
 
 def _open_migrated(path: Path) -> sqlite3.Connection:

@@ -1,0 +1,141 @@
+"""Moving an installation to PostgreSQL: every row as it was, or nothing at all, and the file untouched."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+
+from moonlatch.storage.interface import Query, StorageError
+from moonlatch.storage.postgres import open_postgres
+from moonlatch.storage.sqlite import open_sqlite
+from moonlatch.storage.transfer import Table, TransferError, transfer
+from support import rows
+from support.database import opened
+
+TABLES = [
+    *("accounts", "bars", "builds", "execution_days", "executions", "loaders", "luraph_keys"),
+    *("projects", "scripts", "tokens", "users"),
+]
+
+
+class Interrupted(Exception):
+    """What stops a transfer half-way."""
+
+
+@pytest.fixture
+async def source(tmp_path: Path) -> Path:
+    """A file with something in every table, nulls and strange values among it."""
+    path = tmp_path / "moonlatch.db"
+    async with opened(path) as database:
+        project = await rows.add_project(database)
+        account = await rows.value(database, "select id from accounts")
+        await rows.insert(
+            database, "tokens", id="t", account_id=account, name="Grüße 🌙", hash=b"\x00\xff", created_at=2**53
+        )
+        script, _ = await rows.add_script(database, project, payload=os.urandom(300_000), free_for_all=True)
+        key = await rows.add_user(database, project, note="", fingerprint=b"", fingerprintless=True, key_expires=-1)
+        await rows.change(
+            database,
+            "with recursive n (i) as (select 1 union all select i + 1 from n where i < 600)"
+            " insert into users (key, project_id, created_at) select 'key-' || i, :project, i from n",
+            project=project,
+        )
+        await rows.insert(database, "bars", project_id=project, fingerprint=b"f", user_key=key)
+        await rows.insert(database, "executions", id="e", script_id=script, build=1, executor="x", started_at=1)
+        day = {"project_id": project, "script_id": script, "day": "2026-01-01", "executor": "x", "executions": 7}
+        await rows.insert(database, "execution_days", **day)
+        await rows.insert(database, "luraph_keys", account_id=account, sealed=b"sealed")
+    return path
+
+
+async def test_every_row_of_every_table_arrives_as_it_was(source: Path, postgres_url: str) -> None:
+    heard: dict[str, list[int]] = {}
+
+    def told(table: Table, steps: int) -> None:
+        heard.setdefault(table.name, []).append(steps)
+
+    tables = await transfer(source, postgres_url, told)
+
+    counts = {table.name: table.rows for table in tables}
+    assert sorted(counts) == TABLES
+    assert (counts["users"], min(counts.values())) == (601, 1)
+    assert heard["users"] == [256, 512, 601, 601 + 256, 601 + 512, 2 * 601]
+    before, after = await open_sqlite(source), await open_postgres(postgres_url)
+    try:
+        for table in TABLES:
+            every = Query("test.all", f"select * from {table}")
+            expected = [normal(tuple(row)) for row in await before.fetch_all(every)]
+            assert sorted(map(repr, expected)) == sorted(
+                repr(normal(tuple(row))) for row in await after.fetch_all(every)
+            )
+    finally:
+        await before.close()
+        await after.close()
+
+
+def normal(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    """SQLite gives booleans as 0 and 1."""
+    return tuple(int(value) if isinstance(value, bool) else value for value in row)
+
+
+async def test_the_file_is_left_as_it_was(source: Path, postgres_url: str) -> None:
+    before = hashlib.sha256(source.read_bytes()).digest()
+
+    await transfer(source, postgres_url, lambda *_: None)
+
+    assert hashlib.sha256(source.read_bytes()).digest() == before
+
+
+async def test_a_database_with_anything_in_it_is_refused_and_left_alone(source: Path, postgres_url: str) -> None:
+    await transfer(source, postgres_url, lambda *_: None)
+    with pytest.raises(TransferError, match="not empty"):
+        await transfer(source, postgres_url, lambda *_: None)
+
+    connection = await asyncpg.connect(postgres_url)
+    assert await connection.fetchval("select count(*) from users") == 601
+    await connection.close()
+
+
+async def test_of_a_transfer_that_is_interrupted_nothing_remains(source: Path, postgres_url: str) -> None:
+    def interrupt(table: Table, steps: int) -> None:
+        if table.name == "users" and steps == 2 * table.rows:
+            raise Interrupted
+
+    with pytest.raises(Interrupted):
+        await transfer(source, postgres_url, interrupt)
+
+    tables = await transfer(source, postgres_url, lambda *_: None)
+    assert len(tables) == len(TABLES)
+
+
+async def test_a_row_that_postgresql_changes_on_its_way_is_noticed(source: Path, postgres_url: str) -> None:
+    database = await open_postgres(postgres_url)
+    await database.close()
+    connection = await asyncpg.connect(postgres_url)
+    await connection.execute(
+        "create function meddle() returns trigger language plpgsql as"
+        " $$ begin if new.note is not null then new.note := new.note || '!'; end if; return new; end $$;"
+        " create trigger meddling before insert on users for each row execute function meddle()"
+    )
+
+    with pytest.raises(StorageError, match="users did not arrive as it was"):
+        await transfer(source, postgres_url, lambda *_: None)
+
+    assert await connection.fetchval("select count(*) from accounts") == 0
+    await connection.close()
+
+
+async def test_a_file_of_another_schema_version_is_refused(source: Path, postgres_url: str) -> None:
+    connection = sqlite3.connect(source)
+    connection.execute("delete from schema_migrations where version = (select max(version) from schema_migrations)")
+    connection.commit()
+    connection.close()
+
+    with pytest.raises(TransferError, match="schema version"):
+        await transfer(source, postgres_url, lambda *_: None)
