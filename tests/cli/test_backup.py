@@ -268,3 +268,18 @@ def test_a_backup_of_a_newer_program_is_refused_by_name(moonlatch: Command, fold
     ended = moonlatch("restore", "later.zip", "--data", str(tmp_path / "new"))
     assert (ended.status, (tmp_path / "new").exists()) == (1, False)
     assert "made by a newer program (schema version 9999)" in ended.err
+
+
+def test_with_postgresql_the_key_is_saved_and_the_database_left_to_its_own_tools(
+    moonlatch: Command, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "moonlatch.db").unlink()
+    monkeypatch.setenv("MOONLATCH_DATABASE_URL", "postgresql://moonlatch:SECRET@127.0.0.1:1/moonlatch")
+    saved = moonlatch("backup", "x.zip", "--data", str(folder))
+    assert saved.status == 0, saved.err
+    assert "pg_dump" in saved.err
+    assert "SECRET" not in saved.err + saved.out
+    restored = moonlatch("restore", "x.zip", "--data", str(tmp_path / "new"))
+    assert restored.status == 0, restored.err
+    assert "pg_restore" in restored.err
+    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == sorted(MEMBERS[1:])

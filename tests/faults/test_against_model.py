@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import tempfile
 from collections.abc import Coroutine
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
+import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -25,13 +25,14 @@ from hypothesis.stateful import (
 from moonlatch.clock import now_ms
 from support import client as protocol
 from support.client import Client, Copy, Wire
+from support.database import ENGINES, engine_url
 from support.management import Api, Developer, done, running_api
 from support.model import DAY, EXPIRED_ACCOUNT, Model, Refused, Script
-from support.rounds import rounds
+from support.rounds import IS_LONG, rounds
 
 T = TypeVar("T")
 
-EXAMPLES, STEPS = rounds(12, 150), rounds(40, 60)
+EXAMPLES, STEPS = rounds(7, 150), rounds(35, 60)
 SETTLED_SECONDS = 10.0
 
 devices = st.sampled_from(["one", "two", None])
@@ -44,9 +45,9 @@ periods = st.one_of(st.integers(1, 120_000), st.integers(1, 2 * DAY), st.sampled
 class World:
     """One server for all histories; each has a project of its own. Runs on an event loop that stands still in between."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, database_url: str) -> None:
         self._loop = asyncio.new_event_loop()
-        self._server = running_api(folder)
+        self._server = running_api(folder, database_url=database_url)
         self.api: Api = self.run(self._server.__aenter__())
         self.api.clock.stand_still(now_ms())
 
@@ -367,9 +368,10 @@ def _month_and_day(day: int) -> str:
     return datetime.fromtimestamp(day * DAY / 1000, UTC).strftime("%m/%d")
 
 
-def test_the_server_and_the_model_never_disagree() -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        world = World(Path(folder))
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_server_and_the_model_never_disagree(request: pytest.FixtureRequest, tmp_path: Path, engine: str) -> None:
+    with engine_url(request, engine) as url:
+        world = World(tmp_path, url)
         try:
             run_state_machine_as_test(
                 type("BoundHistory", (History,), {"world": world}),
@@ -380,7 +382,7 @@ def test_the_server_and_the_model_never_disagree() -> None:
                     database=None,
                     # Every step is a call to a server that remembers: shrinking would take longer than reading a history.
                     phases=[Phase.generate],
-                    derandomize=EXAMPLES < 100,
+                    derandomize=not IS_LONG,
                     suppress_health_check=list(HealthCheck),
                 ),
             )

@@ -1,7 +1,7 @@
 """Old executions go in small transactions, on every engine and by many hands at once; counters and stopped copies stay."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,7 +11,7 @@ from moonlatch.jobs.retention import BATCH, remove_old_executions, watch_retenti
 from moonlatch.storage.executions import Execution, record_all, stop
 from moonlatch.storage.interface import Database, Query, Transaction
 from support import rows
-from support.database import ENGINES
+from support.database import ENGINES, engine_url, opened_at
 
 NOW = 400 * DAY_MS
 BEFORE = NOW - 90 * DAY_MS
@@ -22,9 +22,15 @@ ADD = Query(
 LEFT = Query("test.left", "select id from executions order by id")
 
 
-@pytest.fixture(params=sorted(ENGINES))
-async def database(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Database]:
-    async with ENGINES[request.param](tmp_path) as fresh:
+@pytest.fixture(params=ENGINES)
+def database_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    with engine_url(request, request.param) as url:
+        yield url
+
+
+@pytest.fixture
+async def database(database_url: str, tmp_path: Path) -> AsyncIterator[Database]:
+    async with opened_at(database_url, tmp_path) as fresh:
         yield fresh
 
 

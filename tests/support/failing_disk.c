@@ -23,6 +23,7 @@ struct control {
     atomic_int error;    // with this errno
     atomic_int seen;
     atomic_int failed;
+    atomic_int unflushed; // the write-ahead log was written to since it was last flushed
 };
 
 static struct control *control;
@@ -43,18 +44,25 @@ static int ends_with(const char *text, const char *end) {
     return length >= wanted && strcmp(text + length - wanted, end) == 0;
 }
 
-static int is_meant(int file) {
+enum { OTHER, DATABASE, LOG };
+
+static int kind_of(int file) {
     char link[64], path[4096];
     snprintf(link, sizeof link, "/proc/self/fd/%d", file);
     ssize_t length = readlink(link, path, sizeof path - 1);
     if (length < 0)
-        return 0;
+        return OTHER;
     path[length] = 0;
-    return ends_with(path, ".db-wal") || (!control->wal_only && ends_with(path, ".db"));
+    return ends_with(path, ".db-wal") ? LOG : ends_with(path, ".db") ? DATABASE : OTHER;
 }
 
 static int fails(int kind, int file) {
-    if (!control || !(control->kinds & kind) || !is_meant(file))
+    int of = control ? kind_of(file) : OTHER;
+    if (of == OTHER)
+        return 0;
+    if (of == LOG && kind == WRITE)
+        control->unflushed = 1;
+    if (!(control->kinds & kind) || (control->wal_only && of != LOG))
         return 0;
     int number = atomic_fetch_add(&control->seen, 1) + 1;
     if (number < control->nth || number >= control->nth + control->times)
@@ -78,6 +86,12 @@ ssize_t pwrite64(int file, const void *data, size_t size, off64_t at) {
     return fails(WRITE, file) ? -1 : REAL(pwrite64)(file, data, size, at);
 }
 
-int fsync(int file) { return fails(FLUSH, file) ? -1 : REAL(fsync)(file); }
+static int flushed(int file, int result) {
+    if (result == 0 && control && kind_of(file) == LOG)
+        control->unflushed = 0;
+    return result;
+}
 
-int fdatasync(int file) { return fails(FLUSH, file) ? -1 : REAL(fdatasync)(file); }
+int fsync(int file) { return fails(FLUSH, file) ? -1 : flushed(file, REAL(fsync)(file)); }
+
+int fdatasync(int file) { return fails(FLUSH, file) ? -1 : flushed(file, REAL(fdatasync)(file)); }

@@ -15,8 +15,11 @@ FOR_EVER = 1_000_000
 SOURCE = Path(__file__).with_suffix(".c")
 
 
+_FIELDS = ("kinds", "wal_only", "nth", "times", "error", "seen", "failed", "unflushed")
+
+
 class _Control(ctypes.Structure):
-    _fields_ = [(name, ctypes.c_int) for name in ("kinds", "wal_only", "nth", "times", "error", "seen", "failed")]
+    _fields_ = [(name, ctypes.c_int) for name in _FIELDS]
 
 
 class FailingDisk:
@@ -50,3 +53,8 @@ class FailingDisk:
     def failed(self) -> int:
         """Operations that failed since `fail`."""
         return int(self._control.failed)
+
+    @property
+    def has_unflushed(self) -> bool:
+        """Whether a write-ahead log was written to since it was last flushed with success."""
+        return bool(self._control.unflushed)

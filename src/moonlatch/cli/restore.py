@@ -19,6 +19,10 @@ BackupFile = Annotated[Path, typer.Argument(metavar="FILE", help="The backup.")]
 NewFolder = Annotated[
     Path, typer.Option("--data", metavar="DIR", help="The data folder to make; it must be empty, or not there yet.")
 ]
+POSTGRESQL = (
+    "The database is not in this backup: it was in PostgreSQL. Bring that back with pg_restore, and let the setting "
+    "database_url name it before you start the server."
+)
 _LOCK = ".server.lock"
 _UNFINISHED = ".restoring"
 
@@ -43,6 +47,8 @@ def restore(file: BackupFile, data: NewFolder, as_json: Json = False) -> None:
     say(f"{data} is as it was on {utc_day(manifest.created_at)} with Moonlatch {manifest.moonlatch}.")
     held = "".join(f", {count} {noun}" for noun, count in counts.items())
     say(f"Restored: {', '.join(manifest.members)}{held}.")
+    if manifest.database == "postgresql":
+        remark(POSTGRESQL, "yellow")
     remark(
         "Settings that came from environment variables are not in a backup; `moonlatch config` shows what holds now."
     )
