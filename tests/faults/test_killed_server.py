@@ -9,18 +9,23 @@ import random
 import sqlite3
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
+import asyncpg
 import httpx
 import pytest
 
 from moonlatch.crypto import Keyring
+from moonlatch.storage.interface import numbered
 from support.client import Client, Copy, Refused
 from support.crash import assert_sound, kill_in_rounds
+from support.database import ENGINES
 from support.developer import Developer
 from support.rounds import IS_LONG, rounds
 from support.server import MoonlatchServer
+from support.services import PostgresServer
 
-ROUNDS = rounds(10, 200)
+ROUNDS = {"sqlite": rounds(10, 200), "postgres": rounds(4, 50)}
 SEED = 20_261_124
 WRITERS = 8
 READY_SECONDS = 2.0
@@ -32,17 +37,63 @@ NO_LIMITS = {
 KINDS = ["users"] * 3 + ["note"] * 4 + ["execute"] * 8 + ["beat"] * 4 + ["blacklist"] * 2 + ["remove"]
 
 
+class SqliteData:
+    """The file that a dead server left."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "moonlatch.db"
+
+    async def settle(self) -> None:
+        assert_sound(self._path)
+
+    async def rows(self, sql: str, **parameters: Any) -> list[tuple[Any, ...]]:
+        with contextlib.closing(sqlite3.connect(self._path)) as connection:
+            return connection.execute(sql, parameters).fetchall()
+
+    async def break_too(self) -> None:
+        """The file's own faults have tests of their own."""
+
+
+class PostgresData:
+    """The database that a dead server used; its PostgreSQL crashes every other time, too."""
+
+    def __init__(self, postgres: PostgresServer) -> None:
+        self._postgres = postgres
+        self._deaths = 0
+
+    async def settle(self) -> None:
+        """Wait for the last statements of the dead server, which PostgreSQL still carries out."""
+        others = "select count(*) from pg_stat_activity where application_name = 'moonlatch'"
+        async with asyncio.timeout(20):
+            while (await self.rows(others))[0][0]:
+                await asyncio.sleep(0.02)
+
+    async def rows(self, sql: str, **parameters: Any) -> list[tuple[Any, ...]]:
+        connection = await asyncpg.connect(self._postgres.url("postgres"))
+        try:
+            return [tuple(row) for row in await connection.fetch(numbered(sql, "$"), *parameters.values())]
+        finally:
+            await connection.close()
+
+    async def break_too(self) -> None:
+        self._deaths += 1
+        if self._deaths % 2:
+            await asyncio.to_thread(self._postgres.stop)
+            await asyncio.to_thread(self._postgres.start)
+
+
 class Installation:
     """A server that is killed and started again, and what it acknowledged in its lives."""
 
-    def __init__(self, server: MoonlatchServer, token: str, project: str, scripts: list[str]) -> None:
+    def __init__(
+        self, server: MoonlatchServer, data: SqliteData | PostgresData, token: str, project: str, scripts: list[str]
+    ) -> None:
         self.server = server
+        self.data = data
         self.project = project
         self.script, self.updated_script = scripts
         self._headers = {"token": token}
-        with contextlib.closing(sqlite3.connect(server.data / "moonlatch.db")) as connection:
-            (self.loader,) = connection.execute("select loader from scripts where id = ?", [self.script]).fetchone()
-        self.secret = Keyring.open(server.data).loader_secret(self.loader)
+        self.loader, self.secret = "", b""
         self.keys: list[str] = []
         """Those that nobody has begun to remove or blacklist."""
         self.copies: list[Copy] = []
@@ -54,6 +105,10 @@ class Installation:
         self.removed: set[str] = set()
         self.newest_build = 1
         self.cpu_seconds_to_ready: list[float] = []
+
+    async def prepare(self) -> None:
+        ((self.loader,),) = await self.data.rows("select loader from scripts where id = :id", id=self.script)
+        self.secret = Keyring.open(self.server.data).loader_secret(self.loader)
 
     async def start(self, _: int) -> asyncio.subprocess.Process:
         with self.server.log.open("ab") as log:
@@ -142,43 +197,47 @@ class Installation:
                 self.newest_build = reply.json()["build"]
 
     async def verify(self) -> None:
-        path = self.server.data / "moonlatch.db"
-        assert_sound(path)
-        with contextlib.closing(sqlite3.connect(path)) as connection:
-            self._verify_users(connection)
-            self._verify_executions(connection)
-            self._verify_builds(connection)
+        await self.data.break_too()
+        await self.data.settle()
+        await self._verify_users()
+        await self._verify_executions()
+        await self._verify_builds()
 
-    def _verify_users(self, connection: sqlite3.Connection) -> None:
-        stored = dict(connection.execute("select key, note from users").fetchall())
+    async def _verify_users(self) -> None:
+        stored = dict(await self.data.rows("select key, note from users"))
         acknowledged = {key for key in self.notes if not key.startswith("blacklisted ")}
         assert acknowledged - self.leaving <= stored.keys(), "acknowledged users are missing"
         assert self.removed & stored.keys() == set(), "removed users are back"
         gone = len(self.leaving - stored.keys())
         assert (len(stored) + gone) % 3 == 0, "three users are added together or not at all"
         assert [key for key in acknowledged & stored.keys() if stored[key] not in self.notes[key]] == []
-        barred = {row[0] for row in connection.execute("select key from users where blacklisted")}
+        barred = {row[0] for row in await self.data.rows("select key from users where blacklisted")}
         done = {key.removeprefix("blacklisted ") for key in self.notes if key.startswith("blacklisted ")}
         assert done <= barred <= self.blacklisted
 
-    def _verify_executions(self, connection: sqlite3.Connection) -> None:
-        started = {row[0] for row in connection.execute("select id from executions")}
+    async def _verify_executions(self) -> None:
+        started = {row[0] for row in await self.data.rows("select id from executions")}
         assert self.instances <= started, "acknowledged starts are missing"
-        total, by_day = (
-            connection.execute(query).fetchone()[0]
-            for query in ("select sum(total_executions) from scripts", "select sum(executions) from execution_days")
-        )
+        total, by_day, by_user = [
+            (await self.data.rows(f"select coalesce(sum({column}), 0) from {table}"))[0][0]
+            for column, table in (
+                ("total_executions", "scripts"),
+                ("executions", "execution_days"),
+                ("executions", "users"),
+            )
+        ]
         assert (total, by_day) == (len(started), len(started)), "a start and its counters are written together"
-        (by_user,) = connection.execute("select sum(executions) from users").fetchone()
         assert by_user <= len(started)
         assert self.removed or by_user == len(started)
 
-    def _verify_builds(self, connection: sqlite3.Connection) -> None:
-        (served,) = connection.execute("select build from scripts where id = ?", [self.updated_script]).fetchone()
-        (kept,) = connection.execute(
-            "select count(*) from builds where script_id = ? and number = ?", [self.updated_script, served]
-        ).fetchone()
-        (used,) = connection.execute("select obfuscations_used from accounts where name = 'durable'").fetchone()
+    async def _verify_builds(self) -> None:
+        ((served,),) = await self.data.rows("select build from scripts where id = :id", id=self.updated_script)
+        ((kept,),) = await self.data.rows(
+            "select count(*) from builds where script_id = :id and number = :number",
+            id=self.updated_script,
+            number=served,
+        )
+        ((used,),) = await self.data.rows("select obfuscations_used from accounts where name = 'durable'")
         assert served >= self.newest_build, "an acknowledged build is not served"
         assert kept == 1, "a build is served that is not there"
         # Two scripts with a loader each, and one for every further build.
@@ -191,27 +250,40 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+@pytest.fixture(params=ENGINES)
+def engine(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
+
+
 @pytest.fixture
-def installation(tmp_path: Path) -> Installation:
-    server = MoonlatchServer(tmp_path / "data", NO_LIMITS)
+def installation(request: pytest.FixtureRequest, engine: str, tmp_path: Path) -> Installation:
+    settings, data = NO_LIMITS, tmp_path / "data"
+    kept: SqliteData | PostgresData = SqliteData(data)
+    if engine == "postgres":
+        postgres: PostgresServer = request.getfixturevalue("own_postgres")
+        kept = PostgresData(postgres)
+        settings = {**NO_LIMITS, "MOONLATCH_DATABASE_URL": postgres.url("postgres")}
+    server = MoonlatchServer(data, settings)
     token = server.new_account("durable")
     with server, Developer(server.url, token) as developer:
         project = developer.new_project()
         scripts = [developer.new_script(project, "print('durable')") for _ in range(2)]
-    return Installation(server, token, project, scripts)
+    return Installation(server, kept, token, project, scripts)
 
 
-async def test_no_acknowledged_write_is_lost_and_none_is_half_applied(installation: Installation) -> None:
+async def test_no_acknowledged_write_is_lost_and_none_is_half_applied(installation: Installation, engine: str) -> None:
+    await installation.prepare()
     await kill_in_rounds(
-        ROUNDS,
+        ROUNDS[engine],
         installation.start,
         installation.load,
         installation.verify,
         between_seconds=(0.05, 1.5),  # the first update of a life waits for its worker process
         seed=SEED,
     )
-    assert len(installation.instances) > ROUNDS
-    assert len(installation.notes) > ROUNDS
+    assert len(installation.instances) > ROUNDS[engine]
+    assert len(installation.notes) > ROUNDS[engine]
     assert installation.removed
     assert installation.newest_build > 1 or not IS_LONG  # on a busy machine no update of ten may come so far
     assert max(installation.cpu_seconds_to_ready) < READY_SECONDS
