@@ -14,8 +14,16 @@ from servers import DATABASE
 
 from moonlatch.client.tokens import Claims, issue
 from moonlatch.crypto import Keyring, new_id
+from moonlatch.storage.interface import Query, Transaction
 from moonlatch.storage.sqlite import open_sqlite
 from support import rows
+
+ADD_USER = Query(
+    "bench.add_user",
+    """
+    insert into users (key, project_id, discord_id, note, created_at) values (:key, :project, :discord, 'a note', 1)
+    """,
+)
 
 
 @dataclass(frozen=True)
@@ -45,8 +53,11 @@ async def _make(folder: Path, users: int, payload_bytes: int) -> LicensedScript:
     database = await open_sqlite(folder / DATABASE)
     project = await rows.add_project(database)
     script, loader = await rows.add_script(database, project, payload=os.urandom(payload_bytes))
-    keys = await asyncio.gather(
-        *(rows.add_user(database, project, discord_id=f"{number:018}", note="a note") for number in range(users))
-    )
+    keys = [new_id() for _ in range(users)]
+
+    async def add_users(tx: Transaction) -> None:
+        await tx.execute_each(ADD_USER, [(key, project, f"{number:018}") for number, key in enumerate(keys)])
+
+    await database.run(add_users)
     await database.close()
-    return LicensedScript(Keyring.open(folder), script, loader, list(keys))
+    return LicensedScript(Keyring.open(folder), script, loader, keys)

@@ -99,6 +99,7 @@ async def serve(kind: str, argument: str) -> None:
         lifespan="off",
         log_level="warning",
         access_log=False,
+        proxy_headers=False,
     )
     print(listener.getsockname()[1], flush=True)
     await uvicorn.Server(config).serve([listener])

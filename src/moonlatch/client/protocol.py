@@ -184,8 +184,9 @@ class ClientProtocol:
         if scope["path"] != SESSION_PATH:
             await send({"type": "websocket.close"})
             return
+        site = site_of(self._addresses.of(scope["client"], scope["headers"]))  # accepted, its headers are gone
         await send({"type": "websocket.accept"})
-        if self._starts.wait_seconds(site_of(self._addresses.of(scope["client"], scope["headers"])), self._clock()):
+        if self._starts.wait_seconds(site, self._clock()):
             await send({"type": "websocket.close", "code": OVERLOADED[0], "reason": OVERLOADED[1]})
             return
         try:

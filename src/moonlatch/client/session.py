@@ -113,6 +113,7 @@ class SessionEndpoint:
             if request is None:
                 return
             connection, session_id = await self._open(request, scope, send)
+            del request  # a session that is idle for hours holds no token
             try:
                 await self._listen(connection, receive)
             finally:

@@ -14,6 +14,7 @@ from websockets.http11 import Request
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
+from moonlatch.client.waiting import Gate, Mailbox
 from moonlatch.client.wire import MAX_FRAME_BYTES
 from moonlatch.live.interface import RESTARTING
 
@@ -46,6 +47,8 @@ class SessionTransport(WebSocketsSansIOProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.conn = _Frames(max_size=MAX_FRAME_BYTES, logger=logging.getLogger("uvicorn.error"))
+        self.queue = Mailbox()  # type: ignore[assignment]
+        self.writable = Gate()  # type: ignore[assignment]
         self._frames_left = float(_FRAMES_AT_ONCE)
         self._frames_counted_at = self.loop.time()
 
@@ -73,6 +76,12 @@ class SessionTransport(WebSocketsSansIOProtocol):
         super().handle_connect(event)
         if self.response.status_code == 101:
             self.scope["extensions"][FORCE_CLOSE] = {"call": self.force_close}
+
+    def start_keepalive(self) -> None:
+        # The handshake is over: what it was made of would be held as long as the session, and is nobody's any more.
+        self.request = self.response = None  # type: ignore[assignment]
+        self.scope["headers"] = []
+        super().start_keepalive()
 
     def handle_ping(self) -> None:
         # Pongs pass by the flow control: a peer that pings and never reads would fill our memory with them.
