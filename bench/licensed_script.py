@@ -12,8 +12,11 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from servers import DATABASE
 
+from moonlatch.cli.tokens import new_token
 from moonlatch.client.tokens import Claims, issue
+from moonlatch.clock import now_ms
 from moonlatch.crypto import Keyring, new_id
+from moonlatch.storage import tokens
 from moonlatch.storage.interface import Query, Transaction
 from moonlatch.storage.sqlite import open_sqlite
 from support import rows
@@ -34,6 +37,8 @@ class LicensedScript:
     script: str
     loader: str
     keys: list[str]
+    api_token: str
+    """Of the account whose script it is."""
 
     def token(self, number: int) -> tuple[str, str]:
         """An instance of the user of that number: its id and its token."""
@@ -59,5 +64,12 @@ async def _make(folder: Path, users: int, payload_bytes: int) -> LicensedScript:
         await tx.execute_each(ADD_USER, [(key, project, f"{number:018}") for number, key in enumerate(keys)])
 
     await database.run(add_users)
+    account = await rows.value(database, "select account_id from projects where id = :id", id=project)
+    token, secret = new_token(account, "bench", now_ms())
+
+    async def add_token(tx: Transaction) -> None:
+        await tokens.insert(tx, token)
+
+    await database.run(add_token)
     await database.close()
-    return LicensedScript(Keyring.open(folder), script, loader, keys)
+    return LicensedScript(Keyring.open(folder), script, loader, keys, secret)

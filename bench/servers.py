@@ -20,12 +20,15 @@ from typing import Any
 import msgspec
 import uvicorn
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
 from moonlatch.client.protocol import ClientProtocol
 from moonlatch.client.transport import SessionTransport
 from moonlatch.clock import now_ms
 from moonlatch.crypto import Keyring
 from moonlatch.live.memory import LocalLive
 from moonlatch.storage.sqlite import open_sqlite
+from support.server import MoonlatchServer
 
 SERVER_CORE, LOAD_CORE = 0, 1
 DATABASE = "moonlatch.db"
@@ -108,18 +111,18 @@ async def serve(kind: str, argument: str) -> None:
 class Process:
     """A server in a child process."""
 
-    def __init__(self, child: subprocess.Popen[str], port: int) -> None:
-        self.child = child
+    def __init__(self, pid: int, port: int) -> None:
+        self.pid = pid
         self.port = port
 
     def cpu_seconds(self) -> float:
         """Processor time of all its threads so far."""
-        tasks = Path(f"/proc/{self.child.pid}/task").iterdir()
+        tasks = Path(f"/proc/{self.pid}/task").iterdir()
         return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
 
     def resident_bytes(self) -> int:
         """Memory the process has in RAM."""
-        for line in Path(f"/proc/{self.child.pid}/status").read_text().splitlines():
+        for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
             if line.startswith("VmRSS:"):
                 return int(line.split()[1]) * 1024
         raise RuntimeError("the system does not tell the memory of a process")
@@ -132,10 +135,21 @@ def started(kind: str, argument: object = "") -> Iterator[Process]:
     child = subprocess.Popen(command, stdout=subprocess.PIPE, encoding="ascii")
     try:
         assert child.stdout is not None
-        yield Process(child, int(child.stdout.readline()))
+        yield Process(child.pid, int(child.stdout.readline()))
     finally:
         child.send_signal(signal.SIGKILL)
         child.wait()
+
+
+@contextlib.contextmanager
+def whole(folder: Path, settings: dict[str, str], core: int | None = SERVER_CORE) -> Iterator[Process]:
+    """The whole program over a data folder, with settings from its environment; on one core, or wherever the system puts it."""
+    server = MoonlatchServer(folder, settings)
+    with server:
+        if core is not None and (os.cpu_count() or 1) > core:
+            for task in Path(f"/proc/{server.pid}/task").iterdir():
+                os.sched_setaffinity(int(task.name), {core})
+        yield Process(server.pid, server.port)
 
 
 def pin(core: int) -> None:

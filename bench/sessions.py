@@ -33,7 +33,9 @@ HANDSHAKE = (
 
 
 def masked(text: bytes) -> bytes:
-    """A client's text frame of 126 to 65,535 bytes, masked with zeros."""
+    """A client's text frame of up to 65,535 bytes, masked with zeros."""
+    if len(text) < 126:
+        return b"\x81" + bytes([0x80 | len(text)]) + bytes(4) + text
     return b"\x81\xfe" + len(text).to_bytes(2) + bytes(4) + text
 
 
@@ -72,14 +74,13 @@ class Ramp:
 
 async def ramp(server: servers.Process, openings: list[bytes]) -> Ramp:
     loop = asyncio.get_running_loop()
-    warm = [await _open(loop, server.port, opening) for opening in openings[:WARM]]
+    warm = [await _open(loop, server.port, one) for one in openings[:WARM]]
     await asyncio.sleep(SETTLE_SECONDS / 2)
     before, cpu, began = server.resident_bytes(), server.cpu_seconds(), time.perf_counter()
     waiting, opened = iter(openings[WARM:]), []
 
     async def one_after_the_other() -> None:
-        for opening in waiting:
-            opened.append(await _open(loop, server.port, opening))
+        opened.extend([await _open(loop, server.port, one) for one in waiting])
 
     await asyncio.gather(*(one_after_the_other() for _ in range(AT_ONCE)))
     seconds, cpu = time.perf_counter() - began, server.cpu_seconds() - cpu
@@ -96,13 +97,10 @@ async def _open(loop: asyncio.AbstractEventLoop, port: int, opening: bytes) -> I
     return connection
 
 
-def openings(script: licensed_script.LicensedScript, count: int) -> list[bytes]:
-    frames = []
-    for number in range(count):
-        instance, token = script.token(number)
-        frame = {"type": "open", "instance": instance, "token": token, "nonce": secrets.token_hex(16)}
-        frames.append(masked(json.dumps(frame).encode()))
-    return frames
+def opening(script: licensed_script.LicensedScript, number: int) -> bytes:
+    """The first frame of the user of that number."""
+    instance, token = script.token(number)
+    return json.dumps({"type": "open", "instance": instance, "token": token, "nonce": secrets.token_hex(16)}).encode()
 
 
 def ramped(kind: str, argument: str, frames: list[bytes]) -> Ramp:
@@ -120,7 +118,7 @@ def measure(sessions: int, rounds: int) -> list[Figure]:
         script = licensed_script.make(Path(folder), users=sessions + WARM, payload_bytes=1_000)
         print(f"{sessions:,} idle sessions, no compression, {AT_ONCE} at once:")
         for number in range(1, rounds + 1):
-            frames = openings(script, sessions + WARM)
+            frames = [masked(opening(script, number)) for number in range(sessions + WARM)]
             bare, ours = ramped("echo", "", frames), ramped("ours", folder, frames)
             pairs.append((ours, bare))
             print(

@@ -15,6 +15,7 @@ from itertools import islice
 from moonlatch.clock import SECOND_MS, Clock
 from moonlatch.licensing.variables import changing_variables, variables_hash
 from moonlatch.licensing.verdict import Policy, Refusal, Running, decide_running
+from moonlatch.live.directory import Directory
 from moonlatch.live.interface import Connection, Instance, Session, Told
 from moonlatch.storage.interface import Database, StorageError
 from moonlatch.storage.licences import Licences, RunningQuestion
@@ -57,6 +58,7 @@ class Hub:
         self._by_script: defaultdict[str, dict[str, Member]] = defaultdict(dict)
         self._by_key: defaultdict[str, dict[str, Member]] = defaultdict(dict)
         self._by_project: defaultdict[str, set[str]] = defaultdict(set)
+        self.directory = Directory()
         self._expiries: list[tuple[int, str]] = []
         self._sweep_due = 0.0
 
@@ -79,6 +81,7 @@ class Hub:
     def add(self, member: Member) -> None:
         session = member.session
         self._members[session.id] = member
+        self.directory.add(session)
         self._by_instance[session.instance_id] = member
         self._by_script[session.script_id][session.id] = member
         self._by_project[session.project_id].add(session.script_id)
@@ -92,6 +95,7 @@ class Hub:
         if member is None:
             return None
         session = member.session
+        self.directory.remove(session)
         if self._by_instance.get(session.instance_id) is member:
             del self._by_instance[session.instance_id]
         _discard(self._by_script, session.script_id, session_id)

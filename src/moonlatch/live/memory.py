@@ -80,14 +80,12 @@ class LocalLive:
 
     async def counts(self, script_id: str) -> LiveCounts:
         return LiveCounts(
-            sessions=sum(1 for _ in self._hub.of_script(script_id)),
+            sessions=self._hub.directory.count(script_id),
             instances=self._presence.of_script(script_id, self._clock()),
         )
 
     async def sessions(self, script_id: str, where: SessionFilter, offset: int, limit: int) -> list[Session]:
-        fitting = [member.session for member in self._hub.of_script(script_id) if _fits(member.session, where)]
-        fitting.sort(key=lambda session: (session.created_at, session.id))
-        return fitting[offset : offset + limit]
+        return self._hub.directory.page(script_id, where, offset, limit)
 
     async def session(self, session_id: str) -> Session | None:
         member = self._hub.member(session_id)
@@ -184,12 +182,3 @@ class LocalLive:
         self._hub.remove(member.session.id)
         self._presence.remove(member.instance.id)
         member.connection.stop(refusal)
-
-
-def _fits(session: Session, where: SessionFilter) -> bool:
-    return (
-        where.user_key in (None, session.user_key)
-        and where.roblox_id in (None, session.roblox_id)
-        and where.place_id in (None, session.place_id)
-        and where.job_id in (None, session.job_id)
-    )

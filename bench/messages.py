@@ -1,0 +1,208 @@
+"""Messages to live sessions through the management API: `python bench/messages.py`.
+
+Round trips to 64 sessions at once, one call for all of them, against those of a bare WebSocket echo application with as many
+connections; and how long one call to 1,000 sessions waits. The server is the whole program, on one core.
+
+Goals: at least 0.3 of the echo's round trips per second; 1,000 sessions answer within a second.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import resource
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import licensed_script
+import servers
+import uvloop
+from figures import Figure, print_table
+from sessions import HANDSHAKE, masked, opening
+
+AT_ONCE, MANY = 64, 1_000
+ROUNDS, SECONDS = 5, 1.5
+SETTINGS = {
+    "MOONLATCH_MANAGEMENT__REQUESTS_PER_SECOND": "100000",
+    "MOONLATCH_MANAGEMENT__BURST": "100000",
+    "MOONLATCH_CLIENT__EXECUTES_PER_SECOND_PER_ADDRESS": "100000",
+    "MOONLATCH_CLIENT__EXECUTE_BURST": "100000",
+}
+WORDS = b'{"words":"as long as what a script answers"}'
+
+
+class Client(asyncio.Protocol):
+    """A WebSocket that shakes hands, says one thing, and then says whatever `answer` makes of each text it hears."""
+
+    def __init__(self, first: bytes, answer: Callable[[bytes], bytes]) -> None:
+        self._first, self._answer = first, answer
+        self._read = b""
+        self._upgraded = False
+        self.heard = 0
+        self.first_text: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport
+        transport.write(HANDSHAKE)
+
+    def data_received(self, data: bytes) -> None:
+        self._read += data
+        if not self._upgraded:
+            head, end, self._read = self._read.partition(b"\r\n\r\n")
+            assert end, "the handshake's answer comes in one piece"
+            assert head.startswith(b"HTTP/1.1 101"), head
+            self._upgraded = True
+            self.transport.write(masked(self._first))
+        while (frame := self._next_frame()) is not None:
+            kind, text = frame
+            if kind == 0x89:
+                self.transport.write(b"\x8a" + bytes([0x80 | len(text)]) + bytes(4) + text)
+            elif kind == 0x81:
+                self._hear(text)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self.first_text.done():
+            self.first_text.set_exception(ConnectionError(f"the server hung up: {self._read!r}"))
+
+    def say(self, text: bytes) -> None:
+        self.transport.write(masked(text))
+
+    def _hear(self, text: bytes) -> None:
+        if not self.first_text.done():
+            self.first_text.set_result(text)
+            return
+        self.heard += 1
+        answer = self._answer(text)
+        if answer:
+            self.say(answer)
+
+    def _next_frame(self) -> tuple[int, bytes] | None:
+        read = self._read
+        if len(read) < 2:
+            return None
+        length, start = read[1], 2
+        if length == 126:
+            length, start = int.from_bytes(read[2:4]), 4
+        if len(read) < start + length:
+            return None
+        self._read = read[start + length :]
+        return read[0], read[start : start + length]
+
+
+def reply(frame: bytes) -> bytes:
+    """What a script's handler answers to a message."""
+    message = json.loads(json.loads(frame)["body"])
+    if message["type"] != "message":
+        return b""
+    return b'{"type":"reply","id":%d,"status":"returned","data":%s}' % (message["id"], WORDS)
+
+
+async def connected(port: int, first: bytes, answer: Callable[[bytes], bytes]) -> Client:
+    _, client = await asyncio.get_running_loop().create_connection(lambda: Client(first, answer), "127.0.0.1", port)
+    await client.first_text
+    return client
+
+
+async def echoes(server: servers.Process, seconds: float) -> tuple[float, float]:
+    """Round trips per second, and microseconds of the server's processor time for each."""
+    running = True
+    words = WORDS.ljust(130)
+    clients = [await connected(server.port, words, lambda text: text if running else b"") for _ in range(AT_ONCE)]
+    cpu, began = server.cpu_seconds(), time.perf_counter()
+    for client in clients:
+        client.say(words)
+    await asyncio.sleep(seconds)
+    count, took, cpu = sum(client.heard for client in clients), time.perf_counter() - began, server.cpu_seconds() - cpu
+    running = False
+    for client in clients:
+        client.transport.close()
+    return count / took, cpu / count * 1e6
+
+
+class Api:
+    """Calls of the management API."""
+
+    def __init__(self, port: int, token: str) -> None:
+        self._http = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers={"token": token}, trust_env=False)
+
+    async def close(self) -> None:
+        await self._http.aclose()
+
+    async def message(self, ids: list[str]) -> float:
+        """Message all of them and have every answer; gives the seconds it took."""
+        body: dict[str, Any] = {"session_ids": ids, "key": "ask", "data": [1, "two"]}
+        began = time.perf_counter()
+        response = await self._http.post("/sessions/message", json=body, timeout=100)
+        took = time.perf_counter() - began
+        responses = response.json()["responses"]
+        assert [one["response"] for one in responses] == [json.loads(WORDS)] * len(ids), response.text[:1000]
+        return took
+
+
+async def messages(server: servers.Process, api: Api, ids: list[str], seconds: float) -> tuple[float, float]:
+    """As `echoes`."""
+    await api.message(ids)
+    count, cpu, began = 0, server.cpu_seconds(), time.perf_counter()
+    while time.perf_counter() - began < seconds:
+        await api.message(ids)
+        count += len(ids)
+    return count / (time.perf_counter() - began), (server.cpu_seconds() - cpu) / count * 1e6
+
+
+async def compared(
+    script: licensed_script.LicensedScript, ours: servers.Process, echo: servers.Process
+) -> list[Figure]:
+    clients = [await connected(ours.port, opening(script, number), reply) for number in range(MANY)]
+    ids = [json.loads(json.loads(client.first_text.result())["body"])["session"] for client in clients]
+    api = Api(ours.port, script.api_token)
+    pairs = []
+    for number in range(1, ROUNDS + 1):
+        theirs = await echoes(echo, SECONDS)
+        mine = await messages(ours, api, ids[:AT_ONCE], SECONDS)
+        pairs.append((mine, theirs))
+        print(
+            f"  round {number}: ours {mine[0]:,.0f}/s ({mine[1]:.0f} us) | bare {theirs[0]:,.0f}/s ({theirs[1]:.0f} us)",
+            flush=True,
+        )
+    bulk = [await api.message(ids) for _ in range(ROUNDS + 1)][1:]
+    await api.close()
+    for client in clients:
+        client.transport.abort()
+    middle = statistics.median
+    measured = " against ".join(
+        f"{middle(one[0] for one in ones):,.0f}/s ({middle(one[1] for one in ones):.0f} us)"
+        for ones in zip(*pairs, strict=True)
+    )
+    ratio = middle(min(mine[0] / theirs[0], theirs[1] / mine[1]) for mine, theirs in pairs)
+    return [
+        Figure(f"message round trips, {AT_ONCE} sessions at once", measured, ratio, 0.3, at_least=True),
+        Figure(f"one message to {MANY:,} sessions", f"slowest of {ROUNDS}", max(bulk), 1, "s"),
+    ]
+
+
+def measure() -> list[Figure]:
+    """Round trips beside the echo's, and the wait of one message to many."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (4 * MANY, max(4 * MANY, resource.getrlimit(resource.RLIMIT_NOFILE)[1])))
+    with tempfile.TemporaryDirectory() as folder:
+        script = licensed_script.make(Path(folder), users=MANY, payload_bytes=1_000)
+        with servers.whole(Path(folder), SETTINGS) as ours, servers.started("echo") as echo:
+            print(f"messages to {AT_ONCE} sessions at once, one core for the server:")
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                return runner.run(compared(script, ours, echo))
+
+
+def main() -> int:
+    argparse.ArgumentParser(description=__doc__).parse_args()
+    servers.pin(servers.LOAD_CORE)
+    return print_table(measure())
+
+
+if __name__ == "__main__":
+    sys.exit(main())
