@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from moonlatch.client.replies import Send, encode_json
 from moonlatch.client.transcript import frame_mac
@@ -17,17 +16,27 @@ MAX_WAITING_BYTES = 512 * 1024
 WRITE_SECONDS = 10
 _REASON_BYTES = 123  # RFC 6455 section 5.5: a control frame carries 125 bytes, two of them the code
 
-ForceClose = Callable[[int, str], None]
+
+class Socket(Protocol):
+    """What a connection can do besides what ASGI lets it."""
+
+    def send_now(self, text: bytes) -> bool:
+        """Write a text frame without making anybody wait; False, and nothing written, where that cannot be."""
+        ...
+
+    def force_close(self, code: int, reason: str) -> None:
+        """End the connection without waiting for the peer."""
+        ...
 
 
 class Outgoing:
     """Sends without making anybody wait. An idle one owns no task, no timer and no queue."""
 
-    __slots__ = ("_closing", "_force_close", "_key", "_number", "_send", "_task", "_waiting", "_waiting_bytes")
+    __slots__ = ("_closing", "_key", "_number", "_send", "_socket", "_task", "_waiting", "_waiting_bytes")
 
-    def __init__(self, send: Send, force_close: ForceClose, key: bytes) -> None:
+    def __init__(self, send: Send, socket: Socket, key: bytes) -> None:
         self._send = send
-        self._force_close = force_close
+        self._socket = socket
         self._key = key
         self._number = 0
         self._waiting: deque[str | tuple[int, str]] | None = None
@@ -40,13 +49,15 @@ class Outgoing:
         if self._closing:
             return
         text = encode_json(body).decode()
-        frame = encode_json({"body": text, "mac": frame_mac(self._key, self._number, text)}).decode()
+        frame = encode_json({"body": text, "mac": frame_mac(self._key, self._number, text)})
         self._number += 1
+        if self._task is None and self._socket.send_now(frame):
+            return
         if self._waiting_bytes and self._waiting_bytes + len(frame) > MAX_WAITING_BYTES:
             self._give_up()
             return
         self._waiting_bytes += len(frame)
-        self._queue(frame)
+        self._queue(frame.decode())
 
     def close(self, code: int, reason: str) -> None:
         """Close the connection when everything queued before is sent; the first call counts."""
@@ -85,7 +96,7 @@ class Outgoing:
         self._closing = True
         self._waiting = None
         self._waiting_bytes = 0
-        self._force_close(*TOO_SLOW)
+        self._socket.force_close(*TOO_SLOW)
 
 
 def shortened(reason: str) -> str:

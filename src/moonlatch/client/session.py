@@ -9,11 +9,11 @@ from typing import Any
 from moonlatch.client.backend import Backend
 from moonlatch.client.calls import NEVER_RESPONDED, Calls
 from moonlatch.client.heartbeat import instance_of
-from moonlatch.client.outgoing import ForceClose, Outgoing, shortened
+from moonlatch.client.outgoing import Outgoing, Socket, shortened
 from moonlatch.client.replies import Receive, Scope, Send
 from moonlatch.client.tokens import Claims, read
 from moonlatch.client.transcript import session_key
-from moonlatch.client.transport import FORCE_CLOSE, INVALID_FRAME
+from moonlatch.client.transport import INVALID_FRAME, SOCKET
 from moonlatch.client.wire import MalformedError, Open, Reply, decode_frame
 from moonlatch.clock import SECOND_MS
 from moonlatch.crypto import new_id
@@ -79,12 +79,11 @@ class SessionConnection:
             self.calls = Calls()
         call_id, answer = self.calls.begin()
         self.outgoing.put({"type": "message", "id": call_id, "key": key, "data": data})
+        patience = asyncio.get_running_loop().call_later(timeout_seconds, _settle, answer)
         try:
-            async with asyncio.timeout(timeout_seconds):
-                return await answer
-        except TimeoutError:
-            return NEVER_RESPONDED
+            return await answer
         finally:
+            patience.cancel()
             self.calls.give_up(call_id)
 
     def end(self) -> None:
@@ -131,7 +130,7 @@ class SessionEndpoint:
         if claims is None:
             raise _ClosingError(NOT_AUTHENTICATED, "the token does not belong to the instance, or to this server")
         key = session_key(self._backend.loader_keys(claims.loader).live(claims.instance), request.nonce)
-        connection = SessionConnection(Outgoing(send, _force_close(scope), key), self._backend.clock())
+        connection = SessionConnection(Outgoing(send, _socket(scope), key), self._backend.clock())
         try:
             return connection, await self._admit(request, claims, connection)
         except StorageError:
@@ -194,6 +193,12 @@ class SessionEndpoint:
                 raise _ClosingError(INVALID_FRAME, "too many frames that answer nothing")
 
 
+def _settle(answer: asyncio.Future[MessageOutcome]) -> None:
+    """Nobody answered in time."""
+    if not answer.done():
+        answer.set_result(NEVER_RESPONDED)
+
+
 def _session(claims: Claims, instance: Instance, now: int) -> Session:
     return Session(
         id=new_id(),
@@ -218,7 +223,15 @@ def _decode(event: Any) -> Any:
         raise _ClosingError(INVALID_FRAME, str(error)) from None
 
 
-def _force_close(scope: Scope) -> ForceClose:
-    """The transport's way to end a connection whose client does not read; nothing where the server has none."""
-    extension = scope.get("extensions", {}).get(FORCE_CLOSE)
-    return (lambda _code, _reason: None) if extension is None else extension["call"]
+class _AsgiSocket:
+    """Where the server has no `SessionTransport`: everything goes the ordinary way."""
+
+    def send_now(self, text: bytes) -> bool:  # noqa: ARG002
+        return False
+
+    def force_close(self, code: int, reason: str) -> None: ...
+
+
+def _socket(scope: Scope) -> Socket:
+    socket: Socket | None = scope.get("extensions", {}).get(SOCKET)
+    return socket or _AsgiSocket()

@@ -18,8 +18,8 @@ from moonlatch.client.waiting import Gate, Mailbox
 from moonlatch.client.wire import MAX_FRAME_BYTES
 from moonlatch.live.interface import RESTARTING
 
-FORCE_CLOSE = "moonlatch.force_close"
-"""Name of the scope extension: a function `(code, reason)` that ends the connection without waiting for the peer."""
+SOCKET = "moonlatch.socket"
+"""Name of the scope extension: the connection as an `outgoing.Socket`."""
 
 INVALID_FRAME = 3502
 _LINGER_SECONDS = 2.0
@@ -75,7 +75,7 @@ class SessionTransport(WebSocketsSansIOProtocol):
     def handle_connect(self, event: Request) -> None:
         super().handle_connect(event)
         if self.response.status_code == 101:
-            self.scope["extensions"][FORCE_CLOSE] = {"call": self.force_close}
+            self.scope["extensions"][SOCKET] = self  # type: ignore[assignment]
 
     def start_keepalive(self) -> None:
         # The handshake is over: what it was made of would be held as long as the session, and is nobody's any more.
@@ -89,6 +89,19 @@ class SessionTransport(WebSocketsSansIOProtocol):
             super().handle_ping()
         else:
             self.transport.abort()
+
+    def send_now(self, text: bytes) -> bool:
+        """Write a text frame without making anybody wait; False, and nothing written, where that cannot be."""
+        if (
+            not self.writable.is_set()
+            or self.close_sent
+            or self.transport.is_closing()
+            or self.conn.state is not State.OPEN
+        ):
+            return False
+        self.conn.send_text(text)
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        return True
 
     def force_close(self, code: int, reason: str) -> None:
         """Send a close frame behind whatever waits, and hang up soon whether it was read or not."""

@@ -21,6 +21,7 @@ FIND_OWNED = Query(
     "select s.id, s.project_id, s.name, s.free_for_all, s.use_heartbeat, s.kick_outdated, s.require_sessions, "
     "s.enabled, s.total_executions, s.build, s.loader, s.created_at, s.profile, s.target, s.engine "
     "from scripts s join projects p on p.id = s.project_id where s.id = :id and p.account_id = :account_id",
+    shared=True,  # by a message to many sessions
 )
 LIST = Query(
     "scripts.list",
