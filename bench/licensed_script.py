@@ -39,6 +39,8 @@ class LicensedScript:
     keys: list[str]
     api_token: str
     """Of the account whose script it is."""
+    further_scripts: list[str]
+    """Of the same project."""
 
     def token(self, number: int) -> tuple[str, str]:
         """An instance of the user of that number: its id and its token."""
@@ -49,15 +51,16 @@ class LicensedScript:
         return instance, issue(self.keyring, claims)
 
 
-def make(folder: Path, *, users: int, payload_bytes: int) -> LicensedScript:
+def make(folder: Path, *, users: int, payload_bytes: int, further_scripts: int = 0) -> LicensedScript:
     """Fill an empty folder."""
-    return asyncio.run(_make(folder, users, payload_bytes))
+    return asyncio.run(_make(folder, users, payload_bytes, further_scripts))
 
 
-async def _make(folder: Path, users: int, payload_bytes: int) -> LicensedScript:
+async def _make(folder: Path, users: int, payload_bytes: int, further_scripts: int = 0) -> LicensedScript:
     database = await open_sqlite(folder / DATABASE)
     project = await rows.add_project(database)
     script, loader = await rows.add_script(database, project, payload=os.urandom(payload_bytes))
+    further = [(await rows.add_script(database, project))[0] for _ in range(further_scripts)]
     keys = [new_id() for _ in range(users)]
 
     async def add_users(tx: Transaction) -> None:
@@ -72,4 +75,4 @@ async def _make(folder: Path, users: int, payload_bytes: int) -> LicensedScript:
 
     await database.run(add_token)
     await database.close()
-    return LicensedScript(Keyring.open(folder), script, loader, keys, secret)
+    return LicensedScript(Keyring.open(folder), script, loader, keys, secret, further)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -54,6 +55,8 @@ class _Connection(asyncio.Protocol):
         self._port, self._path, self._next_body = port, path, next_body
         self._result = result
         self._deadline = 0.0
+        self._due, self._pause = 0.0, 0.0
+        self._timer: asyncio.TimerHandle | None = None
         self.done = asyncio.get_running_loop().create_future()
         self._missing = 0
         self._head = b""
@@ -67,9 +70,30 @@ class _Connection(asyncio.Protocol):
         self._deadline = deadline
         self._send()
 
-    def _send(self) -> None:
+    def start_paced(self, at: float, pause: float) -> None:
+        """Ask at that time of the loop, and then after every pause."""
+        self._deadline = math.inf
+        self._due, self._pause = at, pause
+        self._send_when_due()
+
+    def stop(self) -> None:
+        """No further request; the connection closes with the answer to the last."""
+        self._deadline = 0.0
+        if self._timer is not None:
+            self._timer.cancel()
+            self._transport.close()
+
+    def _send_when_due(self) -> None:
+        self._timer = asyncio.get_running_loop().call_at(self._due, self._send_now_due)
+
+    def _send_now_due(self) -> None:
+        self._timer = None
+        self._send(late=asyncio.get_running_loop().time() - self._due)
+        self._due += self._pause
+
+    def _send(self, late: float = 0.0) -> None:
         body = self._next_body()
-        self._sent_at = time.perf_counter()
+        self._sent_at = time.perf_counter() - late
         self._transport.write(
             b"POST %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
             % (self._path.encode(), self._port, len(body), body)
@@ -91,10 +115,12 @@ class _Connection(asyncio.Protocol):
         if self._missing == 0:
             now = time.perf_counter()
             self._result.latencies.append(now - self._sent_at)
-            if now < self._deadline:
-                self._send()
-            else:
+            if now >= self._deadline:
                 self._transport.close()
+            elif self._pause:
+                self._send_when_due()
+            else:
+                self._send()
 
     def connection_lost(self, exc: Exception | None) -> None:
         if not self.done.done():
@@ -124,6 +150,40 @@ def load(port: int, path: str, bodies: Sequence[NextBody], seconds: float) -> Ro
     """One connection for each of `bodies`, which give their next request's body, for so many seconds."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_run(port, path, bodies, seconds))
+
+
+async def _paced(
+    port: int, path: str, bodies: Sequence[NextBody], per_second: float, is_over: Callable[[float], bool]
+) -> Round:
+    loop = asyncio.get_running_loop()
+    result = Round(0)
+    connections = []
+    for body in bodies:
+        make = partial(_Connection, port, path, body, result)
+        connections.append((await loop.create_connection(make, "127.0.0.1", port))[1])
+    began = loop.time()
+    pause = len(bodies) / per_second
+    for number, connection in enumerate(connections):
+        connection.start_paced(began + number / per_second, pause)
+    while not is_over(loop.time() - began):
+        await asyncio.sleep(0.1)
+    for connection in connections:
+        connection.stop()
+    for connection in connections:
+        await connection.done
+    result.seconds = loop.time() - began
+    return result
+
+
+def paced(
+    port: int, path: str, bodies: Sequence[NextBody], per_second: float, is_over: Callable[[float], bool]
+) -> Round:
+    """So many requests per second, whether or not those before were answered in time, until `is_over(seconds)`.
+
+    A latency counts from when the request was due.
+    """
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_paced(port, path, bodies, per_second, is_over))
 
 
 def measured(server: Server, path: str, bodies: Sequence[NextBody], seconds: float) -> Round:

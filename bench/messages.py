@@ -67,7 +67,7 @@ class Client(asyncio.Protocol):
             elif kind == 0x81:
                 self._hear(text)
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, _exc: Exception | None) -> None:
         if not self.first_text.done():
             self.first_text.set_exception(ConnectionError(f"the server hung up: {self._read!r}"))
 

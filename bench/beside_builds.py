@@ -1,0 +1,86 @@
+"""Heartbeats while scripts are protected: `python bench/beside_builds.py`.
+
+The whole program, its server and its worker processes wherever the system puts them, takes 500 beats a second; first alone, then
+while four scripts of 1 MB are updated at once.
+
+Goal: the heartbeats' p99 is at most 1.5 times as long as before.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import heartbeat
+import httpx
+import licensed_script
+import servers
+from figures import Figure, print_table
+from load import Round, paced
+from scripts import realistic_script
+
+SCRIPTS, SCRIPT_BYTES = 4, 1_000_000
+CONNECTIONS, BEATS_PER_SECOND = 50, 500
+ALONE_SECONDS, LONGEST_SECONDS = 15.0, 90.0
+SETTINGS = {"MOONLATCH_PROTECTOR__TIMEOUT_SECONDS": "90"}
+
+
+def update(port: int, token: str, script: str, source: str) -> str:
+    """Publish a build; how it went."""
+    url = f"http://127.0.0.1:{port}/scripts/{script}/update"
+    reply = httpx.post(url, json={"script": source}, headers={"token": token}, timeout=100, trust_env=False)
+    return "protected" if reply.status_code == 200 else reply.text[:200]
+
+
+def measure() -> list[Figure]:
+    """The p99 of heartbeats beside four updates, of what it is without."""
+    with tempfile.TemporaryDirectory() as folder:
+        script = licensed_script.make(Path(folder), users=CONNECTIONS, payload_bytes=1_000, further_scripts=SCRIPTS)
+        bodies = [heartbeat.beats(script, number) for number in range(CONNECTIONS)]
+        source = realistic_script(SCRIPT_BYTES)
+        with servers.whole(Path(folder), SETTINGS, core=None) as server, ThreadPoolExecutor(SCRIPTS) as threads:
+            print(
+                f"{BEATS_PER_SECOND} heartbeats a second, alone and beside {SCRIPTS} updates of {SCRIPT_BYTES:,} bytes:"
+            )
+            paced(server.port, "/client/v1/heartbeat", bodies, BEATS_PER_SECOND, lambda seconds: seconds > 2)
+            alone = paced(
+                server.port, "/client/v1/heartbeat", bodies, BEATS_PER_SECOND, lambda seconds: seconds > ALONE_SECONDS
+            )
+            over = threading.Event()
+            updates = [
+                threads.submit(update, server.port, script.api_token, one, f"{source}\n-- {number}")
+                for number, one in enumerate(script.further_scripts)
+            ]
+            for one in updates:
+                one.add_done_callback(lambda _: all(each.done() for each in updates) and over.set())
+            beside = paced(
+                server.port,
+                "/client/v1/heartbeat",
+                bodies,
+                BEATS_PER_SECOND,
+                lambda seconds: over.is_set() or seconds > LONGEST_SECONDS,
+            )
+            outcomes = [one.result() for one in updates]
+    return [figure(alone, beside, outcomes)]
+
+
+def figure(alone: Round, beside: Round, outcomes: list[str]) -> Figure:
+    print(f"  alone  p99 {alone.p99_ms:.2f} ms of {len(alone.latencies):,}")
+    print(f"  beside p99 {beside.p99_ms:.2f} ms of {len(beside.latencies):,} in {beside.seconds:.0f} s: {outcomes}")
+    done = outcomes.count("protected")
+    measured = f"p99 {beside.p99_ms:.2f} ms against {alone.p99_ms:.2f}; {done} of {SCRIPTS} updates done"
+    ratio = beside.p99_ms / alone.p99_ms if done == SCRIPTS else float("inf")
+    return Figure(f"heartbeats beside {SCRIPTS} updates of 1 MB: p99", measured, ratio, 1.5)
+
+
+def main() -> int:
+    argparse.ArgumentParser(description=__doc__).parse_args()
+    return print_table(measure())
+
+
+if __name__ == "__main__":
+    sys.exit(main())
