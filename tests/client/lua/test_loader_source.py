@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from moonlatch.builds.protection import LOADER_PROFILE
 from moonlatch.client.loader_source import loader_source, lua_string, missing_loader_source
 from moonlatch.obfuscator.engines.interface import Protected
 from moonlatch.obfuscator.options import Options
@@ -69,11 +70,12 @@ def test_the_protected_loader_does_what_the_plain_one_does(seed: int, engine: st
     payload = 'local la, a = ... la.la_handle("echo", function(data) return data end) print(la.la_script_name, a)'
     with ProtocolServer(payload) as server:
         plain = loader_source(script_id=SCRIPT_ID, loader_id=LOADER_ID, secret=server.secret, base_url=server.url)
-        outcome = protect(plain, Options(profile="light", target=Target.LUA51), seed)
+        outcome = protect(plain, Options(profile=LOADER_PROFILE, target=Target.LUA51), seed)
         assert isinstance(outcome, Protected)
         server.loader = outcome.text.encode("ascii")
         assert server.secret.hex().encode() not in server.loader
         assert b"moonlatch/1" not in server.loader
+        assert b"LA_NO_VIRTUALIZE" not in server.loader
         with LoaderRun(server.loader_url, "argument", key="KEY", engine=engine) as run:
             assert run.wait_line("") == "Test script\targument"
             server.wait_until(lambda: server.sessions_opened)

@@ -40,7 +40,7 @@ end
 
 local decode_groups, tables
 
-local function pair_table(left, right)
+local pair_table = LA_NO_VIRTUALIZE(function(left, right)
   local pairs_of_characters = {}
   -- Filled from the start, so that it is an array.
   for code = 1, 31354 do -- "zz"
@@ -52,7 +52,7 @@ local function pair_table(left, right)
     end
   end
   return pairs_of_characters
-end
+end)
 
 local function prepare()
   kernel.detect()

@@ -89,8 +89,9 @@ local MEMORY = {
   },
 }
 
--- XOR of two clean numbers by a table of all pairs of bytes.
-local function arithmetic_xor()
+-- XOR of two clean numbers by a table of all pairs of bytes. Where it is needed, everything that is decrypted goes through
+-- it, so it must stay code of the host.
+local arithmetic_xor = LA_NO_VIRTUALIZE(function()
   local pairs_of_bytes = {}
   local nibbles = {}
   for a = 0, 15 do
@@ -123,7 +124,7 @@ local function arithmetic_xor()
       + pairs_of_bytes[a2 * 256 + b2] * 65536
       + pairs_of_bytes[a3 - a2 + (b3 - b2) / 256] * 16777216
   end
-end
+end)
 
 local function holds(check)
   return probe(check) == true

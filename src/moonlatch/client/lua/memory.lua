@@ -11,16 +11,21 @@ local function has_buffer()
   return kernel.memory == "buffer"
 end
 
-function memory.create(length)
-  local words = words_for(length)
-  if has_buffer() then
-    return buffer.create(words * 4)
-  end
+-- This and `little_endian` run once for every word of a payload.
+local zeroes = LA_NO_VIRTUALIZE(function(words)
   local block = {}
   for i = 1, words do
     block[i] = 0
   end
   return block
+end)
+
+function memory.create(length)
+  local words = words_for(length)
+  if has_buffer() then
+    return buffer.create(words * 4)
+  end
+  return zeroes(words)
 end
 
 -- Word `index`, counted from 0.
@@ -45,7 +50,7 @@ function memory.from_string(text)
 end
 
 -- Words as bytes, the least significant byte of each first.
-function memory.little_endian(words)
+memory.little_endian = LA_NO_VIRTUALIZE(function(words)
   local char, parts = string.char, {}
   for i = 1, #words do
     local word = words[i]
@@ -57,7 +62,7 @@ function memory.little_endian(words)
     parts[i] = char(b0, b1, b2, (word - b2) / 256 % 256)
   end
   return table.concat(parts)
-end
+end)
 
 -- The first `length` bytes.
 function memory.to_string(block, length)
