@@ -61,6 +61,22 @@ async def test_a_lost_master_key_is_not_replaced_in_silence(tmp_path: Path) -> N
         pass
 
 
+async def test_another_master_key_is_refused(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path)
+    async with open_moonlatch(settings) as moonlatch:
+        await publish(moonlatch)
+    key = (tmp_path / "master.key").read_text()
+    (tmp_path / "master.key").write_text("ab" * 32)
+
+    with pytest.raises(ValueError, match="is not the master key"):
+        async with open_moonlatch(settings):
+            pass
+
+    (tmp_path / "master.key").write_text(key)
+    async with open_moonlatch(settings):
+        pass
+
+
 async def test_a_folder_in_which_nothing_was_published_gets_a_new_key(tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path)
     async with open_moonlatch(settings):

@@ -37,7 +37,7 @@ from moonlatch.logs import log_to_standard_error
 from moonlatch.management.application import management_app
 from moonlatch.management.readiness import Readiness, answers
 from moonlatch.obfuscator.engines.luraph import LuraphEngine, luraph_client
-from moonlatch.storage import loaders
+from moonlatch.storage import installation, loaders
 from moonlatch.storage.engines import open_database
 from moonlatch.storage.interface import Database
 from moonlatch.storage.postgres import PostgresDatabase
@@ -89,6 +89,10 @@ async def open_moonlatch(settings: Settings) -> AsyncIterator[Moonlatch]:
                 "without it no published script can start"
             )
         keyring = Keyring.open(settings.data_dir)
+        if not await installation.belongs_to(database, keyring.check_value()):
+            raise ValueError(
+                f"{settings.data_dir / MASTER_KEY_NAME} is not the master key that the loaders in the database were made with"
+            )
         workers = WorkerPool(
             workers=settings.protector.workers,
             timeout_seconds=settings.protector.timeout_seconds,

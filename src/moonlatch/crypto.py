@@ -213,6 +213,10 @@ class Keyring:
         except ValueError as error:
             raise ValueError(f"{path} is not a Moonlatch master key: {error}") from None
 
+    def check_value(self) -> bytes:
+        """Tells this master key from others, and nothing about it."""
+        return self._master.digest(b"moonlatch/1 key check")
+
     def loader_secret(self, loader_id: str) -> bytes:
         """The secret `S` of one loader; derived, so that none is stored."""
         return self._master.digest(f"moonlatch/1 loader secret\n{loader_id}".encode())

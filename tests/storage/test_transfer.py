@@ -19,7 +19,7 @@ from support import rows
 from support.database import opened
 
 TABLES = [
-    *("accounts", "bars", "builds", "execution_days", "executions", "loaders", "luraph_keys"),
+    *("accounts", "bars", "builds", "execution_days", "executions", "installation", "loaders", "luraph_keys"),
     *("projects", "scripts", "tokens", "users"),
 ]
 
@@ -50,6 +50,7 @@ async def source(tmp_path: Path) -> Path:
         await rows.insert(database, "executions", id="e", script_id=script, build=1, executor="x", started_at=1)
         day = {"project_id": project, "script_id": script, "day": "2026-01-01", "executor": "x", "executions": 7}
         await rows.insert(database, "execution_days", **day)
+        await rows.insert(database, "installation", id=1, key_check=b"check")
         await rows.insert(database, "luraph_keys", account_id=account, sealed=b"sealed")
     return path
 

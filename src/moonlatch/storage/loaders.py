@@ -33,7 +33,7 @@ async def find_served(db: Database | Transaction, script_id: str) -> LoaderInfo 
     return None if row is None else LoaderInfo(id=row[0], version=row[1], base_url=row[2])
 
 
-async def exist(db: Database) -> bool:
+async def exist(db: Database | Transaction) -> bool:
     """Whether any loader was ever made here and is still kept."""
     return await db.fetch_one(ANY) is not None
 
