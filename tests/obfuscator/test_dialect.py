@@ -10,32 +10,6 @@ from moonlatch.obfuscator.parser import parse
 from moonlatch.obfuscator.scopes import resolve
 from moonlatch.obfuscator.spelling import Target
 from support.luau import run_lua, run_luau
-from support.protecting import faults, protected
-
-
-@pytest.mark.parametrize(
-    ("source", "construct"),
-    [
-        ("x = `a{b}`", "An interpolated string"),
-        ("x = if a then b else c", "An if-expression"),
-        ("x += 1", "The compound assignment '+='"),
-        ("x = 7 // 2", "The operator '//'"),
-        ("while x do continue end", "'continue'"),
-        ("x = 5i", "An integer literal"),
-        ("@native function f() end", "The attribute '@native'"),
-        ("export local x = 1", "'export'"),
-    ],
-)
-def test_what_plain_lua_lacks_is_named_with_its_line(source: str, construct: str) -> None:
-    assert faults(f"\n{source}", target="lua51") == [
-        f"2: {construct} cannot be written in Lua 5.1; choose the target 'luau'"
-    ]
-    assert protected(source)
-
-
-def test_types_constants_and_new_number_literals_are_no_obstacle() -> None:
-    source = "type A = number const x: A = 0b11 local y = 1_00 return x :: any, y"
-    assert protected(source, "minify", target="lua51") == "local a=3 local b=100 return a,b"
 
 
 def natural_target(source: str) -> Target:

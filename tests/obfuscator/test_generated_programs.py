@@ -8,7 +8,7 @@ import pytest
 
 from moonlatch.obfuscator.options import PROFILES
 from moonlatch.obfuscator.passes import REGISTRY
-from support.generated.differences import Variant, differences, programs
+from support.generated.differences import differences, programs, variants_of
 from support.generated.reduce import reduced
 from support.luau import run_luau_batch
 
@@ -18,8 +18,9 @@ BATCHES, PROGRAMS_PER_BATCH = 6, 50
 
 def differing(names: Iterable[str], seed: int, count: int = PROGRAMS_PER_BATCH) -> list[str]:
     """What to run to see the smallest program that each variant of that name changes; nothing when all is well."""
-    sources = list(programs(seed, count, portable=False))
-    found = differences(sources, [Variant(name) for name in names], seed)
+    variants = [variant for name in names for variant in variants_of(name)]
+    sources = list(programs(seed, count, portable=variants[0].needs_portable_programs))
+    found = differences(sources, variants, seed)
     return sorted(
         {f"python -m support.generated.differences --seed {seed} --profile {one.variant.name}" for one in found}
     )
@@ -33,6 +34,11 @@ def test_generated_programs_behave_the_same_under_every_profile(batch: int) -> N
 @pytest.mark.parametrize("key", [one.KEY for one in REGISTRY])
 def test_generated_programs_behave_the_same_after_one_pass_alone(key: str) -> None:
     assert differing([f"pass:{key}"], SEED, 30) == []
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_generated_programs_behave_the_same_lowered_to_plain_lua(profile: str) -> None:
+    assert differing([f"lua51:{profile}"], SEED, 40) == []
 
 
 def test_generated_programs_compile_and_run_to_their_end() -> None:

@@ -9,8 +9,10 @@ from moonlatch.obfuscator.spelling import Target
 # The passes of each profile, by key; their order is the registry's. Every list of profiles, in settings, commands, the
 # API and the documentation, is made from this one or held against it by a test.
 PROFILES: dict[str, frozenset[str]] = {
-    "minify": frozenset({"drop_types", "rename_locals"}),
-    "light": frozenset({"drop_types", "encrypt_strings", "encrypt_numbers", "constant_pool", "rename_locals"}),
+    "minify": frozenset({"drop_types", "lower_luau", "rename_locals"}),
+    "light": frozenset(
+        {"drop_types", "lower_luau", "encrypt_strings", "encrypt_numbers", "constant_pool", "rename_locals"}
+    ),
 }
 
 DEFAULT_PROFILE = "light"

@@ -13,7 +13,7 @@ from moonlatch.obfuscator import syntax as s
 from moonlatch.obfuscator.check import check, check_parsed
 from moonlatch.obfuscator.dead_branches import remove_dead_branches
 from moonlatch.obfuscator.diagnostics import LuauSyntaxError
-from moonlatch.obfuscator.dialect import luau_only_constructs, most_portable_target
+from moonlatch.obfuscator.dialect import constructs_without_counterpart, most_portable_target
 from moonlatch.obfuscator.engines.interface import EngineError, Failure, Outcome, Protected, Rejected
 from moonlatch.obfuscator.macros import (
     ALWAYS_TRUE,
@@ -82,7 +82,15 @@ def _protect(source: bytes, options: Options, seed: int, keys: Collection[str], 
     target = options.target or most_portable_target(chunk, resolution)
     pool = ConstantPool(resolution.fresh_name("pool"))
     unit = Unit(
-        chunk, resolution, options, target, seed, pool, expansion.warnings, expansion.untouched, expansion.native
+        chunk,
+        resolution,
+        options,
+        target,
+        seed,
+        pool,
+        warnings=expansion.warnings,
+        sealed=expansion.untouched,
+        native=expansion.native,
     )
     if observer is not None:
         observer.result("prepare", census(chunk), lambda: print_chunk(chunk, target))
@@ -92,6 +100,8 @@ def _protect(source: bytes, options: Options, seed: int, keys: Collection[str], 
                 one.run(unit)
             if observer is not None:
                 observer.result(one.KEY, census(chunk), lambda: print_chunk(chunk, target))
+    if unit.diagnostics:
+        return Rejected(unit.diagnostics)
     with observed(observer, "print"):
         text = print_chunk(chunk, target)
     with observed(observer, "check again"):
@@ -103,12 +113,12 @@ def _protect(source: bytes, options: Options, seed: int, keys: Collection[str], 
 
 def _prepare(chunk: s.Chunk, options: Options) -> tuple[Resolution, Expansion] | Rejected:
     """Macros and runtime variables; the names that are left afterwards, and what the macros ask of the passes."""
-    diagnostics = luau_only_constructs(chunk) if options.target is Target.LUA51 else []
     resolution = resolve(chunk)
     known_true = _known_true(chunk, resolution, options)
     if known_true:
         remove_dead_branches(chunk, known_true)
         resolution = resolve(chunk)
+    diagnostics = constructs_without_counterpart(chunk) if options.target is Target.LUA51 else []
     if options.client_chunk:
         diagnostics += forged_variables(resolution)
         diagnostics += functions_without_room(resolution, options.target or Target.LUAU)

@@ -6,6 +6,7 @@ import random
 from dataclasses import dataclass, field
 
 from moonlatch.obfuscator import syntax as s
+from moonlatch.obfuscator.diagnostics import Diagnostic
 from moonlatch.obfuscator.options import Options
 from moonlatch.obfuscator.pool import ConstantPool
 from moonlatch.obfuscator.scopes import Resolution, resolve
@@ -14,7 +15,7 @@ from moonlatch.obfuscator.spelling import Target
 
 @dataclass(slots=True)
 class Unit:
-    """Passes change `chunk` in place; `warnings` are for the script's author and name a line.
+    """Passes change `chunk` in place; `warnings` are for the script's author and name a line, `diagnostics` refuse the script.
 
     `resolution` is that of the chunk as it was before the last pass that called `resolve_anew`: good for what it says about
     functions, not for renaming. `sealed` are functions made for this build, a decoder or an interpreter, and those that the
@@ -30,6 +31,7 @@ class Unit:
     seed: int
     pool: ConstantPool
     warnings: list[str] = field(default_factory=list)
+    diagnostics: list[Diagnostic] = field(default_factory=list)
     sealed: set[s.Function] = field(default_factory=set)
     native: set[s.Function] = field(default_factory=set)
 

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from moonlatch.obfuscator.passes import constant_pool, drop_types, encrypt_numbers, encrypt_strings, rename_locals
+from moonlatch.obfuscator.passes import (
+    constant_pool,
+    drop_types,
+    encrypt_numbers,
+    encrypt_strings,
+    lower_luau,
+    rename_locals,
+)
 from moonlatch.obfuscator.unit import Unit
 
 
@@ -19,4 +26,4 @@ class Pass(Protocol):
 
 # First what the target lacks, then what needs the script's own shape, then what changes that shape, then what hides
 # constants wherever they have got to, and last what names everything that is there.
-REGISTRY: tuple[Pass, ...] = (drop_types, encrypt_strings, encrypt_numbers, constant_pool, rename_locals)
+REGISTRY: tuple[Pass, ...] = (drop_types, lower_luau, encrypt_strings, encrypt_numbers, constant_pool, rename_locals)

@@ -38,7 +38,7 @@ def results_cut_to_one(w: Statements, scope: Scope) -> str:
     return f"""local function {multi}(...) return {w.several(scope.function(has_varargs=True), 1)}, 'last' end
 say(({multi}(1)), {multi}(2)) say({multi}() and {multi}(), ({multi}())) say(({{ {multi}(), {multi}() }})[1])
 local one = {multi}() local two, three = {multi}() local four, five = ({multi}()) say(one, two, three, four, five)
-say(not {multi}(), #{{ ({multi}()) }} <= 1, {multi}() == {multi}(), `x{{kind_of({multi}())}}`)
+say(not {multi}(), #{{ ({multi}()) }} <= 1, kind_of({multi}()) == kind_of({multi}()), `x{{kind_of({multi}())}}`)
 for index, value in ipairs({{ {multi}() }}) do say(index, value) end
 say((if {multi}() then {multi}() else {multi}()))"""
 

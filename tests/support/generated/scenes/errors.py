@@ -15,14 +15,14 @@ say(fine, caught == thrown or caught) end
 say(pcall(error)) say(pcall(error, nil)) say(select('#', pcall(error)))"""
 
 
-def handlers(w: Statements, scope: Scope) -> str:
+def luau_handlers(w: Statements, scope: Scope) -> str:
     return f"""say(xpcall(function(...) error({w.pick("{ x = 5 }", "'E:one'", "nil", "77")}) end, function(...) say(select('#', ...), problem_text((...))) return {w.several(scope.function(has_varargs=True), 1)} end, 1, 2))
 say(xpcall(function(...) return ... end, say, 1, nil, 3))
 local function finally(work, ...) local results = {{ pcall(...) }} work(#results > 0) if not results[1] then error(results[2], 0) end return results[2], results[3] end
 try(function() return finally(say, function(a) return a, 2 end, 1) end) try(function() return finally(say, error, 'E:inner', 0) end)"""
 
 
-def assertions(w: Statements, scope: Scope) -> str:
+def luau_assertions(w: Statements, scope: Scope) -> str:
     return f"""try(function(...) return assert({w.value("any", scope, 2)}, 'E:message', 3) end)
 try(function() return assert(1, 2, nil, 4) end) try(function() assert(false, {{ x = 3 }}) end) try(function() assert(nil) end)
 try(function() local a, b = assert(pcall(say, 1)) say(a, b) return a end)"""
@@ -84,4 +84,4 @@ return nil, 'none' end
 say(find(6)) say(find(2)) say(find({w.between(0, 9)})) say(find(99, 1, nil)) say(find(50))"""
 
 
-SCENES = [values_thrown_again, handlers, assertions, faults_at_run_time, returns_out_of_nested_blocks]
+SCENES = [values_thrown_again, luau_handlers, luau_assertions, faults_at_run_time, returns_out_of_nested_blocks]

@@ -1,0 +1,261 @@
+"""Writes in Lua 5.1 what only Luau has, for scripts that are to run there; for the target `luau` it does nothing.
+
+Exact in value and in order of evaluation. What has no counterpart at all was refused by `dialect` before.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+
+from moonlatch.obfuscator import plain_lua
+from moonlatch.obfuscator import syntax as s
+from moonlatch.obfuscator.capacity import needs_own_function
+from moonlatch.obfuscator.continue_lowering import lower_continue
+from moonlatch.obfuscator.enclosure import enclose
+from moonlatch.obfuscator.parser import parse
+from moonlatch.obfuscator.plain_lua_limits import plain_lua_faults
+from moonlatch.obfuscator.printer import unwrapped
+from moonlatch.obfuscator.rewriter import Replacement, Rewriter
+from moonlatch.obfuscator.scopes import Resolution
+from moonlatch.obfuscator.spelling import Target
+from moonlatch.obfuscator.unit import Unit
+
+KEY = "lower_luau"
+_MULTIPLE = (s.Call, s.MethodCall, s.Varargs)
+_NEVER_FALSE = (s.TrueValue, s.Number, s.String, s.InterpolatedString, s.Table, s.Function)
+_PLAIN_KEYS = (s.String, s.Number, s.TrueValue, s.FalseValue)
+_PLAIN_ITERATORS = frozenset({"pairs", "ipairs"})
+
+
+def run(unit: Unit) -> None:
+    """A script that is too large for Lua 5.1 afterwards is refused through the unit, with the line of each reason."""
+    if unit.options.target is not Target.LUA51:
+        return
+    lowerer = _Lowerer(unit.resolution)
+    lowerer.chunk(unit.chunk)
+    if lowerer.helpers:
+        if needs_own_function(unit.resolution.main):
+            enclose(unit.chunk, uses_varargs=unit.resolution.main.uses_varargs)
+        sources = [source.replace("NAME", name) for name, source in lowerer.helpers.items()]
+        unit.chunk.body.body[:0] = parse("".join(sources)).body.body
+    unit.resolve_anew()
+    unit.diagnostics += plain_lua_faults(unit.chunk, unit.resolution)
+
+
+class _Lowerer(Rewriter):
+    """`helpers` are those that were needed, by the name they got."""
+
+    def __init__(self, resolution: Resolution) -> None:
+        super().__init__()
+        self.helpers: dict[str, str] = {}
+        self._prefix = resolution.fresh_name("plain")
+        self._assigned_globals = resolution.assigned_globals.keys()
+
+    def _helper(self, name: str, source: str, arguments: list[s.Expression], line: int) -> s.Expression:
+        name = f"{self._prefix}_{name}"
+        self.helpers[name] = source
+        return s.Call(s.Name(name, line), arguments, line)
+
+    def _is_builtin(self, node: s.Expression, name: str) -> bool:
+        return isinstance(node, s.Name) and node.binding is None and node.name == name not in self._assigned_globals
+
+    # Functions and declarations
+
+    def function(self, function: s.Function) -> None:
+        function.attributes = []
+        super().function(function)
+
+    def rewrite_local_function(self, node: s.LocalFunction) -> Replacement:
+        node.is_const = False
+        return super().rewrite_local_function(node)
+
+    def rewrite_local(self, node: s.Local) -> Replacement:
+        node.is_const = False
+        chosen = _only_choice(node.values)
+        if chosen is None or len(node.bindings) != 1 or _mentions(chosen, node.bindings[0].name):
+            return super().rewrite_local(node)
+        node.values = []
+        return [node, self._choice(chosen, self._assignment_to(node.bindings[0].name))]
+
+    # Loops
+
+    def rewrite_while(self, node: s.While) -> Replacement:
+        super().rewrite_while(node)
+        return lower_continue(node, f"{self._prefix}_stop")
+
+    def rewrite_repeat(self, node: s.Repeat) -> Replacement:
+        super().rewrite_repeat(node)
+        return lower_continue(node, f"{self._prefix}_stop")
+
+    def rewrite_numeric_for(self, node: s.NumericFor) -> Replacement:
+        super().rewrite_numeric_for(node)
+        return lower_continue(node, f"{self._prefix}_stop")
+
+    def rewrite_generic_for(self, node: s.GenericFor) -> Replacement:
+        is_plain = self._is_plain_iteration(node.values)
+        super().rewrite_generic_for(node)
+        if not is_plain:
+            node.values = [self._helper("iterate", plain_lua.ITERATE, node.values, node.line)]
+        return lower_continue(node, f"{self._prefix}_stop")
+
+    def _is_plain_iteration(self, values: list[s.Expression]) -> bool:
+        """True when the first value is a function whatever happens, so that every Lua calls it alike."""
+        first = unwrapped(values[0])
+        if isinstance(first, s.Call):
+            return any(self._is_builtin(first.function, name) for name in _PLAIN_ITERATORS)
+        return isinstance(first, s.Function) or (len(values) > 1 and self._is_builtin(first, "next"))
+
+    # Assignments
+
+    def rewrite_assign(self, node: s.Assign) -> Replacement:
+        chosen = _only_choice(node.values)
+        if chosen is None or len(node.targets) != 1 or not isinstance(node.targets[0], s.Name):
+            return super().rewrite_assign(node)
+        return self._choice(chosen, self._assignment_to(node.targets[0].name))
+
+    def rewrite_compound_assign(self, node: s.CompoundAssign) -> Replacement:
+        target, line = node.target, node.line
+        value = self.expression(node.value)
+        if isinstance(target, s.Name):
+            return self._compound(target, s.Name(target.name, line), node.operator, value)
+        assert isinstance(target, s.Index | s.IndexName)
+        reads: dict[str, s.Expression] = {}
+        owner = self._kept(self.expression(target.object), "owner", reads)
+        place: Callable[[], s.Expression]
+        if isinstance(target, s.IndexName):
+            name = target.name
+            place = lambda: s.IndexName(copy.copy(owner), name, line)  # noqa: E731 - chosen with the other one
+        else:
+            key = self._kept(self.expression(target.key), "key", reads)
+            place = lambda: s.Index(copy.copy(owner), copy.copy(key), line)  # noqa: E731 - chosen with the other one
+        change = self._compound(place(), place(), node.operator, value)
+        if not reads:
+            return change
+        bindings = [s.Binding(name, line) for name in reads]
+        read = s.Local(bindings, list(reads.values()), is_const=False, is_exported=False, line=line)
+        return s.Do(s.Block([read, change], line), line)
+
+    def _kept(self, node: s.Expression, role: str, reads: dict[str, s.Expression]) -> s.Expression:
+        """Something that may be written twice: the expression itself, or a local that is added to `reads`.
+
+        A local variable is read anew when the value has been computed, in Luau too; a global may be computed itself.
+        """
+        if isinstance(node, _PLAIN_KEYS) or (isinstance(node, s.Name) and node.binding is not None):
+            return node
+        name = f"{self._prefix}_{role}"
+        reads[name] = node
+        return s.Name(name, node.line)
+
+    def _compound(self, target: s.Expression, old: s.Expression, operator: str, value: s.Expression) -> s.Assign:
+        line = target.line
+        changed = self._floor_divide(old, value, line) if operator == "//" else s.Binary(operator, old, value, line)
+        return s.Assign([target], [changed], line)
+
+    # Choices
+
+    def rewrite_return(self, node: s.Return) -> Replacement:
+        chosen = _only_choice(node.values)
+        if chosen is None:
+            return super().rewrite_return(node)
+        return self._choice(chosen, _returned)
+
+    def _choice(self, node: s.IfExpression, use: Callable[[s.Expression], s.Statement]) -> s.If:
+        """The `if` statement that does with the chosen value what `use` makes of it."""
+        clauses = [(condition, s.Block([use(value)], value.line)) for condition, value in node.clauses]
+        statement = s.If(clauses, s.Block([use(node.otherwise)], node.line), node.line)
+        self.rewrite_if(statement)
+        return statement
+
+    def _assignment_to(self, name: str) -> Callable[[s.Expression], s.Statement]:
+        return lambda value: s.Assign([s.Name(name, value.line)], [_one(value)], value.line)
+
+    def rewrite_if_expression(self, node: s.IfExpression) -> s.Expression:
+        if all(isinstance(unwrapped(value), _NEVER_FALSE) for _, value in node.clauses):
+            chosen = self.expression(node.otherwise)
+            for condition, value in reversed(node.clauses):
+                test = s.Binary("and", self.expression(condition), self.expression(value), node.line)
+                chosen = s.Binary("or", test, chosen, node.line)
+            return s.Group(chosen, node.line)
+        uses_varargs = _uses_varargs(node)
+        body = self._choice(node, _returned)
+        function = s.Function([], [], uses_varargs, s.Block([body], node.line), node.line, node.line)
+        arguments: list[s.Expression] = [s.Varargs(node.line)] if uses_varargs else []
+        # One value: a call would stand for as many as its function returns, which is one.
+        return s.Group(s.Call(s.Group(function, node.line), arguments, node.line), node.line)
+
+    # Text and numbers
+
+    def rewrite_interpolated_string(self, node: s.InterpolatedString) -> s.Expression:
+        line = node.line
+        parts: list[s.Expression] = [s.String(part, line) for part in node.parts]
+        if len(parts) == 1:
+            return parts[0]
+        arguments: list[s.Expression] = [s.Number(str(2 * len(parts) - 1), 2.0 * len(parts) - 1, line), parts[0]]
+        for value, part in zip(self.expressions(node.values), parts[1:], strict=True):
+            arguments += [value, part]
+        return s.Group(self._helper("interpolate", plain_lua.INTERPOLATE, arguments, line), line)
+
+    def rewrite_unary(self, node: s.Unary) -> s.Expression:
+        operand = unwrapped(node.operand)
+        if node.operator == "-" and isinstance(operand, s.Number) and operand.value == 0:
+            # Lua 5.1 takes the constants 0 and -0 of one function for the same; this is negated when it runs.
+            node.operand = s.String(b"0.", node.line)
+            return node
+        return super().rewrite_unary(node)
+
+    def rewrite_binary(self, node: s.Binary) -> s.Expression:
+        super().rewrite_binary(node)
+        if node.operator == "//":
+            return self._floor_divide(node.left, node.right, node.line)
+        return node
+
+    def _floor_divide(self, left: s.Expression, right: s.Expression, line: int) -> s.Expression:
+        return s.Group(self._helper("floor_divide", plain_lua.FLOOR_DIVIDE, [left, _one(right)], line), line)
+
+
+def _returned(value: s.Expression) -> s.Return:
+    return s.Return([_one(value)], value.line)
+
+
+def _only_choice(values: list[s.Expression]) -> s.IfExpression | None:
+    value = unwrapped(values[0]) if len(values) == 1 else None
+    return value if isinstance(value, s.IfExpression) else None
+
+
+def _one(value: s.Expression) -> s.Expression:
+    return s.Group(value, value.line) if isinstance(unwrapped(value), _MULTIPLE) else value
+
+
+def _uses_varargs(node: s.Expression) -> bool:
+    finder = _Finder()
+    finder.expression(node)
+    return finder.uses_varargs
+
+
+def _mentions(node: s.Expression, name: str) -> bool:
+    finder = _Finder()
+    finder.expression(node)
+    return name in finder.names
+
+
+class _Finder(Rewriter):
+    """What an expression reads: names, also those in functions, and the `...` outside of them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: set[str] = set()
+        self.uses_varargs = False
+
+    def rewrite_name(self, node: s.Name) -> s.Expression:
+        self.names.add(node.name)
+        return node
+
+    def rewrite_varargs(self, node: s.Varargs) -> s.Expression:
+        self.uses_varargs = True
+        return node
+
+    def function(self, function: s.Function) -> None:
+        outside = self.uses_varargs
+        super().function(function)
+        self.uses_varargs = outside
