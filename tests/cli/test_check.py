@@ -145,7 +145,16 @@ def test_a_report_for_programs_has_steps_sizes_times_and_warnings(moonlatch: Com
     assert report["output_bytes"] == len(Path("out.lua").read_text()) - 1
     assert "script" not in report
     steps = {step["step"]: step for step in report["steps"]}
-    assert list(steps) == ["parse", "check", "prepare", "drop_types", "rename_locals", "print", "check again"]
+    assert list(steps) == [
+        "parse",
+        "check",
+        "prepare",
+        "drop_types",
+        "lower_luau",
+        "rename_locals",
+        "print",
+        "check again",
+    ]
     assert steps["prepare"]["changes"]["calls"] == {"before": 2, "after": 1}
     assert steps["rename_locals"]["size"] == report["output_bytes"]
     assert abs(sum(step["seconds"] for step in report["steps"]) - report["seconds"]) < 1e-4

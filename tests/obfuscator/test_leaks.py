@@ -58,6 +58,8 @@ class _Literals(Rewriter):
 
 
 RUNTIME = {"string", "byte", "char", "table", "concat", "tonumber", "setmetatable", "create", "__index"}
+# What stands in for Luau's own constructs in plain Lua.
+LOWERED = {"type", "getmetatable", "rawget", "next", "math", "floor", "error", "tostring"}
 # What an interpolated string is compiled to.
 RUNTIME_METHODS = {"format"}
 
@@ -104,7 +106,9 @@ def test_builds_share_no_distinctive_text(target: str) -> None:
 
 def _runs(text: str, source: _Literals) -> set[str]:
     """Every run of characters between keywords, names that have to be there, and the short numbers of the source."""
-    needed = sorted(map(re.escape, RESERVED | source.public | RUNTIME | source.numbers), key=len, reverse=True)
+    needed = sorted(
+        map(re.escape, RESERVED | source.public | RUNTIME | LOWERED | source.numbers), key=len, reverse=True
+    )
     pieces = re.split(r"\s+|\b(?:" + "|".join(needed) + r")\b", text)
     return {piece[start : start + RUN] for piece in pieces for start in range(len(piece) - RUN + 1)}
 

@@ -5,16 +5,37 @@ Each helper is a local function in front of the script, there only when the scri
 
 from __future__ import annotations
 
+import random
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Helper:
+    """Lua for a function: local names for the builtins it needs, by name, and its text after `return`."""
+
+    captures: dict[str, str]
+    function: str
+
+    def source(self, name: str, generator: random.Random) -> str:
+        """The statement that declares it; in another order in each build, so that no text is common to all of them."""
+        captures = [f"local {local}={builtin}" for local, builtin in self.captures.items()]
+        generator.shuffle(captures)
+        return f"local {name}=(function() {' '.join(captures)} return {self.function} end)() "
+
+
 # Luau divides in doubles and rounds down, which keeps infinities, NaN and negative zero; `math.floor` of Lua 5.3 and
 # newer would turn those into integers or fail. Operands that are no numbers: text that reads as a number, else `__idiv`.
-FLOOR_DIVIDE = """
-local NAME = (function()
-    local floor, kind_of, number_of, metatable_of, raw, fail = math.floor, type, tonumber, getmetatable, rawget, error
-    local function handler_of(value)
-        local meta = metatable_of(value)
-        return kind_of(meta) == "table" and raw(meta, "__idiv") or nil
-    end
-    return function(left, right)
+FLOOR_DIVIDE = Helper(
+    {
+        "floor": "math.floor",
+        "kind_of": "type",
+        "number_of": "tonumber",
+        "metatable_of": "getmetatable",
+        "raw": "rawget",
+        "fail": "error",
+    },
+    """
+    function(left, right)
         if kind_of(left) ~= "number" or kind_of(right) ~= "number" then
             local text_left, text_right = left, right
             if kind_of(left) == "string" then text_left = number_of(left) end
@@ -22,8 +43,12 @@ local NAME = (function()
             if kind_of(text_left) == "number" and kind_of(text_right) == "number" then
                 left, right = text_left, text_right
             else
-                local handler = handler_of(left)
-                if handler == nil then handler = handler_of(right) end
+                local meta = metatable_of(left)
+                local handler = kind_of(meta) == "table" and raw(meta, "__idiv") or nil
+                if handler == nil then
+                    meta = metatable_of(right)
+                    handler = kind_of(meta) == "table" and raw(meta, "__idiv") or nil
+                end
                 if handler == nil then
                     fail("attempt to perform arithmetic (idiv) on " .. kind_of(left) .. " and " .. kind_of(right), 2)
                 end
@@ -33,15 +58,14 @@ local NAME = (function()
         local quotient = left / right
         if quotient == 0 or quotient ~= quotient or quotient - quotient ~= 0 then return quotient end
         return floor(quotient)
-    end
-end)()
-"""
+    end""",
+)
 
 # As Luau's loop does it: a function is called, `__iter` asked, `__call` respected, any other table traversed.
-ITERATE = """
-local NAME = (function()
-    local kind_of, metatable_of, raw, following = type, getmetatable, rawget, next
-    return function(first, state, control)
+ITERATE = Helper(
+    {"kind_of": "type", "metatable_of": "getmetatable", "raw": "rawget", "following": "next"},
+    """
+    function(first, state, control)
         if kind_of(first) == "function" then return first, state, control end
         local meta = metatable_of(first)
         if kind_of(meta) == "table" then
@@ -51,18 +75,16 @@ local NAME = (function()
         end
         if kind_of(first) == "table" then return following, first end
         return first, state, control
-    end
-end)()
-"""
+    end""",
+)
 
 # The values stand at the even places. All are evaluated before the first is made text, as in Luau.
-INTERPOLATE = """
-local NAME = (function()
-    local text_of, join = tostring, table.concat
-    return function(count, ...)
+INTERPOLATE = Helper(
+    {"text_of": "tostring", "join": "table.concat"},
+    """
+    function(count, ...)
         local pieces = { ... }
         for index = 2, count, 2 do pieces[index] = text_of(pieces[index]) end
         return join(pieces, "", 1, count)
-    end
-end)()
-"""
+    end""",
+)

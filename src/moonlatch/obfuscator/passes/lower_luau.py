@@ -37,7 +37,8 @@ def run(unit: Unit) -> None:
     if lowerer.helpers:
         if needs_own_function(unit.resolution.main):
             enclose(unit.chunk, uses_varargs=unit.resolution.main.uses_varargs)
-        sources = [source.replace("NAME", name) for name, source in lowerer.helpers.items()]
+        generator = unit.random(KEY)
+        sources = [helper.source(name, generator) for name, helper in lowerer.helpers.items()]
         unit.chunk.body.body[:0] = parse("".join(sources)).body.body
     unit.resolve_anew()
     unit.diagnostics += plain_lua_faults(unit.chunk, unit.resolution)
@@ -48,13 +49,13 @@ class _Lowerer(Rewriter):
 
     def __init__(self, resolution: Resolution) -> None:
         super().__init__()
-        self.helpers: dict[str, str] = {}
+        self.helpers: dict[str, plain_lua.Helper] = {}
         self._prefix = resolution.fresh_name("plain")
         self._assigned_globals = resolution.assigned_globals.keys()
 
-    def _helper(self, name: str, source: str, arguments: list[s.Expression], line: int) -> s.Expression:
+    def _helper(self, name: str, helper: plain_lua.Helper, arguments: list[s.Expression], line: int) -> s.Expression:
         name = f"{self._prefix}_{name}"
-        self.helpers[name] = source
+        self.helpers[name] = helper
         return s.Call(s.Name(name, line), arguments, line)
 
     def _is_builtin(self, node: s.Expression, name: str) -> bool:
