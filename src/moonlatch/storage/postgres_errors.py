@@ -71,5 +71,8 @@ def storage_error(error: Exception, unique_columns: Mapping[str, str]) -> Storag
 
 
 def _text(error: Exception) -> str:
-    # Details quote values of rows; they do not belong into a log.
+    # Details quote values of rows; they do not belong into a log. Nor does what is said of a value that does not fit (class
+    # 22, and the driver's own word for it), which quotes that value.
+    if isinstance(error, ValueError) or str(getattr(error, "sqlstate", None) or "").startswith("22"):
+        return type(error).__name__
     return f"{type(error).__name__}: {error.args[0] if error.args else ''}".splitlines()[0].rstrip(": ")
