@@ -65,6 +65,13 @@ async def refused(publishing: Publishing, script: Script, source: str = SOURCE, 
     return error.value
 
 
+async def all_wait(luraph: LuraphServer, updates: int) -> None:
+    """Until so many updates have asked the service for its nodes."""
+    async with asyncio.timeout(60):
+        while len(luraph.calls("nodes")) < updates:
+            await asyncio.sleep(0.01)
+
+
 async def test_script_and_loader_are_protected_by_the_service_and_counted(
     publishing: Publishing, luraph: LuraphServer
 ) -> None:
@@ -225,8 +232,7 @@ async def test_a_service_that_hangs_does_not_hold_up_our_own_engine(
     luraph.plan("nodes", *[hang] * 8)
     publisher = publishing.publisher()
     hanging = [asyncio.create_task(publisher.update(publishing.account, one, SOURCE)) for one in others]
-    while len(luraph.calls("nodes")) < len(others):
-        await asyncio.sleep(0.01)
+    await all_wait(luraph, len(others))
     published = await publisher.update(publishing.account, script, SOURCE, Asked(engine="embedded"))
     assert published.build == 1
     assert not any(task.done() for task in hanging)
@@ -241,8 +247,7 @@ async def test_an_account_has_half_of_the_places_with_the_service(publishing: Pu
     luraph.plan("nodes", *[hang] * 16)
     publisher = publishing.publisher()
     waiting = [asyncio.create_task(publisher.update(publishing.account, one, "print(1)")) for one in scripts[:16]]
-    while len(luraph.calls("nodes")) < len(waiting):
-        await asyncio.sleep(0.01)
+    await all_wait(luraph, len(waiting))
     with pytest.raises(ApiError) as error:
         await publisher.update(publishing.account, scripts[16], "print(1)")
     assert error.value.status == 429

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from support.developer import Developer
 from support.lua_host import LoaderRun
-from support.luraph_server import API_KEY, luraph_in_thread
+from support.luraph_server import API_KEY, LuraphServer, luraph_in_thread, reply
 from support.server import MoonlatchServer
 
 SCRIPT = """
@@ -19,29 +20,34 @@ print("ready", ...)
 """
 
 
-@pytest.mark.parametrize("base", ["", "http://127.0.0.1:1/v1"])
-def test_a_script_protected_by_luraph_starts_with_its_variables_and_a_service_away_is_told(
-    tmp_path: Path, base: str
+@pytest.fixture
+def luraph() -> Iterator[LuraphServer]:
+    with luraph_in_thread() as running:
+        yield running
+
+
+def test_a_script_protected_by_luraph_starts_with_its_variables_and_a_failure_costs_nothing(
+    luraph: LuraphServer, tmp_path: Path
 ) -> None:
-    with luraph_in_thread() as luraph:
-        server = MoonlatchServer(tmp_path / "data", {"MOONLATCH_LURAPH__BASE_URL": base or luraph.base_url})
-        with server, Developer(server.url, server.new_account("me")) as me:
-            me.post("/account/luraph", api_key=API_KEY)
-            project = me.new_project()
-            me.post(f"/projects/{project}/edit", engine="luraph")
-            script = me.post(f"/projects/{project}/scripts", name="Mine")["script"]["id"]
-            if base:
-                error = me.refused(f"/scripts/{script}/update", script=SCRIPT)
-                assert (error["code"], error["luraph_errors"][0]["param"]) == (3, None)
-                assert me.get("/account")["account"]["obfuscations"]["used"] == 0
-                return
-            me.post(f"/scripts/{script}/update", script=SCRIPT)
-            key = me.new_key(project, note="a note")
-            for number, engine in enumerate(("luau", "lua51"), 1):
-                loader = f"{server.url}/loader/{script}"
-                with LoaderRun(loader, "one", engine=engine, key=key, fingerprint="device") as running:
-                    running.wait_line("ready")
-                    assert running.lines == [f"hello from the script\tMINE\ta note\t{number}", "ready\tone"]
-            assert len(luraph.jobs) == 2
-            assert API_KEY not in server.log.read_text()
-            assert API_KEY.encode() not in (server.data / "moonlatch.db").read_bytes()
+    server = MoonlatchServer(tmp_path / "data", {"MOONLATCH_LURAPH__BASE_URL": luraph.base_url})
+    with server, Developer(server.url, server.new_account("me")) as me:
+        me.post("/account/luraph", api_key=API_KEY)
+        project = me.new_project()
+        me.post(f"/projects/{project}/edit", engine="luraph")
+        script = me.post(f"/projects/{project}/scripts", name="Mine")["script"]["id"]
+
+        luraph.plan("new", reply(402, {"errors": [{"param": "useTokens", "message": "No tokens."}]}))
+        error = me.refused(f"/scripts/{script}/update", script=SCRIPT)
+        assert error["luraph_errors"] == [{"param": "useTokens", "message": "No tokens."}]
+        assert me.get("/account")["account"]["obfuscations"]["used"] == 0
+
+        me.post(f"/scripts/{script}/update", script=SCRIPT)
+        key = me.new_key(project, note="a note")
+        for number, engine in enumerate(("luau", "lua51"), 1):
+            loader = f"{server.url}/loader/{script}"
+            with LoaderRun(loader, "one", engine=engine, key=key, fingerprint="device") as running:
+                running.wait_line("ready")
+                assert running.lines == [f"hello from the script\tMINE\ta note\t{number}", "ready\tone"]
+        assert len(luraph.jobs) == 2
+        assert API_KEY not in server.log.read_text()
+        assert API_KEY.encode() not in (server.data / "moonlatch.db").read_bytes()

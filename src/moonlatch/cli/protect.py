@@ -17,9 +17,18 @@ from moonlatch.cli.report import Watch, show_report
 from moonlatch.crypto import new_seed
 from moonlatch.obfuscator.diagnostics import Diagnostic
 from moonlatch.obfuscator.engines.embedded import EmbeddedEngine
-from moonlatch.obfuscator.engines.interface import EngineError, Failure, Order, Protected, Rejected
+from moonlatch.obfuscator.engines.interface import EngineError, Failure, Order, Protected, Rejected, Setting
 from moonlatch.obfuscator.observation import observed
 from moonlatch.obfuscator.options import DEFAULT_PROFILE, PLAINEST_PROFILE, Options
+
+
+@dataclass
+class Luraph:
+    """How the service is to do it; at its own address without a `url`."""
+
+    api_key: str = field(repr=False)
+    settings: dict[str, Setting]
+    url: str | None
 
 
 @dataclass
@@ -30,8 +39,7 @@ class Job:
     source: bytes
     options: Options
     seed: int
-    order: dict[str, Any] | None
-    luraph_url: str | None
+    luraph: Luraph | None
     watch: Watch = field(default_factory=Watch)
 
 
@@ -102,8 +110,7 @@ def protect(
             profile=PLAINEST_PROFILE if is_remote else profile.value, target=target, keeps_macros=is_remote
         ),
         seed=new_seed() if seed is None else seed,
-        order={"api_key": luraph_key, "target": target, "settings": settings} if is_remote else None,
-        luraph_url=luraph_url,
+        luraph=Luraph(luraph_key, settings, luraph_url) if is_remote else None,
     )
     ended = _done(job)
     if as_json:
@@ -131,13 +138,17 @@ def _done(job: Job) -> Ended:
             return Ended(errors=outcome.errors)
         case Protected():
             text = outcome.text.encode("ascii")
-            return Ended(text, outcome.warnings) if job.order is None else _ordered(job, text, outcome.warnings)
+            return (
+                Ended(text, outcome.warnings)
+                if job.luraph is None
+                else _ordered(job, job.luraph, text, outcome.warnings)
+            )
 
 
-def _ordered(job: Job, text: bytes, warnings: list[str]) -> Ended:
-    assert job.order is not None
+def _ordered(job: Job, luraph: Luraph, text: bytes, warnings: list[str]) -> Ended:
+    order = Order(text, job.file.name, luraph.api_key, job.options.target, luraph.settings)
     with observed(job.watch, "luraph"):
-        received = ordered(Order(text=text, file_name=job.file.name, **job.order), job.luraph_url)
+        received = ordered(order, luraph.url)
     if isinstance(received, Failure):
         return Ended(errors=received.errors)
     return Ended(received.text, [*warnings, *received.warnings])

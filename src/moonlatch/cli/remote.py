@@ -6,15 +6,15 @@ import asyncio
 
 from moonlatch.cli.output import CommandError
 from moonlatch.obfuscator.check import syntax_faults
-from moonlatch.obfuscator.engines.interface import EngineError, Failure, Order, Received
+from moonlatch.obfuscator.engines.interface import EngineError, Failure, Order, Received, Setting
 
 JOB_SECONDS = 240.0
 """Nobody else waits for it, so it may use all three of the service's waits."""
 
 
-def parsed_settings(given: list[str]) -> dict[str, str | bool]:
+def parsed_settings(given: list[str]) -> dict[str, Setting]:
     """Options as they are typed: `ID=VALUE`, where true and false are the values of a checkbox. Raises CommandError."""
-    settings: dict[str, str | bool] = {}
+    settings: dict[str, Setting] = {}
     for one in given:
         name, equals, value = one.partition("=")
         if not name or not equals:

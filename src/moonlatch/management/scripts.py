@@ -167,7 +167,7 @@ class BuildView(Reply):
 
     number: int
     profile: str
-    target: str | None = Field(description="null: it runs wherever its source does")
+    target: str | None = Field(description="null: none was asked for")
     engine: str
     source_bytes: int
     payload_bytes: int

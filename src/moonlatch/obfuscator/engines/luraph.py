@@ -15,7 +15,7 @@ from typing import TypeVar
 import httpx
 import msgspec
 
-from moonlatch.obfuscator.engines.interface import EngineError, Failure, Order, Received
+from moonlatch.obfuscator.engines.interface import EngineError, Failure, Order, Received, Setting
 from moonlatch.obfuscator.engines.luraph_calls import Answer, CallError, Calls, NotSentError, UnusableAnswerError
 from moonlatch.obfuscator.engines.luraph_options import Nodes, job_options, wrong_settings
 
@@ -111,7 +111,7 @@ class LuraphEngine:
         await self._wait(order, created.job_id)
         return Received(await self._download(order, created.job_id), created.warnings or [])
 
-    async def _choose(self, order: Order) -> tuple[str, dict[str, str | bool]]:
+    async def _choose(self, order: Order) -> tuple[str, dict[str, Setting]]:
         """The recommended node, and the job's options as that node has them."""
         answer = await self._retried(
             "list its nodes",
@@ -131,7 +131,7 @@ class LuraphEngine:
             raise _JobFailedError(*wrong)
         return name, job_options(node, order.settings, order.target)
 
-    async def _create(self, order: Order, node: str, options: dict[str, str | bool]) -> _Created:
+    async def _create(self, order: Order, node: str, options: dict[str, Setting]) -> _Created:
         """Sent again only while the service cannot have taken it: without a connection, or refused for now (429)."""
         content = msgspec.json.encode(
             {
