@@ -24,12 +24,16 @@ from moonlatch.storage.postgres_transaction import PostgresTransaction
 
 T = TypeVar("T")
 
-_SERIALIZABLE = "begin isolation level serializable read write"
-_GUARDED = "begin isolation level read committed read write"
+# Every writer holds a weak lock on one table; who takes the strong one first has waited for the others, and keeps new ones
+# waiting. LOCK TABLE takes no snapshot yet, so whoever has it sees what they wrote and meets nobody.
+_BEGIN = "begin isolation level {} read write; lock table schema_migrations in {} mode"
+_SERIALIZABLE = _BEGIN.format("serializable", "row exclusive")
+_GUARDED = _BEGIN.format("read committed", "row exclusive")
+_ALONE = _BEGIN.format("serializable", "exclusive")
+_ATTEMPTS_AMONG_OTHERS = 4
 _WRITTEN = "select pg_current_xact_id_if_assigned()::text"
 _FATE = "select pg_xact_status($1::text::xid8)"
 _FIRST_PAUSE_SECONDS = 0.002
-_LONGEST_PAUSE_SECONDS = 0.1
 _FATE_PAUSE_SECONDS = 0.05
 
 
@@ -118,15 +122,17 @@ class PostgresDatabase:
         except ConnectionLost:
             async with self._writers:
                 return await self._attempt(unit, begin, until)
-        # Those that were in each other's way go one after another; what is left to meet is other processes.
+        # Those that were in each other's way go one after another; what is left to meet is other processes. One that
+        # these overtake again and again, on a row that never rests, has them wait.
         pause_seconds = _FIRST_PAUSE_SECONDS
         async with self._repeating, self._writers:
-            while True:
+            for _ in range(_ATTEMPTS_AMONG_OTHERS):
                 try:
                     return await self._attempt(unit, begin, until)
                 except Conflict:
                     await asyncio.sleep(pause_seconds * random.uniform(0.5, 1.5))
-                    pause_seconds = min(2 * pause_seconds, _LONGEST_PAUSE_SECONDS)
+                    pause_seconds *= 2
+            return await self._attempt(unit, _ALONE, until)
 
     async def _attempt(self, unit: Unit[T], begin: str, until: float) -> T:
         async with self._connections.borrowed(until) as connection:

@@ -87,9 +87,10 @@ class BatchedReads:
         self._look_after(lane)
 
     async def _answer(self, lane: _Lane, batch: Sequence[_Asked]) -> None:
+        rows: Sequence[Row | Exception | None]
         try:
-            rows: Sequence[Row | StorageError | None] = await self._rows(lane, batch)
-        except StorageError as error:
+            rows = await self._rows(lane, batch)
+        except Exception as error:  # whatever it is: nobody may be left waiting
             rows = [error] * len(batch)
         finally:
             lane.under_way -= 1
@@ -97,7 +98,7 @@ class BatchedReads:
         for asked, row in zip(batch, rows, strict=True):
             if asked.answer.done():
                 continue  # its caller is gone
-            if isinstance(row, StorageError):
+            if isinstance(row, Exception):
                 asked.answer.set_exception(row)
             else:
                 asked.answer.set_result(row)

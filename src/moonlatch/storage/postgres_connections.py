@@ -46,7 +46,7 @@ class Connections:
         try:
             connection = await self._pool.acquire(timeout=max(until - self._loop.time(), 0.001))
         except DRIVER_ERRORS as error:
-            raise self.error_for(error) from error
+            raise cannot_connect(error) from error
         try:
             yield connection
         except asyncio.CancelledError:

@@ -61,7 +61,7 @@ def storage_error(error: Exception, unique_columns: Mapping[str, str]) -> Storag
         if state.startswith(_UNAVAILABLE_CLASSES) or state in _UNAVAILABLE_STATES:
             return Unavailable(_text(error))
         return StorageError(_text(error))
-    if isinstance(error, ConnectionError | asyncpg.ConnectionDoesNotExistError):
+    if isinstance(error, ConnectionError):
         return ConnectionLost(_text(error))
     if isinstance(error, OSError | asyncpg.InternalClientError):
         return Unavailable(_text(error))
