@@ -1,20 +1,14 @@
-"""The composition root: the only module that names concrete engines. It builds the graph, runs the server, and takes it apart again."""
+"""The composition root: the only module that names concrete engines. It builds the graph and takes it apart again."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import fcntl
-import os
-import resource
-import signal
-import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import uvicorn
-import uvloop
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from moonlatch.builds.pool import WorkerPool
@@ -24,7 +18,6 @@ from moonlatch.client.address import Addresses
 from moonlatch.client.direct import DirectTransport
 from moonlatch.client.loader_source import LOADER_VERSION, loader_source, missing_loader_source
 from moonlatch.client.protocol import BEAT, EXECUTE_PATH, HEARTBEAT_PATH, START, ClientProtocol
-from moonlatch.client.transport import SessionTransport
 from moonlatch.clock import now_ms
 from moonlatch.config import Settings
 from moonlatch.crypto import MASTER_KEY_NAME, Keyring
@@ -32,8 +25,10 @@ from moonlatch.exposition import Counts, Exposition, Gauge, Granted
 from moonlatch.jobs.expiry import watch_expiry
 from moonlatch.jobs.retention import watch_retention
 from moonlatch.licensing.verdict import Policy
+from moonlatch.live.limits import RateLimits, limits_in, limits_of_this_process
 from moonlatch.live.memory import LocalLive
-from moonlatch.logs import log_to_standard_error
+from moonlatch.live.redis import RedisLive
+from moonlatch.live.redis_directory import RedisDirectory
 from moonlatch.management.application import management_app
 from moonlatch.management.readiness import Readiness, answers
 from moonlatch.obfuscator.engines.luraph import LuraphEngine, luraph_client
@@ -43,9 +38,6 @@ from moonlatch.storage.interface import Database
 from moonlatch.storage.postgres import PostgresDatabase
 from moonlatch.storage.sqlite import SqliteDatabase
 
-SHUTDOWN_SECONDS = 10
-_BACKLOG = 2048
-_PING_SECONDS = 25.0
 _OUR_PATHS = ("/loader/", "/client/")
 
 
@@ -55,16 +47,12 @@ class Moonlatch:
 
     settings: Settings
     database: Database
-    live: LocalLive
+    live: LocalLive | RedisLive
     publisher: Publisher
     application: ASGIApp
     http_transport: type[DirectTransport]
     readiness: Readiness
     exposition: Exposition
-
-
-class CannotListenError(Exception):
-    """The address or port of the settings cannot be listened on."""
 
 
 class FolderInUseError(Exception):
@@ -80,7 +68,8 @@ async def open_moonlatch(settings: Settings) -> AsyncIterator[Moonlatch]:
     settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     policy = Policy(account_grace_days=settings.client.account_grace_days)
     async with contextlib.AsyncExitStack() as closing:
-        closing.enter_context(data_folder_locked(settings.data_dir))
+        if not settings.is_shared:
+            closing.enter_context(data_folder_locked(settings.data_dir))
         database = await open_database(settings)
         closing.push_async_callback(database.close)
         if not (settings.data_dir / MASTER_KEY_NAME).exists() and await loaders.exist(database):
@@ -100,14 +89,7 @@ async def open_moonlatch(settings: Settings) -> AsyncIterator[Moonlatch]:
             max_waiting=settings.protector.max_waiting,
         )
         closing.push_async_callback(workers.close)
-        live = LocalLive(
-            database=database,
-            clock=now_ms,
-            policy=policy,
-            heartbeat_seconds=settings.client.heartbeat_seconds,
-            max_sessions=settings.client.max_sessions,
-        )
-        closing.push_async_callback(live.close_all)
+        live, limits = await _open_live(settings, database, policy, closing)
         http = luraph_client()
         closing.push_async_callback(http.aclose)
         remote = LuraphEngine(http, settings.luraph.base_url, job_seconds=settings.luraph.job_seconds)
@@ -139,6 +121,7 @@ async def open_moonlatch(settings: Settings) -> AsyncIterator[Moonlatch]:
             readiness=readiness,
             exposition=exposition,
             metrics_token=settings.metrics.token.get_secret_value(),
+            limits=limits,
         )
         client = ClientProtocol(
             database=database,
@@ -151,6 +134,7 @@ async def open_moonlatch(settings: Settings) -> AsyncIterator[Moonlatch]:
             executes_per_second_per_address=settings.client.executes_per_second_per_address,
             execute_burst=settings.client.execute_burst,
             trusted_proxies=settings.trusted_proxies,
+            limits=limits,
         )
         _expose(
             counts=exposition.counts,
@@ -160,7 +144,7 @@ async def open_moonlatch(settings: Settings) -> AsyncIterator[Moonlatch]:
             live=live,
             database=database,
         )
-        jobs = {"expiry": watch_expiry(database, live.user_changed, now_ms)}
+        jobs = {"expiry": watch_expiry(database, live.user_changed, now_ms, live.takes_turn)}
         if settings.retention.detail_days:
             jobs["retention"] = watch_retention(database, now_ms, detail_days=settings.retention.detail_days)
         for name, job in jobs.items():
@@ -177,13 +161,38 @@ async def open_moonlatch(settings: Settings) -> AsyncIterator[Moonlatch]:
         )
 
 
+async def _open_live(
+    settings: Settings, database: Database, policy: Policy, closing: contextlib.AsyncExitStack
+) -> tuple[LocalLive | RedisLive, RateLimits]:
+    """Who is connected, and how often anybody may ask: for this process alone, or together with others."""
+    url = settings.redis_url.get_secret_value()
+    seconds, most = settings.client.heartbeat_seconds, settings.client.max_sessions
+    if not url:
+        local = LocalLive(database=database, clock=now_ms, policy=policy, heartbeat_seconds=seconds, max_sessions=most)
+        closing.push_async_callback(local.close_all)
+        return local, limits_of_this_process()
+    directory = RedisDirectory(url, settings.redis.prefix, settings.redis.deadline_seconds)
+    shared = RedisLive(
+        directory=directory,
+        database=database,
+        clock=now_ms,
+        policy=policy,
+        heartbeat_seconds=seconds,
+        max_sessions=most,
+    )
+    closing.push_async_callback(shared.close)
+    closing.push_async_callback(shared.close_all)
+    await shared.start()
+    return shared, limits_in(directory)
+
+
 def _expose(
     *,
     counts: Counts,
     client: ClientProtocol,
     publisher: Publisher,
     workers: WorkerPool,
-    live: LocalLive,
+    live: LocalLive | RedisLive,
     database: SqliteDatabase | PostgresDatabase,
 ) -> None:
     """Show the parts' counts in the metrics."""
@@ -199,66 +208,6 @@ def _expose(
         Gauge("builds_admitted", "Updates that work or wait for a worker process.", lambda: workers.admitted),
         Gauge("build_workers", "Worker processes that run.", lambda: len(workers.process_ids)),
     ]
-
-
-Started = Callable[[Moonlatch], Awaitable[None]]
-
-
-def serve(settings: Settings, started: Started | None = None) -> None:
-    """Run the server until SIGINT or SIGTERM; `started` is awaited once it accepts connections.
-
-    Raises CannotListenError, and what `open_moonlatch` raises.
-    """
-    log_to_standard_error(settings.log.level, settings.log.format)
-    _allow_many_open_files()
-    # The server takes both signals while it runs and raises them again afterwards; by then everything is closed.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: None)
-    uvloop.run(_serve(settings, started))
-
-
-async def _serve(settings: Settings, started: Started | None) -> None:
-    with _listening(settings.host, settings.port) as listener:
-        async with open_moonlatch(settings) as moonlatch:
-            await _Server(moonlatch, started).serve(sockets=[listener])
-
-
-class _Server(uvicorn.Server):
-    """Says when it accepts connections, and tells sessions to come back before it closes theirs."""
-
-    def __init__(self, moonlatch: Moonlatch, started: Started | None) -> None:
-        super().__init__(
-            uvicorn.Config(
-                moonlatch.application,
-                http=moonlatch.http_transport,
-                ws=SessionTransport,
-                ws_per_message_deflate=False,
-                ws_ping_interval=_PING_SECONDS,
-                ws_ping_timeout=_PING_SECONDS,
-                lifespan="off",
-                access_log=False,
-                log_config=None,
-                proxy_headers=False,
-                server_header=False,
-                backlog=_BACKLOG,
-                timeout_graceful_shutdown=SHUTDOWN_SECONDS,
-            )
-        )
-        self._moonlatch = moonlatch
-        self._when_started = started
-        moonlatch.exposition.counts.gauges.append(
-            Gauge("connections_open", "Open TCP connections.", lambda: len(self.server_state.connections))
-        )
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        if self._when_started is not None:
-            await self._when_started(self._moonlatch)
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._moonlatch.readiness.is_draining = True
-        await self._moonlatch.live.close_all()
-        await super().shutdown(sockets)
 
 
 def _dispatcher(client: ASGIApp, management: ASGIApp, addresses: Addresses) -> ASGIApp:
@@ -284,24 +233,7 @@ def data_folder_locked(folder: Path) -> Iterator[None]:
         yield
 
 
-@contextlib.contextmanager
-def _listening(host: str, port: int) -> Iterator[socket.socket]:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
-    except OSError as error:
-        raise CannotListenError(f"cannot listen on {host} port {port}: {os.strerror(error.errno or 0)}") from error
-    with listener:
-        yield listener
-
-
 async def _cancelled(task: asyncio.Task[None]) -> None:
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await task
-
-
-def _allow_many_open_files() -> None:
-    """Every live session is an open file; the soft limit is often 1,024, far below what the hard one allows."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 UNAVAILABLE_RETRY_SECONDS = 2
-"""How soon a caller may try again after the database was away; it may have been a short one."""
+"""How soon a caller may try again after an engine was away; it may have been a short one."""
 
 Failed = list[str | dict[str, Any]]
 
@@ -75,7 +75,7 @@ def rate_limited(retry_after_seconds: int) -> ApiError:
 
 
 def unavailable() -> ApiError:
-    """503: the database is away or overloaded; nothing was changed, unless it broke off in the very moment of writing."""
+    """503: the database is away or overloaded, or nobody knows now who is connected; nothing was changed, unless it broke off in the very moment of writing."""
     return ApiError(503, -1, "temporarily unavailable", retry_after=UNAVAILABLE_RETRY_SECONDS)
 
 

@@ -3,59 +3,16 @@
 import asyncio
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from moonlatch.crypto import new_id
-from moonlatch.licensing.verdict import Refusal
-from moonlatch.live.interface import Instance, MessageOutcome, Session, SessionFilter, Told
+from moonlatch.live.interface import SessionFilter
 from moonlatch.live.memory import LocalLive
 from moonlatch.storage.sqlite import open_sqlite
 from support import rows
 from support.client_server import MovableClock
-
-
-class Recorded:
-    """A connection that writes down what it is told."""
-
-    def __init__(self) -> None:
-        self.heard: list[Any] = []
-
-    def show(self, variables: dict[str, Any]) -> None:
-        self.heard.append(variables)
-
-    def assure(self) -> None:
-        self.heard.append("alive")
-
-    def stop(self, refusal: Refusal) -> None:
-        self.heard.append(refusal.code)
-
-    def close(self, code: int, _reason: str) -> None:
-        self.heard.append(code)
-
-    async def call(self, _key: str, data: Any, _timeout_seconds: float) -> MessageOutcome:
-        return MessageOutcome(processed=True, response=data)
-
-
-async def join(live: LocalLive, script: str, project: str, key: str | None) -> tuple[Session, Recorded]:
-    instance = Instance(
-        id=new_id(), script_id=script, project_id=project, user_key=key, build=1, started_at=1, alive_until=1
-    )
-    session = Session(
-        id=new_id(),
-        instance_id=instance.id,
-        script_id=script,
-        project_id=project,
-        user_key=key,
-        roblox_id=None,
-        place_id=None,
-        job_id=None,
-        created_at=1,
-    )
-    connection = Recorded()
-    assert await live.join(session, instance, connection, Told(0, None))
-    return session, connection
+from support.live import empty, join
 
 
 async def test_a_change_is_looked_at_where_it_matters_and_nowhere_else(tmp_path: Path) -> None:
@@ -76,7 +33,7 @@ async def test_a_change_is_looked_at_where_it_matters_and_nowhere_else(tmp_path:
     await rows.change(database, "update scripts set enabled = false")
     await live.project_changed(project)
     assert [connection.heard for connection in connections[::2]] == [["SCRIPT_DISABLED"], ["SCRIPT_DISABLED"]]
-    await live.close_all()
+    await empty(live)
     await database.close()
 
 
@@ -94,7 +51,7 @@ async def test_nothing_is_kept_of_sessions_that_left(tmp_path: Path) -> None:
     assert not hub._by_key
     assert not hub._by_project
     assert await live.sessions("script 0", SessionFilter(), 0, 10) == []
-    await live.close_all()
+    await empty(live)
     await database.close()
 
 
@@ -108,7 +65,7 @@ async def test_a_stopped_session_is_gone_before_its_socket_is(tmp_path: Path) ->
     assert (await live.counts("script")).instances == 0
     await live.leave(session.id)
     assert (await live.counts("script")).instances == 0
-    await live.close_all()
+    await empty(live)
     await database.close()
 
 
@@ -129,7 +86,7 @@ async def test_every_session_hears_of_the_server_in_its_turn_and_all_within_one_
             seen.append(sum(len(connection.heard) for connection in others))
     assert {len(connection.heard) for connection in others} <= {3, 4}
     assert max(later - earlier for earlier, later in pairwise(seen)) <= 20
-    await live.close_all()
+    await empty(live)
     await database.close()
 
 
@@ -146,5 +103,5 @@ async def test_sessions_hear_of_the_server_also_while_its_database_fails(
         while len(connection.heard) < 3:
             await asyncio.sleep(0.01)
     assert set(connection.heard) == {"alive"}
-    await live.close_all()
+    await empty(live)
     await database.close()

@@ -17,6 +17,7 @@ from moonlatch.client.protocol import ClientProtocol
 from moonlatch.client.transport import SessionTransport
 from moonlatch.clock import now_ms
 from moonlatch.crypto import Keyring
+from moonlatch.live.limits import limits_of_this_process
 from moonlatch.live.memory import LocalLive
 from moonlatch.storage.interface import Database
 from moonlatch.storage.sqlite import open_sqlite
@@ -122,6 +123,7 @@ async def running_world(folder: Path, **settings: Any) -> AsyncIterator[World]:
         keyring=keyring,
         clock=clock,
         missing_loader_source=missing_loader,
+        limits=limits_of_this_process(lambda: clock() / 1000),
         **settings,
     )
     try:

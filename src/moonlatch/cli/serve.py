@@ -22,21 +22,29 @@ def serve(
         str | None, typer.Option(help="Address to listen on; without it the setting host, 127.0.0.1.")
     ] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on; without it the setting port, 8400.")] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(help="Server processes; without it the setting workers, 1. More need PostgreSQL and Redis."),
+    ] = None,
     data: DataFolder = None,
 ) -> None:
     """Run the server until Ctrl-C; the first start makes an account and shows its token."""
-    from moonlatch import app
+    from moonlatch import server
+    from moonlatch.app import FolderInUseError
     from moonlatch.cli.data_folder import storage_hint
     from moonlatch.storage.interface import StorageError
+    from moonlatch.supervisor import ChildFailedError
 
-    settings = load_settings({"host": host, "port": port, "data_dir": data})
+    settings = load_settings({"host": host, "port": port, "workers": workers, "data_dir": data})
     _check_folder(settings.data_dir)
     try:
-        app.serve(settings, _welcome)
-    except app.CannotListenError as error:
+        server.serve(settings, _welcome)
+    except server.CannotListenError as error:
         raise CommandError(str(error), "Is a server running there already? Choose another port with --port.") from None
-    except app.FolderInUseError as error:
+    except FolderInUseError as error:
         raise CommandError(str(error), "Stop it first, or choose another folder with --data.") from None
+    except ChildFailedError as error:
+        raise CommandError(str(error), "No server process could start.") from None
     except StorageError as error:
         raise CommandError(str(error), storage_hint(settings, error)) from None
     except ValueError as error:  # a master key that is none

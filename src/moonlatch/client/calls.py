@@ -6,9 +6,8 @@ import asyncio
 from typing import Any
 
 from moonlatch.client.wire import Reply
-from moonlatch.live.interface import MessageOutcome
+from moonlatch.live.interface import NEVER_RESPONDED, MessageOutcome
 
-NEVER_RESPONDED = MessageOutcome(processed=False, reason="client never responded")
 _INVALID_RETURN = MessageOutcome(processed=False, reason="invalid return data")
 _NO_HANDLER = MessageOutcome(processed=False, reason="function doesnt exist")
 _MAX_ERROR_CHARACTERS = 4_096

@@ -56,8 +56,8 @@ class HeartbeatEndpoint:
             raise RefusedError(verdict)
         assert facts is not None  # no script, no grant
         instance = known or instance_of(claims, facts, now)
-        instance.sequence = request.sequence
-        await self._backend.roster.beat(instance, bool(facts.require_sessions))
+        if not await self._backend.roster.beat(instance, request.sequence, bool(facts.require_sessions)):
+            raise RefusedError(REPLAYED)  # by another copy of this request, while facts were asked for
         left = seconds_left(verdict.key_expires, now)
         mac = heartbeat_mac(live, request.sequence, left)
         return b'{"success":true,"seconds_left":%s,"mac":"%s"}' % (

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
 from moonlatch.client.address import header
 from moonlatch.client.replies import Scope, Send, respond
-from moonlatch.storage.interface import Database
+from moonlatch.storage.interface import Database, StorageError
 from moonlatch.storage.licences import loader_of, loader_source
 
 TEXT = b"text/plain; charset=utf-8"
@@ -14,6 +15,9 @@ _REVALIDATE = (b"cache-control", b"no-cache")
 _MISSING = (
     "This script does not exist, or has no version to run yet. Check the loader line, or ask the script's developer."
 )
+_UNAVAILABLE = "The server cannot be asked for this script at the moment. Try again in a minute."
+
+logger = logging.getLogger(__name__)
 
 
 class LoaderEndpoint:
@@ -22,9 +26,18 @@ class LoaderEndpoint:
     def __init__(self, database: Database, missing_source: Callable[[str], bytes]) -> None:
         self._database = database
         self._missing = missing_source(_MISSING)
+        self._unavailable = missing_source(_UNAVAILABLE)
 
     async def answer(self, scope: Scope, send: Send, script_id: str) -> int:
         """Send the loader, or Lua that says why there is none; gives the status."""
+        try:
+            return await self._answer(scope, send, script_id)
+        except StorageError as error:
+            logger.warning("no loader could be read: %s", type(error).__name__)
+            await respond(send, 503, TEXT, self._unavailable, [_REVALIDATE])
+            return 503
+
+    async def _answer(self, scope: Scope, send: Send, script_id: str) -> int:
         # No database can be asked for a NUL.
         loader = None if "\0" in script_id else await loader_of(self._database, script_id)
         if loader is None:

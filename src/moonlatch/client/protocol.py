@@ -12,7 +12,6 @@ from moonlatch.client.body import TOO_LARGE, TOO_SLOW, HungUpError, read_body
 from moonlatch.client.direct import Answer, DirectTransport, transport_for
 from moonlatch.client.execute import SESSION_PATH, ExecuteEndpoint
 from moonlatch.client.heartbeat import HeartbeatEndpoint
-from moonlatch.client.limits import RateLimit
 from moonlatch.client.loader import LoaderEndpoint
 from moonlatch.client.payloads import Payloads
 from moonlatch.client.replies import (
@@ -32,7 +31,8 @@ from moonlatch.client.wire import MalformedError, decode_execute, decode_heartbe
 from moonlatch.clock import Clock, monotonic_seconds
 from moonlatch.crypto import Keyring, new_id
 from moonlatch.licensing.verdict import Policy, Refusal
-from moonlatch.live.interface import OVERLOADED, Roster
+from moonlatch.live.interface import OVERLOADED, LiveUnavailableError, Roster
+from moonlatch.live.limits import RateLimits, limits_of_this_process
 from moonlatch.logs import request_id
 from moonlatch.measures import RouteTraffic, Traffic, Verdicts
 from moonlatch.storage.executions import ExecutionLog
@@ -71,10 +71,16 @@ class ClientProtocol:
         executes_per_second_per_address: float = 0,
         execute_burst: int = 1,
         trusted_proxies: Iterable[str] = (),
+        limits: RateLimits | None = None,
     ) -> None:
-        self._clock = clock
         self._addresses = Addresses(trusted_proxies)
-        self._starts = RateLimit(executes_per_second_per_address, execute_burst)
+        self._starts = (
+            (limits or limits_of_this_process())(
+                "start", per_second=executes_per_second_per_address, burst=execute_burst
+            )
+            if executes_per_second_per_address
+            else None
+        )
         self._loader = LoaderEndpoint(database, missing_loader_source)
         backend = Backend(
             licences=Licences(database), roster=live, keyring=keyring, clock=clock, policy=policy or Policy()
@@ -140,7 +146,7 @@ class ClientProtocol:
         answer: Answer
         try:
             address = self._addresses.of(peer, headers)
-            self._permit_start(address)
+            await self._permit_start(address)
             answer = 200, await self._execute.start(decode_execute(body), address), []
         except Exception as error:
             answer = self._refusal(START, EXECUTE_PATH, error)
@@ -158,10 +164,14 @@ class ClientProtocol:
         else:
             self.verdicts.refused[SESSION, verdict.code] += 1
 
-    def _permit_start(self, address: str) -> None:
-        wait = self._starts.wait_seconds(site_of(address), self._clock())
+    async def _permit_start(self, address: str) -> None:
+        wait = await self._seconds_to_wait(site_of(address))
         if wait:
             raise rate_limited(wait)
+
+    async def _seconds_to_wait(self, site: str) -> int:
+        """0 when somebody from there may start a script or open a session now."""
+        return 0 if self._starts is None else (await self._starts.take(site)).retry_after_seconds
 
     async def _dispatch(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
         if path in (EXECUTE_PATH, HEARTBEAT_PATH):
@@ -186,7 +196,7 @@ class ClientProtocol:
             return
         site = site_of(self._addresses.of(scope["client"], scope["headers"]))  # accepted, its headers are gone
         await send({"type": "websocket.accept"})
-        if self._starts.wait_seconds(site, self._clock()):
+        if await self._seconds_to_wait(site):
             await send({"type": "websocket.close", "code": OVERLOADED[0], "reason": OVERLOADED[1]})
             return
         try:
@@ -213,8 +223,8 @@ def _refusal_for(where: str, error: Exception) -> RefusedError:
     headers = [(b"x-request-id", request.encode())]
     token = request_id.set(request)
     try:
-        if isinstance(error, StorageError):
-            logger.warning("storage failed during %s: %s", where, type(error).__name__)
+        if isinstance(error, StorageError | LiveUnavailableError):
+            logger.warning("%s could not be answered: %s", where, type(error).__name__)
             return RefusedError(UNAVAILABLE, headers=headers)
         _log_failure(where, error)
         return RefusedError(UNAVAILABLE, 500, headers)

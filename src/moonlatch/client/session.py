@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from moonlatch.client.backend import Backend
-from moonlatch.client.calls import NEVER_RESPONDED, Calls
+from moonlatch.client.calls import Calls
 from moonlatch.client.heartbeat import instance_of
 from moonlatch.client.outgoing import Outgoing, Socket, shortened
 from moonlatch.client.replies import Receive, Scope, Send
@@ -21,10 +21,12 @@ from moonlatch.licensing.key import seconds_left
 from moonlatch.licensing.variables import variables_hash
 from moonlatch.licensing.verdict import Refusal, Running, decide_running
 from moonlatch.live.interface import (
+    NEVER_RESPONDED,
     OVERLOADED,
     STOPPED,
     Instance,
     MessageOutcome,
+    NonceUsedError,
     Session,
     Told,
 )
@@ -35,7 +37,6 @@ OPEN_SECONDS = 10
 NOT_AUTHENTICATED = 3501
 NOT_OPENED = (3503, "no open frame in time")
 
-_KEPT_NONCES = 8
 _IDLE_FRAMES = 50
 _IDLE_FRAMES_PER_SECOND = 1
 
@@ -153,8 +154,6 @@ class SessionEndpoint:
         """Decide, and register the session; gives its id. Raises _ClosingError, StorageError."""
         now = self._backend.clock()
         known = await self._backend.roster.find(claims.instance)
-        if known is not None and request.nonce in known.nonces:
-            raise _ClosingError(NOT_AUTHENTICATED, "this nonce was used before")
         facts = await self._backend.licences.while_running(
             RunningQuestion(claims.script, claims.instance, claims.key, claims.fingerprint, now)
         )
@@ -168,10 +167,13 @@ class SessionEndpoint:
             return None
         assert facts is not None  # no script, no grant
         instance = known or instance_of(claims, facts, now)
-        instance.nonces = (*instance.nonces[1 - _KEPT_NONCES :], request.nonce)
         session = _session(claims, instance, now)
         told = Told(variables_hash(facts, verdict), verdict.key_expires)
-        if not await self._backend.roster.join(session, instance, connection, told):
+        try:
+            joined = await self._backend.roster.join(session, instance, connection, told, request.nonce)
+        except NonceUsedError:
+            raise _ClosingError(NOT_AUTHENTICATED, "this nonce was used before") from None
+        if not joined:
             raise _ClosingError(*OVERLOADED)
         self._note(None)
         left = seconds_left(verdict.key_expires, now)

@@ -30,6 +30,7 @@ _SECRET_URL = re.compile(
     r"(https://(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+)|http://(127\.0\.0\.1|localhost|\[::1\]))(:\d{1,5})?(/[A-Za-z0-9._~/-]*)?"
 )
 _DATABASE_URL = re.compile(r"postgres(ql)?://")
+_REDIS_URL = re.compile(r"(rediss?|unix)://")
 _ANY_ADDRESS = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "[::1]"}
 _METRICS_TOKEN = re.compile(r"[!-~]{16,}")
 _TIER_NAME = re.compile(r"[a-z0-9_-]{1,32}")
@@ -52,6 +53,24 @@ class DatabaseSettings(Section):
         ge=0.5,
         le=60,
         description="Longest wait for PostgreSQL, in seconds: for a connection, the statements and repeating them together.",
+    )
+
+
+class RedisSettings(Section):
+    """How Redis is used; a server that is alone takes no notice."""
+
+    prefix: str = Field(
+        default="moonlatch:",
+        min_length=1,
+        max_length=100,
+        pattern=r"^[!-~]+$",
+        description="What every key begins with; installations that share a Redis need different ones.",
+    )
+    deadline_seconds: float = Field(
+        default=1.0,
+        ge=0.1,
+        le=10,
+        description="Longest wait for Redis, in seconds; then it counts as away until it answers again.",
     )
 
 
@@ -188,6 +207,18 @@ class Settings(BaseSettings):
         description="PostgreSQL database to keep everything in: `postgresql://USER:PASSWORD@HOST:PORT/DATABASE`. "
         "Empty means SQLite, in the data folder.",
     )
+    redis_url: SecretStr = Field(
+        default=SecretStr(""),
+        max_length=2000,
+        description="Redis or Valkey, through which several processes know of each other's sessions: "
+        "`redis://USER:PASSWORD@HOST:PORT/NUMBER`, `rediss://` with TLS. Empty means a server that is alone.",
+    )
+    workers: int = Field(
+        default=1,
+        ge=1,
+        le=256,
+        description="Server processes; more than one need `database_url` and `redis_url`.",
+    )
     host: str = Field(default="127.0.0.1", min_length=1, max_length=255, description="Address to listen on.")
     port: int = Field(default=8400, ge=1, le=65_535, description="TCP port to listen on.")
     public_url: str = Field(
@@ -206,6 +237,7 @@ class Settings(BaseSettings):
     # Below `tiers`, because its check needs them.
     default_tier: str = Field(default="unlimited", description="Tier of new accounts.")
     database: DatabaseSettings = DatabaseSettings()
+    redis: RedisSettings = RedisSettings()
     protector: ProtectorSettings = ProtectorSettings()
     luraph: LuraphSettings = LuraphSettings()
     client: ClientSettings = ClientSettings()
@@ -218,6 +250,11 @@ class Settings(BaseSettings):
     def database_file(self) -> Path:
         """The SQLite database in the data folder."""
         return self.data_dir / "moonlatch.db"
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether several processes may run at once: neither the data nor the sessions belong to one alone."""
+        return bool(self.database_url.get_secret_value() and self.redis_url.get_secret_value())
 
     @classmethod
     def settings_customise_sources(
@@ -241,6 +278,28 @@ class Settings(BaseSettings):
     def _check_database_url(cls, value: SecretStr) -> SecretStr:
         if value.get_secret_value() and not _DATABASE_URL.match(value.get_secret_value()):
             raise ValueError("should look like postgresql://moonlatch:PASSWORD@db.example.com:5432/moonlatch")
+        return value
+
+    @field_validator("redis_url")
+    @classmethod
+    def _check_redis_url(cls, value: SecretStr) -> SecretStr:
+        if value.get_secret_value() and not _REDIS_URL.match(value.get_secret_value()):
+            raise ValueError("should look like redis://:PASSWORD@redis.example.com:6379/0")
+        return value
+
+    @field_validator("workers")
+    @classmethod
+    def _check_workers(cls, value: int, info: ValidationInfo) -> int:
+        """SQLite's file and sessions in memory belong to one process each."""
+        missing = [
+            name
+            for name in ("database_url", "redis_url")
+            if name in info.data and not info.data[name].get_secret_value()
+        ]
+        if value > 1 and missing:
+            raise ValueError(
+                f"more than one process need PostgreSQL and Redis to share data and sessions: set {' and '.join(missing)}"
+            )
         return value
 
     @field_validator("public_url")

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from moonlatch.clock import MINUTE_MS, Clock
-from moonlatch.jobs.periodic import run_periodically
+from moonlatch.jobs.periodic import TakesTurn, run_periodically
 from moonlatch.storage.expiry import remove_expired
 from moonlatch.storage.interface import Database
 
@@ -21,12 +21,15 @@ UserChanged = Callable[[str], Awaitable[None]]
 """Tells whoever is connected with a key that its user is no longer what they were; `Live.user_changed`."""
 
 
-async def watch_expiry(database: Database, user_changed: UserChanged, clock: Clock) -> None:
+async def watch_expiry(
+    database: Database, user_changed: UserChanged, clock: Clock, takes_turn: TakesTurn | None = None
+) -> None:
     """Remove expired users every minute until cancelled."""
     await run_periodically(
         "removing expired users",
         lambda: remove_expired_users(database, user_changed, clock()),
         every_seconds=EVERY_SECONDS,
+        takes_turn=takes_turn,
     )
 
 

@@ -26,6 +26,9 @@ TICK_SECONDS = 0.25
 SWEEP_SECONDS = 20
 """Within this time every session is looked at once, for changes that another process made, and shown that it stands."""
 
+BLIND_SECONDS = 1.0
+"""Between two looks while the database fails."""
+
 _CHECKS_PER_SLICE = 100
 
 logger = logging.getLogger(__name__)
@@ -61,6 +64,8 @@ class Hub:
         self.directory = Directory()
         self._expiries: list[tuple[int, str]] = []
         self._sweep_due = 0.0
+        self._due: dict[str, Member] = {}
+        """To be looked at as soon as it can be."""
 
     def __len__(self) -> int:
         return len(self._members)
@@ -92,6 +97,7 @@ class Hub:
     def remove(self, session_id: str) -> Member | None:
         """Take a session out of every index; None when it is not there."""
         member = self._members.pop(session_id, None)
+        self._due.pop(session_id, None)
         if member is None:
             return None
         session = member.session
@@ -109,30 +115,50 @@ class Hub:
         return member
 
     async def look_again_at_script(self, script_id: str) -> None:
-        await self._look_again(self.of_script(script_id))
+        await self.look_again_at(self.of_script(script_id))
 
     async def look_again_at_key(self, user_key: str) -> None:
-        await self._look_again(self._by_key.get(user_key, {}).values())
+        await self.look_again_at(self._by_key.get(user_key, {}).values())
 
     async def look_again_at_project(self, project_id: str) -> None:
         for script_id in list(self._by_project.get(project_id, ())):
-            await self._look_again(self.of_script(script_id))
+            await self.look_again_at(self.of_script(script_id))
 
     async def run(self) -> None:
         """End sessions whose key expires, and sweep over all of them, for ever."""
-        while True:
-            await asyncio.sleep(TICK_SECONDS)
-            swept = self._next_to_sweep()
-            for member in swept:
-                # Also while the database fails: the session stands all the same.
-                member.connection.assure()
-            try:
-                await self._look_again(self._expired())
-                await self._look_again(swept)
-            except StorageError as error:
-                logger.warning("sessions could not be looked at: %s", error)
+        looking = asyncio.create_task(self._look_at_due())
+        try:
+            while True:
+                await asyncio.sleep(TICK_SECONDS)
+                for member in self._next_to_sweep():
+                    # Also while the database fails, or takes its time: the session stands all the same.
+                    member.connection.assure()
+                    self._due[member.session.id] = member
+                for member in self._expired():
+                    self._due[member.session.id] = member
+        finally:
+            looking.cancel()
+            await asyncio.gather(looking, return_exceptions=True)
 
-    async def _look_again(self, members: Iterable[Member]) -> None:
+    async def _look_at_due(self) -> None:
+        """Look at those whose turn it is; while the database fails they wait, and are the first when it is back."""
+        is_blind = False
+        while True:
+            await asyncio.sleep(BLIND_SECONDS if is_blind else TICK_SECONDS)
+            try:
+                while self._due:
+                    session_id, member = next(iter(self._due.items()))
+                    await self.look_again_at([member])
+                    self._due.pop(session_id, None)
+                    await asyncio.sleep(0)
+            except StorageError as error:
+                if not is_blind:
+                    logger.warning("sessions cannot be looked at: %s", error)
+                is_blind = True
+            else:
+                is_blind = False
+
+    async def look_again_at(self, members: Iterable[Member]) -> None:
         """Ask for every member anew whether it may go on; lets others run in between."""
         for number, member in enumerate(list(members), start=1):
             if member.session.id in self._members:

@@ -68,6 +68,9 @@ class MessageOutcome(msgspec.Struct, frozen=True):
     reason: str | None = None
 
 
+NEVER_RESPONDED = MessageOutcome(processed=False, reason="client never responded")
+
+
 class LiveCounts(msgspec.Struct, frozen=True):
     sessions: int
     instances: int
@@ -107,8 +110,19 @@ class AliveAlreadyError(Exception):
     """An instance of this id is alive."""
 
 
+class NonceUsedError(Exception):
+    """The instance opened a session with this nonce before."""
+
+
+class LiveUnavailableError(Exception):
+    """The engine that knows who is connected elsewhere cannot be asked now; nothing was done."""
+
+
 class Roster(Protocol):
-    """Live as the client protocol sees it: who starts, beats, connects and leaves. Times in Unix milliseconds."""
+    """Live as the client protocol sees it: who starts, beats, connects and leaves. Times in Unix milliseconds.
+
+    What runs already goes on while an engine is away: only `claim` may raise LiveUnavailableError.
+    """
 
     async def find(self, instance_id: str) -> Instance | None:
         """A copy that is alive."""
@@ -121,7 +135,8 @@ class Roster(Protocol):
     async def claim(self, instance: Instance, limit: int | None) -> bool:
         """Take one of the key's places and count the instance as alive; False when `limit` copies run already.
 
-        Raises AliveAlreadyError, and leaves the one that is alive as it is.
+        Raises AliveAlreadyError, and leaves the one that is alive as it is; LiveUnavailableError where a limit cannot be
+        looked after.
         """
         ...
 
@@ -129,12 +144,15 @@ class Roster(Protocol):
         """Give a claimed place back: the start came to nothing, or the copy was stopped."""
         ...
 
-    async def beat(self, instance: Instance, session_required: bool) -> None:
-        """Keep the instance alive for another lease; one that was forgotten is known again."""
+    async def beat(self, instance: Instance, sequence: int, session_required: bool) -> bool:
+        """Keep the instance alive for another lease; one that was forgotten is known again. False for a `sequence` seen before."""
         ...
 
-    async def join(self, session: Session, instance: Instance, connection: Connection, told: Told) -> bool:
-        """Register an open session, closing the one the instance had; False when there are too many."""
+    async def join(self, session: Session, instance: Instance, connection: Connection, told: Told, nonce: str) -> bool:
+        """Register an open session, closing the one the instance had; False when there are too many.
+
+        Raises NonceUsedError; of an instance's latest sessions none may be opened with the same `nonce`.
+        """
         ...
 
     async def leave(self, session_id: str) -> None:
@@ -143,7 +161,11 @@ class Roster(Protocol):
 
 
 class Live(Protocol):
-    """Everybody who is connected, wherever. Each call is answered in order; none of it is durable."""
+    """Everybody who is connected, wherever. Each call is answered in order; none of it is durable.
+
+    Questions, messages and `disconnect` raise LiveUnavailableError when they concern what cannot be seen now. The words
+    about a change raise nothing: whoever does not hear of one finds out by themselves, within `hub.SWEEP_SECONDS`.
+    """
 
     async def counts(self, script_id: str) -> LiveCounts: ...
 

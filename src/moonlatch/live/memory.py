@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from moonlatch.clock import SECOND_MS, Clock
 from moonlatch.licensing.verdict import DISCONNECTED, Policy, Refusal
 from moonlatch.live.hub import Hub, Member
 from moonlatch.live.interface import (
+    NEVER_RESPONDED,
     RESTARTING,
     TAKEN_OVER,
     Connection,
     Instance,
     LiveCounts,
     MessageOutcome,
+    NonceUsedError,
     Session,
     SessionFilter,
     Told,
 )
 from moonlatch.live.presence import Presence
 from moonlatch.storage.executions import stop
-from moonlatch.storage.interface import Database
+from moonlatch.storage.interface import Database, StorageError
 
 FIRST_SESSION_MS = 30 * SECOND_MS
 """How soon an instance opens its session, where its script requires one."""
@@ -34,6 +38,11 @@ MISSED_BEATS = 3
 _JITTER = 1.1
 _GRACE_MS = 5 * SECOND_MS
 _CLOSING_SECONDS = 2.0
+_SENT_AWAY_PER_SECOND = 250
+_SENT_AWAY_AT_ONCE = 10
+_KEPT_NONCES = 8
+
+logger = logging.getLogger(__name__)
 
 
 def lease_ms(heartbeat_seconds: float, beats: int = MISSED_BEATS) -> int:
@@ -55,10 +64,13 @@ class LocalLive:
         policy: Policy | None = None,
         heartbeat_seconds: float = 30,
         max_sessions: int = 50_000,
+        stopped: Callable[[Member], None] | None = None,
     ) -> None:
+        """`stopped` hears of every session that a verdict ended."""
         self._database = database
         self._clock = clock
         self._max_sessions = max_sessions
+        self._stopped = stopped
         # Most sessions end because their program did; a copy that runs on reconnects in seconds, or beats once by then.
         self._presence = Presence(lease_ms(heartbeat_seconds), lease_ms(heartbeat_seconds, beats=1))
         self._hub = Hub(database, clock, policy or Policy(), self._stop)
@@ -103,17 +115,17 @@ class LocalLive:
     async def message(self, session_id: str, key: str, data: Any, timeout_seconds: float) -> MessageOutcome:
         member = self._hub.member(session_id)
         if member is None:
-            return MessageOutcome(processed=False, reason="client never responded")
+            return NEVER_RESPONDED
         return await member.connection.call(key, data, timeout_seconds)
 
     async def script_changed(self, script_id: str) -> None:
-        await self._hub.look_again_at_script(script_id)
+        await _looked_at(self._hub.look_again_at_script(script_id))
 
     async def user_changed(self, user_key: str) -> None:
-        await self._hub.look_again_at_key(user_key)
+        await _looked_at(self._hub.look_again_at_key(user_key))
 
     async def project_changed(self, project_id: str) -> None:
-        await self._hub.look_again_at_project(project_id)
+        await _looked_at(self._hub.look_again_at_project(project_id))
 
     # What the client protocol does.
 
@@ -133,21 +145,28 @@ class LocalLive:
         if self._hub.of_instance(instance_id) is None:
             self._presence.remove(instance_id)
 
-    async def beat(self, instance: Instance, session_required: bool) -> None:
+    async def beat(self, instance: Instance, sequence: int, session_required: bool) -> bool:
+        if sequence <= instance.sequence:
+            return False
+        instance.sequence = sequence
         now = self._clock()
         self._presence.renew(instance, now)
         if not session_required or self._hub.of_instance(instance.id) is not None:
             instance.session_due = None
         elif instance.session_due is None:  # the requirement is new, or the server was restarted
             instance.session_due = now + NEXT_SESSION_MS
+        return True
 
-    async def join(self, session: Session, instance: Instance, connection: Connection, told: Told) -> bool:
+    async def join(self, session: Session, instance: Instance, connection: Connection, told: Told, nonce: str) -> bool:
+        if nonce in instance.nonces:
+            raise NonceUsedError
         before = self._hub.of_instance(instance.id)
         if before is None and (self._closing or len(self._hub) >= self._max_sessions):
             return False
         if before is not None:
             self._hub.remove(before.session.id)
             before.connection.close(*TAKEN_OVER)
+        instance.nonces = (*instance.nonces[1 - _KEPT_NONCES :], nonce)
         instance.session_due = None
         self._presence.hold(instance)
         self._hub.add(Member(session, instance, connection, told))
@@ -164,15 +183,66 @@ class LocalLive:
         if self._closing and not len(self._hub):
             self._emptied.set()
 
-    async def close_all(self) -> None:
-        """Ask every session to come back after the restart, take no more, and end the background work."""
+    # What an engine for many processes does with its own share.
+
+    def member(self, session_id: str) -> Member | None:
+        return self._hub.member(session_id)
+
+    def members(self) -> list[Member]:
+        return self._hub.all()
+
+    def leased(self) -> list[Instance]:
+        """The copies that are alive without a session."""
+        return self._presence.leased(self._clock())
+
+    def holds(self, instance_id: str) -> bool:
+        """Whether a session of the instance stands."""
+        return self._hub.of_instance(instance_id) is not None
+
+    def remember(self, instance: Instance) -> None:
+        """Somebody else has found the instance alive just now."""
+        self._presence.renew(instance, self._clock())
+
+    def drop(self, session_id: str) -> None:
+        """Forget a session and its instance without a word to either."""
+        member = self._hub.remove(session_id)
+        if member is not None:
+            self._presence.remove(member.instance.id)
+
+    def take_over(self, session_id: str) -> None:
+        """The instance has a newer session elsewhere."""
+        member = self._hub.member(session_id)
+        if member is not None:
+            self.drop(session_id)
+            member.connection.close(*TAKEN_OVER)
+
+    def stop_instance(self, instance_id: str, refusal: Refusal) -> None:
+        """End the instance's session, if it stands here."""
+        member = self._hub.of_instance(instance_id)
+        if member is not None:
+            self._stop(member, refusal)
+
+    async def look_again_at_all(self) -> None:
+        """Something may have changed that nobody heard of."""
+        await _looked_at(self._hub.look_again_at(self._hub.all()))
+
+    async def takes_turn(self, _name: str, _seconds: float) -> bool:
+        """Whether this process is to do what one of many does; there are no others."""
+        return True
+
+    async def close_all(self, spread_seconds: float = 0.0) -> None:
+        """Ask every session to come back after the restart, over that time, take no more, and end the background work."""
         self._closing = True
+        members = self._hub.all()
+        pause = min(spread_seconds / len(members), 1 / _SENT_AWAY_PER_SECOND) if members else 0.0
+        for number, member in enumerate(members, start=1):
+            member.connection.close(*RESTARTING)
+            if pause and number % _SENT_AWAY_AT_ONCE == 0:
+                await asyncio.sleep(pause * _SENT_AWAY_AT_ONCE)
         if self._work is not None:
             self._work.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._work
-        for member in self._hub.all():
-            member.connection.close(*RESTARTING)
         if len(self._hub):
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._emptied.wait(), _CLOSING_SECONDS)
@@ -182,3 +252,13 @@ class LocalLive:
         self._hub.remove(member.session.id)
         self._presence.remove(member.instance.id)
         member.connection.stop(refusal)
+        if self._stopped is not None:
+            self._stopped(member)
+
+
+async def _looked_at(looking: Awaitable[None]) -> None:
+    try:
+        await looking
+    except StorageError as error:
+        # What changed is written; the sweep sees it as soon as it can be read.
+        logger.warning("sessions could not be looked at: %s", error)

@@ -37,6 +37,11 @@ class Presence:
         self._forget_silent(now_ms)
         return len(self)
 
+    def leased(self, now_ms: int) -> list[Instance]:
+        """Those that no session holds."""
+        self._forget_silent(now_ms)
+        return [*self._returning.values(), *self._leased.values()]
+
     def of_script(self, script_id: str, now_ms: int) -> int:
         self._forget_silent(now_ms)
         return self._scripts.get(script_id, 0)
@@ -64,6 +69,7 @@ class Presence:
             return
         if instance.id in self._leased:
             instance.alive_until = now_ms + self._lease_ms
+            self._leased[instance.id] = instance  # it may be told of anew
             self._leased.move_to_end(instance.id)
         elif self._returning.pop(instance.id, None) is not None:
             instance.alive_until = now_ms + self._lease_ms

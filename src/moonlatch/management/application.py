@@ -11,6 +11,7 @@ from moonlatch.crypto import Keyring
 from moonlatch.exposition import Counts, Exposition
 from moonlatch.licensing.tier import Tier
 from moonlatch.live.interface import Live
+from moonlatch.live.limits import RateLimits, limits_of_this_process
 from moonlatch.management import (
     account,
     docs_page,
@@ -26,7 +27,6 @@ from moonlatch.management import (
 from moonlatch.management.backend import Backend, Publishing
 from moonlatch.management.documents import openapi
 from moonlatch.management.gate import Gate, Limits
-from moonlatch.management.limits import Buckets
 from moonlatch.management.readiness import Readiness, answers
 from moonlatch.measures import Traffic
 from moonlatch.storage.interface import Database
@@ -69,6 +69,7 @@ def management_app(
     readiness: Readiness | None = None,
     exposition: Exposition | None = None,
     metrics_token: str = "",
+    limits: RateLimits | None = None,
 ) -> FastAPI:
     """The API as an ASGI application. `clock` gives Unix milliseconds, `monotonic` seconds.
 
@@ -91,6 +92,7 @@ def management_app(
         exposition=exposition or Exposition(Counts()),
         metrics_token=metrics_token,
     )
+    limit = limits or limits_of_this_process(monotonic)
     traffic = Traffic()
     backend.exposition.counts.traffic.append(traffic)
     app = FastAPI(
@@ -108,9 +110,9 @@ def management_app(
         Gate,
         backend=backend,
         limits=Limits(
-            per_token=Buckets(per_second=requests_per_second, burst=burst, monotonic_seconds=monotonic),
-            per_address=Buckets(per_second=requests_per_second, burst=burst, monotonic_seconds=monotonic),
-            failures=Buckets(per_second=failures_per_second, burst=failures_burst, monotonic_seconds=monotonic),
+            per_token=limit("token", per_second=requests_per_second, burst=burst),
+            per_address=limit("address", per_second=requests_per_second, burst=burst),
+            failures=limit("failure", per_second=failures_per_second, burst=failures_burst),
         ),
         deadline_seconds=deadline_seconds,
         monotonic_seconds=monotonic,

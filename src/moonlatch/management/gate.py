@@ -12,11 +12,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from moonlatch import crypto
 from moonlatch.errors import ApiError, internal, rate_limited, unavailable
+from moonlatch.live.interface import LiveUnavailableError
+from moonlatch.live.limits import Allowance, RateLimit
 from moonlatch.logs import every, fields, request_id
 from moonlatch.management.auth import Caller, identify, presented_token
 from moonlatch.management.backend import Backend
 from moonlatch.management.envelope import error_reply
-from moonlatch.management.limits import Allowance, Buckets
 from moonlatch.measures import Traffic
 from moonlatch.storage.interface import Unavailable
 
@@ -34,9 +35,9 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 class Limits:
     """Who may call how often: a good token, an address without one, and an address that tries bad ones."""
 
-    per_token: Buckets
-    per_address: Buckets
-    failures: Buckets
+    per_token: RateLimit
+    per_address: RateLimit
+    failures: RateLimit
 
 
 class Gate:
@@ -71,8 +72,8 @@ class Gate:
                 await self._answer(call, scope, receive)
         except ClientDisconnect:
             call.status = 499
-        except Unavailable as error:
-            log.warning("the database is unavailable: %s", error)
+        except (Unavailable, LiveUnavailableError) as error:
+            log.warning("an engine is unavailable: %s", error or type(error).__name__)
             if call.status is None:
                 await error_reply(unavailable())(scope, receive, call.send)
         except Exception:
@@ -87,7 +88,7 @@ class Gate:
         peer = scope.get("client")
         address = str(peer[0]) if peer else "unknown"
         identity = await self._identity(scope, address)
-        allowance = self._count(identity, address)
+        allowance = await self._count(identity, address)
         call.allowance = allowance
         if not allowance.allowed:
             await error_reply(rate_limited(allowance.retry_after_seconds))(scope, receive, call.send)
@@ -115,13 +116,13 @@ class Gate:
         except ApiError as error:
             return error
 
-    def _count(self, identity: Caller | ApiError | None, address: str) -> Allowance:
+    async def _count(self, identity: Caller | ApiError | None, address: str) -> Allowance:
         """Good tokens have their own limit, so nobody behind the same address can use it up with bad ones."""
         if isinstance(identity, Caller):
-            return self._limits.per_token.take(identity.token.id)
+            return await self._limits.per_token.take(identity.token.id)
         if isinstance(identity, ApiError):
-            return self._limits.failures.take(address)
-        return self._limits.per_address.take(address)
+            return await self._limits.failures.take(address)
+        return await self._limits.per_address.take(address)
 
 
 class _Call:

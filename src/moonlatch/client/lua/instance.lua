@@ -1,7 +1,8 @@
 -- One running copy of the script: what authenticates it, whether it was stopped, and when the server last agreed with it.
 local instances = {}
 
-local TOLERATED_SECONDS = 600
+-- Ten minutes without a server, and the beats that may pass before it goes and after it is back.
+local TOLERATED_SECONDS = 660
 -- A computer that slept wakes up long after the last contact; one failure then proves nothing.
 local TOLERATED_MISSES = 2
 

@@ -1,35 +1,8 @@
-"""How often an address may ask, and whose address it is."""
+"""Whose address it is."""
 
 import pytest
 
 from moonlatch.client.address import Addresses, site_of
-from moonlatch.client.limits import RateLimit
-
-
-def test_a_burst_passes_and_then_one_each_interval() -> None:
-    limit = RateLimit(per_second=2, burst=3)
-    assert [limit.wait_seconds("a", 0) for _ in range(4)] == [0, 0, 0, 1]
-    assert limit.wait_seconds("a", 500) == 0
-    assert limit.wait_seconds("a", 500) == 1
-    assert limit.wait_seconds("b", 500) == 0
-
-
-def test_zero_per_second_is_no_limit() -> None:
-    limit = RateLimit(per_second=0, burst=1)
-    assert {limit.wait_seconds("a", 0) for _ in range(100)} == {0}
-
-
-def test_the_number_of_buckets_is_bounded() -> None:
-    limit = RateLimit(per_second=1, burst=1, max_buckets=10)
-    for number in range(1_000):
-        limit.wait_seconds(str(number), 0)
-    assert len(limit._buckets) == 10
-
-
-def test_a_clock_that_goes_back_takes_nothing_away() -> None:
-    limit = RateLimit(per_second=1, burst=2)
-    assert limit.wait_seconds("a", 10_000) == 0
-    assert limit.wait_seconds("a", 0) == 0
 
 
 @pytest.mark.parametrize(

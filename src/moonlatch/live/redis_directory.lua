@@ -1,0 +1,412 @@
+-- Who is connected, for all processes together. Takes many operations in one call and does them in order, each whole.
+-- ARGV: the key prefix, and the operations as MessagePack: [[name, argument...], ...]. Gives one reply per operation.
+-- Knows no clock but the one it is given (rate limits and processes' leases: Redis' own), and nothing that would be missed.
+
+local prefix = ARGV[1]
+local SESSIONS = prefix .. "sessions" -- hash: session id -> its record
+local INSTANCES = prefix .. "instances" -- hash: instance id -> its record
+local LEASES = prefix .. "leases" -- sorted set: instance id by the end of its lease
+local HOLDERS = prefix .. "holders" -- hash: instance id -> id of its open session
+local PROCESSES = prefix .. "processes" -- set of names
+local CHANGES = prefix .. "changes" -- stream that every process reads
+
+local HELD = 4503599627370496 -- the lease of an instance whose session is open: ends with the session
+local KEPT_NONCES = 8
+local KEPT_CHANGES = 10000
+local KEPT_ENTRIES = 100000
+local INBOX_MS = 120000
+local SLICE = 500
+
+-- Fields of a session's record, and of an instance's.
+local PROCESS, INSTANCE, SCRIPT, PROJECT, KEY, ROBLOX, PLACE, JOB, CREATED = 1, 2, 3, 4, 5, 6, 7, 8, 9
+local I_SCRIPT, I_KEY, I_SEQUENCE, I_DUE, I_NONCES = 1, 2, 3, 4, 5
+
+local call, pack, unpacked = redis.call, cmsgpack.pack, cmsgpack.unpack
+
+local function process_key(process)
+  return prefix .. "process:" .. process
+end
+
+local function sessions_of(process)
+  return process_key(process) .. ":sessions"
+end
+
+-- Streams outlive a reconnect, after which the same process goes by another name: `who.number`.
+local function inbox_of(process)
+  return prefix .. "inbox:" .. string.match(process, "^[^.]*")
+end
+
+local function is_up(process)
+  return call("EXISTS", process_key(process)) == 1
+end
+
+local function tell(process, kind, ...)
+  local inbox = inbox_of(process)
+  call("XADD", inbox, "MAXLEN", "~", KEPT_ENTRIES, "*", "kind", kind, ...)
+  call("PEXPIRE", inbox, INBOX_MS)
+end
+
+-- Instances.
+
+local function is_alive(id, now)
+  local lease = call("ZSCORE", LEASES, id)
+  return lease and tonumber(lease) > now
+end
+
+local function instance_indexes(record)
+  local names = { LEASES, prefix .. "instances:" .. record[I_SCRIPT] }
+  if record[I_KEY] then
+    names[3] = prefix .. "key:" .. record[I_KEY]
+  end
+  return names
+end
+
+local function keep(id, record, lease)
+  call("HSET", INSTANCES, id, pack(record))
+  for _, index in ipairs(instance_indexes(record)) do
+    call("ZADD", index, lease, id)
+  end
+end
+
+local function forget(id)
+  local packed = call("HGET", INSTANCES, id)
+  if packed then
+    call("HDEL", INSTANCES, id)
+    for _, index in ipairs(instance_indexes(unpacked(packed))) do
+      call("ZREM", index, id)
+    end
+  end
+end
+
+local function known(id, now)
+  local packed = is_alive(id, now) and call("HGET", INSTANCES, id)
+  return packed and unpacked(packed)
+end
+
+local function alive_in(index, now)
+  return call("ZCOUNT", index, "(" .. string.format("%.0f", now), "+inf")
+end
+
+-- Sessions.
+
+local function session_indexes(record)
+  local all = prefix .. "sessions:" .. record[SCRIPT]
+  local names = { all }
+  for suffix, value in pairs({ key = record[KEY], roblox = record[ROBLOX], place = record[PLACE], job = record[JOB] }) do
+    if value then
+      names[#names + 1] = all .. ":" .. suffix .. ":" .. (type(value) == "number" and string.format("%.0f", value) or value)
+    end
+  end
+  return names
+end
+
+local function add_session(id, record)
+  call("HSET", SESSIONS, id, pack(record))
+  call("SADD", sessions_of(record[PROCESS]), id)
+  call("HSET", HOLDERS, record[INSTANCE], id)
+  for _, index in ipairs(session_indexes(record)) do
+    call("ZADD", index, record[CREATED], id)
+  end
+end
+
+local function drop_session(id, record)
+  call("HDEL", SESSIONS, id)
+  call("SREM", sessions_of(record[PROCESS]), id)
+  if call("HGET", HOLDERS, record[INSTANCE]) == id then
+    call("HDEL", HOLDERS, record[INSTANCE])
+  end
+  for _, index in ipairs(session_indexes(record)) do
+    call("ZREM", index, id)
+  end
+end
+
+local function session(id)
+  local packed = call("HGET", SESSIONS, id)
+  return packed and unpacked(packed)
+end
+
+-- The session is gone, its instance may come back for a while.
+local function let_go(id, record, lease, due)
+  drop_session(id, record)
+  local packed = call("HGET", INSTANCES, record[INSTANCE])
+  if packed and not call("HGET", HOLDERS, record[INSTANCE]) then
+    local instance = unpacked(packed)
+    instance[I_DUE] = due
+    keep(record[INSTANCE], instance, lease)
+  end
+end
+
+local operations = {}
+
+function operations.find(id, now)
+  local record = is_alive(id, now) and call("HGET", INSTANCES, id)
+  return record or false
+end
+
+function operations.count_key(key, now)
+  return alive_in(prefix .. "key:" .. key, now)
+end
+
+function operations.counts(script, now)
+  return { call("ZCARD", prefix .. "sessions:" .. script), alive_in(prefix .. "instances:" .. script, now) }
+end
+
+function operations.claim(id, record, limit, lease, now)
+  if is_alive(id, now) then
+    return "alive"
+  end
+  local key = record[I_KEY]
+  if key and limit and alive_in(prefix .. "key:" .. key, now) >= limit then
+    return "full"
+  end
+  keep(id, record, lease)
+  return "claimed"
+end
+
+function operations.release(id)
+  if not call("HGET", HOLDERS, id) then -- a session that stands is its process' to end
+    forget(id)
+  end
+end
+
+-- `due` is when the instance must have a session, if it is now that it comes to lack a required one.
+function operations.beat(id, given, sequence, required, due, lease, now)
+  local record = known(id, now)
+  if record and sequence <= record[I_SEQUENCE] then
+    return 0
+  end
+  record = record or given
+  local holder = call("HGET", HOLDERS, id)
+  record[I_SEQUENCE] = sequence
+  if holder or not required then
+    record[I_DUE] = false
+  elseif not record[I_DUE] then
+    record[I_DUE] = due
+  end
+  keep(id, record, holder and HELD or lease)
+  return 1
+end
+
+function operations.join(id, record, given, nonce, now)
+  local instance = known(record[INSTANCE], now) or given
+  local nonces = {}
+  for used in string.gmatch(instance[I_NONCES], "[^,]+") do
+    if used == nonce then
+      return 0
+    end
+    nonces[#nonces + 1] = used
+  end
+  nonces[#nonces + 1] = nonce
+  instance[I_NONCES] = table.concat(nonces, ",", math.max(1, #nonces - KEPT_NONCES + 1))
+  instance[I_DUE] = false
+  local old = call("HGET", HOLDERS, record[INSTANCE])
+  local before = old and session(old)
+  if before then
+    drop_session(old, before)
+    if before[PROCESS] ~= record[PROCESS] then
+      tell(before[PROCESS], "over", "session", old)
+    end
+  end
+  keep(record[INSTANCE], instance, HELD)
+  add_session(id, record)
+  return 1
+end
+
+function operations.leave(id, process, lease, due)
+  local record = session(id)
+  if record and record[PROCESS] == process then
+    let_go(id, record, lease, due)
+  end
+end
+
+-- The instance is over, whoever holds its session; a process that is not the one that says so hears of it.
+function operations.stop(id, process, body)
+  local record = session(id)
+  if not record then
+    return 0
+  end
+  drop_session(id, record)
+  forget(record[INSTANCE])
+  if record[PROCESS] ~= process then
+    tell(record[PROCESS], "stop", "session", id, "instance", record[INSTANCE], "body", body)
+  end
+  return 1
+end
+
+-- Say again what is connected, after Redis was away; of two sessions of one instance the newer one stands.
+function operations.announce(id, record, given, now)
+  local old = call("HGET", HOLDERS, record[INSTANCE])
+  local before = old and old ~= id and session(old)
+  if before then
+    if before[CREATED] > record[CREATED] then
+      return 0
+    end
+    drop_session(old, before)
+    tell(before[PROCESS], "over", "session", old)
+  end
+  local same = session(id)
+  if same then
+    drop_session(id, same)
+  end
+  keep(record[INSTANCE], known(record[INSTANCE], now) or given, HELD)
+  add_session(id, record)
+  return 1
+end
+
+function operations.remind(id, record, lease)
+  local now_kept = call("ZSCORE", LEASES, id)
+  if not (now_kept and tonumber(now_kept) >= lease) then
+    keep(id, record, lease)
+  end
+end
+
+function operations.session(id)
+  return call("HGET", SESSIONS, id)
+end
+
+function operations.list(script, suffixes, offset, limit)
+  local all = prefix .. "sessions:" .. script
+  local indexes = {}
+  for number, suffix in ipairs(suffixes) do
+    indexes[number] = all .. ":" .. suffix
+  end
+  if #indexes == 0 then
+    indexes[1] = all
+  end
+  local ids = {}
+  if #indexes == 1 then
+    ids = call("ZRANGE", indexes[1], offset, offset + limit - 1)
+  else
+    table.sort(indexes, function(one, other)
+      return call("ZCARD", one) < call("ZCARD", other)
+    end)
+    local fitting, start = 0, 0
+    repeat
+      local slice = call("ZRANGE", indexes[1], start, start + SLICE - 1)
+      for _, id in ipairs(slice) do
+        local fits = true
+        for number = 2, #indexes do
+          fits = fits and call("ZSCORE", indexes[number], id)
+        end
+        if fits then
+          fitting = fitting + 1
+          if fitting > offset and #ids < limit then
+            ids[#ids + 1] = id
+          end
+        end
+      end
+      start = start + SLICE
+    until #slice < SLICE or #ids >= limit
+  end
+  if #ids == 0 then
+    return { {}, {} }
+  end
+  return { ids, call("HMGET", SESSIONS, unpack(ids)) }
+end
+
+-- Ask the processes that hold these sessions to call a handler; gives each session's process, or nothing.
+function operations.call(caller, first, ids, body)
+  local processes, told = {}, {}
+  for position, id in ipairs(ids) do
+    local record = session(id)
+    local process = record and is_up(record[PROCESS]) and record[PROCESS]
+    processes[position] = process or false
+    if process then
+      told[process] = told[process] or {}
+      table.insert(told[process], { first + position - 1, id })
+    end
+  end
+  for process, calls in pairs(told) do
+    tell(process, "call", "caller", caller, "calls", pack(calls), "body", body)
+  end
+  return processes
+end
+
+function operations.reply(caller, body)
+  tell(caller, "reply", "body", body)
+end
+
+function operations.change(origin, kind, id)
+  call("XADD", CHANGES, "MAXLEN", "~", KEPT_CHANGES, "*", "origin", origin, "kind", kind, "id", id)
+end
+
+-- Processes.
+
+-- Begin under this name; gives the ids of the last entries of both streams.
+function operations.register(process, milliseconds)
+  call("SET", process_key(process), "1", "PX", milliseconds)
+  call("SADD", PROCESSES, process)
+  local last = {}
+  for position, stream in ipairs({ inbox_of(process), CHANGES }) do
+    local entry = call("XREVRANGE", stream, "+", "-", "COUNT", 1)[1]
+    last[position] = entry and entry[1] or "0-0"
+  end
+  return last
+end
+
+function operations.resign(process)
+  call("DEL", process_key(process))
+end
+
+-- Stay registered, and clear away what is over: silent instances, and a slice of what dead processes held.
+-- Gives whether the process was still registered, whether there is more to clear, and who is up.
+function operations.tick(process, milliseconds, now, lease, due)
+  local registered = call("SET", process_key(process), "1", "PX", milliseconds, "XX")
+  local more = 0
+  local silent = call("ZRANGEBYSCORE", LEASES, "-inf", string.format("%.0f", now), "LIMIT", 0, SLICE)
+  for _, id in ipairs(silent) do
+    forget(id)
+  end
+  local up = {}
+  for _, name in ipairs(call("SMEMBERS", PROCESSES)) do
+    if is_up(name) then
+      up[#up + 1] = name
+    else
+      local left = call("SPOP", sessions_of(name), SLICE)
+      for _, id in ipairs(left) do
+        local record = session(id)
+        if record and record[PROCESS] == name then
+          let_go(id, record, lease, due)
+        end
+      end
+      if #left == SLICE then
+        more = 1
+      else
+        call("SREM", PROCESSES, name)
+      end
+    end
+  end
+  return { registered and 1 or 0, #silent == SLICE and 1 or more, up }
+end
+
+-- One of many does what need not be done by all: true for the first who asks within that time.
+function operations.turn(name, milliseconds)
+  return call("SET", prefix .. "turn:" .. name, "1", "PX", milliseconds, "NX") and 1 or 0
+end
+
+-- The generic cell rate algorithm: one time per name, at which its bucket will be full again.
+function operations.take(name, per_second, burst)
+  local time = call("TIME")
+  local now = tonumber(time[1]) * 1000 + tonumber(time[2]) / 1000
+  local interval = 1000 / per_second
+  local key = prefix .. "rate:" .. name
+  local full_at = math.max(tonumber(call("GET", key) or 0), now)
+  local wait = full_at + interval - interval * burst - now
+  if wait > 0.001 then
+    return { 0, 0, math.ceil(full_at - now), math.ceil(wait) }
+  end
+  full_at = full_at + interval
+  call("SET", key, string.format("%.3f", full_at), "PX", math.ceil(full_at - now) + 1)
+  return { 1, math.floor(burst - (full_at - now) / interval + 0.001), math.ceil(full_at - now), 0 }
+end
+
+local replies = {}
+for number, operation in ipairs(unpacked(ARGV[2])) do
+  local name = table.remove(operation, 1)
+  local ok, reply = pcall(operations[name], unpack(operation))
+  if not ok then
+    reply = redis.error_reply(name .. ": " .. (type(reply) == "table" and reply.err or tostring(reply)))
+  end
+  replies[number] = reply == nil and 0 or reply
+end
+return replies

@@ -1,0 +1,300 @@
+"""Several processes around one Redis: each sees what the others hold, reaches it, and outlives them and Redis."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from moonlatch.live import redis as engine
+from moonlatch.live.interface import LiveCounts, LiveUnavailableError, NonceUsedError, SessionFilter, Told
+from moonlatch.live.redis import RedisLive
+from moonlatch.storage.sqlite import SqliteDatabase
+from support import rows
+from support.client_server import MovableClock
+from support.live import Recorded, die, eventually, join, join_as, new_instance, new_session, redis_live
+from support.services import RedisServer, redis_command, running
+
+EVERYTHING = SessionFilter()
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes that are found dead sooner, so that nobody waits for it."""
+    monkeypatch.setattr(engine, "PROCESS_LEASE_MS", 1_500)
+    monkeypatch.setattr(engine, "TICK_SECONDS", 0.1)
+    monkeypatch.setattr(engine, "RECONNECT_SECONDS", 0.05)
+
+
+@pytest.fixture(autouse=True)
+async def _known_script(database: SqliteDatabase) -> None:
+    """The script that sessions are of unless a test says otherwise: nobody who looks again ends them."""
+    project = await rows.add_project(database)
+    await rows.insert(
+        database,
+        "scripts",
+        id="script",
+        project_id=project,
+        name="Script",
+        free_for_all=True,
+        enabled=True,
+        build=1,
+        created_at=1,
+    )
+
+
+@pytest.fixture
+async def pair(redis_url: str, database: SqliteDatabase) -> AsyncIterator[tuple[RedisLive, RedisLive]]:
+    async with redis_live(redis_url, database) as one, redis_live(redis_url, database) as other:
+        yield one, other
+
+
+@pytest.fixture(scope="module")
+def fragile() -> Iterator[RedisServer]:
+    """A Redis that the tests of this module may stop and pause."""
+    with running(RedisServer()) as server:
+        yield server
+
+
+async def test_each_process_sees_all(pair: tuple[RedisLive, RedisLive]) -> None:
+    one, other = pair
+    first, _ = await join(one, key="key", created_at=1)
+    second, _ = await join(other, key="key", created_at=2)
+    for live in pair:
+        assert await live.sessions("script", EVERYTHING, 0, 50) == [first, second]
+        assert await live.counts("script") == LiveCounts(2, 2)
+        assert await live.instances_of("key") == 2
+        assert await live.session(first.id) == first
+    await one.leave(first.id)
+    assert await other.sessions("script", SessionFilter(user_key="key"), 0, 50) == [second]
+
+
+async def test_of_claims_in_two_processes_as_many_win_as_there_are_places(pair: tuple[RedisLive, RedisLive]) -> None:
+    claims = [live.claim(new_instance(key="key"), 5) for _ in range(32) for live in pair]
+    assert sum(await asyncio.gather(*claims)) == 5
+
+
+async def test_a_sequence_and_a_nonce_count_once_wherever_they_come(pair: tuple[RedisLive, RedisLive]) -> None:
+    one, other = pair
+    instance = new_instance()
+    assert await one.beat(instance, 1, False)
+    known = await other.find(instance.id)
+    assert known is not None
+    assert not await other.beat(known, 1, False)
+    assert await other.beat(known, 2, False)
+    stale = await one.here.find(instance.id)
+    assert stale is not None
+    assert not await one.beat(stale, 2, False)
+    assert await one.join(new_session(instance), known, Recorded(), Told(0, None), "nonce")
+    with pytest.raises(NonceUsedError):
+        await other.join(new_session(instance), new_instance(id=instance.id), Recorded(), Told(0, None), "nonce")
+    assert await other.counts("script") == LiveCounts(1, 1)
+    assert other.here.members() == []
+
+
+async def test_a_message_reaches_a_session_anywhere(pair: tuple[RedisLive, RedisLive]) -> None:
+    one, other = pair
+    session, _ = await join(one)
+    outcome = await other.message(session.id, "handler", {"text": "é\x00", "n": [1.5, None, True]}, 5)
+    assert (outcome.processed, outcome.response) == (True, {"text": "é\x00", "n": [1.5, None, True]})
+    outcome = await other.message(session.id, "silent", [], 0.1)
+    assert (outcome.processed, outcome.reason) == (False, "client never responded")
+
+
+async def test_one_message_to_many_sessions_goes_once_to_each_process(
+    pair: tuple[RedisLive, RedisLive], redis_url: str
+) -> None:
+    one, other = pair
+    sessions = [(await join(one))[0].id for _ in range(100)]
+    data = {"large": "x" * 10_000}
+    outcomes = await asyncio.gather(*(other.message(session, "handler", data, 10) for session in sessions))
+    assert all(outcome.processed and outcome.response == data for outcome in outcomes)
+    assert redis_command(redis_url, "XLEN", f"test:{one._inbox}") == ":1"
+
+
+async def test_a_disconnect_and_a_change_reach_a_session_anywhere(
+    pair: tuple[RedisLive, RedisLive], database: SqliteDatabase
+) -> None:
+    one, other = pair
+    project = await rows.add_project(database)
+    script, _ = await rows.add_script(database, project, free_for_all=True)
+    key = await rows.add_user(database, project)
+    session, stopped = await join(one, script, project)
+    _, barred = await join(one, script, project, key)
+    _, switched_off = await join(one, script, project)
+    _, gone = await join(one, script, project)
+    assert await other.disconnect(session.id)
+    assert await other.session(session.id) is None
+    assert not await other.disconnect(session.id)
+    await heard(stopped, "DISCONNECTED")
+    await rows.change(database, "update users set blacklisted = true")
+    await other.user_changed(key)
+    await heard(barred, "BLACKLISTED")
+    assert switched_off.heard == []
+    await rows.change(database, "update scripts set enabled = false")
+    await other.script_changed(script)
+    await heard(switched_off, "SCRIPT_DISABLED")
+    await heard(gone, "SCRIPT_DISABLED")
+    assert await other.counts(script) == LiveCounts(0, 0)
+
+
+async def test_a_session_that_moves_closes_the_old_one(pair: tuple[RedisLive, RedisLive]) -> None:
+    one, other = pair
+    instance = new_instance(key="key")
+    old, connection = await join_as(one, instance)
+    new, _ = await join_as(other, instance, created_at=2)
+    await heard(connection, 3003)
+    await one.leave(old.id)
+    assert await one.sessions("script", EVERYTHING, 0, 50) == [new]
+    assert await one.counts("script") == LiveCounts(1, 1)
+    assert await one.instances_of("key") == 1
+
+
+@pytest.mark.usefixtures("quick")
+async def test_a_dead_process_takes_its_sessions_with_it_and_their_instances_may_come_back(
+    redis_url: str, database: SqliteDatabase, clock: MovableClock
+) -> None:
+    async with redis_live(redis_url, database, clock) as other:
+        async with redis_live(redis_url, database, clock) as dead:
+            instance = new_instance(key="key")
+            await join_as(dead, instance)
+            for _ in range(1_100):
+                await join(dead)
+            assert await other.counts("script") == LiveCounts(1_101, 1_101)
+            await die(dead)
+
+        async def are_gone() -> bool:
+            return (await other.counts("script")).sessions == 0
+
+        await eventually(are_gone)
+        assert await other.sessions("script", EVERYTHING, 0, 50) == []
+        assert await other.instances_of("key") == 1
+        session, _ = await join_as(other, instance)
+        assert await other.sessions("script", SessionFilter(user_key="key"), 0, 50) == [session]
+        clock.ahead_ms += 40_000
+        assert await other.counts("script") == LiveCounts(1, 1)
+
+
+@pytest.mark.usefixtures("quick")
+async def test_who_waits_for_a_process_that_died_is_told(redis_url: str, database: SqliteDatabase) -> None:
+    async with redis_live(redis_url, database) as other, redis_live(redis_url, database) as dead:
+        session, connection = await join(dead)
+        waiting = asyncio.create_task(other.message(session.id, "silent", [], 60))
+        await eventually_called(connection)
+        await die(dead)
+        async with asyncio.timeout(10):
+            outcome = await waiting
+        assert (outcome.processed, outcome.reason) == (False, "client never responded")
+
+
+@pytest.mark.usefixtures("quick")
+async def test_a_process_thought_dead_announces_itself_again(redis_url: str, database: SqliteDatabase) -> None:
+    async with redis_live(redis_url, database) as one, redis_live(redis_url, database) as other:
+        session, _ = await join(one)
+        redis_command(redis_url, "DEL", f"test:process:{one.process}")
+
+        async def is_listed_again() -> bool:
+            return one._times_connected > 1 and await other.session(session.id) == session
+
+        await eventually(is_listed_again)
+        assert await other.counts("script") == LiveCounts(1, 1)
+        outcome = await other.message(session.id, "handler", [1], 5)
+        assert outcome.response == [1]
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("loss", ["restart", "pause", "flush"])
+async def test_redis_away_and_back(fragile: RedisServer, database: SqliteDatabase, loss: str) -> None:
+    url = fragile.url(0)
+    redis_command(url, "FLUSHALL")
+    settings = {"deadline_seconds": 0.5}
+    async with redis_live(url, database, **settings) as one, redis_live(url, database, **settings) as other:
+        session, _ = await join(one, key="held")
+        gone, _ = await join(one, created_at=2)
+        beating = new_instance(key="beats")
+        assert await one.claim(beating, 1)
+        ended = new_instance(key="ended")
+        assert await one.claim(ended, 1)
+
+        away = loss != "flush"
+        newer = gone
+        if not away:
+            redis_command(url, "FLUSHALL")
+        else:
+            (fragile.stop if loss == "restart" else fragile.pause)()
+            await while_redis_is_away(one, other)
+            known = await one.find(beating.id)
+            assert known is not None
+            assert await one.beat(known, 1, False)
+            assert not await one.beat(known, 1, False)
+            await one.leave(gone.id)
+            await one.release(ended.id)
+            newer, _ = await join(other, key="joined meanwhile", created_at=3)
+            (fragile.start if loss == "restart" else fragile.resume)()
+
+        async def is_healed() -> bool:
+            with contextlib.suppress(LiveUnavailableError):
+                return (
+                    await other.sessions("script", EVERYTHING, 0, 50) == ([session, newer] if away else [session, gone])
+                    and await other.session(gone.id) == (None if away else gone)
+                    and await other.instances_of("beats") == 1
+                    and await other.instances_of("ended") == (0 if away else 1)
+                )
+            return False
+
+        await eventually(is_healed, within_seconds=5)
+        outcome = await other.message(session.id, "handler", [1], 5)
+        assert outcome.response == [1]
+        assert not await other.claim(new_instance(key="beats"), 1)
+
+
+async def while_redis_is_away(one: RedisLive, other: RedisLive) -> None:
+    """Nothing waits longer than a deadline; what needs the others is refused, what does not goes on."""
+    async with asyncio.timeout(5):
+        for live in (one, other):
+            with pytest.raises(LiveUnavailableError):
+                await live.counts("script")
+            with pytest.raises(LiveUnavailableError):
+                await live.sessions("script", EVERYTHING, 0, 50)
+            with pytest.raises(LiveUnavailableError):
+                await live.claim(new_instance(key="limited"), 1)
+            assert await live.claim(new_instance(key="unlimited"), None)
+            await live.script_changed("script")
+        (member, *_) = one.here.members()
+        outcome = await one.message(member.session.id, "handler", [1], 5)
+        assert outcome.response == [1]
+        with pytest.raises(LiveUnavailableError):
+            await other.message(member.session.id, "handler", [1], 5)
+        with pytest.raises(LiveUnavailableError):
+            await other.disconnect(member.session.id)
+
+
+@pytest.mark.usefixtures("quick")
+async def test_a_change_that_nobody_could_be_told_of_is_seen_when_redis_is_back(
+    fragile: RedisServer, database: SqliteDatabase
+) -> None:
+    url = fragile.url(0)
+    project = await rows.add_project(database)
+    script, _ = await rows.add_script(database, project, free_for_all=True)
+    async with redis_live(url, database) as one, redis_live(url, database) as other:
+        _, connection = await join(one, script, project)
+        fragile.stop()
+        await rows.change(database, "update scripts set enabled = false")
+        await other.script_changed(script)
+        assert connection.heard == []
+        fragile.start()
+        await heard(connection, "SCRIPT_DISABLED", within_seconds=5)
+
+
+async def heard(connection: Recorded, what: object, within_seconds: float = 2) -> None:
+    async def is_heard() -> bool:
+        return what in connection.heard
+
+    await eventually(is_heard, within_seconds)
+
+
+async def eventually_called(connection: Recorded) -> None:
+    async def is_called() -> bool:
+        return bool(connection.called)
+
+    await eventually(is_called)
