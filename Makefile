@@ -55,7 +55,7 @@ faults: setup-test
 	MOONLATCH_TEST_FAULTS=long $(BIN)/python -m pytest tests/faults --durations=20
 
 bench: setup-test
-	@for file in heartbeat execute sessions; do echo "== bench/$$file.py"; $(BIN)/python bench/$$file.py || exit 1; done
+	$(BIN)/python bench/everything.py
 
 # Thousands of generated programs under every profile and every pass alone; SEED= repeats a night.
 SEED ?= $(shell date +%Y%m%d)

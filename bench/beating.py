@@ -18,7 +18,7 @@ import signal
 import sys
 import tempfile
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -43,7 +43,15 @@ class Count:
     refused: int = 0
     fewest: int = INSTANCES
     slowest: float = 0.0
-    seconds: list[float] = field(default_factory=list)
+    reconnected: int = 0
+
+
+async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, body: bytes) -> bytes:
+    """Send a beat; gives the head of the answer."""
+    writer.write(b"POST %s HTTP/1.1\r\nHost: bench\r\nContent-Length: %d\r\n\r\n%s" % (PATH.encode(), len(body), body))
+    head = await reader.readuntil(b"\r\n\r\n")
+    await reader.readexactly(int(head.lower().split(b"content-length: ")[1].split(b"\r")[0]))
+    return head
 
 
 async def beat(port: int, copies: list[tuple[str, str]], end: float, count: Count) -> None:
@@ -57,12 +65,12 @@ async def beat(port: int, copies: list[tuple[str, str]], end: float, count: Coun
         await asyncio.sleep(at - time.monotonic())
         body = json.dumps({"instance": instance, "token": token, "sequence": sequence}).encode()
         began = time.monotonic()
-        writer.write(
-            b"POST %s HTTP/1.1\r\nHost: bench\r\nContent-Length: %d\r\n\r\n%s" % (PATH.encode(), len(body), body)
-        )
-        head = await reader.readuntil(b"\r\n\r\n")
-        length = int(head.lower().split(b"content-length: ")[1].split(b"\r")[0])
-        await reader.readexactly(length)
+        try:
+            head = await ask(reader, writer, body)
+        except (OSError, asyncio.IncompleteReadError):  # given up by the server, which happens to any client
+            count.reconnected += 1
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            head = await ask(reader, writer, body)
         count.slowest = max(count.slowest, time.monotonic() - began)
         count.beats += 1
         count.refused += not head.startswith(b"HTTP/1.1 200")

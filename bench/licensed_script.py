@@ -18,6 +18,7 @@ from moonlatch.clock import now_ms
 from moonlatch.crypto import Keyring, new_id
 from moonlatch.storage import tokens
 from moonlatch.storage.interface import Query, Transaction
+from moonlatch.storage.postgres import open_postgres
 from moonlatch.storage.sqlite import open_sqlite
 from support import rows
 
@@ -51,13 +52,17 @@ class LicensedScript:
         return instance, issue(self.keyring, claims)
 
 
-def make(folder: Path, *, users: int, payload_bytes: int, further_scripts: int = 0) -> LicensedScript:
-    """Fill an empty folder."""
-    return asyncio.run(_make(folder, users, payload_bytes, further_scripts))
+def make(
+    folder: Path, *, users: int, payload_bytes: int, further_scripts: int = 0, database_url: str = ""
+) -> LicensedScript:
+    """Fill an empty folder, or an empty PostgreSQL database and a folder for its keys."""
+    return asyncio.run(_make(folder, users, payload_bytes, further_scripts, database_url))
 
 
-async def _make(folder: Path, users: int, payload_bytes: int, further_scripts: int = 0) -> LicensedScript:
-    database = await open_sqlite(folder / DATABASE)
+async def _make(
+    folder: Path, users: int, payload_bytes: int, further_scripts: int, database_url: str
+) -> LicensedScript:
+    database = await (open_postgres(database_url) if database_url else open_sqlite(folder / DATABASE))
     project = await rows.add_project(database)
     script, loader = await rows.add_script(database, project, payload=os.urandom(payload_bytes))
     further = [(await rows.add_script(database, project))[0] for _ in range(further_scripts)]

@@ -27,6 +27,7 @@ from moonlatch.client.transport import SessionTransport
 from moonlatch.clock import now_ms
 from moonlatch.crypto import Keyring
 from moonlatch.live.memory import LocalLive
+from moonlatch.storage.postgres import open_postgres
 from moonlatch.storage.sqlite import open_sqlite
 from support.server import MoonlatchServer
 
@@ -75,8 +76,8 @@ def answering(size: int) -> Any:
     return answer
 
 
-async def ours(folder: Path) -> ClientProtocol:
-    database = await open_sqlite(folder / DATABASE)
+async def ours(folder: Path, database_url: str) -> ClientProtocol:
+    database = await (open_postgres(database_url) if database_url else open_sqlite(folder / DATABASE))
     live = LocalLive(database=database, clock=now_ms)
     return ClientProtocol(
         database=database,
@@ -87,12 +88,12 @@ async def ours(folder: Path) -> ClientProtocol:
     )
 
 
-async def serve(kind: str, argument: str) -> None:
+async def serve(kind: str, argument: str, database_url: str) -> None:
     app: Any = echo
     if kind == "answer":
         app = answering(int(argument))
     elif kind == "ours":
-        app = await ours(Path(argument))
+        app = await ours(Path(argument), database_url)
     listener = socket.create_server(("127.0.0.1", 0), backlog=4096)
     config = uvicorn.Config(
         app,
@@ -129,9 +130,9 @@ class Process:
 
 
 @contextlib.contextmanager
-def started(kind: str, argument: object = "") -> Iterator[Process]:
-    """`ours` with the data folder, `echo`, or `answer` with a number of bytes; on the servers' core."""
-    command = [sys.executable, __file__, kind, str(argument)]
+def started(kind: str, argument: object = "", database_url: str = "") -> Iterator[Process]:
+    """`ours` with the data folder (and PostgreSQL instead of SQLite), `echo`, or `answer` with a number of bytes; on the servers' core."""
+    command = [sys.executable, __file__, kind, str(argument), database_url]
     child = subprocess.Popen(command, stdout=subprocess.PIPE, encoding="ascii")
     try:
         assert child.stdout is not None
@@ -163,8 +164,9 @@ if __name__ == "__main__":
 
     arguments = argparse.ArgumentParser()
     arguments.add_argument("kind", choices=["ours", "echo", "answer"])
-    arguments.add_argument("argument", nargs="?", default="")
+    arguments.add_argument("argument")
+    arguments.add_argument("database_url")
     options = arguments.parse_args()
     pin(SERVER_CORE)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(options.kind, options.argument))
+        runner.run(serve(options.kind, options.argument, options.database_url))

@@ -23,6 +23,8 @@ Handler = Callable[[bytes, Peer, Headers], Coroutine[Any, Any, Answer]]
 """Answers a body that came from this peer with these headers. Raises nothing, and waits for plain futures alone: there is
 no task around it, which would cost as much as the rest of a small request."""
 
+_LAST_CALL_SECONDS = 0.5
+
 MAX_KNOWN_HEADS = 2_048
 MAX_KNOWN_HEAD_BYTES = 1_024
 
@@ -87,6 +89,7 @@ class DirectTransport(BoundedHttp):
         self._message_is_open = False
         self._patience: asyncio.TimerHandle | None = None
         self._idle_since = 0.0
+        self._is_last_call = False
 
     def data_received(self, data: bytes) -> None:
         if self._message_is_open or not self._is_my_turn():
@@ -161,9 +164,14 @@ class DirectTransport(BoundedHttp):
         self.timeout_keep_alive_task = None
         left = self._idle_since + self.timeout_keep_alive - self.loop.time()
         if self._message_is_open or self._head_is_open or not self._is_my_turn():
-            self._keep_alive(self.timeout_keep_alive)
-        elif left > 0:
+            left = self.timeout_keep_alive
+        if left > 0:
+            self._is_last_call = False
             self._keep_alive(left)
+        elif not self._is_last_call:
+            # After a pause of the process timers come before what the client sent meanwhile; let that be read first.
+            self._is_last_call = True
+            self._keep_alive(_LAST_CALL_SECONDS)
         else:
             super().timeout_keep_alive_handler()
 

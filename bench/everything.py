@@ -1,0 +1,61 @@
+"""All figures in one table: `make bench`, or `python bench/everything.py [NAME]...`.
+
+Exit status 1 when a goal is missed. Takes about ten minutes, alone on its machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+import beating
+import beside_builds
+import execute
+import heartbeat
+import load
+import messages
+import pages
+import servers
+import sessions
+from engines import POSTGRES, SQLITE, NotThereError
+from figures import Figure, Skipped, print_table
+
+Measure = Callable[[], Sequence[Figure]]
+
+MEASURES: dict[str, tuple[Measure, bool]] = {
+    "heartbeat": (lambda: heartbeat.measure(load.ROUNDS, load.SECONDS, SQLITE), True),
+    "heartbeat-postgres": (lambda: heartbeat.measure(load.ROUNDS, load.SECONDS, POSTGRES), True),
+    "execute": (lambda: execute.measure(load.ROUNDS, load.SECONDS, SQLITE), True),
+    "execute-postgres": (lambda: execute.measure(load.ROUNDS, load.SECONDS, POSTGRES), True),
+    "sessions": (lambda: sessions.measure(sessions.SESSIONS, 1), True),
+    "messages": (messages.measure, True),
+    "pages": (pages.measure, False),
+    "beside-builds": (beside_builds.measure, False),
+    "beating": (beating.measure, True),
+}
+"""By name, and whether the load comes from a core of its own. What needs two workers of one PostgreSQL and one Redis joins here."""
+
+
+def main() -> int:
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(MEASURES)}; all without one")
+    names = arguments.parse_args().names or list(MEASURES)
+    everywhere = os.sched_getaffinity(0)
+    figures: list[Figure | Skipped] = []
+    for name in names:
+        measure, is_pinned = MEASURES[name]
+        if is_pinned:
+            servers.pin(servers.LOAD_CORE)
+        else:
+            os.sched_setaffinity(0, everywhere)
+        try:
+            figures += measure()
+        except NotThereError as missing:
+            figures.append(Skipped(name, str(missing)))
+    return print_table(figures)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
