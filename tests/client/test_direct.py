@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import socket
+import time
 from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
 
 from moonlatch.client import direct
 from moonlatch.client.protocol import EXECUTE_PATH, HEARTBEAT_PATH
-from support.client_server import World
+from support.client_server import World, running_world
 
 
 def request(body: bytes, *, length: int | None = None, headers: str = "", path: str = HEARTBEAT_PATH) -> bytes:
@@ -28,10 +33,21 @@ async def beat_bodies(world: World, count: int) -> list[bytes]:
     return [json.dumps({**common, "sequence": number}).encode() for number in range(1, count + 1)]
 
 
+async def connection_to(world: World) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    host, port = world.url.removeprefix("http://").split(":")
+    return await asyncio.open_connection(host, int(port))
+
+
+async def answered(reader: asyncio.StreamReader) -> int:
+    """The status of the next answer."""
+    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+    await reader.readexactly(int(re.search(rb"content-length: (\d+)", head.lower())[1]))
+    return int(head.split()[1])
+
+
 async def exchange(world: World, *parts: bytes, pause: float = 0) -> list[tuple[int, dict[str, str], Any]]:
     """Everything the server answers to these bytes, until it has nothing more to say for a while."""
-    host, port = world.url.removeprefix("http://").split(":")
-    reader, writer = await asyncio.open_connection(host, int(port))
+    reader, writer = await connection_to(world)
     answers = []
     try:
         for part in parts:
@@ -49,6 +65,11 @@ async def exchange(world: World, *parts: bytes, pause: float = 0) -> list[tuple[
             answers.append((int(status.split()[1]), headers, json.loads(body)))
     finally:
         writer.close()
+
+
+def closing(body: bytes) -> bytes:
+    """A request behind which the server hangs up."""
+    return request(body, headers="Connection: close\r\n")
 
 
 def codes(answers: list[tuple[int, dict[str, str], Any]]) -> list[Any]:
@@ -201,3 +222,107 @@ async def test_heads_are_remembered_up_to_a_number(world: World, monkeypatch: An
     bodies = await beat_bodies(world, 6)
     parts = [request(body, headers=f"X-Number: {number}\r\n") for number, body in enumerate(bodies)]
     assert codes(await exchange(world, *parts, pause=0.02)) == [200] * 6
+
+
+def chunked(body: bytes, *, path: str = HEARTBEAT_PATH) -> bytes:
+    head = f"POST {path} HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+    return head + b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
+
+
+def cut(random: Random, whole: bytes) -> list[bytes]:
+    """The bytes in pieces of any size, mostly at places that matter."""
+    ends = [match.end() for match in re.finditer(rb"\r\n\r\n|}|POST|\r\n", whole)]
+    chosen = random.sample(ends, k=min(len(ends), random.randrange(4)))
+    places = sorted({place for one in chosen for place in (one, one - random.randrange(3)) if 0 < place < len(whole)})
+    return [whole[start:end] for start, end in pairwise([0, *places, len(whole)])]
+
+
+@pytest.mark.parametrize("seed", range(40))
+async def test_however_requests_are_cut_and_joined_each_has_its_own_answer(world: World, seed: int) -> None:
+    random = Random(seed)
+    beats = await beat_bodies(world, 8)
+    await exchange(world, request(beats[0]), closing(b"[]"))  # from now on the head is known
+    parts, expected = [], []
+    for beat in beats[1:]:
+        kind = random.choice(["known", "known", "chunked", "malformed", "headed", "spaced"])
+        parts.append(
+            {
+                "known": request(beat),
+                "chunked": chunked(beat),
+                "malformed": request(b"{" + beat[:-1]),
+                "headed": request(beat, headers="X-Other: 1\r\n"),
+                "spaced": b"\r\n" + request(beat),
+            }[kind]
+        )
+        expected.append("INVALID_REQUEST" if kind == "malformed" else 200)
+    answers = await exchange(world, *cut(random, b"".join([*parts, closing(b"[]")])), pause=0.002)
+    assert codes(answers) == [*expected, "INVALID_REQUEST"]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        "Transfer-Encoding: chunked\r\n",
+        "Content-Length: 7\r\n",
+        "Content-Length: 0, 7\r\n",
+        "Transfer-Encoding: gzip, identity\r\n",
+        "Transfer-Encoding : chunked\r\n",
+        "Content-Length\n: 7\r\n",
+    ],
+)
+async def test_two_lengths_are_refused_and_the_connection_ends(world: World, headers: str) -> None:
+    first, second = await beat_bodies(world, 2)
+    for _ in range(2):  # nothing of it is remembered
+        reader, writer = await connection_to(world)
+        writer.write(request(first, headers=headers) + request(second))
+        answer = await asyncio.wait_for(reader.read(), 5)
+        assert answer.startswith(b"HTTP/1.1 400")
+        assert answer.count(b"HTTP/1.1") == 1
+        writer.close()
+    assert codes(await exchange(world, request(second), closing(b"[]"))) == [200, "INVALID_REQUEST"]
+
+
+async def test_lines_without_carriage_returns_end_the_connection(world: World) -> None:
+    first, second, third = await beat_bodies(world, 3)
+    reader, writer = await connection_to(world)
+    writer.write(request(first))
+    assert await answered(reader) == 200
+    writer.write(request(second).replace(b"\r\n", b"\n") + request(third))
+    rest = await asyncio.wait_for(reader.read(), 5)
+    assert rest.startswith(b"HTTP/1.1 400")
+    assert rest.count(b"HTTP/1.1") == 1
+    writer.close()
+
+
+async def test_a_request_behind_a_start_that_closes_is_not_answered(world: World) -> None:
+    first, second = await start_bodies(world, 2)
+    closing_start = request(first, path=EXECUTE_PATH, headers="Connection: close\r\n")
+    for _ in range(2):
+        answers = await exchange(world, closing_start, request(second, path=EXECUTE_PATH), pause=0.05)
+        assert len(answers) == 1
+        assert answers[0][1]["connection"] == "close"
+
+
+async def test_an_idle_connection_is_closed_and_one_in_use_stays(tmp_path: Path) -> None:
+    async with running_world(tmp_path, keep_alive_seconds=1) as world:
+        reader, writer = await connection_to(world)
+        for body in await beat_bodies(world, 4):
+            writer.write(request(body))
+            assert await answered(reader) == 200
+            await asyncio.sleep(0.4)
+        began = time.monotonic()
+        assert await asyncio.wait_for(reader.read(), 10) == b""
+        assert time.monotonic() - began > 0.5
+        writer.close()
+
+
+async def test_what_came_while_the_process_was_paused_is_answered(tmp_path: Path) -> None:
+    async with running_world(tmp_path, keep_alive_seconds=1) as world:
+        reader, writer = await connection_to(world)
+        first, second = await beat_bodies(world, 2)
+        writer.write(request(first))
+        assert await answered(reader) == 200
+        writer.write(request(second))
+        time.sleep(1.5)
+        assert await answered(reader) == 200
+        writer.close()

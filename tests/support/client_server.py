@@ -83,7 +83,7 @@ def missing_loader(message: str) -> bytes:
 
 
 @contextlib.asynccontextmanager
-async def served(app: Any, http: Any = "httptools") -> AsyncIterator[str]:
+async def served(app: Any, http: Any = "httptools", keep_alive_seconds: int = 5) -> AsyncIterator[str]:
     """The URL of a uvicorn server with the settings the real one has."""
     listener = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(
@@ -95,6 +95,7 @@ async def served(app: Any, http: Any = "httptools") -> AsyncIterator[str]:
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=5,
+        timeout_keep_alive=keep_alive_seconds,
     )
     server = uvicorn.Server(config)
     config.load()
@@ -112,7 +113,8 @@ async def served(app: Any, http: Any = "httptools") -> AsyncIterator[str]:
 
 @contextlib.asynccontextmanager
 async def running_world(folder: Path, **settings: Any) -> AsyncIterator[World]:
-    """A fresh server; settings are those of `ClientProtocol`, and `max_sessions`."""
+    """A fresh server; settings are those of `ClientProtocol`, `max_sessions`, and `keep_alive_seconds`."""
+    keep_alive_seconds = settings.pop("keep_alive_seconds", 5)
     database = await open_sqlite(folder / "moonlatch.db")
     clock = MovableClock()
     keyring = Keyring(MASTER)
@@ -127,7 +129,10 @@ async def running_world(folder: Path, **settings: Any) -> AsyncIterator[World]:
         **settings,
     )
     try:
-        async with httpx.AsyncClient(timeout=20, trust_env=False) as http, served(app, app.http_transport()) as url:
+        async with (
+            httpx.AsyncClient(timeout=20, trust_env=False) as http,
+            served(app, app.http_transport(), keep_alive_seconds) as url,
+        ):
             world = World(url, database, keyring, live, app, clock, http)
             world.project = await rows.add_project(database)
             yield world
