@@ -18,7 +18,7 @@ from moonlatch.client.address import Addresses
 from moonlatch.client.direct import DirectTransport
 from moonlatch.client.loader_source import LOADER_VERSION, loader_source, missing_loader_source
 from moonlatch.client.protocol import BEAT, EXECUTE_PATH, HEARTBEAT_PATH, START, ClientProtocol
-from moonlatch.clock import now_ms
+from moonlatch.clock import SteadyClock, now_ms
 from moonlatch.config import Settings
 from moonlatch.crypto import MASTER_KEY_NAME, Keyring
 from moonlatch.exposition import Counts, Exposition, Gauge, Granted
@@ -168,7 +168,17 @@ async def _open_live(
     url = settings.redis_url.get_secret_value()
     seconds, most = settings.client.heartbeat_seconds, settings.client.max_sessions
     if not url:
-        local = LocalLive(database=database, clock=now_ms, policy=policy, heartbeat_seconds=seconds, max_sessions=most)
+        leases = SteadyClock()
+        ticking = asyncio.create_task(leases.run(), name="leases")
+        closing.push_async_callback(_cancelled, ticking)
+        local = LocalLive(
+            database=database,
+            clock=now_ms,
+            policy=policy,
+            heartbeat_seconds=seconds,
+            max_sessions=most,
+            lease_clock=leases,
+        )
         closing.push_async_callback(local.close_all)
         return local, limits_of_this_process()
     directory = RedisDirectory(url, settings.redis.prefix, settings.redis.deadline_seconds)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -24,6 +25,32 @@ def now_ms() -> int:
 def monotonic_seconds() -> float:
     """Seconds of a clock that never goes backwards, for measuring how long something took."""
     return time.monotonic()
+
+
+class SteadyClock:
+    """Milliseconds of running: neither a changed system time moves it, nor a pause of the process or of its machine.
+
+    What happened while nothing ran here was nobody's silence. Somebody has to keep it running (`run`).
+    """
+
+    TICK_SECONDS = 0.5
+
+    def __init__(self, monotonic: Callable[[], float] = monotonic_seconds) -> None:
+        self._monotonic = monotonic
+        self._read_at = monotonic()
+        self._seconds = 0.0
+
+    def __call__(self) -> int:
+        now = self._monotonic()
+        self._seconds += min(now - self._read_at, 2 * self.TICK_SECONDS)
+        self._read_at = now
+        return int(self._seconds * SECOND_MS)
+
+    async def run(self) -> None:
+        """Look at the time so often that only a pause is longer; for ever."""
+        while True:
+            await asyncio.sleep(self.TICK_SECONDS)
+            self()
 
 
 def utc_day(at_ms: int) -> str:

@@ -6,6 +6,8 @@ import secrets
 import pytest
 
 from moonlatch.clock import DAY_MS, utc_day
+from moonlatch.storage import executions
+from moonlatch.storage.interface import Query
 from support import rows
 from support.client import DEVICE, Refused, UnverifiedError
 from support.client_server import World
@@ -300,3 +302,14 @@ async def test_two_loaders_may_choose_the_same_nonce(world: World) -> None:
     nonce = secrets.token_hex(16)
     first, second = await one.execute(key=key, nonce=nonce), await other.execute(key=key, nonce=nonce)
     assert first.instance != second.instance
+
+
+async def test_clients_cannot_make_up_executors_without_end(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(executions, "MAX_EXECUTORS", 2)
+    client = await world.script(free_for_all=True)
+    for name in ("one", "two", "three", "four", "one"):
+        await client.execute(executor=name)
+    rows = await world.database.fetch_all(
+        Query("test.executors", "select executor, executions from execution_days order by executor")
+    )
+    assert [tuple(row) for row in rows] == [("one", 2), ("other", 2), ("two", 1)]

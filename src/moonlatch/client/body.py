@@ -19,7 +19,7 @@ class HungUpError(Exception):
 
 async def read_body(receive: Receive) -> bytes:
     """The whole body. Raises RefusedError when it is too large or too slow, HungUpError when it will never come."""
-    # `asyncio.timeout` in three lines: it costs a tenth of a whole heartbeat, and most bodies are here already.
+    # `asyncio.timeout` in three lines; it has a task and a state of its own, and most bodies are here already.
     task = asyncio.current_task()
     assert task is not None
     timer = asyncio.get_running_loop().call_later(BODY_SECONDS, task.cancel, TOO_SLOW)

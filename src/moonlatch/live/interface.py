@@ -26,7 +26,7 @@ class Instance(msgspec.Struct, kw_only=True):
     build: int
     started_at: int
     alive_until: int
-    """Without a session, gone after this time; a session keeps it alive by itself."""
+    """Without a session, gone after this time of the clock of leases; a session keeps it alive by itself."""
     sequence: int = 0
     """The highest heartbeat sequence seen."""
     fingerprint: bytes | None = None

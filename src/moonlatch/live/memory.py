@@ -65,10 +65,15 @@ class LocalLive:
         heartbeat_seconds: float = 30,
         max_sessions: int = 50_000,
         stopped: Callable[[Member], None] | None = None,
+        lease_clock: Clock | None = None,
     ) -> None:
-        """`stopped` hears of every session that a verdict ended."""
+        """`stopped` hears of every session that a verdict ended.
+
+        `lease_clock` counts the milliseconds of leases where the system's time, which may be changed, should not.
+        """
         self._database = database
         self._clock = clock
+        self._lease_clock = lease_clock or clock
         self._max_sessions = max_sessions
         self._stopped = stopped
         # Most sessions end because their program did; a copy that runs on reconnects in seconds, or beats once by then.
@@ -86,14 +91,14 @@ class LocalLive:
     @property
     def alive_instances(self) -> int:
         """Running copies that this process knows of."""
-        return self._presence.alive(self._clock())
+        return self._presence.alive(self._lease_clock())
 
     # What the management API asks.
 
     async def counts(self, script_id: str) -> LiveCounts:
         return LiveCounts(
             sessions=self._hub.directory.count(script_id),
-            instances=self._presence.of_script(script_id, self._clock()),
+            instances=self._presence.of_script(script_id, self._lease_clock()),
         )
 
     async def sessions(self, script_id: str, where: SessionFilter, offset: int, limit: int) -> list[Session]:
@@ -130,15 +135,14 @@ class LocalLive:
     # What the client protocol does.
 
     async def find(self, instance_id: str) -> Instance | None:
-        return self._presence.find(instance_id, self._clock())
+        return self._presence.find(instance_id, self._lease_clock())
 
     async def instances_of(self, user_key: str) -> int:
-        return self._presence.of_key(user_key, self._clock())
+        return self._presence.of_key(user_key, self._lease_clock())
 
     async def claim(self, instance: Instance, limit: int | None) -> bool:
-        now = self._clock()
-        instance.session_due = now + FIRST_SESSION_MS
-        return self._presence.claim(instance, limit, now)
+        instance.session_due = self._clock() + FIRST_SESSION_MS
+        return self._presence.claim(instance, limit, self._lease_clock())
 
     async def release(self, instance_id: str) -> None:
         # A session that stands is the hub's to end.
@@ -149,12 +153,11 @@ class LocalLive:
         if sequence <= instance.sequence:
             return False
         instance.sequence = sequence
-        now = self._clock()
-        self._presence.renew(instance, now)
+        self._presence.renew(instance, self._lease_clock())
         if not session_required or self._hub.of_instance(instance.id) is not None:
             instance.session_due = None
         elif instance.session_due is None:  # the requirement is new, or the server was restarted
-            instance.session_due = now + NEXT_SESSION_MS
+            instance.session_due = self._clock() + NEXT_SESSION_MS
         return True
 
     async def join(self, session: Session, instance: Instance, connection: Connection, told: Told, nonce: str) -> bool:
@@ -177,9 +180,8 @@ class LocalLive:
     async def leave(self, session_id: str) -> None:
         member = self._hub.remove(session_id)
         if member is not None:
-            now = self._clock()
-            member.instance.session_due = now + NEXT_SESSION_MS
-            self._presence.let_go(member.instance.id, now)
+            member.instance.session_due = self._clock() + NEXT_SESSION_MS
+            self._presence.let_go(member.instance.id, self._lease_clock())
         if self._closing and not len(self._hub):
             self._emptied.set()
 
@@ -193,7 +195,7 @@ class LocalLive:
 
     def leased(self) -> list[Instance]:
         """The copies that are alive without a session."""
-        return self._presence.leased(self._clock())
+        return self._presence.leased(self._lease_clock())
 
     def holds(self, instance_id: str) -> bool:
         """Whether a session of the instance stands."""
@@ -201,7 +203,7 @@ class LocalLive:
 
     def remember(self, instance: Instance) -> None:
         """Somebody else has found the instance alive just now."""
-        self._presence.renew(instance, self._clock())
+        self._presence.renew(instance, self._lease_clock())
 
     def drop(self, session_id: str) -> None:
         """Forget a session and its instance without a word to either."""

@@ -15,6 +15,10 @@ from moonlatch.storage.interface import Database, Query, Transaction, parameter_
 UNKNOWN_EXECUTOR = "unknown"
 """Counted for a client that does not name its host program."""
 
+OTHER_EXECUTORS = "other"
+MAX_EXECUTORS = 100
+"""Names counted per script and day. A client may call itself anything; beyond, they are counted together."""
+
 MAX_BATCH = 256
 """Executions per transaction; more would make the first of them wait for the last."""
 
@@ -66,7 +70,13 @@ COUNT_DAY = Query(
     "executions.count_day",
     """
     insert into execution_days (project_id, script_id, day, executor, executions)
-    values (:project, :script, :day, :executor, :times)
+    select cast(:project as text), cast(:script as text), cast(:day as text),
+        case when exists (
+                select 1 from execution_days d where d.script_id = :script and d.day = :day and d.executor = :executor)
+            or (select count(*) from execution_days d where d.script_id = :script and d.day = :day) < :most
+        then cast(:executor as text) else cast(:other as text) end,
+        cast(:times as bigint)
+    where true
     on conflict (script_id, day, executor) do update set executions = execution_days.executions + excluded.executions
     """,
 )
@@ -230,4 +240,13 @@ async def _count(tx: Transaction, executions: Sequence[Execution]) -> None:
         for execution in executions
     )
     for (project, script, day, executor), times in sorted(days.items()):
-        await tx.execute(COUNT_DAY, project=project, script=script, day=day, executor=executor, times=times)
+        await tx.execute(
+            COUNT_DAY,
+            project=project,
+            script=script,
+            day=day,
+            executor=executor,
+            times=times,
+            most=MAX_EXECUTORS,
+            other=OTHER_EXECUTORS,
+        )
