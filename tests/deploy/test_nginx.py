@@ -1,0 +1,100 @@
+"""The example for nginx, run by the real nginx in front of the real server: everything passes, and only what should."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import sqlite3
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from moonlatch.crypto import Keyring
+from support.client import Client
+from support.developer import Developer
+from support.server import MoonlatchServer, free_port
+
+EXAMPLE = Path(__file__).parents[2] / "deploy" / "nginx.conf"
+# Debian puts it where only root's PATH leads.
+NGINX = shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin:/usr/local/sbin")
+
+pytestmark = pytest.mark.skipif(NGINX is None, reason="needs nginx")
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[MoonlatchServer]:
+    with MoonlatchServer(tmp_path / "data", {"MOONLATCH_TRUSTED_PROXIES": "127.0.0.1"}) as running:
+        yield running
+
+
+@pytest.fixture
+def proxy(server: MoonlatchServer, tmp_path: Path) -> Iterator[str]:
+    """nginx with the example's configuration, but for its port, its certificate and where the server is; gives its URL."""
+    port = free_port()
+    example = re.sub(r"^\s*ssl_certificate.*$", "", EXAMPLE.read_text(), flags=re.MULTILINE)
+    assert "listen 443 ssl;" in example
+    example = example.replace("listen 443 ssl;", f"listen 127.0.0.1:{port};").replace("8400", str(server.port))
+    folders = "".join(
+        f"{name}_temp_path {tmp_path}/{name};" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
+    config = tmp_path / "nginx.conf"
+    user = "user root;" if os.geteuid() == 0 else ""  # or its workers could not write into the test's folder
+    config.write_text(
+        f"{user} daemon off; pid {tmp_path}/nginx.pid; error_log stderr; "
+        f"events {{}} http {{ access_log off; {folders} {example} }}"
+    )
+    assert NGINX is not None
+    process = subprocess.Popen([NGINX, "-p", str(tmp_path), "-c", str(config)], stderr=subprocess.PIPE, text=True)
+    try:
+        url = f"http://127.0.0.1:{port}"
+        for _ in range(200):
+            if process.poll() is not None:
+                raise AssertionError(process.stderr.read() if process.stderr else "")
+            try:
+                httpx.get(f"{url}/health/live")
+                break
+            except httpx.TransportError:
+                time.sleep(0.05)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+async def test_everything_passes_through_nginx(server: MoonlatchServer, proxy: str) -> None:
+    with Developer(proxy, server.new_account("nginx")) as developer:
+        project = developer.new_project()
+        script = developer.new_script(project, "print('through nginx')" + " " * 3_000_000)
+        key = developer.new_key(project)
+        assert httpx.get(f"{proxy}/loader/{script}").status_code == 200
+
+        with contextlib.closing(sqlite3.connect(server.data / "moonlatch.db")) as connection:
+            (loader,) = connection.execute("select loader from scripts where id = ?", [script]).fetchone()
+        async with httpx.AsyncClient(timeout=20) as http:
+            secret = Keyring.open(server.data).loader_secret(loader)
+            copy = await Client(proxy, script, loader, secret, http).execute(key=key)
+            assert await copy.beat() is None
+            wire = await copy.session()
+            assert [one["id"] for one in developer.sessions(script)] == [wire.id]
+            developer.post(f"/users/{key}/blacklist")
+            assert await wire.stopped() == "BLACKLISTED"
+
+
+def test_clients_have_their_own_addresses_and_operators_pages_stay_inside(server: MoonlatchServer, proxy: str) -> None:
+    for path in ("/metrics", "/health/ready"):
+        assert httpx.get(f"{proxy}{path}").status_code == 404
+        assert httpx.get(f"{server.url}{path}").status_code == 200
+    token = server.new_account("addresses")
+    with Developer(server.url, token) as developer:
+        bound = developer.post("/account/tokens", name="elsewhere", ip_allow=["203.0.113.9"])["secret"]
+    # A client with an address of its own, which nginx adds behind what the client claims.
+    with httpx.Client(base_url=proxy, transport=httpx.HTTPTransport(local_address="127.0.0.2")) as elsewhere:
+        headers = {"token": bound, "X-Forwarded-For": "203.0.113.9"}
+        assert elsewhere.get("/account", headers=headers).status_code == 403
+        assert elsewhere.get("/account", headers={"token": token}).status_code == 200
