@@ -28,7 +28,11 @@ UNTYPICAL = {"long_lists.lua", "many_locals.lua"}
 
 
 def long_script() -> str:
-    blocks = [f"do\n{path.read_text('latin-1')}\nend\n" for path in LUA51_PROGRAMS if path.name not in UNTYPICAL]
+    blocks = [
+        f"(function(...)\n{path.read_text('latin-1')}\nend)(...);\n"
+        for path in LUA51_PROGRAMS
+        if path.name not in UNTYPICAL
+    ]
     text = "".join(blocks)
     return text * math.ceil(SCRIPT_BYTES / len(text))
 

@@ -13,6 +13,10 @@ PROFILES: dict[str, frozenset[str]] = {
     "light": frozenset(
         {"drop_types", "lower_luau", "encrypt_strings", "encrypt_numbers", "constant_pool", "rename_locals"}
     ),
+    "maximum": frozenset(
+        {"drop_types", "lower_luau", "virtualize"}
+        | {"encrypt_strings", "encrypt_numbers", "constant_pool", "rename_locals"}
+    ),
 }
 
 DEFAULT_PROFILE = "light"

@@ -11,6 +11,7 @@ from moonlatch.obfuscator.passes import (
     encrypt_strings,
     lower_luau,
     rename_locals,
+    virtualize,
 )
 from moonlatch.obfuscator.unit import Unit
 
@@ -26,4 +27,12 @@ class Pass(Protocol):
 
 # First what the target lacks, then what needs the script's own shape, then what changes that shape, then what hides
 # constants wherever they have got to, and last what names everything that is there.
-REGISTRY: tuple[Pass, ...] = (drop_types, lower_luau, encrypt_strings, encrypt_numbers, constant_pool, rename_locals)
+REGISTRY: tuple[Pass, ...] = (
+    drop_types,
+    lower_luau,
+    virtualize,
+    encrypt_strings,
+    encrypt_numbers,
+    constant_pool,
+    rename_locals,
+)

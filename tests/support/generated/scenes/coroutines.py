@@ -43,7 +43,6 @@ def luau_yields_across_calls(w: Statements, scope: Scope) -> str:
     return f"""local routine = coroutine.wrap(function(...)
 say(outcome(pcall(function(...) {w.statements(inner, 2, 2)} say('back', coroutine.yield('in pcall', ...)) error({w.pick("{ x = 2 }", "'E:after'", "nil")}) end, ...)))
 say(xpcall(function() return coroutine.yield('in xpcall') end, function(problem) return problem_text(problem) end))
-for index in function(_, at) at = (at or 0) + 1 coroutine.yield('iterator', at) if at < 3 then return at end end do say(index) end
 local object = setmetatable({{}}, {{ __call = function(_, ...) return coroutine.yield('call', ...) end }}) say(object(1, nil))
 return 'end', coroutine.isyieldable() end)
 for round = 1, 12 do local step = {{ pcall(routine, round, nil) }} say(step[1], step[2], step[3]) if not step[1] or step[2] == 'end' then break end end"""

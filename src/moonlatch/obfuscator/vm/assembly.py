@@ -1,0 +1,142 @@
+"""Puts the parts together: a whole script as compiled functions and the interpreters that run them."""
+
+from __future__ import annotations
+
+import random
+
+from moonlatch.obfuscator import syntax as s
+from moonlatch.obfuscator.parser import parse
+from moonlatch.obfuscator.rewriter import Rewriter
+from moonlatch.obfuscator.scopes import Resolution
+from moonlatch.obfuscator.spelling import Target
+from moonlatch.obfuscator.vm.code import Proto
+from moonlatch.obfuscator.vm.encoding import Pool
+from moonlatch.obfuscator.vm.linking import Linked, arrange, join, link
+from moonlatch.obfuscator.vm.lowering import FunctionLowering
+from moonlatch.obfuscator.vm.machine import Machine
+from moonlatch.obfuscator.vm.names import Names
+from moonlatch.obfuscator.vm.native import factory
+from moonlatch.obfuscator.vm.program import Program
+from moonlatch.obfuscator.vm.variables import Variables
+
+_DECODERS = 4
+_FUNCTIONS_PER_MACHINE = 12
+
+
+def compile_chunk(
+    chunk: s.Chunk, resolution: Resolution, native: set[s.Function], target: Target, generator: random.Random
+) -> set[s.Function]:
+    """Makes `chunk` one that does the same on a virtual machine of its own; answers the functions that were written for it.
+
+    `native` functions stay as they are, with all that is in them.
+    """
+    names = Names(resolution.fresh_name("vm"))
+    plain = sum(not frame.uses_varargs for frame in resolution.frames)
+    machines = 1 + (1 if plain < _FUNCTIONS_PER_MACHINE else 2)
+    program = Program(Variables.of(resolution), names, target, generator, native, machines)
+    _compile_all(program, chunk)
+    program.is_surveying = False
+    _compile_all(program, chunk)
+    protos = list(program.protos.values())
+    functions = join([link(proto.code) for proto in protos])
+    arranged = [arrange(function, generator) for function in functions]
+    return _write(program, dict(zip(protos, arranged, strict=True)), chunk)
+
+
+def _compile_all(program: Program, chunk: s.Chunk) -> None:
+    """Compiles the chunk and every function that is reached from compiled code."""
+    program.proto(None)
+    pending = list(program.protos.values())
+    for proto in pending:  # grows while it is worked through
+        known = len(program.protos)
+        proto.code.clear()
+        function = proto.function
+        body, parameters = (chunk.body, []) if function is None else (function.body, function.parameters)
+        FunctionLowering(program, proto).lower(body, parameters)
+        if len(program.protos) > known:
+            pending += list(program.protos.values())[known:]
+
+
+def _write(program: Program, functions: dict[Proto, list[Linked]], chunk: s.Chunk) -> set[s.Function]:
+    names, generator = program.names, program.generator
+    order = list(functions)
+    generator.shuffle(order)
+    places = {proto: place for place, proto in enumerate(order, 1)}
+    decoders = [Pool(generator) for _ in range(_DECODERS)]
+    machines = [
+        Machine(number, held, places, names, program.target, generator, decoders)
+        for number in range(program.machines)
+        if (held := {proto: functions[proto] for proto in order if proto.machine == number})
+    ]
+    protos = f"{names.prefix}Q"
+    sources = [machine.source(protos) for machine in machines]
+    head = [f"local {protos}={{}} for _place=1,{len(order)} do {protos}[_place]={{false,false,0,0}} end "]
+    head += [pool.decoder_source(f"{names.prefix}D{number}", keeps=True) for number, pool in enumerate(decoders)]
+    declared = ",".join(names.machine(number) for number in range(program.machines))
+    text = "".join([*head, _support(program), f"local {declared} ", *sources])
+    written = parse(text.encode("ascii"))
+    sealed = _functions_of(written)
+    main = program.protos[None]
+    start = f"return {names.machine(main.machine)}({protos}[{places[main]}],{{}})({'...' if main.is_vararg else ''})"
+    natives = [_native_statement(program, place) for place in range(1, len(program.natives) + 1)]
+    chunk.body.body = [*written.body.body, *natives, *parse(start.encode("ascii")).body.body]
+    return sealed
+
+
+def _native_statement(program: Program, place: int) -> s.Statement:
+    """Puts the factory of one native function into their table."""
+    native = next(native for known, native in program.natives.values() if known == place)
+    made = factory(native.function, native.captures, program.variables, program.names)
+    line = native.function.line
+    target = s.Index(s.Name(program.names.natives, line), s.Number(str(place), float(place), line), line)
+    return s.Assign([target], [made], line)
+
+
+def _support(program: Program) -> str:
+    """What several operations of several machines use."""
+    names = program.names
+    parts = [f"local {names.select},{names.unpack},{names.type_of}=select,table.unpack or unpack,type "]
+    if program.natives:
+        parts.append(f"local {names.natives}={{}} ")
+    if program.target is Target.LUAU:
+        parts.append(
+            f"local function {names.shared}(_proto,_machine,_captures) local _made=_machine(_proto,_captures) "
+            "_proto[2]=_made return _made end "
+        )
+        parts.append(_ITERATION.replace("NAME", names.iterate))
+    return "".join(parts)
+
+
+# A loop that finds nothing to go through says so itself. What hides its metatable is left to a real loop, too.
+_ITERATION = """
+local function NAME(_from,_state,_control)
+    local _behaviour=getmetatable(_from)
+    if _behaviour==nil or type(_behaviour)=="table" and rawget(_behaviour,"__metatable")==nil then
+        local _iter=_behaviour and rawget(_behaviour,"__iter")
+        if _iter~=nil then return _iter(_from) end
+        if _behaviour and rawget(_behaviour,"__call")~=nil then return _from,_state,_control end
+        if type(_from)=="table" then return next,_from,nil end
+        for _1 in _from,_state,_control do end
+    end
+    local _yield=coroutine.yield
+    return coroutine.wrap(function()
+        for _1,_2,_3,_4,_5,_6 in _from,_state,_control do _yield(_1,_2,_3,_4,_5,_6) end
+    end)
+end
+"""
+
+
+class _Collector(Rewriter):
+    def __init__(self) -> None:
+        super().__init__()
+        self.functions: set[s.Function] = set()
+
+    def function(self, function: s.Function) -> None:
+        self.functions.add(function)
+        super().function(function)
+
+
+def _functions_of(chunk: s.Chunk) -> set[s.Function]:
+    collector = _Collector()
+    collector.chunk(chunk)
+    return collector.functions

@@ -1,0 +1,136 @@
+"""Writes instructions and constants as enciphered text, and the Lua that reads them back.
+
+The cipher hides from readers and search tools; it is no cryptography, because its key is in the same file.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from moonlatch.obfuscator.vm.code import Constant
+
+_SYMBOLS = 95
+_FIRST = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """Numbers as printable characters: the last digit of each to base `split`, those before it to base 95 - `split`.
+
+    Digits are shifted by a linear congruence that each sequence starts from a place of its own.
+    """
+
+    split: int
+    factor: int
+    step: int
+    modulus: int
+    place_factor: int
+    place_step: int
+
+    @classmethod
+    def drawn(cls, generator: random.Random) -> Stream:
+        modulus = generator.randrange(70_001, 999_983)
+        return cls(
+            split=generator.randrange(52, 70),
+            factor=generator.randrange(3_001, 99_991),
+            step=generator.randrange(1_001, modulus),
+            modulus=modulus,
+            place_factor=generator.randrange(1_001, modulus),
+            place_step=generator.randrange(1_001, modulus),
+        )
+
+    def encode(self, numbers: Iterable[int], place: int) -> str:
+        """Numbers of zero or more as the sequence of that place."""
+        split, lead = self.split, _SYMBOLS - self.split
+        factor, step, modulus = self.factor, self.step, self.modulus
+        state = self._start(place)
+        out = bytearray()
+        for number in numbers:
+            rest, last = divmod(number, split)
+            digits = [last]
+            while rest:
+                rest, digit = divmod(rest, lead)
+                digits.append(split + digit)
+            for digit in reversed(digits):
+                state = (state * factor + step) % modulus
+                out.append(_FIRST + (digit + state) % _SYMBOLS)
+        return out.decode("ascii")
+
+    def encode_bytes(self, content: bytes, place: int) -> str:
+        """Bytes as numbers; letters take one character."""
+        rotated = (byte - _FIRST if byte >= _FIRST else byte + 224 for byte in content)
+        # The commonest bytes, from 64 up, come first.
+        return self.encode(((value - 32) % 256 for value in rotated), place)
+
+    def _start(self, place: int) -> int:
+        return (place * self.place_factor + self.place_step) % self.modulus
+
+    def start_source(self, place: str) -> str:
+        return f"({place}*{self.place_factor}+{self.place_step})%{self.modulus}"
+
+    def read_source(self, value: str, data: str, at: str, state: str, byte: str) -> str:
+        """Lua statements that read the number at `at` into `value`, a local that they declare."""
+        lead = _SYMBOLS - self.split
+        digit = f"{value}_d"
+        return (
+            f"local {value},{digit}=0 repeat {state}=({state}*{self.factor}+{self.step})%{self.modulus} "
+            f"{digit}=({byte}({data},{at})-{_FIRST}-{state})%{_SYMBOLS} {at}={at}+1 "
+            f"if {digit}<{self.split} then {value}={value}*{self.split}+{digit} "
+            f"else {value}={value}*{lead}+{digit}-{self.split} end until {digit}<{self.split} "
+        )
+
+
+class Pool:
+    """The constants that one decoder knows, each under a key of its own, and the Lua function that decodes them."""
+
+    def __init__(self, generator: random.Random) -> None:
+        self._stream = Stream.drawn(generator)
+        self._generator = generator
+        self._places: dict[Constant, int] = {}
+
+    def place(self, constant: Constant) -> int:
+        """Where the decoder has it, counted from 1."""
+        return self._places.setdefault(constant, len(self._places) + 1)
+
+    def decoder_source(self, name: str, *, keeps: bool) -> str:
+        """Lua that makes the local `name`, a function from place to constant; it remembers them when it `keeps` them."""
+        texts = [
+            self._stream.encode([len(one.text) * 2 + one.is_number], place) + self._stream_body(one, place)
+            for one, place in self._places.items()
+        ]
+        lengths = [len(text) for text in texts]
+        data, starts = "".join(texts), self._stream.encode([len(texts), *lengths], 0)
+        return _decoder(self._stream, name, spelled(starts + data), keeps=keeps)
+
+    def _stream_body(self, constant: Constant, place: int) -> str:
+        return self._stream.encode_bytes(constant.text, place + _BODY)
+
+
+_BODY = 1_000_003
+"""Tells the key of a constant's bytes from that of its length."""
+
+
+def spelled(data: str) -> str:
+    """As a literal."""
+    escaped = data.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def _decoder(stream: Stream, name: str, data: str, *, keeps: bool) -> str:
+    read = stream.read_source
+    known = "local _known={} " if keeps else ""
+    look = "local _held=_known[_place]if _held~=nil then return _held end " if keeps else ""
+    keep = "_known[_place]=_value " if keeps else ""
+    return (
+        f"local {name}=(function() local _data={data} local _byte,_char,_join,_number=string.byte,string.char,table.concat,tonumber "
+        f"local _at,_state,_starts=1,{stream.start_source('0')},{{}} {read('_count', '_data', '_at', '_state', '_byte')}"
+        f"for _index=1,_count do {read('_length', '_data', '_at', '_state', '_byte')}_starts[_index]=_length end "
+        f"for _index=1,_count do local _length=_starts[_index] _starts[_index]=_at _at=_at+_length end {known}"
+        f"return function(_place) {look}local _at,_state=_starts[_place],{stream.start_source('_place')} "
+        f"{read('_size', '_data', '_at', '_state', '_byte')}_state={stream.start_source(f'(_place+{_BODY})')} "
+        f"local _out={{}} for _index=1,(_size-_size%2)/2 do {read('_code', '_data', '_at', '_state', '_byte')}"
+        f"_out[_index]=_char((_code+64)%256) end local _value=_join(_out) "
+        f"if _size%2>0 then _value=_number(_value) end {keep}return _value end end)() "
+    )

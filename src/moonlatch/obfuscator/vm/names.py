@@ -1,0 +1,29 @@
+"""What the machine's own variables are called in the Lua that is written for it; `rename_locals` gives them their final names."""
+
+from __future__ import annotations
+
+
+class Names:
+    """All begin with a prefix that no variable of the script begins with."""
+
+    def __init__(self, prefix: str) -> None:
+        self.prefix = prefix
+        self.registers = prefix + "R"
+        self.upvalues = prefix + "U"
+        self.node = prefix + "i"
+        self.value = prefix + "v"
+        self.captures = prefix + "u"
+        self.natives = prefix + "N"
+        self.shared = prefix + "C"
+        self.iterate = prefix + "G"
+        self.select = prefix + "S"
+        self.unpack = prefix + "X"
+        self.type_of = prefix + "T"
+
+    def machine(self, number: int) -> str:
+        """The function that makes closures for one interpreter: `machine(proto, captures)`."""
+        return f"{self.prefix}W{number}"
+
+    def local(self, number: int) -> str:
+        """A variable of one operation's own."""
+        return f"{self.prefix}l{number}"

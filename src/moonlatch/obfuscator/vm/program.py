@@ -1,0 +1,87 @@
+"""What the functions of one script have in common while they are compiled: shapes, protos, native parts."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from dataclasses import dataclass, field
+
+from moonlatch.obfuscator import syntax as s
+from moonlatch.obfuscator.spelling import Target
+from moonlatch.obfuscator.vm.code import Proto
+from moonlatch.obfuscator.vm.libraries import FUNCTIONS, LIBRARIES
+from moonlatch.obfuscator.vm.names import Names
+from moonlatch.obfuscator.vm.variables import Variables
+
+LONGEST_LIST = 4000
+"""Values that `unpack` gives back on every Lua."""
+
+
+@dataclass(slots=True, eq=False)
+class Native:
+    """A function that stays Lua, and the variables of compiled functions that it uses."""
+
+    function: s.Function
+    captures: list[s.Binding]
+
+
+@dataclass(slots=True, eq=False)
+class Program:
+    """`machines` interpreters share the functions; the last one takes those with `...` or many parameters.
+
+    `shapes` counts the texts of whole expressions, `whole` has the text of each expression that can be one operation.
+    """
+
+    variables: Variables
+    names: Names
+    target: Target
+    generator: random.Random
+    native: set[s.Function]
+    machines: int
+    is_surveying: bool = True
+    shapes: Counter[str] = field(default_factory=Counter)
+    whole: dict[s.Expression, str | None] = field(default_factory=dict)
+    primitive: set[s.Expression] = field(default_factory=set)
+    protos: dict[s.Function | None, Proto] = field(default_factory=dict)
+    natives: dict[s.Function, tuple[int, Native]] = field(default_factory=dict)
+    outermost: set[s.Binding] = field(default_factory=set)
+    """The chunk's own locals outside of any loop, of which there is one each."""
+    longest_list: int = LONGEST_LIST
+
+    def is_primitive(self, node: s.Expression) -> bool:
+        """An operation whose parts are variables and constants; it has to exist however rare it is."""
+        return node in self.primitive
+
+    def is_library_function(self, node: s.Name) -> bool:
+        return node.binding is None and node.name in FUNCTIONS and not self._is_assigned(node.name)
+
+    def is_library_member(self, node: s.IndexName) -> bool:
+        library = node.object
+        if not isinstance(library, s.Name) or library.binding is not None:
+            return False
+        return node.name in LIBRARIES.get(library.name, ()) and not self._is_assigned(library.name)
+
+    def _is_assigned(self, name: str) -> bool:
+        return name in self.variables.resolution.assigned_globals
+
+    def is_shared(self, captures: list[s.Binding]) -> bool:
+        """Every closure with these captures has the same values."""
+        return all(binding in self.outermost and not self.variables.is_cell(binding) for binding in captures)
+
+    def proto(self, function: s.Function | None) -> Proto:
+        """The compiled function, which gets its interpreter when it is first asked for."""
+        proto = self.protos.get(function)
+        if proto is None:
+            is_vararg = self.variables.frames[function].uses_varargs
+            proto = Proto(function, len(function.parameters) if function else 0, is_vararg)
+            last = self.machines - 1
+            proto.machine = last if proto.takes_any_number else self.generator.randrange(max(1, last))
+            self.protos[function] = proto
+        return proto
+
+    def native_place(self, function: s.Function, captures: list[s.Binding]) -> int:
+        """Where the table of native functions has the one that makes closures of this one."""
+        known = self.natives.get(function)
+        if known is None:
+            known = self.natives[function] = len(self.natives) + 1, Native(function, captures)
+        return known[0]

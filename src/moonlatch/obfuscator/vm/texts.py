@@ -1,0 +1,343 @@
+"""Texts of operations: what each kind of expression looks like once the texts of its parts are there. Decides nothing about cutting."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import ClassVar
+
+from moonlatch.obfuscator import spelling
+from moonlatch.obfuscator import syntax as s
+from moonlatch.obfuscator.printer import unwrapped
+from moonlatch.obfuscator.spelling import Target
+from moonlatch.obfuscator.vm.code import (
+    HIDDEN,
+    HOLE,
+    Constant,
+    ConstantList,
+    Instruction,
+    Jump,
+    Label,
+    Operand,
+    Proto,
+)
+from moonlatch.obfuscator.vm.names import Names
+from moonlatch.obfuscator.vm.program import Program
+from moonlatch.obfuscator.vm.variables import Variables
+
+Built = tuple[str, list[Operand]]
+_MULTIPLE = (s.Call, s.MethodCall, s.Varargs)
+_LEAVES = (s.Nil, s.TrueValue, s.FalseValue, s.Number, s.Integer, s.String, s.Name, s.Varargs)
+_SHORTEST_LIST = 8
+_LARGEST_PLAIN_NUMBER = 2**20
+_LOOP_WEIGHT = 8
+_DEEPEST_LOOP = 5
+
+
+def is_multiple(node: s.Expression) -> bool:
+    """True for what can have several values, in parentheses or not."""
+    return isinstance(unwrapped(node), _MULTIPLE)
+
+
+class Texts:
+    """The registers, loops and code of one function, and the texts of its expressions."""
+
+    def __init__(self, program: Program, proto: Proto) -> None:
+        self.program = program
+        self.proto = proto
+        self.variables: Variables = program.variables
+        self.names: Names = program.names
+        self.target: Target = program.target
+        self.registers: dict[s.Binding, int] = {}
+        self.loops: list[tuple[Label, Label]] = []
+        """Of each loop around: where `continue` and `break` go."""
+        self.depth = 0
+        self.register_text = f"{self.names.registers}[{HOLE}]"
+        self._upvalue_text = f"{self.names.upvalues}[{HOLE}]"
+        captures = self.variables.captures(proto.function)
+        self._captured = {binding: place for place, binding in enumerate(captures, 1)}
+        self._locals_top = 0
+        self._top = 0
+
+    # Code
+
+    def emit(self, text: str, operands: list[Operand], *, falls_through: bool = True) -> None:
+        weight = _LOOP_WEIGHT ** min(self.depth, _DEEPEST_LOOP)
+        self.proto.code.append(Instruction(text, operands, weight, falls_through))
+
+    def place(self, label: Label) -> None:
+        self.proto.code.append(label)
+
+    def jump(self, label: Label) -> None:
+        self.proto.code.append(Jump(label))
+
+    # Registers
+
+    def declare(self, binding: s.Binding) -> int:
+        register = self.registers[binding] = self.hidden_local()
+        if self.proto.function is None and not self.depth:
+            self.program.outermost.add(binding)
+        return register
+
+    def hidden_local(self) -> int:
+        self._locals_top += 1
+        self._top = self._locals_top
+        return self._locals_top
+
+    def temporary(self) -> int:
+        self._top += 1
+        return self._top
+
+    def forget_temporaries(self) -> None:
+        self._top = self._locals_top
+
+    def enter_scope(self) -> int:
+        self.forget_temporaries()
+        return self._locals_top
+
+    def leave_scope(self, mark: int) -> None:
+        self._locals_top = self._top = mark
+
+    # What kind of expression
+
+    def is_own_cell(self, node: s.Expression) -> bool:
+        """A captured and assigned local of this function, which calls can change while an expression is evaluated."""
+        node = bare(node)
+        if not isinstance(node, s.Name) or node.binding is None or node.binding in self._captured:
+            return False
+        return self.variables.is_cell(node.binding)
+
+    def is_pure(self, node: s.Expression) -> bool:
+        """Has the same value whenever it is read, and reading it does nothing."""
+        node = bare(node)
+        if isinstance(node, s.Name):
+            if node.binding is None:
+                return self.program.is_library_function(node)
+            return not self.variables.is_cell(node.binding)
+        return self.is_leaf(node)
+
+    def is_leaf(self, node: s.Expression) -> bool:
+        node = bare(node)
+        return isinstance(node, _LEAVES) or self._is_library_member(node)
+
+    def _is_library_member(self, node: s.Expression) -> bool:
+        return isinstance(node, s.IndexName) and self.program.is_library_member(node)
+
+    def is_native(self, function: s.Function) -> bool:
+        return function in self.program.native
+
+    # Parts
+
+    def joined(self, parts: Sequence[Built]) -> Built:
+        return ",".join(text for text, _ in parts), [operand for _, operands in parts for operand in operands]
+
+    def target_text(self, target: s.Expression, parts: list[Built]) -> Built:
+        """The text of an assignment's target, given those of its object and key."""
+        if isinstance(target, s.Name):
+            return self._name(target)
+        if isinstance(target, s.IndexName):
+            ((text, operands),) = parts
+            return f"{_prefix(text)}[{HOLE}]", [*operands, _text_constant(target.name)]
+        (text, operands), (key, more) = parts
+        return f"{_prefix(text)}[{key}]", [*operands, *more]
+
+    def _binary_text(self, node: s.Binary, parts: list[Built]) -> Built:
+        (left, left_operands), (right, right_operands) = parts
+        operator = f" {node.operator} "
+        return f"({left}{operator}{_after(operator, right)})", [*left_operands, *right_operands]
+
+    def _unary_text(self, node: s.Unary, parts: list[Built]) -> Built:
+        ((text, operands),) = parts
+        operator = "not " if node.operator == "not" else node.operator
+        return f"({operator}{_after(operator, text)})", operands
+
+    def _grouped(self, node: s.Expression, part: Built) -> Built:
+        text, operands = part
+        return (f"({text})", operands) if is_multiple(node) else part
+
+    def _call_text(self, function: Built, arguments: Sequence[Built]) -> Built:
+        text, operands = self.joined(arguments)
+        return f"{_prefix(function[0])}({text})", [*function[1], *operands]
+
+    def _method_text(self, node: s.MethodCall, subject: Built, arguments: Sequence[Built]) -> Built:
+        text, operands = self.joined(arguments)
+        return f"{_prefix(subject[0])}:{node.name}({text})", [*subject[1], *operands]
+
+    def _interpolated_text(self, node: s.InterpolatedString, values: Sequence[Built]) -> Built:
+        """As Luau itself compiles one: a call of the text's method `format`."""
+        if not values:
+            return self._string(s.String(node.parts[0], node.line))
+        parts = [part.replace(b"%", b"%%") for part in node.parts]
+        text, operands = self._string(s.String(b"%*".join(parts), node.line))
+        arguments = list(values)
+        if is_multiple(node.values[-1]):
+            arguments[-1] = f"({arguments[-1][0]})", arguments[-1][1]
+        joined, more = self.joined(arguments)
+        return f"({text}):format({joined})", [*operands, *more]
+
+    def _if_text(self, parts: list[Built]) -> Built:
+        *clauses, otherwise = parts
+        text = ""
+        operands: list[Operand] = []
+        for place in range(0, len(clauses), 2):
+            condition, value = clauses[place], clauses[place + 1]
+            text += f"{'elseif' if place else 'if'} {condition[0]} then {value[0]} "
+            operands += [*condition[1], *value[1]]
+        return f"({text}else {otherwise[0]})", [*operands, *otherwise[1]]
+
+    def _table_text(self, node: s.Table, parts: list[Built]) -> Built:
+        constants = self._constant_list(node)
+        if constants is not None:
+            count = len(constants.items)
+            return f"{{{self.names.unpack}({HOLE},1,{HOLE})}}", [constants, count]
+        rest = iter(parts)
+        texts: list[str] = []
+        operands: list[Operand] = []
+        for place, item in enumerate(node.items):
+            if isinstance(item, s.KeyedItem):
+                key, held = next(rest)
+                text = f"[{key}]="
+                operands += held
+            elif isinstance(item, s.NamedItem):
+                text = f"[{HOLE}]="
+                operands.append(_text_constant(item.name))
+            else:
+                text = ""
+            value, held = next(rest)
+            is_last = place == len(node.items) - 1
+            # What stood in parentheses, or is not the last item, is one value.
+            if is_last and isinstance(item, s.PositionalItem) and isinstance(bare(item.value), s.Group):
+                value = f"({value})"
+            texts.append(text + value)
+            operands += held
+        return f"{{{','.join(texts)}}}", operands
+
+    def _constant_list(self, node: s.Table) -> ConstantList | None:
+        """A table that is nothing but many literals; they are kept as one operand."""
+        if not _SHORTEST_LIST <= len(node.items) <= self.program.longest_list:
+            return None
+        constants: list[Constant] = []
+        for item in node.items:
+            value = bare(item.value)
+            if not isinstance(item, s.PositionalItem):
+                return None
+            if isinstance(value, s.String):
+                constants.append(Constant(value.value, is_number=False))
+            elif isinstance(value, s.Number):
+                constants.append(self._number_constant(value))
+            else:
+                return None
+        return ConstantList(tuple(constants))
+
+    # Closures
+
+    def closure(self, function: s.Function) -> Built:
+        captures = self.variables.captures(function)
+        table, operands = self.capture_list(captures)
+        if self.is_native(function):
+            place = self.program.native_place(function, captures)
+            return f"{self.names.natives}[{HOLE}]({table})", [place, *operands]
+        if self.target is Target.LUAU and self.program.is_shared(captures):
+            return self._shared_closure(function, table, operands)
+        make, made = self.make_closure(function, f"{{{table}}}")
+        return make, [*made, *operands]
+
+    def _shared_closure(self, function: s.Function, table: str, operands: list[Operand]) -> Built:
+        """Luau makes one closure for all times when every one would have the same captures."""
+        proto = self.program.proto(function)
+        machine = self.names.machine(proto.machine)
+        return (
+            f"({HOLE}[2]or {self.names.shared}({HOLE},{machine},{{{table}}}))",
+            [proto, proto, *operands],
+        )
+
+    def make_closure(self, function: s.Function, captures: str) -> Built:
+        proto = self.program.proto(function)
+        return f"{self.names.machine(proto.machine)}({HOLE},{captures})", [proto]
+
+    def capture_list(self, captures: Sequence[s.Binding], without: s.Binding | None = None) -> Built:
+        """What a closure takes along: values, and cells as they are."""
+        texts: list[str] = []
+        operands: list[Operand] = []
+        for binding in captures:
+            if binding is without:
+                texts.append("nil")
+            elif binding in self._captured:
+                texts.append(self._upvalue_text)
+                operands.append(self._captured[binding])
+            else:
+                texts.append(self.register_text)
+                operands.append(self.registers.get(binding, 0))
+        return ",".join(texts), operands
+
+    # Leaves
+
+    def _name(self, node: s.Name) -> Built:
+        binding = node.binding
+        if binding is None:
+            return node.name, []
+        cell = "[1]" if self.variables.is_cell(binding) else ""
+        if binding in self._captured:
+            return self._upvalue_text + cell, [self._captured[binding]]
+        return self.register_text + cell, [self.registers.get(binding, 0)]
+
+    def _string(self, node: s.String) -> Built:
+        hole = HOLE if self.depth else HIDDEN
+        return hole, [Constant(node.value, is_number=False)]
+
+    def _number(self, node: s.Number) -> Built:
+        value = node.value
+        if value in (0, 1) and node.text in ("0", "1"):
+            return node.text, []
+        if self.target is Target.LUAU and value.is_integer() and 0 <= value < _LARGEST_PLAIN_NUMBER:
+            return HOLE, [int(value)]
+        if value in (float("inf"), float("-inf")):
+            return "1e309", []
+        return HOLE, [self._number_constant(node)]
+
+    def _number_constant(self, node: s.Number) -> Constant:
+        return Constant(spelling.number(node.value, node.text, self.target).encode("ascii"), is_number=True)
+
+    def _integer(self, node: s.Integer) -> Built:
+        return f"{node.value & 0xFFFFFFFFFFFFFFFF:#x}i", []
+
+    def _varargs_value(self, _: s.Varargs) -> Built:
+        text, operands = self._varargs()
+        return f"({text})", operands
+
+    def _varargs(self) -> Built:
+        if not self.proto.parameters:
+            return "...", []
+        return f"{self.names.select}({HOLE},...)", [self.proto.parameters + 1]
+
+    _leaves: ClassVar[dict[type[s.Expression], Callable[..., Built]]] = {
+        s.Nil: lambda _self, _node: ("nil", []),
+        s.TrueValue: lambda _self, _node: ("true", []),
+        s.FalseValue: lambda _self, _node: ("false", []),
+        s.Number: _number,
+        s.Integer: _integer,
+        s.String: _string,
+        s.Name: _name,
+        s.Varargs: _varargs_value,
+    }
+
+
+def bare(node: s.Expression) -> s.Expression:
+    """Without parentheses, casts and instantiations, unless they cut several values down to one."""
+    while isinstance(node, s.Group | s.TypeAssertion | s.Instantiation) and not is_multiple(node):
+        node = node.value
+    return node
+
+
+def _text_constant(name: str) -> Constant:
+    return Constant(name.encode("ascii"), is_number=False)
+
+
+def _prefix(text: str) -> str:
+    """Text that can be called or indexed."""
+    if text in ("nil", "true", "false"):
+        return f"({text})"
+    return text if text[0].isalpha() or text[0] in "_(" else f"({text})"
+
+
+def _after(operator: str, text: str) -> str:
+    return f" {text}" if operator == "-" and text.startswith("-") else text
