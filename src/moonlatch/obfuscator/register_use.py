@@ -130,7 +130,7 @@ class ExpressionRegisters(ABC):
     def value(self, value: Expression, target: int) -> None:
         """A value into a register that nothing else uses; takes what registers it needs besides, and gives them back."""
         visit = EXPRESSIONS.get(type(value))
-        if visit is not None:
+        if visit is not None and not (isinstance(value, syntax.Unary | syntax.Binary) and self.is_constant(value)):
             top = self.frame.top
             visit(self, value, target)
             self.frame.top = top
