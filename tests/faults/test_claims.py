@@ -13,12 +13,14 @@ import pytest
 
 from moonlatch.clock import now_ms
 from moonlatch.crypto import new_id
+from moonlatch.live.memory import LocalLive
 from moonlatch.storage import quota, users
 from moonlatch.storage.executions import Execution, ExecutionLog, OvertakenError, Use
 from moonlatch.storage.interface import Database, UniqueViolation
 from moonlatch.storage.users import User
 from support import rows
-from support.database import ENGINES, engine_url, opened_at
+from support.database import ENGINES, engine_url, opened, opened_at
+from support.live import AnyLive, new_instance, redis_live
 from support.rounds import rounds
 
 CLAIMANTS = 64
@@ -150,3 +152,20 @@ async def test_one_discord_per_project(databases_side_by_side: list[Database], p
         "users.project_id, users.discord_id",
     }
     assert await rows.value(database, "select count(distinct discord_id) from users") == places
+
+
+async def test_max_instances(request: pytest.FixtureRequest, tmp_path: Path, places: int) -> None:
+    """In one process and among several, as many copies of a key start as it may run."""
+    async with opened(tmp_path / "moonlatch.db") as database:
+        local = LocalLive(database=database, clock=now_ms)
+        assert await winners([local], places) == places
+        url = request.getfixturevalue("redis_url")
+        async with contextlib.AsyncExitStack() as closing:
+            shared = [await closing.enter_async_context(redis_live(url, database)) for _ in range(PROCESSES)]
+            assert await winners(shared, places) == places
+            assert await shared[0].instances_of("key") == places
+
+
+async def winners(processes: Sequence[AnyLive], places: int) -> int:
+    claims = [processes[number % len(processes)].claim(new_instance(key="key"), places) for number in range(CLAIMANTS)]
+    return sum(await asyncio.gather(*claims))

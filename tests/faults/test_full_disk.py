@@ -1,9 +1,6 @@
 """When the disk takes no more, no write is acknowledged, reads go on, and writing resumes once there is room."""
 
 import asyncio
-import resource
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,19 +10,9 @@ from moonlatch.storage.sqlite import SqliteDatabase
 from support.accounts import ADD_ACCOUNT, account_ids, add_account
 from support.crash import assert_sound
 from support.database import database, opened
+from support.full_disk import full_disk
 
 __all__ = ["database"]
-
-
-@contextmanager
-def full_disk(folder: Path) -> Iterator[None]:
-    """No file of this process can grow beyond what the largest one in `folder` has now; SQLite sees failing writes."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (max(path.stat().st_size for path in folder.iterdir()), hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 async def add_large(tx: Transaction, name: str) -> None:

@@ -26,6 +26,7 @@ class Recorded:
     def __init__(self) -> None:
         self.heard: list[Any] = []
         self.called: list[str] = []
+        self.data: list[Any] = []
 
     def show(self, variables: dict[str, Any]) -> None:
         self.heard.append(variables)
@@ -41,6 +42,7 @@ class Recorded:
 
     async def call(self, key: str, data: Any, _timeout_seconds: float) -> MessageOutcome:
         self.called.append(key)
+        self.data.append(data)
         if key == "silent":
             await asyncio.sleep(_timeout_seconds)
             return MessageOutcome(processed=False, reason="client never responded")

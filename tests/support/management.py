@@ -79,6 +79,41 @@ class Developer:
         return done(await self.get(f"/projects/{project}"))["project"]
 
 
+async def new_developer(
+    database: Database,
+    http: httpx.AsyncClient,
+    now: int,
+    *,
+    tier: str = "unlimited",
+    expires_at: int | None = None,
+    **token: Any,
+) -> Developer:
+    """A fresh account with a token; further arguments are the token's columns."""
+    account = Account(
+        id=crypto.new_id(),
+        name=crypto.new_id(),
+        tier=tier,
+        expires_at=expires_at,
+        created_at=now,
+        obfuscation_period_start=now,
+    )
+    await database.run(lambda tx: accounts.insert(tx, account))
+    return Developer(account, await new_token(database, account, now, **token), http)
+
+
+async def new_token(database: Database, account: Account, now: int, **columns: Any) -> str:
+    """A fresh token of an account."""
+    secret = crypto.new_api_token()
+    token = Token(
+        id=crypto.new_id(),
+        account_id=account.id,
+        hash=crypto.token_hash(secret),
+        **{"name": "test", "created_at": now, **columns},
+    )
+    await database.run(lambda tx: tokens.insert(tx, token))
+    return secret
+
+
 @dataclass
 class Api:
     """A running server and what stands behind it."""
@@ -96,31 +131,13 @@ class Api:
         """Name of the database's engine."""
         return "postgres" if isinstance(self.database, PostgresDatabase) else "sqlite"
 
-    async def developer(self, *, tier: str = "unlimited", expires_at: int | None = None, **token: Any) -> Developer:
-        """A fresh account with a token; further arguments are the token's columns."""
-        now = self.clock()
-        account = Account(
-            id=crypto.new_id(),
-            name=crypto.new_id(),
-            tier=tier,
-            expires_at=expires_at,
-            created_at=now,
-            obfuscation_period_start=now,
-        )
-        await self.database.run(lambda tx: accounts.insert(tx, account))
-        return Developer(account, await self.token(account, **token), self.http)
+    async def developer(self, **options: Any) -> Developer:
+        """As `new_developer`."""
+        return await new_developer(self.database, self.http, self.clock(), **options)
 
     async def token(self, account: Account, **columns: Any) -> str:
-        """A fresh token of an account."""
-        secret = crypto.new_api_token()
-        token = Token(
-            id=crypto.new_id(),
-            account_id=account.id,
-            hash=crypto.token_hash(secret),
-            **{"name": "test", "created_at": self.clock(), **columns},
-        )
-        await self.database.run(lambda tx: tokens.insert(tx, token))
-        return secret
+        """As `new_token`."""
+        return await new_token(self.database, account, self.clock(), **columns)
 
     async def expire(self, developer: Developer) -> None:
         """Let the developer's account have expired."""

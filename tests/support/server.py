@@ -96,6 +96,19 @@ class MoonlatchServer:
         self._process.send_signal(signal.SIGINT)
         return self._process.wait(STOP_SECONDS)
 
+    def send_signal(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    def wait(self) -> int:
+        """Until it has ended; gives its exit status."""
+        assert self._process is not None
+        return self._process.wait(60)
+
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
     def kill(self) -> None:
         """SIGKILL: no chance to clean up."""
         if self._process is not None:
