@@ -33,6 +33,7 @@ HURRY_SECONDS = 1.0
 
 _KILL_SECONDS = STOP_SECONDS + 5
 _BACKLOG = 2048
+_LOOPBACK = "127.0.0.1"
 _PING_SECONDS = 25.0
 _POLL_SECONDS = 0.05
 
@@ -84,9 +85,14 @@ async def _awaited(serving: Awaitable[None]) -> None:
     await serving
 
 
-async def _serve(settings: Settings, listener: socket.socket, started: Started | None) -> None:
-    async with open_moonlatch(settings) as moonlatch:
-        await Server(moonlatch, started).serve(sockets=[listener])
+async def _serve(settings: Settings, listener: socket.socket, started: Started | None, number: int = 0) -> None:
+    with contextlib.ExitStack() as closing:
+        listeners = [listener]
+        if settings.metrics.port:
+            # Through the shared port nobody can say which process they ask.
+            listeners.append(closing.enter_context(_listening(_LOOPBACK, settings.metrics.port + number)))
+        async with open_moonlatch(settings) as moonlatch:
+            await Server(moonlatch, started).serve(sockets=listeners)
 
 
 async def _serve_as(child: Child, settings: Settings, listener: socket.socket, started: Started | None) -> None:
@@ -101,7 +107,7 @@ async def _serve_as(child: Child, settings: Settings, listener: socket.socket, s
 
     loop = asyncio.get_running_loop()
     loop.add_reader(child.parent_end, orphaned)
-    await _serve(settings, listener, begun)
+    await _serve(settings, listener, begun, child.number)
 
 
 class Server(uvicorn.Server):

@@ -174,6 +174,14 @@ class MetricsSettings(Section):
         description="Bearer token that reads `/metrics`, at least 16 characters. Without one only this machine itself may.",
     )
 
+    port: int = Field(
+        default=0,
+        ge=0,
+        le=65_000,
+        description="Each process also listens on 127.0.0.1, at this port plus its number from 0, "
+        "so that one of several can be asked; 0: none does.",
+    )
+
     @field_validator("token")
     @classmethod
     def _check_token(cls, value: SecretStr) -> SecretStr:
