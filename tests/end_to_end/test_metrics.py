@@ -57,6 +57,13 @@ def test_what_a_script_did_is_counted(server: MoonlatchServer, developer: Develo
     assert of(during, "connections_open") >= 1
 
 
+def is_ready(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/health/ready").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
 def two_ports_in_a_row() -> int:
     while True:
         port = free_port()
@@ -82,7 +89,7 @@ def test_each_of_several_processes_is_asked_at_a_port_of_its_own(
         with MoonlatchServer(tmp_path / "data", settings) as server:
             urls = [f"http://127.0.0.1:{port + number}" for number in range(2)]
             for url in urls:
-                eventually(lambda url=url: httpx.get(f"{url}/health/ready").status_code == 200)
+                eventually(lambda url=url: is_ready(url), 30)
             before = [read(url) for url in urls]
             for _ in range(40):
                 assert httpx.get(f"{server.url}/health/live").status_code == 200
