@@ -67,6 +67,7 @@ async def test_a_claim_beyond_the_limit_is_refused_and_one_that_is_alive_is_not_
     first, second = new_instance(key="key"), new_instance(key="key")
     assert await live.claim(first, 1)
     assert not await live.claim(second, 1)
+    assert not await live.claim(new_instance(key="none"), 0)
     with pytest.raises(AliveAlreadyError):
         await live.claim(new_instance(id=first.id, key="key"), 5)
     assert await live.claim(new_instance(), 1), "a key's limit is no other's"

@@ -176,6 +176,20 @@ async def test_a_dead_process_takes_its_sessions_with_it_and_their_instances_may
 
 
 @pytest.mark.usefixtures("quick")
+async def test_what_was_read_is_not_kept(redis_url: str, database: SqliteDatabase) -> None:
+    async with redis_live(redis_url, database) as one, redis_live(redis_url, database) as other:
+        session, _ = await join(one)
+        for number in range(20):
+            assert (await other.message(session.id, "handler", number, 5)).response == number
+
+        async def are_trimmed() -> bool:
+            return redis_command(redis_url, "XLEN", f"test:{one._inbox}") == ":1"
+
+        await eventually(are_trimmed)
+        assert (await other.message(session.id, "handler", "after", 5)).response == "after"
+
+
+@pytest.mark.usefixtures("quick")
 async def test_who_waits_for_a_process_that_died_is_told(redis_url: str, database: SqliteDatabase) -> None:
     async with redis_live(redis_url, database) as other, redis_live(redis_url, database) as dead:
         session, connection = await join(dead)

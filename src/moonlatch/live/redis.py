@@ -104,7 +104,7 @@ class RedisLive:
         return self.here.alive_instances
 
     async def start(self) -> None:
-        """Connect, and stay so from now on; without Redis it starts all the same. Raises ResponseError when Redis refuses us."""
+        """Connect, and stay so from now on; without Redis, or when it refuses us, it starts all the same."""
         try:
             await self._connect()
         except LiveUnavailableError as error:
@@ -150,7 +150,7 @@ class RedisLive:
             return False
         await stop(self._database, session.instance_id, DISCONNECTED.code)
         # It is written: whoever is not told now is refused at the next look.
-        self._directory.tell("stop", session_id, self.process, DISCONNECTED.code)
+        self._directory.tell("stop", session_id, self.process)
         return True
 
     async def message(self, session_id: str, key: str, data: Any, timeout_seconds: float) -> MessageOutcome:
@@ -190,7 +190,9 @@ class RedisLive:
         instance.session_due = now + FIRST_SESSION_MS
         record = instance_record(instance)
         try:
-            outcome = await self._directory.ask("claim", instance.id, record, limit or False, now + self._lease_ms, now)
+            outcome = await self._directory.ask(
+                "claim", instance.id, record, False if limit is None else limit, now + self._lease_ms, now
+            )
         except LiveUnavailableError:
             self._leave_unsaid(instance.id)  # it may be claimed there
             if limit is not None and instance.user_key is not None:
@@ -267,7 +269,7 @@ class RedisLive:
     # Redis: staying connected, and what comes from the others.
 
     def _stopped(self, member: Member) -> None:
-        if not self._directory.tell("stop", member.session.id, self.process, ""):
+        if not self._directory.tell("stop", member.session.id, self.process):
             self._leave_unsaid(member.instance.id)
 
     def _leave_unsaid(self, instance_id: str) -> None:
@@ -355,7 +357,13 @@ class RedisLive:
         while True:
             now = self._clock()
             registered, more, up = await self._directory.ask(
-                "tick", self.process, PROCESS_LEASE_MS, now, now + self._return_ms, now + NEXT_SESSION_MS
+                "tick",
+                self.process,
+                PROCESS_LEASE_MS,
+                self._positions[self._inbox],
+                now,
+                now + self._return_ms,
+                now + NEXT_SESSION_MS,
             )
             if not registered:  # this process was thought dead, or Redis lost everything
                 raise LiveUnavailableError

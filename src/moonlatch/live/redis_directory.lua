@@ -220,7 +220,7 @@ function operations.leave(id, process, lease, due)
 end
 
 -- The instance is over, whoever holds its session; a process that is not the one that says so hears of it.
-function operations.stop(id, process, body)
+function operations.stop(id, process)
   local record = session(id)
   if not record then
     return 0
@@ -228,7 +228,7 @@ function operations.stop(id, process, body)
   drop_session(id, record)
   forget(record[INSTANCE])
   if record[PROCESS] ~= process then
-    tell(record[PROCESS], "stop", "session", id, "instance", record[INSTANCE], "body", body)
+    tell(record[PROCESS], "stop", "instance", record[INSTANCE])
   end
   return 1
 end
@@ -348,9 +348,10 @@ function operations.resign(process)
   call("DEL", process_key(process))
 end
 
--- Stay registered, and clear away what is over: silent instances, and a slice of what dead processes held.
+-- Stay registered, and clear away what is over: read entries, silent instances, and a slice of what dead processes held.
 -- Gives whether the process was still registered, whether there is more to clear, and who is up.
-function operations.tick(process, milliseconds, now, lease, due)
+function operations.tick(process, milliseconds, read, now, lease, due)
+  call("XTRIM", inbox_of(process), "MINID", read)
   local registered = call("SET", process_key(process), "1", "PX", milliseconds, "XX")
   local more = 0
   local silent = call("ZRANGEBYSCORE", LEASES, "-inf", string.format("%.0f", now), "LIMIT", 0, SLICE)

@@ -15,7 +15,7 @@ import msgspec
 from redis.asyncio.connection import AbstractConnection, ConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import RedisError
 
 from moonlatch.live.interface import LiveUnavailableError
 
@@ -79,7 +79,7 @@ class RedisDirectory:
         return True
 
     async def connect(self) -> None:
-        """Open both connections anew. Raises LiveUnavailableError; ResponseError when Redis refuses us."""
+        """Open both connections anew. Raises LiveUnavailableError, with its cause as the message."""
         await self.close()
         try:
             async with asyncio.timeout(self._deadline_seconds):
@@ -87,8 +87,6 @@ class RedisDirectory:
                 for connection in (self._asking, self._reading):
                     await connection.connect()  # type: ignore[no-untyped-call]
                 self._script = (await _said(self._asking, "SCRIPT", "LOAD", _SCRIPT)).decode()
-        except ResponseError:
-            raise
         except _FAILURES as error:
             await self.close()
             raise LiveUnavailableError(_reason(error)) from error
