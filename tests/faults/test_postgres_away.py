@@ -38,7 +38,7 @@ async def test_of_many_cuts_in_the_network_none_loses_or_doubles_anything(own_po
         await ledger.prepare()
         writing = asyncio.create_task(ledger.write())
         healed = []
-        for number in range(rounds(15, 200)):
+        for number in range(rounds(12, 200)):
             await asyncio.sleep(moments.uniform(0.01, 0.15))
             await proxy.cut(CUTS[number % len(CUTS)])
             await asyncio.sleep(moments.uniform(0.01, 1.5 * DEADLINE_SECONDS if number % 5 == 2 else 0.3))
