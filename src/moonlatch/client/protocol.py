@@ -123,7 +123,7 @@ class ClientProtocol:
     def http_transport(self) -> type[DirectTransport]:
         """What `uvicorn.Config(..., http=...)` takes to answer starts and heartbeats the short way.
 
-        Only for engines that wait for nothing but plain futures: SQLite, and live sessions in this process.
+        Only for engines that wait for nothing but plain futures, of which tasks are one kind, as all of ours do.
         """
         return transport_for(
             {EXECUTE_PATH.encode(): self._start, HEARTBEAT_PATH.encode(): self._beat},
