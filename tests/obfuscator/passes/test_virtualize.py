@@ -133,3 +133,15 @@ def test_many_values_and_nested_calls_come_in_order() -> None:
         local r = note(1) + note(2) * note(3) .. note(4) print(r, table.concat(log, " "))
         """
     )
+
+
+def test_what_just_fits_the_compiler_fits_the_machine() -> None:
+    names = ", ".join(f"v{number}" for number in range(190))
+    values = ", ".join(f"{number} + 0" for number in range(230))
+    chain = " .. ".join(f"x{number % 9}" for number in range(200))
+    small = " ".join(f"local x{number} = {number}" for number in range(9))
+    ladder = " ".join(f"elseif n == {number} then return {number}" for number in range(1, 900))
+    same(f"local {names} = {values} print(v0, v189) local function f() return v3 end v3 = 7 print(f())")
+    same(f"local function f({names}) return v0, v189 end print(f({values})) print(math.max({values}))")
+    same(f"local function f(...) return {values} end print(select('#', f())) {small} print({chain})")
+    same(f"local function f(n) if n == 0 then return 0 {ladder} end end print(f(0), f(899), f(900))")

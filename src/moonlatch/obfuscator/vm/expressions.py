@@ -164,7 +164,7 @@ class ExpressionLowering(Texts):
                 return self.target_text(node, self._settle([node.object]))
             case s.Call():
                 function, *arguments = self._settle([node.function, *node.arguments], multiple_last=True)
-                return self._call_text(function, arguments)
+                return self._call_text(node, function, arguments)
             case s.MethodCall():
                 subject, *arguments = self._settle([node.object, *node.arguments], multiple_last=True)
                 return self._method_text(node, subject, arguments)
@@ -249,7 +249,7 @@ class ExpressionLowering(Texts):
             case s.Index() | s.IndexName():
                 return self.target_text(node, built)
             case s.Call():
-                return self._call_text(built[0], built[1:])
+                return self._call_text(node, built[0], built[1:])
             case s.MethodCall():
                 return self._method_text(node, built[0], built[1:])
             case s.InterpolatedString():

@@ -8,7 +8,7 @@ from typing import ClassVar
 from moonlatch.obfuscator import syntax as s
 from moonlatch.obfuscator.vm.code import HOLE, Label
 from moonlatch.obfuscator.vm.loops import LoopLowering
-from moonlatch.obfuscator.vm.texts import Built, is_multiple
+from moonlatch.obfuscator.vm.texts import WIDEST_LIST, Built, bare, is_multiple
 
 
 class FunctionLowering(LoopLowering):
@@ -19,8 +19,7 @@ class FunctionLowering(LoopLowering):
         for parameter in parameters:
             self.declare(parameter)
         if self.proto.takes_any_number and parameters:
-            targets = ",".join(self.register_text for _ in parameters)
-            self.emit(f"{targets}=...", [self.registers[parameter] for parameter in parameters])
+            self._fill_registers([self.registers[parameter] for parameter in parameters], ("...", []))
         for parameter in parameters:
             if self.variables.is_cell(parameter):
                 self.put_into_cell(self.registers[parameter])
@@ -52,10 +51,22 @@ class FunctionLowering(LoopLowering):
         text, operands = self.joined(values) if values else ("nil", [])
         self.forget_temporaries()
         registers = [self.declare(binding) for binding in node.bindings]
-        self.emit(",".join(self.register_text for _ in registers) + "=" + text, [*registers, *operands])
+        self._fill_registers(registers, (text, operands))
         for binding, register in zip(node.bindings, registers, strict=True):
             if self.variables.is_cell(binding):
                 self.put_into_cell(register)
+
+    def _fill_registers(self, registers: Sequence[int], values: Built) -> None:
+        """Give neighbouring registers the values of a list."""
+        text, operands = values
+        if len(registers) <= WIDEST_LIST:
+            self.emit(",".join(self.register_text for _ in registers) + "=" + text, [*registers, *operands])
+            return
+        table, place = self.names.value, self.names.local(0)
+        self.emit(
+            f"local {table}={{{text}}}for {place}=1,{HOLE} do {self.names.registers}[{place}+{HOLE}]={table}[{place}]end",
+            [*operands, len(registers), registers[0] - 1],
+        )
 
     def _single_local(self, binding: s.Binding, value: s.Expression | None) -> None:
         is_cell = self.variables.is_cell(binding)
@@ -159,7 +170,7 @@ class FunctionLowering(LoopLowering):
 
     def _return(self, node: s.Return) -> None:
         values = self.list_of(node.values, keeps_last=True)
-        text, operands = self.joined(values)
+        text, operands = self.listed(values, bare(node.values[-1]) if node.values else None)
         self.emit(f"return {text}", operands, falls_through=False)
 
     # Branches

@@ -29,6 +29,8 @@ _MULTIPLE = (s.Call, s.MethodCall, s.Varargs)
 _LEAVES = (s.Nil, s.TrueValue, s.FalseValue, s.Number, s.Integer, s.String, s.Name, s.Varargs)
 _SHORTEST_LIST = 8
 _LARGEST_PLAIN_NUMBER = 2**20
+WIDEST_LIST = 60
+"""Values that one operation may hold in registers of its own."""
 _LOOP_WEIGHT = 8
 _DEEPEST_LOOP = 5
 
@@ -154,12 +156,19 @@ class Texts:
         text, operands = part
         return (f"({text})", operands) if is_multiple(node) else part
 
-    def _call_text(self, function: Built, arguments: Sequence[Built]) -> Built:
-        text, operands = self.joined(arguments)
+    def listed(self, values: Sequence[Built], last: s.Expression | None) -> Built:
+        """Values side by side, in a table where they are more than an operation has registers for."""
+        text, operands = self.joined(values)
+        if len(values) > WIDEST_LIST and not isinstance(last, _MULTIPLE):
+            return f"{self.names.unpack}({{{text}}},1,{HOLE})", [*operands, len(values)]
+        return text, operands
+
+    def _call_text(self, node: s.Call, function: Built, arguments: Sequence[Built]) -> Built:
+        text, operands = self.listed(arguments, bare(node.arguments[-1]) if node.arguments else None)
         return f"{_prefix(function[0])}({text})", [*function[1], *operands]
 
     def _method_text(self, node: s.MethodCall, subject: Built, arguments: Sequence[Built]) -> Built:
-        text, operands = self.joined(arguments)
+        text, operands = self.listed(arguments, bare(node.arguments[-1]) if node.arguments else None)
         return f"{_prefix(subject[0])}:{node.name}({text})", [*subject[1], *operands]
 
     def _interpolated_text(self, node: s.InterpolatedString, values: Sequence[Built]) -> Built:
