@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
+import re
 
 from moonlatch.obfuscator import syntax as s
 from moonlatch.obfuscator.parser import parse
 from moonlatch.obfuscator.rewriter import Rewriter
 from moonlatch.obfuscator.scopes import Resolution
 from moonlatch.obfuscator.spelling import Target
-from moonlatch.obfuscator.vm.code import Proto
+from moonlatch.obfuscator.vm.code import Constant, Proto
 from moonlatch.obfuscator.vm.encoding import Pool
 from moonlatch.obfuscator.vm.linking import Linked, arrange, join, link
 from moonlatch.obfuscator.vm.lowering import FunctionLowering
@@ -71,9 +72,10 @@ def _write(program: Program, functions: dict[Proto, list[Linked]], chunk: s.Chun
     protos = f"{names.prefix}Q"
     sources = [machine.source(protos) for machine in machines]
     head = [f"local {protos}={{}} for _place=1,{len(order)} do {protos}[_place]={{false,false,0,0}} end "]
+    support = _support(program, decoders)
     head += [pool.decoder_source(f"{names.prefix}D{number}", keeps=True) for number, pool in enumerate(decoders)]
     declared = ",".join(names.machine(number) for number in range(program.machines))
-    text = "".join([*head, _support(program), f"local {declared} ", *sources])
+    text = "".join([*head, support, f"local {declared} ", *sources])
     written = parse(text.encode("ascii"))
     sealed = _functions_of(written)
     main = program.protos[None]
@@ -92,9 +94,15 @@ def _native_statement(program: Program, place: int) -> s.Statement:
     return s.Assign([target], [made], line)
 
 
-def _support(program: Program) -> str:
-    """What several operations of several machines use."""
+def _support(program: Program, decoders: list[Pool]) -> str:
+    """What several operations of several machines use. Its strings go to the decoders, too."""
     names = program.names
+
+    def hidden(match: re.Match[str]) -> str:
+        decoder = program.generator.randrange(len(decoders))
+        place = decoders[decoder].place(Constant(match[1].encode("ascii"), is_number=False))
+        return f"{names.prefix}D{decoder}({place})"
+
     parts = [f"local {names.select},{names.unpack},{names.type_of}=select,table.unpack or unpack,type "]
     if program.natives:
         parts.append(f"local {names.natives}={{}} ")
@@ -103,7 +111,8 @@ def _support(program: Program) -> str:
             f"local function {names.shared}(_proto,_machine,_captures) local _made=_machine(_proto,_captures) "
             "_proto[2]=_made return _made end "
         )
-        parts.append(_ITERATION.replace("NAME", names.iterate))
+        if program.has_generic_loops:
+            parts.append(re.sub(r'"(\w+)"', hidden, _ITERATION.replace("NAME", names.iterate)))
     return "".join(parts)
 
 

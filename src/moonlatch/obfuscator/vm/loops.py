@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from moonlatch.obfuscator import syntax as s
 from moonlatch.obfuscator.printer import unwrapped
 from moonlatch.obfuscator.spelling import Target
-from moonlatch.obfuscator.vm.code import HOLE, Label, Operand
+from moonlatch.obfuscator.vm.code import HIDDEN, HOLE, Constant, Label, Operand
 from moonlatch.obfuscator.vm.expressions import ExpressionLowering
 from moonlatch.obfuscator.vm.texts import Built
 
@@ -141,9 +141,10 @@ class LoopLowering(ExpressionLowering):
         three = [function, state, control]
         self.emit(f"{here},{here},{here}={text}", [*three, *operands])
         if self.target is Target.LUAU:
+            self.program.has_generic_loops = True
             self.emit(
-                f'if {self.names.type_of}({here})~="function"then {here},{here},{here}={self.names.iterate}({here},{here},{here})end',
-                [function, *three, *three],
+                f"if {self.names.type_of}({here})~={HIDDEN} then {here},{here},{here}={self.names.iterate}({here},{here},{here})end",
+                [function, Constant(b"function", is_number=False), *three, *three],
             )
         body, again, end = Label(), Label(), Label()
         self.depth += 1

@@ -46,6 +46,7 @@ class Program:
     natives: dict[s.Function, tuple[int, Native]] = field(default_factory=dict)
     outermost: set[s.Binding] = field(default_factory=set)
     """The chunk's own locals outside of any loop, of which there is one each."""
+    has_generic_loops: bool = False
     longest_list: int = LONGEST_LIST
 
     def is_primitive(self, node: s.Expression) -> bool:
