@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -24,6 +25,7 @@ from support.luau import run_lua, run_luau
 from support.luraph_server import API_KEY, LuraphServer, hang, luraph_server, protected_text, reply
 from support.publishing import Publishing
 
+TRUST = ssl.create_default_context()
 SOURCE = """
 local greeting = LA_ENCRYPT_STRING("hello") -- a comment
 if not la_exists then la_script_name = "a mock" end
@@ -40,7 +42,7 @@ async def luraph() -> AsyncIterator[LuraphServer]:
 
 @pytest.fixture
 async def publishing(database: SqliteDatabase, workers: WorkerPool, luraph: LuraphServer) -> AsyncIterator[Publishing]:
-    async with luraph_client() as client:
+    async with luraph_client(TRUST) as client:
         limits = Limits(pause_seconds=0.01)
         remote = LuraphEngine(client, luraph.base_url, job_seconds=30, limits=limits)
         yield Publishing(database, workers, remote=remote)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import re
+import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -215,12 +216,13 @@ class LuraphEngine:
         return min(pause, self._limits.longest_pause_seconds)
 
 
-def luraph_client() -> httpx.AsyncClient:
-    """An HTTP client as the engine needs it.
+def luraph_client(trust: ssl.SSLContext | None = None) -> httpx.AsyncClient:
+    """An HTTP client as the engine needs it, which trusts the usual authorities when it is not told other ones.
 
     No connection is kept: a request on one that the service has just closed fails without our knowing whether it arrived.
     """
-    return httpx.AsyncClient(follow_redirects=False, limits=httpx.Limits(max_keepalive_connections=0))
+    limits = httpx.Limits(max_keepalive_connections=0)
+    return httpx.AsyncClient(follow_redirects=False, limits=limits, verify=trust or True)
 
 
 async def _outcome(call: Callable[[], Awaitable[Answer]]) -> Answer | CallError:
