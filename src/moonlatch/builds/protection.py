@@ -11,7 +11,8 @@ from moonlatch.storage.builds import Protection
 from moonlatch.storage.projects import Project
 from moonlatch.storage.scripts import Script
 
-LOADER_PROFILE = "light"
+LOADER_PROFILE = "maximum"
+"""Whatever its script is protected with: a loader holds the secret that the delivery of every payload rests on."""
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
