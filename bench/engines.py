@@ -12,9 +12,10 @@ import asyncpg
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from support.services import DATABASE_URL_VARIABLE, Databases
+from support.services import DATABASE_URL_VARIABLE, REDIS_URL_VARIABLE, Databases, redis_command
 
 SQLITE, POSTGRES = "SQLite", "PostgreSQL"
+STANDARD_REDIS = "redis://127.0.0.1:6379/15"
 STANDARD_POSTGRES = "postgresql://postgres@127.0.0.1:5432/postgres"
 
 
@@ -39,3 +40,13 @@ def database(engine: str) -> Iterator[str]:
         raise NotThereError(f"no PostgreSQL that lets us in, at {DATABASE_URL_VARIABLE} or on port 5432") from error
     with contextlib.closing(databases), databases.migrated() as url:
         yield url
+
+
+def redis_url() -> str:
+    """The setting `redis_url`. Raises NotThereError."""
+    url = os.environ.get(REDIS_URL_VARIABLE, STANDARD_REDIS)
+    try:
+        redis_command(url, "PING")
+    except (OSError, ValueError) as error:
+        raise NotThereError(f"no Redis at {REDIS_URL_VARIABLE} or on port 6379") from error
+    return url

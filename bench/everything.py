@@ -19,6 +19,7 @@ import messages
 import pages
 import servers
 import sessions
+import workers
 from engines import POSTGRES, SQLITE, NotThereError
 from figures import Figure, Skipped, print_table
 
@@ -29,13 +30,14 @@ MEASURES: dict[str, tuple[Measure, bool]] = {
     "heartbeat-postgres": (lambda: heartbeat.measure(load.ROUNDS, load.SECONDS, POSTGRES), True),
     "execute": (lambda: execute.measure(load.ROUNDS, load.SECONDS, SQLITE), True),
     "execute-postgres": (lambda: execute.measure(load.ROUNDS, load.SECONDS, POSTGRES), True),
+    "workers": (workers.measure, False),
     "sessions": (lambda: sessions.measure(sessions.SESSIONS, 1), True),
     "messages": (messages.measure, True),
     "pages": (pages.measure, False),
     "beside-builds": (beside_builds.measure, False),
     "beating": (beating.measure, True),
 }
-"""By name, and whether the load comes from a core of its own. What needs two workers of one PostgreSQL and one Redis joins here."""
+"""By name, and whether the load comes from a core of its own."""
 
 
 def main() -> int:

@@ -117,7 +117,11 @@ class Process:
         self.port = port
 
     def cpu_seconds(self) -> float:
-        """Processor time of all its threads so far."""
+        """Processor time so far."""
+        return self.own_cpu_seconds()
+
+    def own_cpu_seconds(self) -> float:
+        """That of all its threads."""
         tasks = Path(f"/proc/{self.pid}/task").iterdir()
         return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
 
