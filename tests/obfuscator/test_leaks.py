@@ -1,4 +1,4 @@
-"""What a `light` build must not show of its source, and what two builds of one script must not share."""
+"""What a build of `light` and above must not show of its source, and what two builds of one script must not share."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import re
 import pytest
 
 from moonlatch.obfuscator import syntax
+from moonlatch.obfuscator.builtins import LIBRARIES
 from moonlatch.obfuscator.lexer import RESERVED
+from moonlatch.obfuscator.options import PLAINEST_PROFILE, PROFILES
 from moonlatch.obfuscator.parser import parse
 from moonlatch.obfuscator.rewriter import Rewriter
 from moonlatch.obfuscator.scopes import resolve
@@ -16,21 +18,27 @@ from support.protecting import ALL_PROGRAMS, LUA51_PROGRAMS, protected
 # These sit at a limit of the compiler, where literals have to stay.
 ROOMY = [program for program in ALL_PROGRAMS if program.name not in {"long_lists.lua", "many_locals.lua"}]
 RUN = 12
+PROTECTING = [profile for profile in PROFILES if profile != PLAINEST_PROFILE]
 
 
 class _Literals(Rewriter):
-    """Collects what must not be readable, and the names that must."""
+    """Collects what must not be readable, and the names that must: `required` ones always, `public` ones in `light`."""
 
     def __init__(self, source: bytes) -> None:
         super().__init__()
         self.strings: set[bytes] = set()
         self.numbers: set[str] = set()
-        self.public: set[str] = set()
+        self.required: set[str] = set()
+        self.fields: set[str] = set()
         chunk = parse(source)
         resolution = resolve(chunk)
         self.private = {binding.name for binding in resolution.symbols}
-        self.public |= resolution.globals.keys()
+        self.required |= resolution.globals.keys()
         self.chunk(chunk)
+
+    def allowed(self, profile: str) -> set[str]:
+        """The names that a build of that profile may show."""
+        return self.required | self.fields if profile == "light" else self.required
 
     def rewrite_string(self, node: syntax.String) -> syntax.Expression:
         self.strings.add(node.value)
@@ -45,15 +53,17 @@ class _Literals(Rewriter):
         return node
 
     def rewrite_index_name(self, node: syntax.IndexName) -> syntax.Expression:
-        self.public.add(node.name)
+        owner = node.object
+        is_library = isinstance(owner, syntax.Name) and owner.binding is None and owner.name in LIBRARIES
+        (self.required if is_library else self.fields).add(node.name)
         return super().rewrite_index_name(node)
 
     def rewrite_method_call(self, node: syntax.MethodCall) -> syntax.Expression:
-        self.public.add(node.name)
+        self.required.add(node.name)
         return super().rewrite_method_call(node)
 
     def rewrite_table(self, node: syntax.Table) -> syntax.Expression:
-        self.public |= {item.name for item in node.items if isinstance(item, syntax.NamedItem)}
+        self.fields |= {item.name for item in node.items if isinstance(item, syntax.NamedItem)}
         return super().rewrite_table(node)
 
 
@@ -64,56 +74,63 @@ LOWERED = {"type", "getmetatable", "rawget", "next", "math", "floor", "error", "
 RUNTIME_METHODS = {"format"}
 
 
+@pytest.mark.parametrize("profile", PROTECTING)
 @pytest.mark.parametrize("program", ROOMY, ids=lambda program: program.name)
-def test_no_string_name_or_number_of_the_source_is_in_the_build(program: object) -> None:
+def test_no_string_name_or_number_of_the_source_is_in_the_build(program: object, profile: str) -> None:
     source = _Literals(program.read_bytes())
-    text = protected(program.read_bytes())
+    text = protected(program.read_bytes(), profile)
     build = _Literals(text.encode())
-    (data,) = build.strings - {b""}
-    assert build.public <= source.public | RUNTIME | RUNTIME_METHODS
+    allowed = source.allowed(profile) | RUNTIME | RUNTIME_METHODS
+    assert build.required | build.fields <= allowed
     # A method that does not use its implicit `self` keeps it, unwritten.
     assert [name for name in build.private - {"self"} if len(name) > 2] == []
     assert {number for number in build.numbers if len(number) >= 4} & source.numbers == set()
-    readable = text.replace(data.decode("ascii"), "")
-    allowed = " ".join(source.public | RUNTIME | RUNTIME_METHODS | RESERVED | {"continue", "native"})
+    # What is left are the texts that all constants lie in.
+    data = b"\n".join(build.strings)
+    readable = text
+    for string in build.strings:
+        readable = readable.replace(string.decode("ascii"), "")
+    words = " ".join(allowed | RESERVED | {"continue", "native"})
     strings = {string.decode("latin-1") for string in source.strings if len(string) >= 4}
     assert [
         string
-        for string in strings
-        if string not in allowed and (string in readable or string.encode("latin-1") in data)
+        for string in strings | (source.fields - allowed)
+        if string not in words and len(string) >= 4 and (string in readable or string.encode("latin-1") in data)
     ] == []
 
 
-def test_comments_do_not_survive() -> None:
-    text = protected("--!strict\n-- a secret remark\nlocal x = 1 --[[ another one ]] print(x)")
+@pytest.mark.parametrize("profile", PROTECTING)
+def test_comments_do_not_survive(profile: str) -> None:
+    text = protected("--!strict\n-- a secret remark\nlocal x = 1 --[[ another one ]] print(x)", profile)
     assert "secret" not in text
     assert "another" not in text
     assert "strict" not in text
 
 
+@pytest.mark.parametrize("profile", PROTECTING)
 @pytest.mark.parametrize("target", ["luau", "lua51"])
-def test_builds_share_no_distinctive_text(target: str) -> None:
+def test_builds_share_no_distinctive_text(target: str, profile: str) -> None:
     shared = {}
     for program in LUA51_PROGRAMS:
         if program in ROOMY:
             source = program.read_bytes()
             # Two of them may well draw the same name for the pool; all three do not.
-            builds = [_runs(protected(source, seed=seed, target=target), _Literals(source)) for seed in (1, 2, 3)]
+            needed = _Literals(source).allowed(profile) | _Literals(source).numbers
+            builds = [_runs(protected(source, profile, seed, target=target), needed) for seed in (1, 2, 3)]
             if set.intersection(*builds):
                 shared[program.name] = set.intersection(*builds)
     assert shared == {}
 
 
-def _runs(text: str, source: _Literals) -> set[str]:
+def _runs(text: str, source: set[str]) -> set[str]:
     """Every run of characters between keywords, names that have to be there, and the short numbers of the source."""
-    needed = sorted(
-        map(re.escape, RESERVED | source.public | RUNTIME | LOWERED | source.numbers), key=len, reverse=True
-    )
+    needed = sorted(map(re.escape, RESERVED | source | RUNTIME | LOWERED), key=len, reverse=True)
     pieces = re.split(r"\s+|\b(?:" + "|".join(needed) + r")\b", text)
     return {piece[start : start + RUN] for piece in pieces for start in range(len(piece) - RUN + 1)}
 
 
-def test_no_build_can_load_or_inspect_code() -> None:
+@pytest.mark.parametrize("profile", PROTECTING)
+def test_no_build_can_load_or_inspect_code(profile: str) -> None:
     for program in LUA51_PROGRAMS:
-        public = _Literals(protected(program.read_bytes(), target="lua51").encode()).public
-        assert public & {"loadstring", "load", "getfenv", "setfenv", "debug"} == set()
+        build = _Literals(protected(program.read_bytes(), profile, target="lua51").encode())
+        assert (build.required | build.fields) & {"loadstring", "load", "getfenv", "setfenv", "debug"} == set()

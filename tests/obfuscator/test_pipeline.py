@@ -64,7 +64,7 @@ def test_a_script_nested_as_deeply_as_luau_allows_is_only_minified_and_says_so(s
     outcome = EmbeddedEngine().protect(source.encode(), Options(), 1)
     assert isinstance(outcome, Protected)
     assert outcome.warnings == [
-        "line 1: this script is too close to the compiler's limits; its strings and numbers stay readable"
+        "line 1: this script is too close to the compiler's limits; it is protected as 'minify'"
     ]
     assert run_luau(outcome.text) == run_luau(source)
 

@@ -14,8 +14,8 @@ from moonlatch.obfuscator.pool import Constant
 from moonlatch.obfuscator.spelling import Target
 
 # Everything is written in the 95 printable ASCII characters, a space being 0.
-_SYMBOLS = 95
-_FIRST = 32
+SYMBOLS = 95
+FIRST = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Cipher:
             base=generator.randrange(27, 34),
             singles=generator.randrange(85, 94),
             split=generator.randrange(40, 56),
-            lead=generator.randrange(11, _SYMBOLS),
+            lead=generator.randrange(11, SYMBOLS),
             factor=generator.randrange(3_001, 99_991),
             step=generator.randrange(1_001, modulus),
             modulus=modulus,
@@ -60,11 +60,12 @@ class Cipher:
         """All constants in the order of their places, as one text."""
         pieces: list[str] = []
         for place, constant in enumerate(constants, 1):
-            symbols = self._symbols(constant.text)
+            symbols = self.symbols(constant.text)
             pieces += (self._header(len(symbols) * 2 + constant.is_number), self._shifted(symbols, place))
         return "".join(pieces)
 
-    def _symbols(self, text: bytes) -> list[int]:
+    def symbols(self, text: bytes) -> list[int]:
+        """What stands for the text, each from 0 to 94."""
         symbols: list[int] = []
         base, singles = self.base, self.singles
         for byte in text:
@@ -72,27 +73,35 @@ class Cipher:
             if value < singles:
                 symbols.append(value)
             else:
-                high, low = divmod(value - singles, _SYMBOLS)
+                high, low = divmod(value - singles, SYMBOLS)
                 symbols += (singles + high, low)
         return symbols
 
     def _header(self, value: int) -> str:
+        return "".join(chr(FIRST + (digit + self.lead) % SYMBOLS) for digit in self.digits(value))
+
+    def digits(self, value: int) -> list[int]:
+        """A number as digits of which only the last is below `split`."""
         value, last = divmod(value, self.split)
         digits = [last]
         while value:
-            value, digit = divmod(value, _SYMBOLS - self.split)
+            value, digit = divmod(value, SYMBOLS - self.split)
             digits.append(self.split + digit)
-        return "".join(chr(_FIRST + (digit + self.lead) % _SYMBOLS) for digit in reversed(digits))
+        return digits[::-1]
 
     def _shifted(self, symbols: list[int], place: int) -> str:
-        state = (place * self.place_factor + self.place_step) % self.modulus
+        return self.shifted(symbols, place * self.place_factor + self.place_step)
+
+    def shifted(self, symbols: list[int], state: int) -> str:
+        """The symbols under the keystream that starts from `state`, as text."""
+        state %= self.modulus
         factor, step, modulus, chained = self.factor, self.step, self.modulus, self.chained
         sign = -1 if self.subtracts else 1
         out = bytearray()
         for symbol in symbols:
             state = (state * factor + step) % modulus
-            shifted = (symbol + sign * state) % _SYMBOLS
-            out.append(_FIRST + shifted)
+            shifted = (symbol + sign * state) % SYMBOLS
+            out.append(FIRST + shifted)
             if chained:
                 state += symbol
         return out.decode("ascii")
@@ -102,7 +111,7 @@ def decoder_source(pool: str, constants: list[Constant], target: Target, generat
     """Lua that declares the local `pool`, a table with all constants at their places, decoded when first read."""
     cipher = Cipher.drawn(generator)
     data = spelling.string(cipher.encipher(constants).encode("ascii"), target)
-    captures = _in_any_order(
+    captures = in_any_order(
         generator,
         [
             "local _byte,_char=string.byte,string.char",
@@ -122,14 +131,14 @@ def decoder_source(pool: str, constants: list[Constant], target: Target, generat
 
 def _index_source(cipher: Cipher, generator: random.Random) -> str:
     """Finds where each constant starts and ends and whether it is a number, by the lengths in front of them."""
-    leading = _SYMBOLS - cipher.split
-    records = _in_any_order(generator, ["_starts[_count]=_next", "_kinds[_count]=_size%2"])
+    leading = SYMBOLS - cipher.split
+    records = in_any_order(generator, ["_starts[_count]=_next", "_kinds[_count]=_size%2"])
     return f"""
         local _next,_count=1,0
         while _next<=#_data do
             local _size,_digit=0
             repeat
-                _digit=(_byte(_data,_next)-{_FIRST + cipher.lead})%{_SYMBOLS}
+                _digit=(_byte(_data,_next)-{FIRST + cipher.lead})%{SYMBOLS}
                 _next=_next+1
                 if _digit<{cipher.split} then _size=_size*{cipher.split}+_digit
                 else _size=_size*{leading}+_digit-{cipher.split} end
@@ -144,10 +153,8 @@ def _index_source(cipher: Cipher, generator: random.Random) -> str:
 def _decode_source(cipher: Cipher, generator: random.Random) -> str:
     """Decodes the constant at `_place` into `_value`."""
     start = f"(_place*{cipher.place_factor}+{cipher.place_step})%{cipher.modulus}"
-    state = _in_any_order(
-        generator, [f"local _state={start}", "local _out={}", "local _length=0", "local _pending=nil"]
-    )
-    symbol = _symbol_source(cipher, generator)
+    state = in_any_order(generator, [f"local _state={start}", "local _out={}", "local _length=0", "local _pending=nil"])
+    symbol = symbol_source(cipher, generator)
     loop = generator.choice(
         [
             f"for _at=_starts[_place],_ends[_place] do {symbol} end",
@@ -164,13 +171,13 @@ def _decode_source(cipher: Cipher, generator: random.Random) -> str:
     return f"{state} {loop} {value}"
 
 
-def _symbol_source(cipher: Cipher, generator: random.Random) -> str:
-    """Decodes the symbol at `_at`: a byte of its own, or the first or second half of one."""
+def symbol_source(cipher: Cipher, generator: random.Random) -> str:
+    """Lua that decodes the symbol at `_at`: a byte of its own, or the first or second half of one."""
     shift = "+_state" if cipher.subtracts else "-_state"
     feedback = "_state=_state+_symbol" if cipher.chained else ""
     single = f"_length=_length+1 _out[_length]=_char((_symbol+{cipher.base})%256)"
     second = "_length=_length+1 _out[_length]=_char((_symbol+_pending)%256) _pending=nil"
-    first = f"_pending=(_symbol-{cipher.singles})*{_SYMBOLS}+{(cipher.base + cipher.singles) % 256}"
+    first = f"_pending=(_symbol-{cipher.singles})*{SYMBOLS}+{(cipher.base + cipher.singles) % 256}"
     branches = generator.choice(
         [
             f"if _pending then {second} elseif _symbol<{cipher.singles} then {single} else {first} end",
@@ -180,10 +187,11 @@ def _symbol_source(cipher: Cipher, generator: random.Random) -> str:
     )
     return f"""
         _state=(_state*{cipher.factor}+{cipher.step})%{cipher.modulus}
-        local _symbol=(_byte(_data,_at)-{_FIRST}{shift})%{_SYMBOLS} {feedback}
+        local _symbol=(_byte(_data,_at)-{FIRST}{shift})%{SYMBOLS} {feedback}
         {branches}"""
 
 
-def _in_any_order(generator: random.Random, statements: list[str]) -> str:
+def in_any_order(generator: random.Random, statements: list[str]) -> str:
+    """Statements that do not depend on each other, in an order of the build's own."""
     generator.shuffle(statements)
     return " ".join(statements)

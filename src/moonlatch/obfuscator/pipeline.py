@@ -24,9 +24,10 @@ from moonlatch.obfuscator.macros import (
     string_macro_lines,
 )
 from moonlatch.obfuscator.observation import Observer, census, observed
-from moonlatch.obfuscator.options import PROFILES, Options
+from moonlatch.obfuscator.options import PLAINEST_PROFILE, PROFILES, Options
 from moonlatch.obfuscator.parser import parse
 from moonlatch.obfuscator.passes import REGISTRY, encrypt_strings
+from moonlatch.obfuscator.plain_lua_limits import plain_lua_faults
 from moonlatch.obfuscator.pool import ConstantPool
 from moonlatch.obfuscator.printer import print_chunk
 from moonlatch.obfuscator.runtime_variables import EXISTS, connect_runtime, forged_variables, functions_without_room
@@ -36,8 +37,26 @@ from moonlatch.obfuscator.unit import Unit
 
 
 def protect(source: bytes, options: Options, seed: int, observer: Observer | None = None) -> Outcome:
-    """Protects `source` with the passes of the profile that `options` names, under the eyes of the observer."""
-    return protect_with(source, options, seed, PROFILES[options.profile], observer)
+    """Protects `source` with the passes of the profile that `options` names, under the eyes of the observer.
+
+    A script with no room, in nesting depth say, for what they would add is protected with a plainer profile, and says so.
+    """
+    with _collector_paused():
+        outcome = failure = _protect(source, options, seed, PROFILES[options.profile], observer)
+        for plainer in _plainer_profiles(options.profile):
+            if not isinstance(outcome, Failure):
+                break
+            outcome = _protect(source, options, seed, PROFILES[plainer], observer)
+            if isinstance(outcome, Protected):
+                warning = f"line 1: this script is too close to the compiler's limits; it is protected as '{plainer}'"
+                return Protected(outcome.text, [*outcome.warnings, warning], outcome.target)
+        return failure if isinstance(outcome, Failure) else outcome
+
+
+def _plainer_profiles(profile: str) -> list[str]:
+    """Those that do less, the strongest first."""
+    names = list(PROFILES)
+    return names[: names.index(profile)][::-1]
 
 
 def protect_with(
@@ -45,19 +64,7 @@ def protect_with(
 ) -> Outcome:
     """Protects `source` with the passes of those keys alone, in the registry's order."""
     with _collector_paused():
-        outcome = _protect(source, options, seed, keys, observer)
-        plain = PROFILES["minify"].intersection(keys)
-        if isinstance(outcome, Failure) and len(plain) < len(keys):
-            return _left_readable(_protect(source, options, seed, plain, observer), outcome)
-        return outcome
-
-
-def _left_readable(outcome: Outcome, failure: Failure) -> Outcome:
-    """What to hand back for a script with no room, in nesting depth say, for what most passes would add to it."""
-    if not isinstance(outcome, Protected):
-        return failure
-    warning = "line 1: this script is too close to the compiler's limits; its strings and numbers stay readable"
-    return Protected(outcome.text, [*outcome.warnings, warning], outcome.target)
+        return _protect(source, options, seed, keys, observer)
 
 
 def _protect(source: bytes, options: Options, seed: int, keys: Collection[str], observer: Observer | None) -> Outcome:
@@ -106,6 +113,8 @@ def _protect(source: bytes, options: Options, seed: int, keys: Collection[str], 
         text = print_chunk(chunk, target)
     with observed(observer, "check again"):
         faults = check(text)
+        if not faults and target is Target.LUA51 and not PROFILES[PLAINEST_PROFILE].issuperset(keys):
+            faults = plain_lua_faults(chunk, resolve(chunk))
     if faults:
         return Failure([EngineError(None, f"the protected script does not compile: {faults[0].message}")])
     return Protected(text, unit.warnings, target)
@@ -122,7 +131,8 @@ def _prepare(chunk: s.Chunk, options: Options) -> tuple[Resolution, Expansion] |
     if options.client_chunk:
         diagnostics += forged_variables(resolution)
         diagnostics += functions_without_room(resolution, options.target or Target.LUAU)
-    has_effect = options.keeps_macros or encrypt_strings.KEY in PROFILES[options.profile]
+    hides_strings = not PROFILES[options.profile].isdisjoint({encrypt_strings.KEY, keyed_constants.KEY})
+    has_effect = options.keeps_macros or hides_strings
     without_effect = [] if has_effect else string_macro_lines(resolution)
     expansion = expand_macros(chunk, resolution, keeps_calls=options.keeps_macros)
     expansion.warnings[:0] = [

@@ -33,10 +33,9 @@ class Rewriter:
         self.block(chunk.body)
 
     def block(self, block: s.Block) -> None:
-        statements = self._statements
         body: list[s.Statement] = []
         for statement in block.body:
-            replacement = statements[type(statement)](statement)
+            replacement = self.statement(statement)
             if replacement is None:
                 continue
             if isinstance(replacement, list):
@@ -44,6 +43,9 @@ class Rewriter:
             else:
                 body.append(replacement)
         block.body = body
+
+    def statement(self, node: s.Statement) -> Replacement:
+        return self._statements[type(node)](node)
 
     def expression(self, node: s.Expression) -> s.Expression:
         return self._expressions[type(node)](node)

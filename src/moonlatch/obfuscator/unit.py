@@ -11,6 +11,7 @@ from moonlatch.obfuscator.options import Options
 from moonlatch.obfuscator.pool import ConstantPool
 from moonlatch.obfuscator.scopes import Resolution, resolve
 from moonlatch.obfuscator.spelling import Target
+from moonlatch.obfuscator.witness import Witness
 
 
 @dataclass(slots=True)
@@ -22,6 +23,7 @@ class Unit:
     script wants untouched: what is inside them is finished, and of the later passes only the one that names locals
     changes it. `native` are functions that the script wants to stay code of the target language with all that is in
     them (`LA_NO_VIRTUALIZE` and its like): a pass that compiles functions for an interpreter leaves these out.
+    `machines` are loops that a pass wrote in place of straight code: what is in them runs no more often than before.
     """
 
     chunk: s.Chunk
@@ -34,10 +36,45 @@ class Unit:
     diagnostics: list[Diagnostic] = field(default_factory=list)
     sealed: set[s.Function] = field(default_factory=set)
     native: set[s.Function] = field(default_factory=set)
+    machines: set[s.While] = field(default_factory=set)
+    witness: Witness | None = None
+    _prefix: str = ""
+    _made: int = 0
 
     def resolve_anew(self) -> None:
         """For a pass that declared variables, added functions or moved code between them."""
         self.resolution = resolve(self.chunk)
+
+    def make_names_unique(self) -> None:
+        """Gives every local a name that nothing else has, so that code can move without meaning another variable."""
+        if self._prefix:
+            return
+        self.resolve_anew()
+        self._prefix = self.resolution.fresh_name("v")
+        for binding, symbol in self.resolution.symbols.items():
+            if symbol.is_exported:
+                continue
+            binding.name = self._fresh()
+            for reference in symbol.references:
+                reference.name = binding.name
+        for method in self.resolution.methods:
+            method.is_method = False
+
+    def new_binding(self, line: int) -> s.Binding:
+        """A variable that is still to be declared, with a name of its own."""
+        self.make_names_unique()
+        return s.Binding(self._fresh(), line)
+
+    def need_witness(self) -> Witness:
+        """The script's witness, declared at its top by the first pass that asks for it."""
+        if self.witness is None:
+            self.witness = Witness.drawn(self.new_binding(self.chunk.body.line), self.random("witness"))
+            self.chunk.body.body.insert(0, self.witness.declaration())
+        return self.witness
+
+    def _fresh(self) -> str:
+        self._made += 1
+        return f"{self._prefix}{self._made}"
 
     def random(self, purpose: str) -> random.Random:
         """A generator of its own for each purpose, so that one pass drawing more does not change what others draw."""

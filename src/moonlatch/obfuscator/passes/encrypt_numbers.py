@@ -29,6 +29,11 @@ def run(unit: Unit) -> None:
     _NumberEncryptor(unit).chunk(unit.chunk)
 
 
+def is_telling(value: float) -> bool:
+    """True for the numbers to hide: a number with fewer digits says little, and infinity has no digits."""
+    return not math.isinf(value) and not (value.is_integer() and value < _SMALLEST_TELLING_INTEGER)
+
+
 @dataclass(slots=True)
 class _Loop:
     """The outermost loop of a function, with the locals that stand for its numbers."""
@@ -62,7 +67,7 @@ class _NumberEncryptor(Rewriter):
 
     def rewrite_number(self, node: s.Number) -> s.Expression:
         value = node.value
-        if not self._has_room or math.isinf(value) or (value.is_integer() and value < _SMALLEST_TELLING_INTEGER):
+        if not self._has_room or not is_telling(value):
             return node
         text = spelling.number(value, node.text, self._unit.target).encode("ascii")
         loop = self._loop

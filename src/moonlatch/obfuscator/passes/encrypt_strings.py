@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from moonlatch.obfuscator import syntax as s
 from moonlatch.obfuscator.capacity import Capacity
-from moonlatch.obfuscator.printer import unwrapped
+from moonlatch.obfuscator.interpolation import format_call
 from moonlatch.obfuscator.rewriter import Replacement, Rewriter
 from moonlatch.obfuscator.spelling import Target
 from moonlatch.obfuscator.unit import Unit
 
 KEY = "encrypt_strings"
-_MULTIPLE = (s.Call, s.MethodCall, s.Varargs)
 
 
 def run(unit: Unit) -> None:
@@ -48,14 +47,6 @@ class _StringEncryptor(Rewriter):
         return self._unit.pool.mention(node.value, is_number=False, line=node.line)
 
     def rewrite_interpolated_string(self, node: s.InterpolatedString) -> s.Expression:
-        values = self.expressions(node.values)
         if not self._has_room or not self._is_luau:
-            node.values = values
-            return node
-        parts = [part.replace(b"%", b"%%") for part in node.parts] if values else node.parts
-        text = self.rewrite_string(s.String(b"%*".join(parts), node.line))
-        if not values:
-            return text
-        if isinstance(unwrapped(values[-1]), _MULTIPLE):
-            values[-1] = s.Group(values[-1], node.line)
-        return s.MethodCall(text, "format", values, node.line)
+            return super().rewrite_interpolated_string(node)
+        return self.expression(format_call(node))

@@ -1,0 +1,181 @@
+"""Turns the statements of a block into the states of a machine: a loop around a decision tree over a state number.
+
+Loops stay loops, so that hot ones run at full speed; the body of a loop becomes a machine only where it has another loop
+inside. What a function does between them, and every `if` there, is taken apart.
+"""
+
+from __future__ import annotations
+
+from moonlatch.obfuscator import syntax as s
+from moonlatch.obfuscator.capacity import Capacity
+from moonlatch.obfuscator.nesting import height
+from moonlatch.obfuscator.rewriter import Replacement, Rewriter
+from moonlatch.obfuscator.rooms import Rooms
+from moonlatch.obfuscator.state_machine import (
+    MOST_STATES,
+    Cutter,
+    MachineWriter,
+    State,
+    is_cuttable,
+    leaves_loop,
+    shared_locals,
+    with_assignments,
+)
+from moonlatch.obfuscator.unit import Unit
+
+KEY = "flatten_control_flow"
+_FEWEST_STATES = 3
+# What a machine adds to the nesting of what is in it; Lua 5.1 allows 200 levels in all, Luau more.
+_DEEPEST_SOURCE = 90
+_MACHINE_DEPTH = 10
+_MOST_DEPTH = 150
+_LOOPS = (s.While, s.Repeat, s.NumericFor, s.GenericFor)
+
+
+def run(unit: Unit) -> None:
+    """Blocks that are too short, too deep, or in a function without room for their locals, stay as they are."""
+    unit.make_names_unique()
+    unit.resolve_anew()
+    flattener = _Flattener(unit)
+    flattener.whole_chunk()
+    unit.resolve_anew()
+
+
+class _Flattener(Rewriter):
+    def __init__(self, unit: Unit) -> None:
+        super().__init__(unit.sealed)
+        self._unit = unit
+        self._generator = unit.random(KEY)
+        self._rooms = Rooms(unit)
+        self._symbols = unit.resolution.symbols
+        self._capacity = Capacity(unit.resolution, unit.target)
+        self._function: s.Function | None = None
+        self._depth = 0
+
+    def whole_chunk(self) -> None:
+        chunk = self._unit.chunk
+        self._depth = height(chunk.body)
+        if self._depth <= _DEEPEST_SOURCE:
+            self._flatten(chunk.body)
+
+    def function(self, function: s.Function) -> None:
+        outer, self._function = self._function, function
+        self._flatten(function.body)
+        self._function = outer
+
+    def _flatten(self, block: s.Block) -> None:
+        """Makes the block a machine if it can be one, and then what is inside it."""
+        cutter = self._machine(block)
+        if cutter is None:
+            self.block(block)
+            return
+        self._depth += _MACHINE_DEPTH
+        self.block(block)
+        self._depth -= _MACHINE_DEPTH
+
+    def _machine(self, block: s.Block) -> Cutter | None:
+        if self._depth + _MACHINE_DEPTH > _MOST_DEPTH or not _is_worth_it(block) or leaves_loop(block):
+            return None
+        if self._rooms.is_crowded(self._function) or any(not self._can_move(one) for one in block.body):
+            return None
+        first, rest = self._constants_first(block.body)
+        cutter = Cutter(self._generator, _run_length(block))
+        cutter.cut(rest, None)
+        states = cutter.states
+        if not _FEWEST_STATES <= len(states) <= MOST_STATES:
+            return None
+        shared = shared_locals(states)
+        if len(shared) + 1 > self._rooms.spare_locals(self._function):
+            return None
+        self._rooms.take_locals(self._function, len(shared) + 1)
+        self._write(block, first, states, shared)
+        return cutter
+
+    def _write(self, block: s.Block, first: list[s.Statement], states: list[State], shared: list[s.Binding]) -> None:
+        line = block.line
+        moved = set(shared)
+        for state in states:
+            state.code = with_assignments(state.code, moved)
+        variable = self._unit.new_binding(line)
+        declaration, loop = MachineWriter(variable, self._generator).write(states)
+        self._unit.machines.add(loop)
+        body = [*first, declaration, loop]
+        if shared:
+            self._generator.shuffle(shared)
+            body.insert(0, s.Local(shared, [], is_const=False, is_exported=False, line=line))
+        block.body = body
+
+    def _constants_first(self, body: list[s.Statement]) -> tuple[list[s.Statement], list[s.Statement]]:
+        """The locals that the compiler knows the values of, which it does only if they are declared with them; the rest."""
+        first: list[s.Statement] = []
+        rest: list[s.Statement] = []
+        for statement in body:
+            if isinstance(statement, s.Local) and not any(self._symbols[one].is_assigned for one in statement.bindings):
+                is_at_top = not rest and all(map(_is_library_read, statement.values))
+                if statement.values and (is_at_top or all(map(_is_literal, statement.values))):
+                    first.append(statement)
+                    continue
+            rest.append(statement)
+        return first, rest
+
+    def _can_move(self, statement: s.Statement) -> bool:
+        """False for what only compiles, or is only seen by others, where it is."""
+        if isinstance(statement, s.Local):
+            return not statement.is_exported and not self._capacity.needs_constant(statement)
+        if isinstance(statement, s.LocalFunction):
+            return not statement.is_exported
+        if isinstance(statement, s.If) and is_cuttable(statement):
+            blocks = [block for _, block in statement.clauses] + ([statement.otherwise] if statement.otherwise else [])
+            return all(self._can_move(one) for block in blocks for one in block.body)
+        return True
+
+    # Blocks inside
+
+    def rewrite_do(self, node: s.Do) -> Replacement:
+        self._flatten(node.body)
+        return node
+
+    def rewrite_while(self, node: s.While) -> Replacement:
+        if node in self._unit.machines:
+            return super().rewrite_while(node)
+        node.condition = self.expression(node.condition)
+        self._loop_body(node.body)
+        return node
+
+    def rewrite_numeric_for(self, node: s.NumericFor) -> Replacement:
+        body, node.body = node.body, s.Block([], node.line)
+        super().rewrite_numeric_for(node)
+        node.body = body
+        self._loop_body(body)
+        return node
+
+    def rewrite_generic_for(self, node: s.GenericFor) -> Replacement:
+        node.values = self.expressions(node.values)
+        self._loop_body(node.body)
+        return node
+
+    def _loop_body(self, body: s.Block) -> None:
+        if any(isinstance(one, _LOOPS) for one in body.body):
+            self._flatten(body)
+        else:
+            self.block(body)
+
+
+def _is_literal(node: s.Expression) -> bool:
+    return isinstance(node, s.Number | s.String | s.TrueValue | s.FalseValue | s.Nil)
+
+
+def _is_library_read(node: s.Expression) -> bool:
+    if isinstance(node, s.IndexName):
+        node = node.object
+    return _is_literal(node) or (isinstance(node, s.Name) and node.binding is None)
+
+
+def _is_worth_it(block: s.Block) -> bool:
+    return len(block.body) > 1 or any(isinstance(one, s.If) for one in block.body)
+
+
+def _run_length(block: s.Block) -> int:
+    """Short runs where a block has a loop, whose time is spent there; otherwise fewer steps, as it may be called often."""
+    has_loop = any(isinstance(one, _LOOPS) for one in block.body)
+    return max(2 if has_loop else 3, len(block.body) // 40)

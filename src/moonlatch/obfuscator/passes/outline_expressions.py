@@ -1,0 +1,119 @@
+"""Moves expressions of code that runs once per call into small functions at the top of the script, shared where they agree.
+
+Only expressions without calls, over variables that nothing can change meanwhile: then it makes no difference that their
+values are read a little earlier.
+"""
+
+from __future__ import annotations
+
+import copy
+
+from moonlatch.obfuscator import syntax as s
+from moonlatch.obfuscator.cold_code import LoopAware, contents, functions_with_loops
+from moonlatch.obfuscator.printer import print_chunk
+from moonlatch.obfuscator.rooms import Rooms
+from moonlatch.obfuscator.unit import Unit
+
+KEY = "outline_expressions"
+_MOST_FUNCTIONS = 24
+_MOST_PARAMETERS = 4
+_SIZES = range(4, 30)
+_SHARE = 0.35
+_SPARE_LOCALS = 60
+_ALLOWED = {
+    s.Name,
+    s.IndexName,
+    s.Index,
+    s.Number,
+    s.String,
+    s.Binary,
+    s.Unary,
+    s.Group,
+    s.Nil,
+    s.TrueValue,
+    s.FalseValue,
+}
+
+
+def run(unit: Unit) -> None:
+    """Functions that can capture no further variable keep their expressions."""
+    unit.make_names_unique()
+    unit.resolve_anew()
+    outliner = _Outliner(unit)
+    outliner.chunk(unit.chunk)
+    if outliner.outlined:
+        declarations = [*outliner.outlined.values()]
+        unit.random(f"{KEY}/order").shuffle(declarations)
+        unit.chunk.body.body[:0] = declarations
+        unit.resolve_anew()
+
+
+class _Outliner(LoopAware):
+    def __init__(self, unit: Unit) -> None:
+        super().__init__(unit)
+        self.outlined: dict[str, s.LocalFunction] = {}
+        self._generator = unit.random(KEY)
+        self._rooms = Rooms(unit)
+        self._symbols = unit.resolution.symbols
+        self._most = min(_MOST_FUNCTIONS, self._rooms.spare_locals(None) - _SPARE_LOCALS)
+        self._busy = functions_with_loops(unit) | {None}
+
+    def rewrite_binary(self, node: s.Binary) -> s.Expression:
+        # A call costs little only where the function does much else.
+        if self.is_cold and self.current in self._busy and self._generator.random() < _SHARE:
+            call = self._call(node)
+            if call is not None:
+                return call
+        return super().rewrite_binary(node)
+
+    def _call(self, node: s.Binary) -> s.Expression | None:
+        names, kinds, size = contents(node)
+        if size not in _SIZES or not kinds <= _ALLOWED:
+            return None
+        variables = list(dict.fromkeys(one.name for one in names if one.binding is not None))
+        if not 1 <= len(variables) <= _MOST_PARAMETERS or not all(map(self._is_steady, names)):
+            return None
+        body = copy.deepcopy(node)
+        parameters = _renamed(body, variables)
+        key = _spelt(body)
+        if not self._can_capture() or (key not in self.outlined and len(self.outlined) >= self._most):
+            return None
+        self._rooms.take_upvalues([self.current], None)
+        if key not in self.outlined:
+            self.outlined[key] = self._declaration(body, parameters)
+        arguments: list[s.Expression] = [s.Name(name, node.line) for name in variables]
+        return s.Call(s.Name(self.outlined[key].binding.name, node.line), arguments, node.line)
+
+    def _can_capture(self) -> bool:
+        function = self.current
+        return not self._rooms.is_crowded(function) and self._rooms.spare_upvalues(function, None) > 0
+
+    def _is_steady(self, node: s.Name) -> bool:
+        """False for a variable that a metamethod could change while the expression is evaluated."""
+        if node.binding is None:
+            return True
+        symbol = self._symbols.get(node.binding)
+        return symbol is not None and not (symbol.is_captured and symbol.is_assigned)
+
+    def _declaration(self, body: s.Expression, parameters: list[s.Name]) -> s.LocalFunction:
+        """A function of the parameters, which get names of their own wherever the body mentions them."""
+        line = body.line
+        bindings: dict[str, s.Binding] = {}
+        for mention in parameters:
+            binding = bindings.setdefault(mention.name, self.unit.new_binding(line))
+            mention.name = binding.name
+        function = s.Function([], list(bindings.values()), False, s.Block([s.Return([body], line)], line), line, line)
+        return s.LocalFunction(self.unit.new_binding(line), function, is_const=False, is_exported=False, line=line)
+
+
+def _renamed(body: s.Expression, variables: list[str]) -> list[s.Name]:
+    """Names the variables after their places, so that expressions that differ in nothing else read the same."""
+    places = {name: f"_{index}" for index, name in enumerate(variables)}
+    mentions = [one for one in contents(body)[0] if one.name in places]
+    for one in mentions:
+        one.name = places[one.name]
+    return mentions
+
+
+def _spelt(body: s.Expression) -> str:
+    return print_chunk(s.Chunk(s.Block([s.Return([body], body.line)], body.line), []))
