@@ -26,7 +26,7 @@ from moonlatch.obfuscator.macros import (
 from moonlatch.obfuscator.observation import Observer, census, observed
 from moonlatch.obfuscator.options import PLAINEST_PROFILE, PROFILES, Options
 from moonlatch.obfuscator.parser import parse
-from moonlatch.obfuscator.passes import REGISTRY, encrypt_strings
+from moonlatch.obfuscator.passes import REGISTRY, encrypt_strings, keyed_constants
 from moonlatch.obfuscator.plain_lua_limits import plain_lua_faults
 from moonlatch.obfuscator.pool import ConstantPool
 from moonlatch.obfuscator.printer import print_chunk
