@@ -73,8 +73,8 @@ def _is_allowed(address: str, networks: Sequence[str]) -> bool:
     return any(parsed in ipaddress.ip_network(network) for network in networks)
 
 
-def authenticated(request: Request) -> Caller:
-    """The caller that the gate found; raises what the gate refused it for."""
+async def authenticated(request: Request) -> Caller:
+    """The caller that the gate found; raises what the gate refused it for. Asynchronous as `CurrentBackend` is."""
     identity: Caller | ApiError | None = request.state.identity
     if identity is None:
         raise unauthorized("no token")
@@ -83,7 +83,7 @@ def authenticated(request: Request) -> Caller:
     return identity
 
 
-def metrics_reader(request: Request, backend: CurrentBackend) -> None:
+async def metrics_reader(request: Request, backend: CurrentBackend) -> None:
     """Who may read the metrics: the holder of their token; without one, programs on this machine, not through a proxy."""
     if backend.metrics_token:
         if not crypto.equal(presented_token(request.scope["headers"]) or "", backend.metrics_token):

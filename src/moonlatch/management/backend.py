@@ -68,4 +68,9 @@ def backend_of(request: Request) -> Backend:
     return cast("Backend", request.app.state.backend)
 
 
-CurrentBackend = Annotated[Backend, Depends(backend_of)]
+async def _depended_on(request: Request) -> Backend:
+    """Asynchronous though it waits for nothing: FastAPI would hand any other to a thread, for every call."""
+    return backend_of(request)
+
+
+CurrentBackend = Annotated[Backend, Depends(_depended_on)]
