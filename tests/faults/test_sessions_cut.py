@@ -20,6 +20,7 @@ from support.rounds import rounds
 from support.server import MoonlatchServer
 
 SESSIONS = rounds(300, 5_000)
+AT_ONCE = 50
 BACK_SECONDS = 60.0
 MAX_LOG_LINES = 100
 SETTINGS = {
@@ -67,9 +68,11 @@ async def test_sessions_cut_all_at_once_come_back(tmp_path: Path) -> None:
         async with proxied(server.port) as proxy, httpx.AsyncClient(timeout=60, limits=limits) as http:
             client = await fresh_client(server, http, token)
             client.url = f"http://127.0.0.1:{proxy.port}"
-            copies = [Reconnecting(await client.execute()) for _ in range(SESSIONS)]
-            for start in range(0, SESSIONS, 100):
-                await asyncio.gather(*(copy.open() for copy in copies[start : start + 100]))
+            copies: list[Reconnecting] = []
+            for _ in range(SESSIONS // AT_ONCE):
+                started = await asyncio.gather(*(client.execute() for _ in range(AT_ONCE)))
+                copies += [Reconnecting(copy) for copy in started]
+                await asyncio.gather(*(copy.open() for copy in copies[-AT_ONCE:]))
             assert await totals(server, http, token, client) == (SESSIONS, SESSIONS, SESSIONS)
 
             lines = len(server.log.read_text().splitlines())
