@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from moonlatch.storage.interface import Database, Query, StorageError, Transaction, UniqueViolation
+from moonlatch.storage.interface import Database, Query, StorageError, Transaction, UniqueViolation, parameter_names
 from support.accounts import (
     ACCOUNT_IDS,
     ADD_ACCOUNT,
@@ -442,3 +442,13 @@ async def test_closing_finishes_the_writes_that_wait(database: Database):
         await add_account(database, "too late")
     with pytest.raises(StorageError):
         await account_ids(database)
+
+
+async def test_a_statement_for_many_rows_tells_what_each_of_them_changed(database: Database, account: str):
+    async def unit(tx: Transaction) -> list[int]:
+        names = parameter_names(SET_USED.sql)
+        rows = [{"id": "ann", "used": 3}, {"id": "nobody", "used": 4}, {"id": "ann", "used": 5}]
+        return await tx.execute_each(SET_USED, [tuple(row[name] for name in names) for row in rows])
+
+    assert await database.run(unit) == [1, 0, 1]
+    assert await used(database, "ann") == 5

@@ -108,3 +108,15 @@ async def test_closing_in_the_turn_of_a_read_lets_its_snapshot_go(database: Sqli
     assert [entry.name for entry in tmp_path.iterdir()] == ["moonlatch.db"]
     with pytest.raises(StorageError, match="closed"):
         await account_ids(database)
+
+
+async def test_what_many_ask_is_read_once_a_turn_and_anew_in_the_next(database: SqliteDatabase):
+    shared = Query("test.shared", "select count(*) from accounts where id <> :other", shared=True)
+
+    async def counted(other: str) -> int:
+        row = await database.fetch_one(shared, other=other)
+        return row[0]
+
+    assert [await counted("x"), await counted("x"), await counted("ann")] == [0, 0, 0]
+    await add_account(database, "ann")
+    assert [await counted("x"), await counted("ann")] == [1, 0]
