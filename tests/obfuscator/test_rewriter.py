@@ -6,6 +6,7 @@ from moonlatch.obfuscator import syntax
 from moonlatch.obfuscator.parser import parse
 from moonlatch.obfuscator.printer import print_chunk
 from moonlatch.obfuscator.rewriter import Rewriter
+from support.protecting import protected
 
 
 class _Doubler(Rewriter):
@@ -37,3 +38,9 @@ def test_sealed_functions_are_left_alone_with_everything_in_them(source: str, te
     functions.chunk(chunk)
     _Doubler({functions.found[0]}).chunk(chunk)
     assert print_chunk(chunk) == text
+
+
+def test_a_declaration_whose_name_was_replaced_by_a_value_becomes_an_assignment() -> None:
+    source = "f() function la_exists.of.it:go(a) return self, a end"
+    assert protected(source, "minify", client=True) == "f();(true).of.it.go=function(a,b)return a,b end"
+    assert protected("function LPH_LINE.x() end", "minify") == "(1).x=function()end"

@@ -143,10 +143,11 @@ class Rewriter:
 
     def rewrite_function_declaration(self, node: s.FunctionDeclaration) -> Replacement:
         target = self.expression(node.target)
-        if isinstance(target, s.Name | s.IndexName):
-            node.target = target
         self._enter(node.function)
-        return node
+        if isinstance(target, s.Name | s.IndexName) and _is_chain_of_names(target):
+            node.target = target
+            return node
+        return s.Assign([target], [node.function], node.line)
 
     def rewrite_assign(self, node: s.Assign) -> Replacement:
         node.targets = self.expressions(node.targets)
@@ -204,6 +205,13 @@ class Rewriter:
     def rewrite_return(self, node: s.Return) -> Replacement:
         node.values = self.expressions(node.values)
         return node
+
+
+def _is_chain_of_names(node: s.Expression) -> bool:
+    """What may stand after `function` in a declaration."""
+    while isinstance(node, s.IndexName):
+        node = node.object
+    return isinstance(node, s.Name)
 
 
 def _method_name(kind: type[s.Node]) -> str:
