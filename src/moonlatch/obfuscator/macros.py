@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from moonlatch.obfuscator import syntax as s
 from moonlatch.obfuscator.dead_branches import remove_dead_branches
 from moonlatch.obfuscator.diagnostics import Diagnostic
-from moonlatch.obfuscator.printer import unwrapped
+from moonlatch.obfuscator.printer_expressions import unwrapped
 from moonlatch.obfuscator.rewriter import Replacement, Rewriter
 from moonlatch.obfuscator.scopes import Resolution, resolve
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from moonlatch.obfuscator import syntax as s
-from moonlatch.obfuscator.printer import unwrapped
+from moonlatch.obfuscator.printer_expressions import unwrapped
 from moonlatch.obfuscator.rewriter import Replacement, Rewriter
 from moonlatch.obfuscator.unit import Unit
 

@@ -15,7 +15,7 @@ from moonlatch.obfuscator.continue_lowering import lower_continue
 from moonlatch.obfuscator.enclosure import enclose
 from moonlatch.obfuscator.parser import parse
 from moonlatch.obfuscator.plain_lua_limits import plain_lua_faults
-from moonlatch.obfuscator.printer import unwrapped
+from moonlatch.obfuscator.printer_expressions import unwrapped
 from moonlatch.obfuscator.rewriter import Replacement, Rewriter
 from moonlatch.obfuscator.scopes import Resolution
 from moonlatch.obfuscator.spelling import Target

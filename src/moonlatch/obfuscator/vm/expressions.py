@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from moonlatch.obfuscator import syntax as s
-from moonlatch.obfuscator.printer import unwrapped
+from moonlatch.obfuscator.printer_expressions import unwrapped
 from moonlatch.obfuscator.vm.code import HOLE, Label
 from moonlatch.obfuscator.vm.texts import Built, Texts, bare
 

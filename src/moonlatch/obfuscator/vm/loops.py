@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from moonlatch.obfuscator import syntax as s
-from moonlatch.obfuscator.printer import unwrapped
+from moonlatch.obfuscator.printer_expressions import unwrapped
 from moonlatch.obfuscator.spelling import Target
 from moonlatch.obfuscator.vm.code import HIDDEN, HOLE, Constant, Label, Operand
 from moonlatch.obfuscator.vm.expressions import ExpressionLowering

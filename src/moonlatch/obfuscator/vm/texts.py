@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from moonlatch.obfuscator import spelling
 from moonlatch.obfuscator import syntax as s
-from moonlatch.obfuscator.printer import unwrapped
+from moonlatch.obfuscator.printer_expressions import unwrapped
 from moonlatch.obfuscator.spelling import Target
 from moonlatch.obfuscator.vm.code import (
     HIDDEN,
