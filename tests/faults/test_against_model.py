@@ -32,7 +32,7 @@ from support.rounds import IS_LONG, rounds
 
 T = TypeVar("T")
 
-EXAMPLES, STEPS = rounds(7, 150), rounds(35, 60)
+EXAMPLES, STEPS = rounds(12, 300), rounds(50, 60)
 SETTLED_SECONDS = 10.0
 
 devices = st.sampled_from(["one", "two", None])
@@ -67,8 +67,9 @@ class History(RuleBasedStateMachine):
     users = Bundle("users")
     copies = Bundle("copies")
 
-    @initialize()
-    def begin(self) -> None:
+    @initialize(target=scripts)
+    def begin(self) -> Any:
+        """A project with a published script: what is interesting begins with a running copy."""
         api = self.world.api
         self.me: Developer = self.run(api.developer())
         self.project = self.run(self.me.new_project())
@@ -76,6 +77,9 @@ class History(RuleBasedStateMachine):
         self.clients: dict[str, Client] = {}
         self.copies_by_id: dict[str, Copy] = {}
         self.wires: dict[str, Wire] = {}
+        script: str = self.create_script_in_both(free_for_all=False)
+        self.update(script, valid=True)
+        return script
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         return self.world.run(work)
@@ -103,6 +107,9 @@ class History(RuleBasedStateMachine):
 
     @rule(target=scripts, free_for_all=st.booleans())
     def create_script(self, free_for_all: bool) -> Any:
+        return self.create_script_in_both(free_for_all=free_for_all)
+
+    def create_script_in_both(self, *, free_for_all: bool) -> Any:
         expected = self.model.create_script()
         body = {"name": "A script", "free_for_all": free_for_all}
         reply = self.call(expected, f"/projects/{self.project}/scripts", body)
@@ -215,8 +222,15 @@ class History(RuleBasedStateMachine):
 
     # Running copies.
 
-    @rule(target=copies, script=scripts, key=st.none() | st.just("nobody") | users, device=devices)
-    def start(self, script: str, key: str | None, device: str | None) -> Any:
+    @rule(target=copies, script=scripts, key=users, device=devices)
+    def start_with_a_key(self, script: str, key: str, device: str | None) -> Any:
+        return self.start_in_both(script, key, device)
+
+    @rule(target=copies, script=scripts, key=st.sampled_from([None, "nobody"]), device=devices)
+    def start_without_a_key(self, script: str, key: str | None, device: str | None) -> Any:
+        return self.start_in_both(script, key, device)
+
+    def start_in_both(self, script: str, key: str | None, device: str | None) -> Any:
         expected = self.model.start_refusal(script, key, device)
         copy = self.outcome(expected, self._client(script).execute(key=key, fingerprint=device))
         if copy is None:
@@ -287,7 +301,7 @@ class History(RuleBasedStateMachine):
         listed = self.run(self._settled_scripts())
         assert listed == self._expected_scripts()
 
-    @invariant()
+    @rule()
     def users_agree(self) -> None:
         reply = done(self.run(self.me.get(f"/projects/{self.project}/users?limit=1000")))
         assert {user["key"]: _shown(user) for user in reply["users"]} == {
@@ -304,7 +318,7 @@ class History(RuleBasedStateMachine):
             for key, user in self.model.users.items()
         }
 
-    @invariant()
+    @rule()
     def executions_agree(self) -> None:
         project = self.run(self.me.project(self.project))
         by_script = sum(script.total_executions for script in self.model.scripts.values())
@@ -346,6 +360,9 @@ class History(RuleBasedStateMachine):
         }
 
     def teardown(self) -> None:
+        if hasattr(self, "model"):
+            self.users_agree()
+            self.executions_agree()
         for wire in getattr(self, "wires", {}).values():
             self.run(wire.socket.close())
 
