@@ -68,8 +68,22 @@ class History(RuleBasedStateMachine):
     copies = Bundle("copies")
 
     @initialize(target=scripts)
-    def begin(self) -> Any:
-        """A project with a published script: what is interesting begins with a running copy."""
+    def begin_with_a_script(self) -> Any:
+        """Published already: what is interesting begins with a running copy."""
+        self.begin()
+        script = self.create_script_in_both(free_for_all=False)
+        self.update(script, valid=True)
+        return script
+
+    @initialize(target=users)
+    def begin_with_users(self) -> Any:
+        self.begin()
+        unlimited = {"discord_id": None, "days": None, "executions": None, "fingerprintless": False}
+        return multiple(*(self.create_user_in_both(instances=instances, **unlimited) for instances in (None, 2)))
+
+    def begin(self) -> None:
+        if hasattr(self, "model"):
+            return
         api = self.world.api
         self.me: Developer = self.run(api.developer())
         self.project = self.run(self.me.new_project())
@@ -77,9 +91,6 @@ class History(RuleBasedStateMachine):
         self.clients: dict[str, Client] = {}
         self.copies_by_id: dict[str, Copy] = {}
         self.wires: dict[str, Wire] = {}
-        script: str = self.create_script_in_both(free_for_all=False)
-        self.update(script, valid=True)
-        return script
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         return self.world.run(work)
@@ -135,7 +146,7 @@ class History(RuleBasedStateMachine):
     def edit_script(self, script: str, changes: dict[str, bool]) -> None:
         self.call(self.model.edit_script(script, changes), f"/scripts/{script}/edit", changes)
 
-    @rule(script=scripts, really=st.sampled_from([False, False, True]))
+    @rule(script=scripts, really=st.sampled_from([False] * 5 + [True]))
     def remove_script(self, script: str, really: bool) -> None:
         if really:
             self.call(self.model.remove_script(script), f"/scripts/{script}/remove", {})
@@ -150,8 +161,12 @@ class History(RuleBasedStateMachine):
         executions=counts,
         fingerprintless=st.booleans(),
     )
-    def create_user(
+    def create_user(self, **fields: Any) -> Any:
+        return self.create_user_in_both(**fields)
+
+    def create_user_in_both(
         self,
+        *,
         discord_id: str | None,
         days: int | None,
         instances: int | None,
@@ -197,7 +212,7 @@ class History(RuleBasedStateMachine):
     def reset_fingerprint(self, key: str, force: bool) -> None:
         self.call(self.model.reset_device(key, force=force), f"/users/{key}/reset_fingerprint", {"force": force})
 
-    @rule(key=users, really=st.sampled_from([False, False, True]))
+    @rule(key=users, really=st.sampled_from([False] * 5 + [True]))
     def remove_user(self, key: str, really: bool) -> None:
         if really:
             self.call(self.model.remove_user(key), f"/users/{key}/remove", {})
