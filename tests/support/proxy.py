@@ -44,7 +44,8 @@ class Proxy:
             for writer in list(self._writers):
                 if how != "drop":
                     connection = writer.get_extra_info("socket")
-                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+                    with contextlib.suppress(OSError):  # it ended by itself meanwhile
+                        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
                 writer.transport.abort() if how != "drop" else writer.close()
 
     async def heal(self) -> None:
