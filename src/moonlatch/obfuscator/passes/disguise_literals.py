@@ -23,7 +23,6 @@ _NEEDED_LOCALS = 8
 def run(unit: Unit) -> None:
     """Functions that can capture no further variable keep their literals."""
     unit.make_names_unique()
-    unit.resolve_anew()
     rooms = Rooms(unit)
     if rooms.spare_locals(None) < _NEEDED_LOCALS:
         return

@@ -35,7 +35,6 @@ _LOOPS = (s.While, s.Repeat, s.NumericFor, s.GenericFor)
 def run(unit: Unit) -> None:
     """Blocks that are too short, too deep, or in a function without room for their locals, stay as they are."""
     unit.make_names_unique()
-    unit.resolve_anew()
     flattener = _Flattener(unit)
     flattener.whole_chunk()
     unit.resolve_anew()

@@ -41,7 +41,6 @@ _AnyLoop = TypeVar("_AnyLoop", s.While, s.Repeat, s.NumericFor, s.GenericFor)
 def run(unit: Unit) -> None:
     """Constants in a function without room for a store stay as they are, with a warning."""
     unit.make_names_unique()
-    unit.resolve_anew()
     main = unit.resolution.main
     generator = unit.random(KEY)
     count = _MOST_STORES if len(unit.resolution.symbols) > _FEW_LOCALS else 2

@@ -28,7 +28,6 @@ _SPARE_UPVALUES = 15
 def run(unit: Unit) -> None:
     """Functions without room for what the others capture stay apart."""
     unit.make_names_unique()
-    unit.resolve_anew()
     calls = _Calls()
     calls.chunk(unit.chunk)
     merger = _Merger(unit, calls)

@@ -32,7 +32,6 @@ _OPPOSITES = {"+": "-", "-": "+", "*": "+", "<": ">=", ">": "<=", "<=": ">", ">=
 def run(unit: Unit) -> None:
     """Functions that can capture no further variable stay as they are."""
     unit.make_names_unique()
-    unit.resolve_anew()
     rooms = Rooms(unit)
     if rooms.spare_locals(None) < _NEEDED_LOCALS:
         return

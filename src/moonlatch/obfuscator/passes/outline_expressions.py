@@ -38,7 +38,6 @@ _ALLOWED = {
 def run(unit: Unit) -> None:
     """Functions that can capture no further variable keep their expressions."""
     unit.make_names_unique()
-    unit.resolve_anew()
     outliner = _Outliner(unit)
     outliner.chunk(unit.chunk)
     if outliner.outlined:
