@@ -63,6 +63,15 @@ def test_a_script_with_exports_stays_as_it_is_and_says_so() -> None:
     assert outcome.warnings == ["line 2: a script with `export` is not virtualized"]
 
 
+def test_a_script_that_looks_at_itself_is_warned() -> None:
+    outcome = protect(b"local f = function() end\nsetfenv(f, {})\nprint(debug.traceback())", Options("maximum"), 1)
+    assert isinstance(outcome, Protected)
+    assert [warning.partition(";")[0] for warning in outcome.warnings] == [
+        "line 2: setfenv on a virtualized function does not reach the functions that it makes",
+        "line 3: debug sees the machine where it looks at a virtualized function",
+    ]
+
+
 def test_a_captured_local_is_read_when_its_operation_runs_as_in_luau() -> None:
     same(
         """
