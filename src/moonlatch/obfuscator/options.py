@@ -6,32 +6,30 @@ from dataclasses import dataclass
 
 from moonlatch.obfuscator.spelling import Target
 
-# The passes of each profile, by key; their order is the registry's. The plainest profile comes first. Every list of profiles, in settings, commands, the
-# API and the documentation, is made from this one or held against it by a test.
+_STANDARD = frozenset(
+    {
+        "drop_types",
+        "lower_luau",
+        "capture_builtins",
+        "outline_expressions",
+        "merge_functions",
+        "opaque_branches",
+        "disguise_literals",
+        "flatten_control_flow",
+        "encrypt_names",
+        "keyed_constants",
+        "rename_locals",
+    }
+)
+# The passes of each profile, by key; their order is the registry's. The plainest profile comes first. Every list of
+# profiles, in settings, commands, the API and the documentation, is made from this one or held against it by a test.
 PROFILES: dict[str, frozenset[str]] = {
     "minify": frozenset({"drop_types", "lower_luau", "rename_locals"}),
     "light": frozenset(
         {"drop_types", "lower_luau", "encrypt_strings", "encrypt_numbers", "constant_pool", "rename_locals"}
     ),
-    "standard": frozenset(
-        {
-            "drop_types",
-            "lower_luau",
-            "capture_builtins",
-            "outline_expressions",
-            "merge_functions",
-            "opaque_branches",
-            "disguise_literals",
-            "flatten_control_flow",
-            "encrypt_names",
-            "keyed_constants",
-            "rename_locals",
-        }
-    ),
-    "maximum": frozenset(
-        {"drop_types", "lower_luau", "virtualize"}
-        | {"encrypt_strings", "encrypt_numbers", "constant_pool", "rename_locals"}
-    ),
+    "standard": _STANDARD,
+    "maximum": _STANDARD | {"virtualize"},
 }
 
 DEFAULT_PROFILE = "light"

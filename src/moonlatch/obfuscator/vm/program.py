@@ -7,9 +7,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from moonlatch.obfuscator import syntax as s
+from moonlatch.obfuscator.builtins import FUNCTIONS, LIBRARIES
 from moonlatch.obfuscator.spelling import Target
 from moonlatch.obfuscator.vm.code import Proto
-from moonlatch.obfuscator.vm.libraries import FUNCTIONS, LIBRARIES
 from moonlatch.obfuscator.vm.names import Names
 from moonlatch.obfuscator.vm.variables import Variables
 
@@ -60,7 +60,7 @@ class Program:
         library = node.object
         if not isinstance(library, s.Name) or library.binding is not None:
             return False
-        return node.name in LIBRARIES.get(library.name, ()) and not self._is_assigned(library.name)
+        return library.name in LIBRARIES and not self._is_assigned(library.name)
 
     def _is_assigned(self, name: str) -> bool:
         return name in self.variables.resolution.assigned_globals
