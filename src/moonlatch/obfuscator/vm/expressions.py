@@ -41,10 +41,6 @@ class ExpressionLowering(Texts):
         """The text for an expression's one value; what has to be evaluated before it is emitted."""
         return self._whole(node) if self.is_inline(node) else self._cut(bare(node))
 
-    def list_of(self, nodes: Sequence[s.Expression], *, keeps_last: bool) -> list[Built]:
-        """The texts of an expression list, whose last may stand for several values when that is asked for."""
-        return self.operands(nodes, multiple_last=keeps_last)
-
     def operands(self, nodes: Sequence[s.Expression], *, multiple_last: bool = False) -> list[Built]:
         """Texts for several expressions that are evaluated in order."""
         if all(self.is_inline(node) for node in nodes):

@@ -132,7 +132,7 @@ class LoopLowering(ExpressionLowering):
         )
 
     def generic_for(self, node: s.GenericFor) -> None:
-        values = self.list_of(node.values, keeps_last=len(node.values) <= 3)
+        values = self.operands(node.values, multiple_last=len(node.values) <= 3)
         text, operands = self.joined(values)
         self.forget_temporaries()
         mark = self.enter_scope()

@@ -47,7 +47,7 @@ class FunctionLowering(LoopLowering):
         if len(node.bindings) == 1 and len(node.values) <= 1:
             self._single_local(node.bindings[0], node.values[0] if node.values else None)
             return
-        values = self.list_of(node.values, keeps_last=len(node.values) <= len(node.bindings))
+        values = self.operands(node.values, multiple_last=len(node.values) <= len(node.bindings))
         text, operands = self.joined(values) if values else ("nil", [])
         self.forget_temporaries()
         registers = [self.declare(binding) for binding in node.bindings]
@@ -169,7 +169,7 @@ class FunctionLowering(LoopLowering):
         self.block(node.body)
 
     def _return(self, node: s.Return) -> None:
-        values = self.list_of(node.values, keeps_last=True)
+        values = self.operands(node.values, multiple_last=True)
         text, operands = self.listed(values, bare(node.values[-1]) if node.values else None)
         self.emit(f"return {text}", operands, falls_through=False)
 
