@@ -10,6 +10,7 @@ import pytest
 from moonlatch.builds.pool import WorkerPool
 from moonlatch.cli.first_start import first_account, publish_example
 from moonlatch.crypto import token_hash
+from moonlatch.errors import ApiError
 from moonlatch.licensing.tier import NO_LIMITS, Tier
 from moonlatch.storage import accounts, scripts, tokens, users
 from moonlatch.storage.sqlite import SqliteDatabase
@@ -39,7 +40,6 @@ async def test_the_example_is_published_enabled_and_has_a_user(database: SqliteD
     assert first is not None
     publisher = Publishing(database, workers).publisher()
     example = await publish_example(database, publisher, lambda: NOW, first.account)
-    assert example is not None
     script = await scripts.find(database, example.script_id)
     user = await users.find(database, example.user_key)
     assert script is not None
@@ -54,5 +54,6 @@ async def test_a_tier_that_allows_no_update_leaves_the_account_usable(
     first = await first_account(database, lambda: NOW, tier=none.name)
     assert first is not None
     publisher = Publishing(database, workers, none).publisher()
-    assert await publish_example(database, publisher, lambda: NOW, first.account) is None
+    with pytest.raises(ApiError, match="max obfuscations reached"):
+        await publish_example(database, publisher, lambda: NOW, first.account)
     assert await accounts.find(database, first.account.id) == first.account

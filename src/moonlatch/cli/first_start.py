@@ -10,7 +10,6 @@ from moonlatch.builds.publisher import Publisher
 from moonlatch.cli.tokens import new_token
 from moonlatch.clock import Clock
 from moonlatch.crypto import new_id
-from moonlatch.errors import ApiError
 from moonlatch.storage import accounts, projects, scripts, tokens, users
 from moonlatch.storage.accounts import Account
 from moonlatch.storage.interface import Database, Transaction
@@ -55,8 +54,8 @@ async def first_account(database: Database, clock: Clock, *, tier: str) -> First
     return await database.run(unit)
 
 
-async def publish_example(database: Database, publisher: Publisher, clock: Clock, account: Account) -> Example | None:
-    """Make a project with a published script and a user; None when the script could not be published."""
+async def publish_example(database: Database, publisher: Publisher, clock: Clock, account: Account) -> Example:
+    """Make a project with a published script and a user. Raises StorageError, and ApiError when nothing can be published."""
     now = clock()
     project = Project(id=new_id(), account_id=account.id, name="Example", created_at=now)
     script = Script(id=new_id(), project_id=project.id, name="hello", created_at=now)
@@ -68,10 +67,7 @@ async def publish_example(database: Database, publisher: Publisher, clock: Clock
         await users.insert(tx, user)
 
     await database.run(unit)
-    try:
-        await publisher.update(account, script, example_source())
-    except ApiError:
-        return None
+    await publisher.update(account, script, example_source())
     return Example(project_id=project.id, script_id=script.id, user_key=user.key)
 
 

@@ -70,6 +70,8 @@ def _check_folder(folder: Path) -> None:
 
 async def _welcome(moonlatch: Moonlatch) -> None:
     from moonlatch.cli.first_start import first_account, publish_example
+    from moonlatch.errors import ApiError
+    from moonlatch.storage.interface import StorageError
 
     settings, database = moonlatch.settings, moonlatch.database
     url = local_url(settings)
@@ -82,9 +84,11 @@ async def _welcome(moonlatch: Moonlatch) -> None:
         f"\nThis is the first start. The account {first.account.name!r} was created; "
         f"its API token is shown only now:\n\n    {first.token}\n"
     )
-    example = await publish_example(database, moonlatch.publisher, now_ms, first.account)
-    if example is None:
-        say(f"Every call, to try in the browser: {url}/docs")
+    try:
+        example = await publish_example(database, moonlatch.publisher, now_ms, first.account)
+    except (ApiError, StorageError) as error:
+        # Everything else works, and somebody may be using it by now.
+        say(f"The example script could not be published: {error}\nEvery call, to try in the browser: {url}/docs")
     else:
         say(instructions(settings, first.token, example, command=_own_command()))
 
