@@ -194,4 +194,6 @@ def test_ordinary_scripts_pass(name):
 def test_a_long_chain_of_operators_is_checked_quickly(operator: str) -> None:
     start = time.process_time()
     check("x = " + operator * 900 + "y")
-    assert time.process_time() - start < 2  # a walk of the rest of the chain at each operator would take many times that
+    assert (
+        time.process_time() - start < 2
+    )  # a walk of the rest of the chain at each operator would take many times that
