@@ -18,6 +18,8 @@ import servers
 from figures import Figure, print_table
 from load import ROUNDS, SECONDS, NextBody, compare, load, measured
 
+from moonlatch.clock import now_ms
+
 CONNECTIONS = 64
 GOALS = {engines.SQLITE: 0.4, engines.POSTGRES: 0.2}
 PAYLOAD_BYTES = 50_000
@@ -25,15 +27,15 @@ _numbers = count(1)
 
 
 def starts(script: licensed_script.LicensedScript, number: int) -> NextBody:
-    """The starts of one user; each has a nonce of its own."""
+    """The starts of one user; each has a nonce of its own, which begins with the time, as the loader's do."""
     head = b'{"script_id":"%s","loader":"%s","protocol":1,"key":"%s","fingerprint":"device %d","executor":"Bench",' % (
         script.script.encode(),
         script.loader.encode(),
         script.keys[number].encode(),
         number,
     )
-    tail = b'"roblox_id":1,"place_id":1,"job_id":"job","supports_sessions":true,"nonce":"%032d"}'
-    return lambda: head + tail % next(_numbers)
+    tail = b'"roblox_id":1,"place_id":1,"job_id":"job","supports_sessions":true,"nonce":"%011x%032d"}'
+    return lambda: head + tail % (now_ms(), next(_numbers))
 
 
 def measure(rounds: int, seconds: float, engine: str) -> list[Figure]:

@@ -304,6 +304,14 @@ async def test_two_loaders_may_choose_the_same_nonce(world: World) -> None:
     assert first.instance != second.instance
 
 
+async def test_copies_are_stored_in_the_order_of_the_times_in_their_nonces(world: World) -> None:
+    client, key = await world.script(), await world.user()
+    times = ("019358a0003", "019358a0001", "019358a0002")
+    copies = [await client.execute(key=key, nonce=time + secrets.token_hex(16)) for time in times]
+    assert sorted(copy.instance[:11] for copy in copies) == sorted(times)
+    assert {len(copy.instance) for copy in copies} == {32}
+
+
 async def test_clients_cannot_make_up_executors_without_end(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(executions, "MAX_EXECUTORS", 2)
     client = await world.script(free_for_all=True)

@@ -77,7 +77,7 @@ end
 return function(host, key)
   for try = 1, TRIES do
     -- Never the same nonce twice: the server may have seen a request whose answer was lost.
-    local nonce = random.token()
+    local nonce = random.nonce()
     local outcome, answer = ask(host, key, nonce)
     if outcome == "granted" then
       local source = open(answer, nonce)

@@ -1,0 +1,39 @@
+"""The loader's nonces, in every Lua it runs on."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from moonlatch.clock import now_ms
+from support.lua_host import ENGINES
+from support.lua_host.answers import evaluate
+
+AT = "(function() DateTime = {{now = function() return {{UnixTimestampMillis = {time}}} end}} return random.nonce() end)()"
+TIMES = {"1732450000123": 1_732_450_000_123, "0": 0, "2^44 - 1": 2**44 - 1, "1732450000123.75": 1_732_450_000_123}
+NO_TIMES = ["2^44", "-1", "0/0", "1/0", "-1/0", "{}", '"soon"']
+
+
+@pytest.fixture(scope="module", params=list(ENGINES))
+def nonces(request: pytest.FixtureRequest) -> dict[str, str]:
+    expressions = {f"host {number}": "random.nonce()" for number in range(3)}
+    expressions |= {f"at {time}": AT.format(time=time) for time in (*TIMES, *NO_TIMES)}
+    expressions["broken"] = '(function() DateTime = {now = function() error("no") end} return random.nonce() end)()'
+    answers = evaluate(expressions, modules="random", engine=request.param)
+    return {name: answer.decode() if isinstance(answer, bytes) else answer for name, answer in answers.items()}
+
+
+def test_every_nonce_is_one_and_none_comes_twice(nonces: dict[str, str]) -> None:
+    assert [name for name, nonce in nonces.items() if not re.fullmatch("[0-9a-f]{64}", nonce)] == []
+    assert len({nonce[11:] for nonce in nonces.values()}) == len(nonces)
+
+
+def test_a_nonce_begins_with_the_time(nonces: dict[str, str]) -> None:
+    for name in ("host 0", "broken"):
+        assert abs(int(nonces[name][:11], 16) - now_ms()) < 600_000
+    assert {time: int(nonces[f"at {time}"][:11], 16) for time in TIMES} == TIMES
+
+
+def test_a_host_without_a_time_that_is_one_gets_nonces_all_the_same(nonces: dict[str, str]) -> None:
+    assert {nonces[f"at {time}"][:11] for time in NO_TIMES} == {"0" * 11}
