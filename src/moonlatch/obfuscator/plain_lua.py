@@ -61,6 +61,9 @@ FLOOR_DIVIDE = Helper(
     end""",
 )
 
+# For a left operand that Luau reads when the right one is there.
+FLOOR_DIVIDE_LATE = Helper(FLOOR_DIVIDE.captures, FLOOR_DIVIDE.function.replace("(left, right)", "(right, left)", 1))
+
 # As Luau's loop does it: a function is called, `__iter` asked, `__call` respected, any other table traversed.
 ITERATE = Helper(
     {"kind_of": "type", "metatable_of": "getmetatable", "raw": "rawget", "following": "next"},

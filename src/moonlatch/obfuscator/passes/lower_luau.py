@@ -25,6 +25,7 @@ KEY = "lower_luau"
 _MULTIPLE = (s.Call, s.MethodCall, s.Varargs)
 _NEVER_FALSE = (s.TrueValue, s.Number, s.String, s.InterpolatedString, s.Table, s.Function)
 _PLAIN_KEYS = (s.String, s.Number, s.TrueValue, s.FalseValue)
+_UNCHANGING = (s.Nil, s.TrueValue, s.FalseValue, s.Number, s.String, s.Name, s.Varargs)
 _PLAIN_ITERATORS = frozenset({"pairs", "ipairs"})
 
 
@@ -52,6 +53,8 @@ class _Lowerer(Rewriter):
         self.helpers: dict[str, plain_lua.Helper] = {}
         self._prefix = resolution.fresh_name("plain")
         self._assigned_globals = resolution.assigned_globals.keys()
+        self._symbols = resolution.symbols
+        self._function: s.Function | None = None
 
     def _helper(self, name: str, helper: plain_lua.Helper, arguments: list[s.Expression], line: int) -> s.Expression:
         name = f"{self._prefix}_{name}"
@@ -65,7 +68,9 @@ class _Lowerer(Rewriter):
 
     def function(self, function: s.Function) -> None:
         function.attributes = []
+        outer, self._function = self._function, function
         super().function(function)
+        self._function = outer
 
     def rewrite_local_function(self, node: s.LocalFunction) -> Replacement:
         node.is_const = False
@@ -119,7 +124,7 @@ class _Lowerer(Rewriter):
         target, line = node.target, node.line
         value = self.expression(node.value)
         if isinstance(target, s.Name):
-            return self._compound(target, s.Name(target.name, line), node.operator, value)
+            return self._compound(target, copy.copy(target), node.operator, value)
         assert isinstance(target, s.Index | s.IndexName)
         reads: dict[str, s.Expression] = {}
         owner = self._kept(self.expression(target.object), "owner", reads)
@@ -140,13 +145,27 @@ class _Lowerer(Rewriter):
     def _kept(self, node: s.Expression, role: str, reads: dict[str, s.Expression]) -> s.Expression:
         """Something that may be written twice: the expression itself, or a local that is added to `reads`.
 
-        A local variable is read anew when the value has been computed, in Luau too; a global may be computed itself.
+        A local of the function is read anew when the value has been computed, in Luau too; a captured one that changes
+        is read before the key, and only then, and so is a global.
         """
-        if isinstance(node, _PLAIN_KEYS) or (isinstance(node, s.Name) and node.binding is not None):
-            return node
+        plain = unwrapped(node)
+        if isinstance(plain, _PLAIN_KEYS) or (isinstance(plain, s.Name) and self._is_read_late(plain)):
+            return plain
         name = f"{self._prefix}_{role}"
         reads[name] = node
         return s.Name(name, node.line)
+
+    def _is_read_late(self, node: s.Name) -> bool:
+        """Reading it again is what Luau does, or gives the same."""
+        symbol = None if node.binding is None else self._symbols.get(node.binding)
+        return symbol is not None and (not symbol.is_assigned or symbol.scope.frame.node is self._function)
+
+    def _may_change(self, node: s.Name) -> bool:
+        """A local of the function that a call can change."""
+        symbol = None if node.binding is None else self._symbols.get(node.binding)
+        if symbol is None or symbol.scope.frame.node is not self._function:
+            return False
+        return symbol.is_captured and symbol.is_assigned
 
     def _compound(self, target: s.Expression, old: s.Expression, operator: str, value: s.Expression) -> s.Assign:
         line = target.line
@@ -212,7 +231,11 @@ class _Lowerer(Rewriter):
         return node
 
     def _floor_divide(self, left: s.Expression, right: s.Expression, line: int) -> s.Expression:
-        return s.Group(self._helper("floor_divide", plain_lua.FLOOR_DIVIDE, [left, _one(right)], line), line)
+        name, helper, operands = "floor_divide", plain_lua.FLOOR_DIVIDE, [left, _one(right)]
+        plain = unwrapped(left)
+        if isinstance(plain, s.Name) and self._may_change(plain) and not isinstance(right, _UNCHANGING):
+            name, helper, operands = "late_floor_divide", plain_lua.FLOOR_DIVIDE_LATE, [_one(right), left]
+        return s.Group(self._helper(name, helper, operands, line), line)
 
 
 def _returned(value: s.Expression) -> s.Return:

@@ -115,24 +115,25 @@ class ExpressionLowering(Texts):
         self._evaluate_into(register, node.otherwise)
         self.place(end)
 
-    def _settle(
-        self, nodes: Sequence[s.Expression], *, multiple_last: bool = False, is_late: bool = False
-    ) -> list[Built]:
-        """Evaluates in order whatever could change, or be changed by, what comes after it."""
+    def _settle(self, nodes: Sequence[s.Expression], *, multiple_last: bool = False, late: int = 0) -> list[Built]:
+        """Evaluates in order whatever could change, or be changed by, what comes after it.
+
+        The first `late` of them are operands, which Luau takes from a local's own register when the operation runs.
+        """
         built: list[Built] = []
         last_effect = max((place for place, node in enumerate(nodes) if not self.is_leaf(node)), default=-1)
         for place, node in enumerate(nodes):
             if multiple_last and place == len(nodes) - 1 and isinstance(bare(node), _MULTIPLE):
-                built.append(self._multiple(bare(node)))
+                built.append(self.multiple(bare(node)))
             elif self.is_pure(node) or (
-                self.is_leaf(node) and (place >= last_effect or (is_late and self.is_own_cell(node)))
+                self.is_leaf(node) and (place >= last_effect or (place < late and self.is_own_cell(node)))
             ):
                 built.append(self._whole(node))
             else:
                 built.append(self._into_temporary(node))
         return built
 
-    def _multiple(self, node: s.Expression) -> Built:
+    def multiple(self, node: s.Expression) -> Built:
         """All values of a call or of `...`, evaluated last."""
         if isinstance(node, s.Varargs):
             return self._varargs()
@@ -148,29 +149,43 @@ class ExpressionLowering(Texts):
             case s.IfExpression():
                 return self._into_temporary(node)
             case s.Binary():
-                parts = self._settle([node.left, node.right], is_late=node.operator != "..")
+                parts = self._settle([node.left, node.right], late=0 if node.operator == ".." else 2)
                 return self._binary_text(node, parts)
             case s.Unary():
                 return self._unary_text(node, self._settle([node.operand]))
             case s.Group() | s.TypeAssertion() | s.Instantiation():
                 return self._grouped(node, self.value(unwrapped(node)))
             case s.Index():
-                return self.target_text(node, self._settle([node.object, node.key], is_late=True))
+                return self.target_text(node, self._settle([node.object, node.key], late=2))
             case s.IndexName():
                 return self.target_text(node, self._settle([node.object]))
             case s.Call():
                 function, *arguments = self._settle([node.function, *node.arguments], multiple_last=True)
                 return self._call_text(node, function, arguments)
             case s.MethodCall():
-                subject, *arguments = self._settle([node.object, *node.arguments], multiple_last=True)
+                subject, *arguments = self._settle([node.object, *node.arguments], multiple_last=True, late=1)
+                if self._reads_late(node) and isinstance(bare(node.arguments[-1]), _MULTIPLE):
+                    return self._late_method_text(node, subject, arguments)
                 return self._method_text(node, subject, arguments)
             case s.InterpolatedString():
                 return self._interpolated_text(node, self._settle(node.values))
             case s.Table():
-                return self._table_text(node, self._settle(_table_parts(node), multiple_last=_ends_open(node)))
+                return self._table_text(node, self._settled_items(node))
             case s.Function():
                 return self.closure(node)
         raise TypeError(type(node).__name__)
+
+    def _settled_items(self, node: s.Table) -> list[Built]:
+        """The keys and values of a table in the order of its text; Luau reads a local that is a key after its value."""
+        parts = _table_parts(node)
+        late = self._late_keys(node)
+        order = sorted(range(len(parts)), key=lambda place: place + 1.5 if parts[place] in late else place)
+        built = self._settle([parts[place] for place in order], multiple_last=_ends_open(node))
+        return [part for _, part in sorted(zip(order, built, strict=True), key=lambda pair: pair[0])]
+
+    def _late_keys(self, node: s.Table) -> set[s.Expression]:
+        items = [item for item in node.items if isinstance(item, s.KeyedItem)]
+        return {item.key for item in items if self.is_own_cell(item.key) and not self.is_leaf(item.value)}
 
     # Whole expressions
 
@@ -229,10 +244,17 @@ class ExpressionLowering(Texts):
         return result
 
     def _reads_late(self, node: s.Expression) -> bool:
-        """Its left operand is a captured local that its right one could change before the operation reads it."""
-        if isinstance(node, s.Binary) and node.operator not in ("and", "or", ".."):
-            return self.is_own_cell(node.left) and not self.is_leaf(node.right)
-        return isinstance(node, s.Index) and self.is_own_cell(node.object) and not self.is_leaf(node.key)
+        """An operand is a captured local that a later one could change before the operation reads it."""
+        match node:
+            case s.Binary() if node.operator not in ("and", "or", ".."):
+                return self.is_own_cell(node.left) and not self.is_leaf(node.right)
+            case s.Index():
+                return self.is_own_cell(node.object) and not self.is_leaf(node.key)
+            case s.MethodCall():
+                return self.is_own_cell(node.object) and not all(self.is_leaf(one) for one in node.arguments)
+            case s.Table():
+                return bool(self._late_keys(node))
+        return False
 
     def _text_of(self, node: s.Expression, built: list[Built]) -> Built:
         match node:

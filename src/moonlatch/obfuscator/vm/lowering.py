@@ -6,12 +6,13 @@ from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from moonlatch.obfuscator import syntax as s
+from moonlatch.obfuscator.vm.assignments import AssignmentLowering
 from moonlatch.obfuscator.vm.code import HOLE, Label
 from moonlatch.obfuscator.vm.loops import LoopLowering
-from moonlatch.obfuscator.vm.texts import WIDEST_LIST, Built, bare, is_multiple
+from moonlatch.obfuscator.vm.texts import bare, is_multiple
 
 
-class FunctionLowering(LoopLowering):
+class FunctionLowering(LoopLowering, AssignmentLowering):
     """Compiles one function's body."""
 
     def lower(self, body: s.Block, parameters: Sequence[s.Binding]) -> None:
@@ -19,7 +20,7 @@ class FunctionLowering(LoopLowering):
         for parameter in parameters:
             self.declare(parameter)
         if self.proto.takes_any_number and parameters:
-            self._fill_registers([self.registers[parameter] for parameter in parameters], ("...", []))
+            self.fill_registers([self.registers[parameter] for parameter in parameters], ("...", []))
         for parameter in parameters:
             if self.variables.is_cell(parameter):
                 self.put_into_cell(self.registers[parameter])
@@ -51,22 +52,10 @@ class FunctionLowering(LoopLowering):
         text, operands = self.joined(values) if values else ("nil", [])
         self.forget_temporaries()
         registers = [self.declare(binding) for binding in node.bindings]
-        self._fill_registers(registers, (text, operands))
+        self.fill_registers(registers, (text, operands))
         for binding, register in zip(node.bindings, registers, strict=True):
             if self.variables.is_cell(binding):
                 self.put_into_cell(register)
-
-    def _fill_registers(self, registers: Sequence[int], values: Built) -> None:
-        """Give neighbouring registers the values of a list."""
-        text, operands = values
-        if len(registers) <= WIDEST_LIST:
-            self.emit(",".join(self.register_text for _ in registers) + "=" + text, [*registers, *operands])
-            return
-        table, place = self.names.value, self.names.local(0)
-        self.emit(
-            f"local {table}={{{text}}}for {place}=1,{HOLE} do {self.names.registers}[{place}+{HOLE}]={table}[{place}]end",
-            [*operands, len(registers), registers[0] - 1],
-        )
 
     def _single_local(self, binding: s.Binding, value: s.Expression | None) -> None:
         is_cell = self.variables.is_cell(binding)
@@ -105,60 +94,7 @@ class FunctionLowering(LoopLowering):
         )
 
     def _function_declaration(self, node: s.FunctionDeclaration) -> None:
-        self._store(node.target, node.function)
-
-    def _assign(self, node: s.Assign) -> None:
-        if len(node.targets) == 1 and len(node.values) == 1:
-            self._store(node.targets[0], node.values[0])
-            return
-        places = [part for target in node.targets for part in _parts(target)]
-        keeps_last = len(node.values) <= len(node.targets)
-        built = self.operands([*places, *node.values], multiple_last=keeps_last)
-        rest = iter(built)
-        targets = [self.target_text(target, [next(rest) for _ in _parts(target)]) for target in node.targets]
-        left, left_operands = self.joined(targets)
-        right, right_operands = self.joined(list(rest))
-        self.emit(f"{left}={right}", [*left_operands, *right_operands])
-
-    def _store(self, target: s.Expression, value: s.Expression) -> None:
-        parts = _parts(target)
-        late = [part for part in parts if self.is_own_cell(part)]
-        if late and not all(part in late or self.is_pure(part) for part in [*parts, value]):
-            # Luau reads a captured local that it indexes, or indexes with, only when it stores.
-            early = {part: self.settled(part) for part in [*parts, value] if part not in late}
-            built = [early[part] if part in early else self.value(part) for part in parts]
-            self._emit_store(self.target_text(target, built), early[value])
-            return
-        *built, content = self.operands([*parts, value])
-        self._emit_store(self.target_text(target, built), content)
-
-    def _emit_store(self, target: Built, content: Built) -> None:
-        if target != content:
-            self.emit(f"{target[0]}={content[0]}", [*target[1], *content[1]])
-
-    def _compound_assign(self, node: s.CompoundAssign) -> None:
-        target, value = node.target, node.value
-        late = self.is_own_cell(target) and node.operator != ".."
-        if late and not self.is_pure(value):
-            text, operands = self.settled(value)
-            place, held = self.target_text(target, [])
-            self.emit(f"{place} {node.operator}={text}", [*held, *operands])
-            return
-        parts = _parts(target)
-        if all(self.is_inline(part) for part in [*parts, value]):
-            place, held = self.target_text(target, [self.value(part) for part in parts])
-            text, operands = self.value(value)
-            self.emit(f"{place} {node.operator}={text}", [*held, *operands])
-            return
-        place, held = self.target_text(target, [self.settled(part) for part in parts])
-        if isinstance(target, s.Name) and self.is_pure(target):
-            text, operands = self.value(value)
-            self.emit(f"{place} {node.operator}={text}", [*held, *operands])
-            return
-        before = self.temporary()
-        self.emit(f"{self.register_text}={place}", [before, *held])
-        text, operands = self.value(value)
-        self.emit(f"{place}={self.register_text} {node.operator} ({text})", [*held, before, *operands])
+        self.store(node.target, node.function)
 
     def _call_statement(self, node: s.CallStatement) -> None:
         text, operands = self.value(node.call)
@@ -201,8 +137,8 @@ class FunctionLowering(LoopLowering):
         s.Local: _local,
         s.LocalFunction: _local_function,
         s.FunctionDeclaration: _function_declaration,
-        s.Assign: _assign,
-        s.CompoundAssign: _compound_assign,
+        s.Assign: AssignmentLowering.assign,
+        s.CompoundAssign: AssignmentLowering.compound_assign,
         s.CallStatement: _call_statement,
         s.Do: _do,
         s.While: LoopLowering.while_loop,
@@ -216,10 +152,3 @@ class FunctionLowering(LoopLowering):
         s.TypeAlias: _nothing,
         s.TypeFunction: _nothing,
     }
-
-
-def _parts(target: s.Expression) -> list[s.Expression]:
-    """The expressions that a target is reached through."""
-    if isinstance(target, s.Index):
-        return [target.object, target.key]
-    return [target.object] if isinstance(target, s.IndexName) else []

@@ -101,10 +101,15 @@ class Texts:
 
     # What kind of expression
 
+    def is_own_local(self, node: s.Expression) -> bool:
+        """A local of this function."""
+        node = bare(node)
+        return isinstance(node, s.Name) and node.binding is not None and node.binding not in self._captured
+
     def is_own_cell(self, node: s.Expression) -> bool:
         """A captured and assigned local of this function, which calls can change while an expression is evaluated."""
         node = bare(node)
-        if not isinstance(node, s.Name) or node.binding is None or node.binding in self._captured:
+        if not isinstance(node, s.Name) or node.binding is None or not self.is_own_local(node):
             return False
         return self.variables.is_cell(node.binding)
 
@@ -170,6 +175,12 @@ class Texts:
     def _method_text(self, node: s.MethodCall, subject: Built, arguments: Sequence[Built]) -> Built:
         text, operands = self.listed(arguments, bare(node.arguments[-1]) if node.arguments else None)
         return f"{_prefix(subject[0])}:{node.name}({text})", [*subject[1], *operands]
+
+    def _late_method_text(self, node: s.MethodCall, subject: Built, arguments: Sequence[Built]) -> Built:
+        """A method call whose object is read when all values of its last argument are there."""
+        *first, (last, last_operands) = arguments
+        text, operands = self._method_text(node, subject, [*first, ("...", [])])
+        return f"(function(...)return {text} end)({last})", [*operands, *last_operands]
 
     def _interpolated_text(self, node: s.InterpolatedString, values: Sequence[Built]) -> Built:
         """As Luau itself compiles one: a call of the text's method `format`."""

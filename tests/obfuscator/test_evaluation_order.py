@@ -1,0 +1,130 @@
+"""When a statement reads and writes a local that a call in it changes: whatever real Luau does, every profile does too.
+
+Luau keeps a local in a register that closures share: it is read when the operation runs that it is an operand of, not where
+it stands. In a function that captures it, it is read where it stands.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from moonlatch.obfuscator.options import PROFILES
+from support.luau import run_luau_batch
+from support.protecting import protected, protected_with
+
+PRELUDE = """
+local count, t, u, k, a
+local function say(...)
+    local texts = {}
+    for i = 1, select("#", ...) do local v = select(i, ...) texts[i] = type(v) == "table" and rawget(v, "id") or tostring(v) end
+    print(table.concat(texts, " "))
+end
+local meta local function new(id) return setmetatable({ id = id }, meta) end
+meta = {
+    __index = function(self, key)
+        if key == "m" then return function(...) say("m", ...) return 1, 2 end end
+        if key == "inner" then return new(self.id .. ".inner") end
+        say("get", self, key) return 10
+    end,
+    __newindex = function(self, key, value) say("set", self, key, value, "while", t, u, k, a) end,
+    __call = function(self, ...) say("call", self, ...) return 1, 2 end,
+    __concat = function(x, y) say("join", x, y) return "joined" end,
+}
+local function start(statement) count, t, u, k, a = 0, new("t"), new("u"), "x", 100 print("statement", statement) end
+local function f() say("f") count += 1 t = new("t" .. count) k = "k" .. count a += 10 return 7, 8 end
+local function g() say("g", t, u, k, a) u = t t = new("g") a += 1 return "y", 9 end
+"""
+
+STATEMENTS = [
+    # Compound assignments
+    "t[k] += f()",
+    "t.x += f()",
+    "t[k] ..= f()",
+    "t[1] -= f()",
+    "t[k] //= f() + f()",
+    "t[g()] += f()",
+    "t.inner[k] += f()",
+    "t.inner[g()] += f()",
+    "u[k] *= f()",
+    "(t)[(k)] += f()",
+    "t['x'] += a",
+    "t[k] += if f() then a else 0",
+    "a += f()",
+    "a //= f()",
+    "k ..= f()",
+    # Assignments
+    "t[k] = f()",
+    "t.x = g()",
+    "t[g()] = f()",
+    "t[k .. g()] = a",
+    "t.inner[k] = f()",
+    "t[k] = a + f()",
+    # Several targets
+    "t[k], u = f(), 2",
+    "u, t[k] = f(), f()",
+    "t[k], t[k] = f()",
+    "t[g()], u[k] = f(), a",
+    "u[1], a = a, f()",
+    "a, u[1] = 5, g()",
+    "a, u[a] = 5, g()",
+    "a, k = k, a",
+    "t, t[k] = u, f()",
+    "k, t[k] = 'z', f()",
+    "u[k], t[k], a = t, f()",
+    "a, u.x = f(), g(), f()",
+    "count, a = f()",
+    "u[1], u[2] = a, (f())",
+    # Expressions
+    "say(a + f(), a // f(), a .. f(), a < f(), a == f(), f() - a)",
+    "say(t[f()], t[k .. g()])",
+    "say(t:m(a, f()))",
+    "say(t:m(f()), t:m(a, (f())))",
+    "t:m(f())",
+    "say(t(a, f()), a, f())",
+    "for key, value in { [k] = f() } do say(key, value) end",
+    "for key, value in { [k .. g()] = f() } do say(key, value) end",
+    "say(`{a} {f()} {k}`)",
+    "say((function(...) return a, ... end)(a, f()))",
+    "do local p, q = a, f() say(p, q) end",
+]
+PLACES = {
+    "own": "{}",
+    "own, in a loop": "for _ = 1, 2 do {} end",
+    "captured": "(function() {} end)()",
+    "captured, in a loop": "(function() for _ = 1, 2 do {} end end)()",
+}
+# A build is one line too, which messages tell.
+SOURCES = [
+    (
+        PRELUDE
+        + "\n".join(f"start({statement!r}); {form.format(statement)}; say(t, u, k, a)" for statement in STATEMENTS)
+    ).replace("\n", " ")
+    for form in PLACES.values()
+]
+
+
+@pytest.fixture(scope="module")
+def expected() -> dict[str, list[str]]:
+    results = run_luau_batch(SOURCES)
+    assert [one.error or one.compile_error for one in results] == [None] * len(results)
+    return {place: _by_statement(one.output) for place, one in zip(PLACES, results, strict=True)}
+
+
+def _by_statement(output: str) -> list[str]:
+    return output.split("statement\t")[1:]
+
+
+def outcomes(texts: list[str]) -> dict[str, list[str]]:
+    return {place: _by_statement(one.output) for place, one in zip(PLACES, run_luau_batch(texts), strict=True)}
+
+
+def test_virtualized_statements_read_locals_when_luau_does(expected: dict[str, list[str]]) -> None:
+    assert outcomes([protected_with(source, {"virtualize"}) for source in SOURCES]) == expected
+
+
+@pytest.mark.parametrize("target", ["luau", "lua51"])
+@pytest.mark.parametrize("profile", PROFILES)
+def test_protected_statements_read_locals_when_luau_does(
+    expected: dict[str, list[str]], profile: str, target: str
+) -> None:
+    assert outcomes([protected(source, profile, 3, target=target) for source in SOURCES]) == expected
