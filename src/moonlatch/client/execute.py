@@ -32,7 +32,7 @@ SESSION_PATH = "/client/v1/session"
 _ATTEMPTS = 16
 
 
-class _Attempt(msgspec.Struct, frozen=True):
+class _Attempt(msgspec.Struct, frozen=True, gc=False):
     """A granted start on its way to the disk."""
 
     request: Execute

@@ -13,7 +13,7 @@ from moonlatch.client.replies import encode_json
 from moonlatch.client.transcript import ExecuteKeys
 
 
-class StartReply(msgspec.Struct):
+class StartReply(msgspec.Struct, gc=False):
     """Everything of the reply but its payload; `variables` are all those of `licensing.variables.start_variables`."""
 
     success: bool

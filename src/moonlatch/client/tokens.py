@@ -15,7 +15,7 @@ _TO_URL = bytes.maketrans(b"+/", b"-_")
 _FROM_URL = bytes.maketrans(b"-_", b"+/")
 
 
-class Claims(msgspec.Struct, frozen=True, array_like=True):
+class Claims(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What the server found out when the instance started. Short enough for a token of 1,024 characters.
 
     `fingerprint` is the keyed hash; `started_at` Unix milliseconds.

@@ -28,7 +28,7 @@ class MalformedError(ValueError):
     """A message that is not as the protocol describes; says what is wrong with it, without the values."""
 
 
-class Execute(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Execute(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """Asks to start a script."""
 
     script_id: Id
@@ -44,7 +44,7 @@ class Execute(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     supports_sessions: bool
 
 
-class Heartbeat(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Heartbeat(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """Asks whether an instance may go on."""
 
     instance: Id

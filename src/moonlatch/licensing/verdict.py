@@ -13,7 +13,7 @@ from moonlatch.licensing.fingerprint import binds_on_use, is_bound
 from moonlatch.licensing.key import expiry_after_first_use, grace_end, has_passed, is_blacklisted
 
 
-class Facts(msgspec.Struct, frozen=True):
+class Facts(msgspec.Struct, frozen=True, gc=False):
     """What the database knows about a script and, when they were found, a user and a bar on the device.
 
     Field order is the column order of the queries in `storage/licences.py`. Flags may be 0 and 1: they are only tested.
@@ -63,7 +63,7 @@ class RunningFacts(Facts, frozen=True):
     """The refusal code that ended this instance for good."""
 
 
-class Start(msgspec.Struct, frozen=True):
+class Start(msgspec.Struct, frozen=True, gc=False):
     """What a client says about itself when it asks to start. `instances` is how many copies its key runs already."""
 
     key: str | None
@@ -72,7 +72,7 @@ class Start(msgspec.Struct, frozen=True):
     instances: int = 0
 
 
-class Running(msgspec.Struct, frozen=True):
+class Running(msgspec.Struct, frozen=True, gc=False):
     """What is known of a running copy. `other_instances` counts its key's further copies, where that matters (else 0)."""
 
     key: str | None
@@ -91,7 +91,7 @@ class Policy(msgspec.Struct, frozen=True):
     minimum_loader_version: int = 1
 
 
-class Granted(msgspec.Struct, frozen=True):
+class Granted(msgspec.Struct, frozen=True, gc=False):
     """The script may run."""
 
     premium: bool

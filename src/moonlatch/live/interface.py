@@ -16,7 +16,7 @@ STOPPED = 3500
 """Close codes; 3000 to 3499 tell the client to come back. `docs/reference/client-protocol.md` lists them all."""
 
 
-class Instance(msgspec.Struct, kw_only=True):
+class Instance(msgspec.Struct, kw_only=True, gc=False):
     """One running copy of a script. Times in Unix milliseconds."""
 
     id: str
@@ -37,7 +37,7 @@ class Instance(msgspec.Struct, kw_only=True):
     """What its latest sessions were opened with; none may be used twice."""
 
 
-class Session(msgspec.Struct, frozen=True, kw_only=True):
+class Session(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An instance's open WebSocket, as the management API shows it. `created_at` in Unix milliseconds."""
 
     id: str

@@ -83,7 +83,7 @@ COUNT_DAY = Query(
 STOP = Query("executions.stop", "update executions set stopped = :code where id = :id and stopped is null")
 
 
-class Execution(msgspec.Struct, frozen=True, kw_only=True):
+class Execution(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A start to be written; one of the same `id` is the same start again. Hashes are keyed, `started_at` is Unix milliseconds."""
 
     id: str
@@ -103,7 +103,7 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True):
     started_at: int
 
 
-class Use(msgspec.Struct, frozen=True):
+class Use(msgspec.Struct, frozen=True, gc=False):
     """What the start made of its key; zero executions without a valid one."""
 
     executions: int

@@ -69,7 +69,7 @@ LOADER_SOURCE = Query("licences.loader_source", "select source from loaders wher
 PAYLOAD = Query("licences.payload", "select payload from builds where script_id = :script and number = :number")
 
 
-class StartQuestion(msgspec.Struct, frozen=True):
+class StartQuestion(msgspec.Struct, frozen=True, gc=False):
     """Who wants to start what; `fingerprint` is the keyed hash, `now` in Unix milliseconds."""
 
     script: str
@@ -79,7 +79,7 @@ class StartQuestion(msgspec.Struct, frozen=True):
     now: int
 
 
-class RunningQuestion(msgspec.Struct, frozen=True):
+class RunningQuestion(msgspec.Struct, frozen=True, gc=False):
     """Which running copy to look at again."""
 
     script: str
