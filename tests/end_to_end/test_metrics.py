@@ -49,12 +49,12 @@ def test_what_a_script_did_is_counted(server: MoonlatchServer, developer: Develo
         ("verdicts_total", {"moment": "start", "code": "KEY_NOT_FOUND"}, 1),
         ("verdicts_total", {"moment": "session", "code": "GRANTED"}, 1),
         ("http_requests_total", {"method": "GET", "route": "/loader/{script_id}", "status": "200"}, 2),
-        ("sessions_open", {}, 1),
-        ("instances_alive", {}, 1),
     ):
         assert of(during, name, **labels) - of(before, name, **labels) == times, (name, labels)
     assert of(during, "commit_units_count") > of(before, "commit_units_count")
-    assert of(during, "connections_open") >= 1
+    # What other tests started on this server comes to its end at any time, so these cannot be compared with before.
+    for gauge in ("sessions_open", "instances_alive", "connections_open"):
+        assert of(during, gauge) >= 1
 
 
 def is_ready(url: str) -> bool:
