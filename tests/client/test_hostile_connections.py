@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 from websockets.asyncio.client import connect
 
-from support.client_server import World
+from support.client_server import World, running_world
 
 UNTIL_CLOSED_SECONDS = 5
 
@@ -94,3 +96,27 @@ async def test_a_reply_that_is_nested_without_end_is_no_valid_return(world: Worl
         outcome = await asking
         assert outcome.processed is processed
         assert outcome.reason == (None if processed else "invalid return data")
+
+
+@pytest.mark.parametrize("target", ["/client/v1/execute", "/client/v1/execute?any"], ids=["direct", "through ASGI"])
+async def test_a_trailer_does_not_pass_for_a_header_of_the_proxy(tmp_path: Path, target: str) -> None:
+    async with running_world(tmp_path, trusted_proxies=["127.0.0.0/8"]) as world:
+        client, key = await world.script(), await world.user()
+        body = json.dumps(client.request(key=key)).encode()
+        reader, writer = await opened(world)
+        writer.write(
+            f"POST {target} HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 198.51.100.7\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+            + b"%x\r\n%s\r\n0\r\nX-Forwarded-For: 203.0.113.9\r\n\r\n" % (len(body), body)
+        )
+        assert b" 200 " in await asyncio.wait_for(reader.readline(), UNTIL_CLOSED_SECONDS)
+        writer.close()
+        expected = world.keyring.fingerprint(world.project, "ip", "198.51.100.7")
+        assert await world.value("select ip from users where key = :key", key=key) == expected
+
+
+@pytest.mark.parametrize("path", ["/client/v1/execute", "/client/v1/other"], ids=["direct", "through ASGI"])
+@pytest.mark.parametrize("part", [b"a" * 65_536, b"a: b\r\n" * 10_000], ids=["one trailer", "many trailers"])
+async def test_trailers_without_end_are_cut_off(world: World, path: str, part: bytes) -> None:
+    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+    _, sent = await flooded(world, head + b"1\r\n{\r\n0\r\nX: ", part, 400)
+    assert sent < 16 * 1024 * 1024

@@ -1,4 +1,4 @@
-"""uvicorn's HTTP protocol with bounds for a request's head, which uvicorn reads for as long and as much as the peer sends."""
+"""uvicorn's HTTP protocol with bounds for what is not a body: heads and trailers, which uvicorn reads for as long and as much as the peer sends."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 MAX_HEAD_BYTES = 64 * 1024
-"""Request line and headers; one read of the socket may come on top."""
+"""Request line and headers, and as much again between two parts of a body or behind the last; one read of the socket may come on top."""
 
 HEAD_SECONDS = 10.0
 """How long a new connection may wait with its first request, and how long any head may take."""
@@ -21,8 +21,10 @@ class BoundedHttp(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._message_is_open = False
         self._head_is_open = False
-        self._head_bytes = 0
+        self._body_grew = False
+        self._bytes_without_body = 0
         self._head_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -34,22 +36,39 @@ class BoundedHttp(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def on_message_begin(self) -> None:
-        self._head_is_open = True
-        self._head_bytes = 0
+        self._message_is_open = self._head_is_open = True
+        self._bytes_without_body = 0
         super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        # The parser gives trailers as headers. What a proxy did not see in the head must not be believed (RFC 9110 section 6.5.1).
+        if self._head_is_open:
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         self._end_head()
         super().on_headers_complete()
 
+    def on_body(self, body: bytes) -> None:
+        self._body_grew = True
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._message_is_open = False
+        super().on_message_complete()
+
     def data_received(self, data: bytes) -> None:
+        self._body_grew = False
         super().data_received(data)
-        if not self._head_is_open or self.transport.is_closing():
+        if not self._message_is_open or self.transport.is_closing():
             return
-        self._head_bytes += len(data)
-        if self._head_bytes > MAX_HEAD_BYTES:
-            self._refuse_head()
-        elif self._head_timer is None:
+        self._bytes_without_body = 0 if self._body_grew else self._bytes_without_body + len(data)
+        if self._bytes_without_body > MAX_HEAD_BYTES:
+            if self._head_is_open:
+                self._refuse_head()
+            else:
+                self.transport.close()
+        elif self._head_is_open and self._head_timer is None:
             self._head_timer = self.loop.call_later(HEAD_SECONDS, self.transport.close)
 
     def _end_head(self) -> None:

@@ -86,7 +86,6 @@ class DirectTransport(BoundedHttp):
         self._body = bytearray()
         self._read: Handler | None = None
         """Of the request that was read last."""
-        self._message_is_open = False
         self._patience: asyncio.TimerHandle | None = None
         self._idle_since = 0.0
         self._is_last_call = False
@@ -114,10 +113,6 @@ class DirectTransport(BoundedHttp):
         elif self._patience is None:
             self._patience = self.loop.call_later(BODY_SECONDS, self._give_up)
 
-    def on_message_begin(self) -> None:
-        self._message_is_open = True
-        super().on_message_begin()
-
     def on_headers_complete(self) -> None:
         handler = self.routes.get(self.url)
         if handler is not None and self._is_my_turn() and self._is_plain():
@@ -128,6 +123,7 @@ class DirectTransport(BoundedHttp):
             super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
+        self._body_grew = True
         if self._handler is None:
             if not self.transport.is_closing():
                 super().on_body(body)
