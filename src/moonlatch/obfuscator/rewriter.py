@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
+from typing import Any, ClassVar
 
 from moonlatch.obfuscator import syntax as s
 
@@ -20,14 +21,16 @@ class Rewriter:
     Functions in `sealed` are left alone with everything in them.
     """
 
+    # Of the class, not the object: bound methods in an object make a cycle, which keeps whole trees until a collection.
+    _expressions: ClassVar[dict[type[s.Node], Callable[[Any, Any], s.Expression]]]
+    _statements: ClassVar[dict[type[s.Node], Callable[[Any, Any], Replacement]]]
+
+    def __init_subclass__(cls) -> None:
+        cls._expressions = {kind: getattr(cls, _method_name(kind), cls._leaf) for kind in _EXPRESSIONS}
+        cls._statements = {kind: getattr(cls, _method_name(kind), cls._simple) for kind in _STATEMENTS}
+
     def __init__(self, sealed: AbstractSet[s.Function] = frozenset()) -> None:
         self._sealed = sealed
-        self._expressions: dict[type[s.Expression], Callable[[s.Expression], s.Expression]] = {}
-        self._statements: dict[type[s.Statement], Callable[[s.Statement], Replacement]] = {}
-        for kind in _EXPRESSIONS:
-            self._expressions[kind] = getattr(self, _method_name(kind), self._leaf)
-        for statement_kind in _STATEMENTS:
-            self._statements[statement_kind] = getattr(self, _method_name(statement_kind), self._simple)
 
     def chunk(self, chunk: s.Chunk) -> None:
         self.block(chunk.body)
@@ -45,14 +48,14 @@ class Rewriter:
         block.body = body
 
     def statement(self, node: s.Statement) -> Replacement:
-        return self._statements[type(node)](node)
+        return self._statements[type(node)](self, node)
 
     def expression(self, node: s.Expression) -> s.Expression:
-        return self._expressions[type(node)](node)
+        return self._expressions[type(node)](self, node)
 
     def expressions(self, nodes: list[s.Expression]) -> list[s.Expression]:
         table = self._expressions
-        return [table[type(node)](node) for node in nodes]
+        return [table[type(node)](self, node) for node in nodes]
 
     def function(self, function: s.Function) -> None:
         self.block(function.body)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 from moonlatch.obfuscator import syntax as s
 
@@ -92,46 +93,6 @@ class _Resolver:
         self.resolution = Resolution([], [], {}, {}, {})
         self._visible: dict[str, list[Symbol]] = {}
         self._position = 0
-        self._visit: dict[type[s.Node], Callable[..., None]] = {
-            s.Nil: self._leaf,
-            s.TrueValue: self._leaf,
-            s.FalseValue: self._leaf,
-            s.Number: self._leaf,
-            s.Integer: self._leaf,
-            s.String: self._leaf,
-            s.Varargs: self._varargs,
-            s.InterpolatedString: self._interpolated,
-            s.Name: self._name,
-            s.Group: self._value,
-            s.Instantiation: self._value,
-            s.TypeAssertion: self._value,
-            s.IndexName: self._index_name,
-            s.Index: self._index,
-            s.Call: self._call,
-            s.MethodCall: self._method_call,
-            s.Unary: self._unary,
-            s.Binary: self._binary,
-            s.IfExpression: self._if_expression,
-            s.Table: self._table,
-            s.Function: self._function,
-            s.Local: self._local,
-            s.LocalFunction: self._local_function,
-            s.FunctionDeclaration: self._function_declaration,
-            s.Assign: self._assign,
-            s.CompoundAssign: self._compound_assign,
-            s.CallStatement: self._call_statement,
-            s.Do: self._do,
-            s.While: self._while,
-            s.Repeat: self._repeat,
-            s.NumericFor: self._numeric_for,
-            s.GenericFor: self._generic_for,
-            s.If: self._if,
-            s.Return: self._return,
-            s.Break: self._leaf,
-            s.Continue: self._leaf,
-            s.TypeAlias: self._leaf,
-            s.TypeFunction: self._leaf,
-        }
         self._pending = 0
         self._frame = Frame(None, None)
         self._scope = Scope(None, self._frame)
@@ -216,34 +177,35 @@ class _Resolver:
     def _all(self, nodes: list[s.Expression]) -> None:
         visit = self._visit
         for node in nodes:
-            visit[type(node)](node)
+            visit[type(node)](self, node)
             self._pending += 1
         self._measure()
         self._pending -= len(nodes)
 
     def _measure(self) -> None:
         frame = self._frame
-        frame.peak = max(frame.peak, frame.active_locals + self._pending)
+        needed = frame.active_locals + self._pending
+        frame.peak = max(frame.peak, needed)
 
     def _interpolated(self, node: s.InterpolatedString) -> None:
         self._all(node.values)
 
     def _value(self, node: s.Group | s.Instantiation | s.TypeAssertion) -> None:
-        self._visit[type(node.value)](node.value)
+        self._visit[type(node.value)](self, node.value)
 
     def _index_name(self, node: s.IndexName) -> None:
-        self._visit[type(node.object)](node.object)
+        self._visit[type(node.object)](self, node.object)
 
     def _index(self, node: s.Index) -> None:
-        self._visit[type(node.object)](node.object)
+        self._visit[type(node.object)](self, node.object)
         self._holding(1, [node.key])
 
     def _call(self, node: s.Call) -> None:
-        self._visit[type(node.function)](node.function)
+        self._visit[type(node.function)](self, node.function)
         self._holding(1, node.arguments)
 
     def _method_call(self, node: s.MethodCall) -> None:
-        self._visit[type(node.object)](node.object)
+        self._visit[type(node.object)](self, node.object)
         self._holding(2, node.arguments)
 
     def _holding(self, count: int, nodes: list[s.Expression]) -> None:
@@ -252,20 +214,20 @@ class _Resolver:
         self._pending -= count
 
     def _unary(self, node: s.Unary) -> None:
-        self._visit[type(node.operand)](node.operand)
+        self._visit[type(node.operand)](self, node.operand)
 
     def _binary(self, node: s.Binary) -> None:
-        self._visit[type(node.left)](node.left)
+        self._visit[type(node.left)](self, node.left)
         self._pending += 1
-        self._visit[type(node.right)](node.right)
+        self._visit[type(node.right)](self, node.right)
         self._measure()
         self._pending -= 1
 
     def _if_expression(self, node: s.IfExpression) -> None:
         for condition, value in node.clauses:
-            self._visit[type(condition)](condition)
-            self._visit[type(value)](value)
-        self._visit[type(node.otherwise)](node.otherwise)
+            self._visit[type(condition)](self, condition)
+            self._visit[type(value)](self, value)
+        self._visit[type(node.otherwise)](self, node.otherwise)
 
     def _table(self, node: s.Table) -> None:
         visit = self._visit
@@ -273,10 +235,10 @@ class _Resolver:
         self._pending += held
         for item in node.items:
             if isinstance(item, s.KeyedItem):
-                visit[type(item.key)](item.key)
-                visit[type(item.value)](item.value)
+                visit[type(item.key)](self, item.key)
+                visit[type(item.value)](self, item.value)
             elif isinstance(item, s.NamedItem | s.PositionalItem):
-                visit[type(item.value)](item.value)
+                visit[type(item.value)](self, item.value)
         self._measure()
         self._pending -= held
 
@@ -296,7 +258,7 @@ class _Resolver:
     def _statements(self, block: s.Block) -> None:
         visit = self._visit
         for statement in block.body:
-            visit[type(statement)](statement)
+            visit[type(statement)](self, statement)
 
     def _block(self, block: s.Block) -> None:
         self._open()
@@ -313,7 +275,7 @@ class _Resolver:
         self._function(node.function)
 
     def _function_declaration(self, node: s.FunctionDeclaration) -> None:
-        self._visit[type(node.target)](node.target)
+        self._visit[type(node.target)](self, node.target)
         self._assigned(node.target)
         if node.is_method:
             self.resolution.methods.append(node)
@@ -326,31 +288,31 @@ class _Resolver:
             self._assigned(target)
 
     def _compound_assign(self, node: s.CompoundAssign) -> None:
-        self._visit[type(node.target)](node.target)
-        self._visit[type(node.value)](node.value)
+        self._visit[type(node.target)](self, node.target)
+        self._visit[type(node.value)](self, node.value)
         self._assigned(node.target)
 
     def _call_statement(self, node: s.CallStatement) -> None:
-        self._visit[type(node.call)](node.call)
+        self._visit[type(node.call)](self, node.call)
 
     def _do(self, node: s.Do) -> None:
         self._block(node.body)
 
     def _while(self, node: s.While) -> None:
-        self._visit[type(node.condition)](node.condition)
+        self._visit[type(node.condition)](self, node.condition)
         self._block(node.body)
 
     def _repeat(self, node: s.Repeat) -> None:
         self._open()
         self._statements(node.body)
-        self._visit[type(node.condition)](node.condition)
+        self._visit[type(node.condition)](self, node.condition)
         self._close()
 
     def _numeric_for(self, node: s.NumericFor) -> None:
-        self._visit[type(node.start)](node.start)
-        self._visit[type(node.limit)](node.limit)
+        self._visit[type(node.start)](self, node.start)
+        self._visit[type(node.limit)](self, node.limit)
         if node.step is not None:
-            self._visit[type(node.step)](node.step)
+            self._visit[type(node.step)](self, node.step)
         self._loop([node.binding], node.body)
 
     def _generic_for(self, node: s.GenericFor) -> None:
@@ -369,10 +331,51 @@ class _Resolver:
 
     def _if(self, node: s.If) -> None:
         for condition, block in node.clauses:
-            self._visit[type(condition)](condition)
+            self._visit[type(condition)](self, condition)
             self._block(block)
         if node.otherwise is not None:
             self._block(node.otherwise)
 
     def _return(self, node: s.Return) -> None:
         self._all(node.values)
+
+    _visit: ClassVar[dict[type[s.Node], Callable[[Any, Any], None]]] = {
+        s.Nil: _leaf,
+        s.TrueValue: _leaf,
+        s.FalseValue: _leaf,
+        s.Number: _leaf,
+        s.Integer: _leaf,
+        s.String: _leaf,
+        s.Varargs: _varargs,
+        s.InterpolatedString: _interpolated,
+        s.Name: _name,
+        s.Group: _value,
+        s.Instantiation: _value,
+        s.TypeAssertion: _value,
+        s.IndexName: _index_name,
+        s.Index: _index,
+        s.Call: _call,
+        s.MethodCall: _method_call,
+        s.Unary: _unary,
+        s.Binary: _binary,
+        s.IfExpression: _if_expression,
+        s.Table: _table,
+        s.Function: _function,
+        s.Local: _local,
+        s.LocalFunction: _local_function,
+        s.FunctionDeclaration: _function_declaration,
+        s.Assign: _assign,
+        s.CompoundAssign: _compound_assign,
+        s.CallStatement: _call_statement,
+        s.Do: _do,
+        s.While: _while,
+        s.Repeat: _repeat,
+        s.NumericFor: _numeric_for,
+        s.GenericFor: _generic_for,
+        s.If: _if,
+        s.Return: _return,
+        s.Break: _leaf,
+        s.Continue: _leaf,
+        s.TypeAlias: _leaf,
+        s.TypeFunction: _leaf,
+    }
