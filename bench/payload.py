@@ -70,7 +70,7 @@ def program(profile: str) -> str:
 def openings(text: str, reply: str, engine: str, rounds: int) -> tuple[list[list[float]], float]:
     """Seconds of each opening's parts, and the processor time of the whole process, its start included."""
     before = _processor_seconds()
-    lines = run_text(text, reply, str(rounds), engine=engine, timeout_seconds=600)
+    lines = run_text(text, reply, str(rounds), engine=engine, timeout_seconds=600, is_optimised=True)
     return [[float(field) for field in line.split()] for line in lines], _processor_seconds() - before
 
 

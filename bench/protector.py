@@ -62,7 +62,7 @@ def timed(program: str) -> str:
 
 def seconds(sources: list[str], repeats: int) -> list[float]:
     """The best of several runs of each, taken in turn in one process."""
-    runs = run_luau_batch(sources * repeats, timeout_seconds=300)
+    runs = run_luau_batch(sources * repeats, timeout_seconds=300, is_optimised=True)
     original = _printed(runs[0])[:-1]
     for run in runs:
         if _printed(run)[:-1] != original:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from moonlatch.storage.interface import Database
 from moonlatch.storage.sqlite import open_sqlite
 from support import rows
 from support.client import Client
+from support.quick_server import QuickServer
 
 MASTER = bytes(range(32))
 
@@ -78,6 +80,11 @@ class World:
         return await rows.value(self.database, sql, **parameters)
 
 
+def plain_http(**options: Any) -> httpx.AsyncClient:
+    """A client that reads no certificates, which takes longer than a short test."""
+    return httpx.AsyncClient(trust_env=False, verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), **options)
+
+
 def missing_loader(message: str) -> bytes:
     return f"error({message!r})".encode()
 
@@ -97,7 +104,7 @@ async def served(app: Any, http: Any = "httptools", keep_alive_seconds: int = 5)
         timeout_graceful_shutdown=5,
         timeout_keep_alive=keep_alive_seconds,
     )
-    server = uvicorn.Server(config)
+    server = QuickServer(config)
     config.load()
     server.lifespan = config.lifespan_class(config)
     serving = asyncio.create_task(server._serve([listener]))
@@ -130,7 +137,7 @@ async def running_world(folder: Path, **settings: Any) -> AsyncIterator[World]:
     )
     try:
         async with (
-            httpx.AsyncClient(timeout=20, trust_env=False) as http,
+            plain_http(timeout=20) as http,
             served(app, app.http_transport(), keep_alive_seconds) as url,
         ):
             world = World(url, database, keyring, live, app, clock, http)

@@ -28,7 +28,7 @@ from moonlatch.storage.sqlite import open_sqlite
 from moonlatch.storage.tokens import Token
 from support import rows
 from support.client import Client, Wire
-from support.client_server import MASTER, MovableClock, missing_loader, served
+from support.client_server import MASTER, MovableClock, missing_loader, plain_http, served
 from support.publishing import write_loader
 
 TINY = Tier(
@@ -195,7 +195,7 @@ async def running_api(folder: Path, *, database_url: str = "", **settings: Any) 
         await (protocol if is_client else management)(scope, receive, send)
 
     try:
-        async with served(either) as url, httpx.AsyncClient(base_url=url, timeout=20, trust_env=False) as http:
+        async with served(either) as url, plain_http(base_url=url, timeout=20) as http:
             yield Api(url, management, database, keyring, live, clock, http)
             await live.close_all()
     finally:

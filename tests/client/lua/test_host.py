@@ -111,7 +111,7 @@ def test_a_session_under_an_executor_comes_back(server: ProtocolServer) -> None:
 
 def test_on_a_roblox_server_the_script_runs_without_player_or_session(server: ProtocolServer) -> None:
     server.heartbeat_seconds = 1
-    with LuaRun(ROBLOX + START % server.loader_url) as run:
+    with LuaRun(ROBLOX + START % server.loader_url, time_rate=4) as run:
         run.wait_line("running")
         server.wait_until(lambda: server.heartbeats)
     request = server.executions[0]
@@ -136,7 +136,7 @@ def test_the_key_may_stand_in_the_environment_executors_share(server: ProtocolSe
 
 def test_a_network_failure_is_reported_in_words(server: ProtocolServer) -> None:
     loader = loader_source(script_id=SCRIPT_ID, loader_id=LOADER_ID, secret=bytes(32), base_url="http://127.0.0.1:1")
-    with LuaRun(loader, engine="lua51") as run:
+    with LuaRun(loader, engine="lua51", time_rate=6) as run:
         assert run.wait_for("raised").startswith("the server could not be reached: ")
 
 
@@ -240,7 +240,7 @@ def test_an_odd_answer_is_no_answer(server: ProtocolServer, answer: str) -> None
           return request(method, url, ...)
         end
     """
-    with LuaRun(script + START % server.loader_url, engine="lua51") as run:
+    with LuaRun(script + START % server.loader_url, engine="lua51", time_rate=4) as run:
         run.wait_line("beat")
         run.wait_line("running")
         with pytest.raises(AssertionError, match="no thread_error"):

@@ -200,14 +200,14 @@ def test_a_server_that_is_briefly_away_is_asked_again_with_a_new_nonce(server: P
         (503, refusal("UNAVAILABLE", "not now")),
         (409, refusal("REPLAYED", "seen")),
     ]
-    with start(server) as run:
+    with start(server, time_rate=6) as run:
         run.wait_for("returned")
     assert len({request["nonce"] for request in server.executions}) == 4
 
 
 def test_a_server_that_stays_away_is_given_up_after_three_retries(server: ProtocolServer) -> None:
     server.answers = [(500, b"")] * 9
-    with start(server) as run:
+    with start(server, time_rate=6) as run:
         assert "could not be reached" in run.wait_for("raised")
     assert len(server.executions) == 4
 
@@ -215,7 +215,7 @@ def test_a_server_that_stays_away_is_given_up_after_three_retries(server: Protoc
 def test_a_rate_limit_is_waited_for(server: ProtocolServer) -> None:
     server.answers = [(429, refusal("RATE_LIMITED", "slow down", retry_after=2))]
     server.payload = b"print(seconds() >= 2)"
-    with start(server) as run:
+    with start(server, time_rate=4) as run:
         assert run.wait_line("true|false") == "true"
 
 
@@ -234,7 +234,7 @@ def test_an_error_of_the_script_reaches_the_user_untouched(server: ProtocolServe
 def test_the_seconds_left_count_down(server: ProtocolServer) -> None:
     server.payload = b"local la = ... print(la.la_seconds_left) sleep(1.2) print(la.la_seconds_left) sleep(3) print(la.la_seconds_left)"
     server.variables["la_seconds_left"] = 3
-    with start(server, websocket=False) as run:
+    with start(server, websocket=False, time_rate=2) as run:
         run.wait_for("returned")
         assert run.lines == ["3", "2", "0"]
 
@@ -251,7 +251,7 @@ def test_without_websockets_the_script_beats_and_a_refusal_stops_it(server: Prot
     server.heartbeat_seconds = 1
     server.heartbeat_seconds_left = 5000
     server.payload = b"local la = ... while true do sleep(0.2) print('left', la.la_seconds_left) end"
-    with start(server, websocket=False, engine=engine) as run:
+    with start(server, websocket=False, time_rate=4, engine=engine) as run:
         run.wait_line("left\t(5000|4999)")
         server.wait_until(lambda: len(server.heartbeats) >= 2)
         assert [(beat["instance"], beat["token"], beat["sequence"]) for beat in server.heartbeats[:2]] == [
@@ -267,7 +267,7 @@ def test_without_websockets_the_script_beats_and_a_refusal_stops_it(server: Prot
 def test_beats_stop_with_the_script(server: ProtocolServer) -> None:
     server.heartbeat_seconds = 1
     server.heartbeat_answer = lambda _: (403, refusal("OUTDATED", "there is a new build"))
-    with start(server, websocket=False) as run:
+    with start(server, websocket=False, time_rate=4) as run:
         assert run.wait_for("kicked") == "there is a new build"
         run.finish()
     assert len(server.heartbeats) == 1
@@ -286,8 +286,8 @@ MISSED: list[tuple[int, Json]] = [
 def test_missed_beats_of_every_kind_are_tolerated_for_ten_minutes(server: ProtocolServer) -> None:
     server.heartbeat_seconds = 1
     server.heartbeat_answer = lambda beat: MISSED[(beat["sequence"] - 1) % len(MISSED)]
-    # The host's clock runs 45 times as fast as its timers: ten minutes are thirteen of their seconds.
-    with start(server, websocket=False, clock_rate=45, engine="lua54") as run:
+    # The host's clock runs 60 times as fast as its timers: ten minutes are ten of their seconds.
+    with start(server, websocket=False, clock_rate=60, time_rate=6, engine="lua54") as run:
         assert run.wait_for("kicked") == "the server could not be reached for 10 minutes"
     assert len(server.heartbeats) >= len(MISSED)
 
@@ -297,18 +297,18 @@ def test_one_answered_beat_starts_the_ten_minutes_anew(server: ProtocolServer) -
     server.heartbeat_answer = lambda beat: (
         None if beat["sequence"] % 2 == 0 else (503, refusal("UNAVAILABLE", "not now"))
     )
-    with start(server, websocket=False, clock_rate=250, engine="lua54") as run:
-        server.wait_until(lambda: len(server.heartbeats) >= 6)
+    with start(server, websocket=False, clock_rate=120, time_rate=4, engine="lua54") as run:
+        server.wait_until(lambda: len(server.heartbeats) >= 8)
         assert run.kicked is None
 
 
 def test_an_open_session_replaces_the_beats_until_it_is_lost(server: ProtocolServer) -> None:
     server.heartbeat_seconds = 1
-    with start(server) as run:
+    with start(server, time_rate=4) as run:
         server.wait_until(lambda: server.sessions_opened)
         run.wait_for("returned")
         with pytest.raises(AssertionError, match="no kicked"):
-            run.wait_for("kicked", timeout_seconds=2.5)
+            run.wait_for("kicked", timeout_seconds=0.7)
         assert server.heartbeats == []
         server.close(3003)
         server.wait_until(lambda: server.heartbeats)
@@ -318,16 +318,17 @@ def test_an_open_session_replaces_the_beats_until_it_is_lost(server: ProtocolSer
 @pytest.mark.parametrize("engine", UNLIKE_EACH_OTHER)
 def test_a_session_on_which_nothing_comes_is_given_up_and_opened_again(server: ProtocolServer, engine: str) -> None:
     # The host's clock runs 90 times as fast as its timers: 150 seconds are less than two of theirs.
-    with start(server, clock_rate=90, engine=engine):
+    with start(server, clock_rate=90, time_rate=2, engine=engine):
         server.wait_until(lambda: server.sessions_opened == 1)
         opened = time.monotonic()
         server.wait_until(lambda: server.sessions_opened == 2)
-        assert time.monotonic() - opened > 150 / 90
+        assert time.monotonic() - opened > 150 / 180
 
 
 def test_a_session_on_which_frames_come_stands(server: ProtocolServer) -> None:
     server.heartbeat_seconds = 1
-    with start(server, clock_rate=90, engine="lua54") as run:
+    # Frames come every 22 s, for longer than the 150 s after which a silent session is given up.
+    with start(server, clock_rate=45, engine="lua54") as run:
         server.wait_until(lambda: server.sessions_opened)
         for _ in range(8):
             time.sleep(0.5)
@@ -337,13 +338,13 @@ def test_a_session_on_which_frames_come_stands(server: ProtocolServer) -> None:
 
 def test_a_script_whose_server_falls_silent_behind_an_open_session_stops_in_time(server: ProtocolServer) -> None:
     server.heartbeat_seconds = 1
-    with start(server, clock_rate=45, engine="lua54") as run:
+    with start(server, clock_rate=90, time_rate=4, engine="lua54") as run:
         server.wait_until(lambda: server.sessions_opened)
         opened = time.monotonic()
         server.takes_sessions = False
         server.heartbeat_answer = lambda _: (502, {"no": "answer"})
         assert run.wait_for("kicked") == "the server could not be reached for 10 minutes"
-        assert 655 / 45 < time.monotonic() - opened < 900 / 45  # ten minutes, and the beats around them
+        assert 600 / 360 < time.monotonic() - opened < 3_000 / 360  # ten minutes, and the beats around them
     assert server.heartbeats
 
 

@@ -1,5 +1,5 @@
-// Embeds host.lua in real Luau. usage: node --experimental-websocket luau_host.mjs HOST.lua START
-// where START is a file with the first record; prints one JSON line per thing that happens: {"event": ..., "text": ...}.
+// Embeds host.lua in real Luau. usage: node --experimental-websocket luau_host.mjs HOST.lua START TIME_RATE
+// where START is a file with the first record and TIME_RATE how fast its time passes; prints one JSON line per thing that happens: {"event": ..., "text": ...}.
 import { readFileSync, writeSync } from 'node:fs'
 
 const HEAP_PAGES = 4096 // 256 MiB: luau-web's own 17 MB are few for a large payload
@@ -113,11 +113,12 @@ const commands = {
 
 pending.push(readFileSync(process.argv[3], 'latin1'))
 const started = performance.now()
+const millisecondsPerSecond = 1000 / Number(process.argv[4])
 for (;;) {
     const text = pending.join('\n') + '\n'
     pending = []
     for (let at = 0; at < text.length; at += CHUNK) await feed(text.slice(at, at + CHUNK))
-    const [answer] = await step((performance.now() - started) / 1000)
+    const [answer] = await step((performance.now() - started) / millisecondsPerSecond)
     let pause = 'forever'
     let again = false
     for (const record of answer.split('\n')) {
@@ -130,7 +131,7 @@ for (;;) {
     if (pause === 'idle') break
     await new Promise((resolve) => {
         awake = resolve
-        if (pause !== 'forever') setTimeout(resolve, Number(pause) * 1000)
+        if (pause !== 'forever') setTimeout(resolve, Number(pause) * millisecondsPerSecond)
     })
     awake = () => {}
 }

@@ -94,7 +94,7 @@ def emit(event: bytes, text: bytes) -> None:
     sys.stdout.flush()
 
 
-def main(engine: str, host_path: str, start_path: str) -> None:
+def main(engine: str, host_path: str, start_path: str, time_rate: str) -> None:
     runtime = importlib.import_module(f"lupa.{engine}").LuaRuntime(encoding=None, unpack_returned_tuples=True)
     feed, step, _ = runtime.execute(Path(host_path).read_bytes())
     outside = Outside()
@@ -104,11 +104,11 @@ def main(engine: str, host_path: str, start_path: str) -> None:
         b"ws_close": outside.ws_close,
     }
     records = [Path(start_path).read_bytes()]
-    started = time.monotonic()
+    started, rate = time.monotonic(), float(time_rate)
     while True:
         feed(b"\n".join(records) + b"\n")
         pause = b"forever"
-        for record in step(time.monotonic() - started).split(b"\n"):
+        for record in step((time.monotonic() - started) * rate).split(b"\n"):
             kind, *fields = record.split(b" ")
             if kind == b"pause":
                 pause = fields[0]
@@ -122,7 +122,9 @@ def main(engine: str, host_path: str, start_path: str) -> None:
             break
         records = []
         try:
-            records.append(outside.happened.get(timeout=None if pause in {b"forever", b"idle"} else float(pause)))
+            records.append(
+                outside.happened.get(timeout=None if pause in {b"forever", b"idle"} else float(pause) / rate)
+            )
             while True:
                 records.append(outside.happened.get_nowait())
         except queue.Empty:

@@ -21,6 +21,8 @@ from typing import Any, Self
 import uvicorn
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
+from support.quick_server import QuickServer
+
 SCRIPT_ID = "s" * 32
 LOADER_ID = "L" * 32
 TOKEN = "opaque.token"
@@ -107,7 +109,7 @@ class ProtocolServer:
         listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         config = uvicorn.Config(self._app, interface="asgi3", log_level="error", ws="websockets-sansio", lifespan="off")
-        self._server = uvicorn.Server(config)
+        self._server = QuickServer(config)
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [listener]}, daemon=True)
         self._thread.start()
         while not self._server.started:

@@ -15,6 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from support.luau import node_command
+
 HERE = Path(__file__).parent
 ENGINES = {
     "luau": "",
@@ -50,13 +52,23 @@ class LuaRun:
     The text finds a `moonlatch_host` as `docs/reference/host-table.md` describes it, and the functions `http_get(url)`,
     `loadstring`, `print`, `sleep(seconds)`, `thread(function)` and `seconds()`. `settings` are the host's plain values
     (`fingerprint`, `executor`, `player`, `place`, `job`, `clock_rate`) and what it lacks: `websocket`, `threads` or `kick` = `no`.
+    Its clock and its timers run `time_rate` times as fast as real ones; `clock_rate` makes the clock faster than the timers.
+    `is_optimised` is for Luau alone; see `node_command`.
     """
 
     def __init__(
-        self, text: str | bytes, *arguments: str, engine: str = "luau", settings: dict[str, str] | None = None
+        self,
+        text: str | bytes,
+        *arguments: str,
+        engine: str = "luau",
+        settings: dict[str, str] | None = None,
+        time_rate: float = 1,
+        is_optimised: bool = False,
     ) -> None:
         source = text if isinstance(text, bytes) else text.encode()
-        options = "".join(f"{name}={_escape(value.encode())};" for name, value in (settings or {}).items())
+        # Without a clock of the host's a loader looks at the system's, which does not run faster.
+        settings = {**({} if time_rate == 1 else {"clock_rate": "1"}), **(settings or {})}
+        options = "".join(f"{name}={_escape(value.encode())};" for name, value in settings.items())
         record = " ".join(
             _escape(field) for field in (b"start", source, options.encode(), *(a.encode() for a in arguments))
         )
@@ -66,7 +78,7 @@ class LuaRun:
         self._happened: list[Happened] = []
         self._news = threading.Condition()
         self._process = subprocess.Popen(
-            [*_command(engine), HERE / "host.lua", self._start.name],
+            [*_command(engine, is_optimised=is_optimised), HERE / "host.lua", self._start.name, str(time_rate)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env={**os.environ, "NODE_NO_WARNINGS": "1"},
@@ -181,6 +193,7 @@ class LoaderRun(LuaRun):
         threads: bool = True,
         kick: bool = True,
         clock_rate: int | None = None,
+        time_rate: float = 1,
         engine: str = "luau",
     ) -> None:
         given = {
@@ -195,21 +208,27 @@ class LoaderRun(LuaRun):
         lacks = {"websocket": websocket, "threads": threads, "kick": kick}
         settings |= {name: "no" for name, has in lacks.items() if not has}
         script = USER_SCRIPT % ("nil" if key is None else f'"{key}"', loader_url)
-        super().__init__(script, *arguments, engine=engine, settings=settings)
+        super().__init__(script, *arguments, engine=engine, settings=settings, time_rate=time_rate)
 
 
-def run_text(text: str | bytes, *arguments: str, engine: str = "luau", timeout_seconds: float = 60) -> list[str]:
+def run_text(
+    text: str | bytes,
+    *arguments: str,
+    engine: str = "luau",
+    timeout_seconds: float = 60,
+    is_optimised: bool = False,
+) -> list[str]:
     """The lines a Lua text prints until it ends. Raises AssertionError when it or one of its threads fails."""
-    with LuaRun(text, *arguments, engine=engine) as run:
+    with LuaRun(text, *arguments, engine=engine, is_optimised=is_optimised) as run:
         happened = run.finish(timeout_seconds)
         problems = [entry for entry in happened if entry.event in {"raised", "thread_error"}]
         assert not problems, problems
         return run.lines
 
 
-def _command(engine: str) -> list[str | Path]:
+def _command(engine: str, *, is_optimised: bool) -> list[str | Path]:
     if engine == "luau":
-        return ["node", "--experimental-websocket", HERE / "luau_host.mjs"]
+        return [*node_command(is_optimised=is_optimised), "--experimental-websocket", HERE / "luau_host.mjs"]
     return [sys.executable, HERE / "lupa_host.py", ENGINES[engine]]
 
 
