@@ -70,9 +70,9 @@ async def workers(tmp_path: Path, databases: Databases, redis_url: str) -> Async
                 "MOONLATCH_CLIENT__EXECUTES_PER_SECOND_PER_ADDRESS": "0",
             },
         )
+        token = await asyncio.to_thread(server.new_account, "developer")
         await asyncio.to_thread(server.start)
         try:
-            token = await asyncio.to_thread(server.new_account, "developer")
             async with opened_at(database_url, tmp_path) as database, httpx.AsyncClient(timeout=60) as http:
                 yield Workers(server, database, token, http)
         finally:

@@ -28,8 +28,18 @@ pytestmark = pytest.mark.skipif(NGINX is None, reason="needs nginx")
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[MoonlatchServer]:
-    with MoonlatchServer(tmp_path / "data", {"MOONLATCH_TRUSTED_PROXIES": "127.0.0.1"}) as running:
+def stopped_server(tmp_path: Path) -> MoonlatchServer:
+    return MoonlatchServer(tmp_path / "data", {"MOONLATCH_TRUSTED_PROXIES": "127.0.0.1"})
+
+
+@pytest.fixture
+def token(stopped_server: MoonlatchServer) -> str:
+    return stopped_server.new_account("nginx")
+
+
+@pytest.fixture
+def server(stopped_server: MoonlatchServer, token: str) -> Iterator[MoonlatchServer]:
+    with stopped_server as running:
         yield running
 
 
@@ -67,8 +77,8 @@ def proxy(server: MoonlatchServer, tmp_path: Path) -> Iterator[str]:
         process.wait(10)
 
 
-async def test_everything_passes_through_nginx(server: MoonlatchServer, proxy: str) -> None:
-    with Developer(proxy, server.new_account("nginx")) as developer:
+async def test_everything_passes_through_nginx(server: MoonlatchServer, token: str, proxy: str) -> None:
+    with Developer(proxy, token) as developer:
         project = developer.new_project()
         script = developer.new_script(project, "print('through nginx')" + " " * 3_000_000)
         key = developer.new_key(project)
@@ -86,11 +96,12 @@ async def test_everything_passes_through_nginx(server: MoonlatchServer, proxy: s
             assert await wire.stopped() == "BLACKLISTED"
 
 
-def test_clients_have_their_own_addresses_and_operators_pages_stay_inside(server: MoonlatchServer, proxy: str) -> None:
+def test_clients_have_their_own_addresses_and_operators_pages_stay_inside(
+    server: MoonlatchServer, token: str, proxy: str
+) -> None:
     for path in ("/metrics", "/health/ready"):
         assert httpx.get(f"{proxy}{path}").status_code == 404
         assert httpx.get(f"{server.url}{path}").status_code == 200
-    token = server.new_account("addresses")
     with Developer(server.url, token) as developer:
         bound = developer.post("/account/tokens", name="elsewhere", ip_allow=["203.0.113.9"])["secret"]
     # A client with an address of its own, which nginx adds behind what the client claims.

@@ -19,15 +19,25 @@ SETTINGS = {
 
 
 @pytest.fixture(scope="package")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MoonlatchServer]:
+def stopped_server(tmp_path_factory: pytest.TempPathFactory) -> MoonlatchServer:
     folder: Path = tmp_path_factory.mktemp("server")
-    with MoonlatchServer(folder / "data", SETTINGS) as running:
+    return MoonlatchServer(folder / "data", SETTINGS)
+
+
+@pytest.fixture(scope="package")
+def token(stopped_server: MoonlatchServer) -> str:
+    return stopped_server.new_account("end-to-end")
+
+
+@pytest.fixture(scope="package")
+def server(stopped_server: MoonlatchServer, token: str) -> Iterator[MoonlatchServer]:
+    with stopped_server as running:
         yield running
 
 
 @pytest.fixture(scope="package")
-def developer(server: MoonlatchServer) -> Iterator[Developer]:
-    with Developer(server.url, server.new_account("end-to-end")) as caller:
+def developer(server: MoonlatchServer, token: str) -> Iterator[Developer]:
+    with Developer(server.url, token) as caller:
         yield caller
 
 

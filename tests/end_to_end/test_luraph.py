@@ -30,7 +30,8 @@ def test_a_script_protected_by_luraph_starts_with_its_variables_and_a_failure_co
     luraph: LuraphServer, tmp_path: Path
 ) -> None:
     server = MoonlatchServer(tmp_path / "data", {"MOONLATCH_LURAPH__BASE_URL": luraph.base_url})
-    with server, Developer(server.url, server.new_account("me")) as me:
+    token = server.new_account("me")
+    with server, Developer(server.url, token) as me:
         me.post("/account/luraph", api_key=API_KEY)
         project = me.new_project()
         me.post(f"/projects/{project}/edit", engine="luraph")

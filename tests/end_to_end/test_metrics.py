@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from pathlib import Path
 
 import httpx
@@ -12,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from support.database import engine_url
 from support.developer import Developer, eventually
 from support.lua_host import LoaderRun
-from support.server import MoonlatchServer, free_port
+from support.server import MoonlatchServer, two_ports_in_a_row
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
@@ -62,17 +61,6 @@ def is_ready(url: str) -> bool:
         return httpx.get(f"{url}/health/ready").status_code == 200
     except httpx.TransportError:
         return False
-
-
-def two_ports_in_a_row() -> int:
-    while True:
-        port = free_port()
-        with socket.socket() as next_one:
-            try:
-                next_one.bind(("127.0.0.1", port + 1))
-            except OSError:
-                continue
-        return port
 
 
 def test_each_of_several_processes_is_asked_at_a_port_of_its_own(

@@ -61,9 +61,9 @@ class Reconnecting:
 
 async def test_sessions_cut_all_at_once_come_back(tmp_path: Path) -> None:
     server = MoonlatchServer(tmp_path / "data", SETTINGS)
+    token = await asyncio.to_thread(server.new_account, "developer")
     await asyncio.to_thread(server.start)
     try:
-        token = await asyncio.to_thread(server.new_account, "developer")
         limits = httpx.Limits(max_connections=50)
         async with proxied(server.port) as proxy, httpx.AsyncClient(timeout=60, limits=limits) as http:
             client = await fresh_client(server, http, token)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -9,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Self
 
@@ -19,11 +20,38 @@ START_SECONDS = 30.0
 STOP_SECONDS = 20.0
 
 
+FIRST_PORT, PORTS_OF_A_PROCESS = 12_000, 2_000
+"""Below those that systems take for outgoing connections, of which one could come between a probe and its use."""
+
+
 def free_port() -> int:
-    """A port of the loopback interface that nobody listens on just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port of the loopback interface that nobody listens on, and that no other call gives in this run of the tests."""
+    return next(_free_ports)
+
+
+def two_ports_in_a_row() -> int:
+    """The first of two neighbours, each as of `free_port`."""
+    first, second = free_port(), free_port()
+    while second != first + 1:
+        first, second = second, free_port()
+    return first
+
+
+def _walk() -> Iterator[int]:
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    begin = FIRST_PORT + worker % 10 * PORTS_OF_A_PROCESS
+    # Two runs of the tests at once are likely to be at different places.
+    for number in itertools.count(os.getpid()):
+        port = begin + number % PORTS_OF_A_PROCESS
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        yield port
+
+
+_free_ports = _walk()
 
 
 class MoonlatchServer:
@@ -64,7 +92,10 @@ class MoonlatchServer:
         )
 
     def new_account(self, name: str, *options: str) -> str:
-        """Create an account; gives its API token."""
+        """Create an account; gives its API token.
+
+        Before the first start it also spares that start its example, which takes a second to protect.
+        """
         created = self.cli("accounts", "create", name, *options, "--data", str(self.data), "--json")
         return str(json.loads(created.stdout)["token"])
 
