@@ -78,8 +78,11 @@ def differences(sources: Sequence[str], variants: Sequence[Variant], seed: int) 
     """Every program and variant whose output or raised value is not that of the program itself, run in real Luau."""
     originals = run_luau_batch(sources)
     found = []
+    texts: dict[str, list[str]] = {}
     for variant in variants:
-        results = variant.run([variant.protect(source, seed) for source in sources])
+        if variant.name not in texts:  # several interpreters run the same texts
+            texts[variant.name] = [variant.protect(source, seed) for source in sources]
+        results = variant.run(texts[variant.name])
         found += [
             Difference(source, variant, before, after)
             for source, before, after in zip(sources, originals, results, strict=True)
