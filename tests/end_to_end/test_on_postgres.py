@@ -65,5 +65,7 @@ def check_database_away(first: MoonlatchServer, me: Developer, postgres: Postgre
         assert httpx.get(f"{first.url}/health/live").status_code == 200
         assert httpx.get(f"{first.url}/health/ready").status_code == 503
         come()
-        eventually(lambda: me.http.get(f"/projects/{project}").status_code == 200, HEALED_SECONDS)
+        eventually(
+            lambda: me.http.get(f"/projects/{project}").status_code == 200, HEALED_SECONDS + BUSY_MACHINE_SECONDS
+        )
     assert "lost" not in str(me.get("/projects"))

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.xdist_group("failing disk")
 
 OPERATIONS = rounds(8, 40)
 CALLERS = 6
-HEALED_SECONDS = 5.0
+HEALED_SECONDS = 15.0
 FAULTS = [
     pytest.param(WRITE, errno.ENOSPC, id="no space"),
     pytest.param(WRITE, errno.EIO, id="failing write"),

