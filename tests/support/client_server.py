@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ from moonlatch.storage.interface import Database
 from moonlatch.storage.sqlite import open_sqlite
 from support import rows
 from support.client import Client
-from support.quick_server import QuickServer
+from support.quick_server import QuickServer, loopback_listener
 
 MASTER = bytes(range(32))
 
@@ -92,7 +91,7 @@ def missing_loader(message: str) -> bytes:
 @contextlib.asynccontextmanager
 async def served(app: Any, http: Any = "httptools", keep_alive_seconds: int = 5) -> AsyncIterator[str]:
     """The URL of a uvicorn server with the settings the real one has."""
-    listener = socket.create_server(("127.0.0.1", 0))
+    listener = loopback_listener()
     config = uvicorn.Config(
         app,
         http=http,

@@ -11,7 +11,6 @@ import hashlib
 import hmac
 import json
 import secrets
-import socket
 import threading
 import time
 from collections.abc import Awaitable, Callable
@@ -21,7 +20,7 @@ from typing import Any, Self
 import uvicorn
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
-from support.quick_server import QuickServer
+from support.quick_server import QuickServer, loopback_listener
 
 SCRIPT_ID = "s" * 32
 LOADER_ID = "L" * 32
@@ -106,7 +105,7 @@ class ProtocolServer:
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def __enter__(self) -> Self:
-        listener = socket.create_server(("127.0.0.1", 0))
+        listener = loopback_listener()
         self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         config = uvicorn.Config(self._app, interface="asgi3", log_level="error", ws="websockets-sansio", lifespan="off")
         self._server = QuickServer(config)
