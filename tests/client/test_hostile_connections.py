@@ -120,3 +120,17 @@ async def test_trailers_without_end_are_cut_off(world: World, path: str, part: b
     head = f"POST {path} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
     _, sent = await flooded(world, head + b"1\r\n{\r\n0\r\nX: ", part, 400)
     assert sent < 16 * 1024 * 1024
+
+
+@pytest.mark.parametrize(
+    ("further", "status"),
+    [("Content-Length: 2", 400), ("X: " + "a" * 20_000, 431), ("\r\n".join(["a: b"] * 500), 431)],
+    ids=["a body", "a long header", "many headers"],
+)
+async def test_a_handshake_that_cannot_be_read_is_refused(world: World, further: str, status: int) -> None:
+    reader, writer = await opened(world)
+    head = "GET /client/v1/session HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    writer.write(f"{head}{further}\r\n\r\n".encode())
+    answer = await asyncio.wait_for(reader.read(), UNTIL_CLOSED_SECONDS)
+    writer.close()
+    assert int(answer.split()[1]) == status

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import CloseCode
 from websockets.http11 import Request
@@ -25,6 +26,7 @@ _LINGER_SECONDS = 2.0
 _SLICE_BYTES = 4096
 _FRAMES_AT_ONCE = 1_500
 _FRAMES_PER_SECOND = 100
+_BAD_HANDSHAKE = STATUS_LINE[400] + b"content-length: 0\r\nconnection: close\r\n\r\n"
 _BAD_FRAMES = {
     CloseCode.PROTOCOL_ERROR,
     CloseCode.UNSUPPORTED_DATA,
@@ -59,6 +61,10 @@ class SessionTransport(WebSocketsSansIOProtocol):
             if self.transport.is_closing():
                 return
             super().data_received(data[start : start + _SLICE_BYTES])
+            # The library reads a head more strictly than the HTTP parser before it, and uvicorn does not ask whether it gave up.
+            if self.conn.handshake_exc is not None and not self.transport.is_closing():
+                self.transport.write(b"".join(self.conn.data_to_send()) or _BAD_HANDSHAKE)
+                self.transport.close()
 
     def handle_events(self) -> None:
         frames = len(self.conn.events)
