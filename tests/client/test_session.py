@@ -156,6 +156,13 @@ async def test_a_bad_frame_ends_the_session(world: World) -> None:
         assert (await wire.closed())[0] == 3502, frame[:40]
 
 
+async def test_a_frame_that_is_no_utf8_is_a_bad_frame(world: World, caplog) -> None:
+    wire = await (await free_copy(world)).session()
+    await wire.socket.send(b'"\xff"', text=True)
+    assert (await wire.closed())[0] == 3502
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
 async def test_a_session_is_opened_once(world: World) -> None:
     copy = await free_copy(world)
     wire = await copy.session()

@@ -90,6 +90,14 @@ class SessionTransport(WebSocketsSansIOProtocol):
         self.scope["headers"] = []
         super().start_keepalive()
 
+    def send_receive_event_to_app(self) -> None:
+        # uvicorn would log an error for each, and close with a code after which clients come back with the same.
+        if self.curr_msg_data_type == "text" and not _is_utf8(b"".join(self.frames)):
+            self.frames = []
+            self.force_close(INVALID_FRAME, "the frame is not UTF-8")
+            return
+        super().send_receive_event_to_app()
+
     def handle_ping(self) -> None:
         # Pongs pass by the flow control: a peer that pings and never reads would fill our memory with them.
         if self.writable.is_set():
@@ -130,3 +138,11 @@ class SessionTransport(WebSocketsSansIOProtocol):
             self.force_close(*RESTARTING)
         else:
             super().shutdown()
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
