@@ -10,7 +10,6 @@ from rich.text import Text
 
 from moonlatch.cli.output import CommandError, Json, console, read_script, say, write_json
 from moonlatch.obfuscator.diagnostics import Diagnostic, format_diagnostic
-from moonlatch.obfuscator.engines.embedded import EmbeddedEngine
 from moonlatch.obfuscator.engines.interface import Failure, Rejected
 from moonlatch.obfuscator.options import PLAINEST_PROFILE, Options
 
@@ -34,6 +33,8 @@ def check(file: ScriptFile, as_json: Json = False) -> None:
 
 def faults_in(source: bytes) -> list[Diagnostic]:
     """Everything an upload of this script would be refused for. Raises CommandError when the protector itself fails."""
+    from moonlatch.obfuscator.engines.embedded import EmbeddedEngine
+
     # The cheapest profile: what makes a script invalid is found before any profile matters.
     outcome = EmbeddedEngine().protect(source, Options(profile=PLAINEST_PROFILE, client_chunk=True), seed=0)
     if isinstance(outcome, Failure):

@@ -16,7 +16,6 @@ from moonlatch.cli.remote import ordered, parsed_settings
 from moonlatch.cli.report import Watch, show_report
 from moonlatch.crypto import new_seed
 from moonlatch.obfuscator.diagnostics import Diagnostic
-from moonlatch.obfuscator.engines.embedded import EmbeddedEngine
 from moonlatch.obfuscator.engines.interface import EngineError, Failure, Order, Protected, Rejected, Setting
 from moonlatch.obfuscator.observation import observed
 from moonlatch.obfuscator.options import DEFAULT_PROFILE, PLAINEST_PROFILE, Options
@@ -130,6 +129,8 @@ def _is_same_file(one: Path, other: Path) -> bool:
 
 
 def _done(job: Job) -> Ended:
+    from moonlatch.obfuscator.engines.embedded import EmbeddedEngine
+
     outcome = EmbeddedEngine(job.watch).protect(job.source, job.options, job.seed)
     match outcome:
         case Rejected():

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from http import HTTPStatus
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import httpx
 import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn
 
 from moonlatch.cli.check import ScriptFile
 from moonlatch.cli.choices import EngineName, Profile, Target
 from moonlatch.cli.output import CommandError, Json, read_script, remark, remarks, say, write_json
+
+if TYPE_CHECKING:
+    import httpx
 
 CONNECT_SECONDS = 10.0
 ANSWER_SECONDS = 120.0  # the server answers within 100 s
@@ -79,6 +82,8 @@ def _text(file: Path, source: bytes) -> str:
 
 def _upload(url: str, token: str, body: bytes, name: str) -> tuple[int, Reply]:
     """Status and JSON of the answer. Raises CommandError when the server cannot be reached or is none of ours."""
+    import httpx
+
     columns = (
         SpinnerColumn(finished_text="[green]*"),
         TextColumn("{task.description}", markup=False),
@@ -135,7 +140,7 @@ def _refusal(status: int, error: Reply, file: Path) -> CommandError:
         *(_failed_line(one) for one in error.get("failed", [])),
     ]
     hint = _HINTS.get(status, "")
-    if status == httpx.codes.TOO_MANY_REQUESTS:
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
         hint = f"Try again in {error.get('retry_after', 'a few')} seconds."
     message = str(error.get("message", f"the server answered {status}"))
     return CommandError("\n  ".join([f"{file} was not published: {message}", *details]), hint)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 
 from moonlatch.cli.output import CommandError
-from moonlatch.obfuscator.check import syntax_faults
 from moonlatch.obfuscator.engines.interface import EngineError, Failure, Order, Received, Setting
 
 JOB_SECONDS = 240.0
@@ -31,6 +30,7 @@ def ordered(order: Order, base_url: str | None) -> Received | Failure:
     from pydantic import ValidationError
 
     from moonlatch.config import LuraphSettings
+    from moonlatch.obfuscator.check import syntax_faults
     from moonlatch.obfuscator.engines.luraph import LuraphEngine, luraph_client
 
     try:
