@@ -7,7 +7,7 @@ import pytest
 from moonlatch.obfuscator.options import PROFILES
 from moonlatch.obfuscator.passes import REGISTRY
 from support.luau import LuauResult, run_lua_batch, run_luau_batch
-from support.protecting import ALL_PROGRAMS, LUA51_PROGRAMS, keys_of_pass_alone, protected, protected_with
+from support.protecting import ALL_PROGRAMS, LUA51_PROGRAMS, build_of, keys_of_pass_alone, protected, protected_with
 
 SOURCES = [program.read_text("latin-1") for program in ALL_PROGRAMS]
 NAMES = [program.name for program in ALL_PROGRAMS]
@@ -33,7 +33,7 @@ def differing(originals: list[LuauResult], texts: list[str]) -> list[str]:
 @pytest.mark.parametrize("seed", [0, 1, 2**63])
 @pytest.mark.parametrize("profile", PROFILES)
 def test_programs_behave_the_same_under_every_profile(originals: list[LuauResult], profile: str, seed: int) -> None:
-    assert differing(originals, [protected(source, profile, seed) for source in SOURCES]) == []
+    assert differing(originals, [build_of(program, profile, seed) for program in ALL_PROGRAMS]) == []
 
 
 @pytest.mark.parametrize("key", [one.KEY for one in REGISTRY])
@@ -49,7 +49,7 @@ def test_programs_behave_the_same_when_the_loader_calls_them(originals: list[Lua
 @pytest.mark.parametrize("profile", PROFILES)
 def test_programs_behave_the_same_on_every_plain_lua(profile: str) -> None:
     sources = [program.read_text("latin-1") for program in LUA51_PROGRAMS]
-    texts = [protected(source, profile, 5, target="lua51") for source in sources]
+    texts = [build_of(program, profile, target="lua51") for program in LUA51_PROGRAMS]
     different = []
     for version in PLAIN_LUAS:
         before, after = run_lua_batch(version, sources), run_lua_batch(version, texts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +13,7 @@ from moonlatch.obfuscator.lexer import RESERVED
 from moonlatch.obfuscator.parser import parse
 from moonlatch.obfuscator.rewriter import Rewriter
 from moonlatch.obfuscator.scopes import resolve
-from support.protecting import ALL_PROGRAMS, LUA51_PROGRAMS, protected
+from support.protecting import ALL_PROGRAMS, LUA51_PROGRAMS, build_of, protected
 
 # These sit at a limit of the compiler, where literals have to stay.
 ROOMY = [program for program in ALL_PROGRAMS if program.name not in {"long_lists.lua", "many_locals.lua"}]
@@ -77,9 +78,9 @@ RUNTIME_METHODS = {"format"}
 
 @pytest.mark.parametrize("profile", PROTECTING)
 @pytest.mark.parametrize("program", ROOMY, ids=lambda program: program.name)
-def test_no_string_name_or_number_of_the_source_is_in_the_build(program: object, profile: str) -> None:
+def test_no_string_name_or_number_of_the_source_is_in_the_build(program: Path, profile: str) -> None:
     source = _Literals(program.read_bytes())
-    text = protected(program.read_bytes(), profile)
+    text = build_of(program, profile)
     build = _Literals(text.encode())
     allowed = source.allowed(profile) | RUNTIME | RUNTIME_METHODS | (MACHINE if profile == "maximum" else set())
     assert build.required | build.fields <= allowed
@@ -117,7 +118,7 @@ def test_builds_share_no_distinctive_text(target: str, profile: str) -> None:
             source = program.read_bytes()
             # Two of them may well draw the same name for the pool; all three do not.
             needed = _Literals(source).allowed(profile) | _Literals(source).numbers
-            builds = [_runs(protected(source, profile, seed, target=target), needed) for seed in (1, 2, 3)]
+            builds = [_runs(build_of(program, profile, seed, target=target), needed) for seed in (1, 2, 3)]
             if set.intersection(*builds):
                 shared[program.name] = set.intersection(*builds)
     assert shared == {}
@@ -133,5 +134,5 @@ def _runs(text: str, source: set[str]) -> set[str]:
 @pytest.mark.parametrize("profile", PROTECTING)
 def test_no_build_can_load_or_inspect_code(profile: str) -> None:
     for program in LUA51_PROGRAMS:
-        build = _Literals(protected(program.read_bytes(), profile, target="lua51").encode())
+        build = _Literals(build_of(program, profile, target="lua51").encode())
         assert (build.required | build.fields) & {"loadstring", "load", "getfenv", "setfenv", "debug"} == set()

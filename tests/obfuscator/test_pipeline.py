@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gc
+from pathlib import Path
 
 import pytest
 
@@ -8,7 +9,7 @@ from moonlatch.obfuscator.engines.embedded import EmbeddedEngine
 from moonlatch.obfuscator.engines.interface import Engine, Protected, Rejected
 from moonlatch.obfuscator.options import PROFILES, Options
 from support.luau import run_luau
-from support.protecting import ALL_PROGRAMS, faults, protected
+from support.protecting import ALL_PROGRAMS, build_of, faults, protected
 
 
 @pytest.mark.parametrize("profile", PROFILES)
@@ -19,8 +20,8 @@ def test_the_same_seed_gives_the_same_bytes(profile: str) -> None:
 
 @pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("program", ALL_PROGRAMS, ids=lambda program: program.name)
-def test_the_output_is_one_line_of_ascii(program: object, profile: str) -> None:
-    text = protected(program.read_bytes(), profile)
+def test_the_output_is_one_line_of_ascii(program: Path, profile: str) -> None:
+    text = build_of(program, profile)
     assert text.isascii()
     assert text.isprintable()
 

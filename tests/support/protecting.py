@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 from moonlatch.obfuscator import pipeline
@@ -23,6 +24,12 @@ def protected(
     outcome = pipeline.protect(_bytes(source), Options(profile, Target(target), client), seed)
     assert isinstance(outcome, Protected), outcome
     return outcome.text
+
+
+@functools.cache
+def build_of(program: Path, profile: str, seed: int = 1, *, target: str = "luau") -> str:
+    """As `protected`, for one of the programs above, of which many tests look at the same builds."""
+    return protected(program.read_bytes(), profile, seed, target=target)
 
 
 def protected_with(source: str | bytes, keys: set[str], seed: int = 1, *, target: str = "luau") -> str:
