@@ -27,17 +27,36 @@ from support import client as protocol
 from support.client import Client, Copy, Wire
 from support.database import ENGINES, engine_url
 from support.management import Api, Developer, done, running_api
-from support.model import DAY, EXPIRED_ACCOUNT, Model, Refused, Script
+from support.model import DAY, EXPIRED_ACCOUNT, LEASE, RETURN, Model, Refused, Script
 from support.rounds import IS_LONG, rounds
 
 T = TypeVar("T")
 
-EXAMPLES, STEPS = rounds(12, 300), rounds(50, 60)
+EXAMPLES, STEPS = rounds(20, 300), rounds(50, 60)
 SETTLED_SECONDS = 10.0
 
 devices = st.sampled_from(["one", "two", None])
 discords = st.sampled_from([None, None, "111111111111111111", "222222222222222222"])
 counts = st.none() | st.integers(1, 3)
+mostly, seldom = st.sampled_from([True] * 4 + [False]), st.sampled_from([False] * 9 + [True])
+pauses = st.sampled_from([1, 30_000, LEASE - 1, LEASE, LEASE + 1, RETURN - 1, RETURN, RETURN + 1])
+UNLIMITED: dict[str, Any] = {
+    "discord_id": None,
+    "days": None,
+    "instances": None,
+    "executions": None,
+    "fingerprintless": False,
+}
+new_users = st.fixed_dictionaries(
+    {
+        "discord_id": discords,
+        "days": st.none() | st.integers(1, 3),
+        "instances": counts,
+        "executions": counts,
+        "fingerprintless": st.booleans(),
+    }
+)
+rows_of_devices = st.lists(st.sampled_from(["one"] * 6 + ["two", None]), min_size=3, max_size=5)
 ends = st.none() | st.integers(1, 3 * DAY)
 periods = st.one_of(st.integers(1, 120_000), st.integers(1, 2 * DAY), st.sampled_from([38_000, 104_000, DAY, 3 * DAY]))
 
@@ -78,8 +97,7 @@ class History(RuleBasedStateMachine):
     @initialize(target=users)
     def begin_with_users(self) -> Any:
         self.begin()
-        unlimited = {"discord_id": None, "days": None, "executions": None, "fingerprintless": False}
-        return multiple(*(self.create_user_in_both(instances=instances, **unlimited) for instances in (None, 2)))
+        return multiple(*(self.create_user_in_both(**{**UNLIMITED, "instances": instances}) for instances in (None, 2)))
 
     def begin(self) -> None:
         if hasattr(self, "model"):
@@ -116,9 +134,12 @@ class History(RuleBasedStateMachine):
 
     # Scripts.
 
-    @rule(target=scripts, free_for_all=st.booleans())
-    def create_script(self, free_for_all: bool) -> Any:
-        return self.create_script_in_both(free_for_all=free_for_all)
+    @rule(target=scripts, free_for_all=st.booleans(), published=mostly)
+    def create_script(self, free_for_all: bool, published: bool) -> Any:
+        script = self.create_script_in_both(free_for_all=free_for_all)
+        if published and isinstance(script, str):
+            self.update(script, valid=True)
+        return script
 
     def create_script_in_both(self, *, free_for_all: bool) -> Any:
         expected = self.model.create_script()
@@ -130,7 +151,7 @@ class History(RuleBasedStateMachine):
         self.model.scripts[script] = Script(free_for_all)
         return script
 
-    @rule(script=scripts, valid=st.sampled_from([True, True, True, False]))
+    @rule(script=scripts, valid=mostly)
     def update(self, script: str, valid: bool) -> None:
         expected = self.model.update(script, valid=valid)
         source = "print('hello')" if valid else "print('hello'"
@@ -138,7 +159,7 @@ class History(RuleBasedStateMachine):
         if expected is None:
             assert reply["build"] == self.model.scripts[script].build
 
-    @rule(script=scripts, on=st.booleans())
+    @rule(script=scripts, on=mostly)
     def toggle(self, script: str, on: bool) -> None:
         self.call(self.model.toggle(script, on=on), f"/scripts/{script}/toggle", {"state": on})
 
@@ -146,22 +167,15 @@ class History(RuleBasedStateMachine):
     def edit_script(self, script: str, changes: dict[str, bool]) -> None:
         self.call(self.model.edit_script(script, changes), f"/scripts/{script}/edit", changes)
 
-    @rule(script=scripts, really=st.sampled_from([False] * 5 + [True]))
+    @rule(script=scripts, really=seldom)
     def remove_script(self, script: str, really: bool) -> None:
         if really:
             self.call(self.model.remove_script(script), f"/scripts/{script}/remove", {})
 
     # Users.
 
-    @rule(
-        target=users,
-        discord_id=discords,
-        days=st.none() | st.integers(1, 3),
-        instances=counts,
-        executions=counts,
-        fingerprintless=st.booleans(),
-    )
-    def create_user(self, **fields: Any) -> Any:
+    @rule(target=users, fields=new_users)
+    def create_user(self, fields: dict[str, Any]) -> Any:
         return self.create_user_in_both(**fields)
 
     def create_user_in_both(
@@ -212,7 +226,7 @@ class History(RuleBasedStateMachine):
     def reset_fingerprint(self, key: str, force: bool) -> None:
         self.call(self.model.reset_device(key, force=force), f"/users/{key}/reset_fingerprint", {"force": force})
 
-    @rule(key=users, really=st.sampled_from([False] * 5 + [True]))
+    @rule(key=users, really=seldom)
     def remove_user(self, key: str, really: bool) -> None:
         if really:
             self.call(self.model.remove_user(key), f"/users/{key}/remove", {})
@@ -241,11 +255,70 @@ class History(RuleBasedStateMachine):
     def start_with_a_key(self, script: str, key: str, device: str | None) -> Any:
         return self.start_in_both(script, key, device)
 
+    # Sequences that single steps, drawn among everything else, rarely make.
+
+    @rule(target=copies, script=scripts, key=users, starts=rows_of_devices)
+    def use_a_key_in_a_row(self, script: str, key: str, starts: list[str | None]) -> Any:
+        return multiple(*(copy for device in starts for copy in self.start_in_both(script, key, device).values))
+
+    @rule(target=copies, script=scripts, fields=new_users, starts=rows_of_devices)
+    def use_a_new_key_in_a_row(self, script: str, fields: dict[str, Any], starts: list[str | None]) -> Any:
+        key = self.create_user_in_both(**fields)
+        return self.use_a_key_in_a_row(script, key, starts) if isinstance(key, str) else multiple()
+
+    @rule(
+        target=copies, script=scripts, barred=users, other=users, device=st.sampled_from(["one", "two"]), ends_in=ends
+    )
+    def bar_a_device(self, script: str, barred: str, other: str, device: str, ends_in: int | None) -> Any:
+        """Start, blacklist the key, and try the device with another one."""
+        first = self.start_in_both(script, barred, device).values
+        self.blacklist(barred, ends_in)
+        return multiple(*first, *self.start_in_both(script, other, device).values)
+
+    @rule(instance=copies, times=st.lists(pauses, min_size=1, max_size=3))
+    def beat_and_pause(self, instance: str, times: list[int]) -> None:
+        for milliseconds in times:
+            self.beat(instance, again=False)
+            self.wait(milliseconds)
+            self.scripts_agree()
+
+    @rule(instance=copies)
+    def repeat_a_beat(self, instance: str) -> None:
+        self.beat(instance, again=False)
+        self.beat(instance, again=True)
+
+    @rule(
+        target=copies,
+        script=scripts,
+        event=st.sampled_from(["a session closes", "the key expires", "a new build", "nothing"]),
+        milliseconds=pauses,
+    )
+    def start_and_live_through(self, script: str, event: str, milliseconds: int) -> Any:
+        key = self.create_user_in_both(**UNLIMITED)
+        if not isinstance(key, str):
+            return multiple()
+        started = self.start_in_both(script, key, "one")
+        for instance in started.values:
+            if event == "a session closes":
+                self.open_session(instance)
+                self.close_session(instance)
+                self.scripts_agree()  # the server has noticed, before time goes on
+            elif event == "the key expires":
+                self.edit_user(key, discord_id=None, instances=None, expires_in=1)
+            elif event == "a new build":
+                self.edit_script(script, {"kick_outdated": True})
+                self.update(script, valid=True)
+            self.wait(milliseconds)
+            self.scripts_agree()
+            self.beat(instance, again=False)
+        return started
+
     @rule(target=copies, script=scripts, key=st.sampled_from([None, "nobody"]), device=devices)
     def start_without_a_key(self, script: str, key: str | None, device: str | None) -> Any:
         return self.start_in_both(script, key, device)
 
     def start_in_both(self, script: str, key: str | None, device: str | None) -> Any:
+        """The copy, if there is one, as a `multiple`."""
         expected = self.model.start_refusal(script, key, device)
         copy = self.outcome(expected, self._client(script).execute(key=key, fingerprint=device))
         if copy is None:
@@ -256,7 +329,7 @@ class History(RuleBasedStateMachine):
         assert copy.variables["la_is_premium"] is (valid is not None)
         assert copy.variables["la_executions"] == (0 if valid is None else valid.executions)
         assert copy.variables["la_script_build"] == self.model.scripts[script].build
-        return copy.instance
+        return multiple(copy.instance)
 
     def _client(self, script: str) -> Client:
         """What the script's loader is; one that was never built, or is gone, is made up."""
