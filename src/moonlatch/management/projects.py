@@ -51,9 +51,15 @@ class EditProject(Edit):
     delete_expired_users: Annotated[
         bool | None, Field(description="remove users 15 minutes after their key expired")
     ] = None
-    execution_webhook: Annotated[ClearableUrl | None, Field(description="http(s) URL")] = None
-    information_webhook: Annotated[ClearableUrl | None, Field(description="http(s) URL")] = None
-    blacklist_webhook: Annotated[ClearableUrl | None, Field(description="http(s) URL")] = None
+    execution_webhook: Annotated[
+        ClearableUrl | None, Field(description="http(s) URL; kept for you, this version calls none")
+    ] = None
+    information_webhook: Annotated[
+        ClearableUrl | None, Field(description="http(s) URL; kept for you, this version calls none")
+    ] = None
+    blacklist_webhook: Annotated[
+        ClearableUrl | None, Field(description="http(s) URL; kept for you, this version calls none")
+    ] = None
     engine: Annotated[Engine | None, Field(description="what protects its scripts that name no other")] = None
     luraph_options: Annotated[
         dict[LuraphOptionId, LuraphSetting] | None,
