@@ -184,6 +184,8 @@ async def test_a_token_is_refused_outside_its_networks(api: Api) -> None:
     refused(await outside.get("/account"), 403, -1, INVALID, failed=["this token may not be used from this address"])
     inside = await api.developer(ip_allow=("192.0.2.0/24", "127.0.0.0/8"))
     assert (await inside.get("/account")).status_code == 200
+    mapped = await api.developer(ip_allow=("::ffff:127.0.0.1/128",))
+    assert (await mapped.get("/account")).status_code == 200
 
 
 async def test_a_token_ends_at_its_expiry(api: Api) -> None:

@@ -25,6 +25,7 @@ from moonlatch.storage.tokens import Token
 from moonlatch.storage.users import User
 
 _MAX_TOKEN = 200
+_MAPPED_PREFIX = 96  # RFC 4291 section 2.5.5.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,17 @@ def _is_allowed(address: str, networks: Sequence[str]) -> bool:
         return False
     if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is not None:
         parsed = parsed.ipv4_mapped
-    return any(parsed in ipaddress.ip_network(network) for network in networks)
+    return any(parsed in _unmapped(network) for network in networks)
+
+
+def _unmapped(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    """The network, in IPv4 where it was written as IPv4 in IPv6 (`::ffff:192.0.2.1`)."""
+    network = ipaddress.ip_network(text)
+    if isinstance(network, ipaddress.IPv6Network) and network.prefixlen >= _MAPPED_PREFIX:
+        mapped = network.network_address.ipv4_mapped
+        if mapped is not None:
+            return ipaddress.IPv4Network((mapped, network.prefixlen - _MAPPED_PREFIX))
+    return network
 
 
 async def authenticated(request: Request) -> Caller:
