@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
+import signal
 from collections import Counter
 
 import pytest
 
-from moonlatch.storage.interface import Query, StorageError, Unavailable
-from moonlatch.storage.postgres import PostgresDatabase, open_postgres
+from moonlatch.storage.interface import OutcomeUnknown, Query, StorageError, Unavailable
+from moonlatch.storage.postgres import INCARNATION, PostgresDatabase, open_postgres
 from moonlatch.storage.postgres_connections import PostgresOptions
 from support.accounts import SET_USED, USED, add_account
 from support.ledger import Ledger
@@ -95,6 +97,33 @@ async def test_a_commit_whose_answer_is_lost_is_looked_up(own_postgres: Postgres
         await database.close()
     # Every break was over at once, so each fate could be found out.
     assert ledger.counts()["unknown"] == 0
+
+
+@pytest.mark.parametrize("crash", ["of the server", "of one process"])
+async def test_what_a_crashed_database_says_of_a_commit_before_is_not_believed(
+    own_postgres: PostgresServer, crash: str
+) -> None:
+    """It may have forgotten that commit, and mean another one to which it gave the same id since."""
+    own = Query(
+        "test.own",
+        f"update accounts set name = name returning pg_current_xact_id()::text, {INCARNATION}, pg_backend_pid()",
+    )
+    database = await opened(own_postgres.url("postgres"))
+    await add_account(database, "ann")
+    try:
+        written, incarnation, process = await database.run(lambda transaction: transaction.fetch_one(own))
+        until = asyncio.get_running_loop().time() + 30
+        await database._find_out_fate(written, incarnation, until)
+        if crash == "of the server":
+            own_postgres.kill()
+            own_postgres.start()
+        else:
+            os.kill(process, signal.SIGKILL)
+        with pytest.raises(OutcomeUnknown):
+            async with asyncio.timeout(30):
+                await database._find_out_fate(written, incarnation, until)
+    finally:
+        await database.close()
 
 
 async def test_a_database_that_hangs_fails_every_call_in_time(own_postgres: PostgresServer) -> None:

@@ -31,8 +31,11 @@ _SERIALIZABLE = _BEGIN.format("serializable", "row exclusive")
 _GUARDED = _BEGIN.format("read committed", "row exclusive")
 _ALONE = _BEGIN.format("serializable", "exclusive")
 _ATTEMPTS_AMONG_OTHERS = 4
-_WRITTEN = "select pg_current_xact_id_if_assigned()::text"
-_FATE = "select pg_xact_status($1::text::xid8)"
+INCARNATION = "concat(pg_postmaster_start_time(), ' ', (select stats_reset from pg_stat_bgwriter))"
+"""Another after every crash of PostgreSQL, and of one of its processes, which has it discard its statistics."""
+
+_WRITTEN = f"select pg_current_xact_id_if_assigned()::text, {INCARNATION}"
+_FATE = f"select pg_xact_status($1::text::xid8), {INCARNATION}"
 _FIRST_PAUSE_SECONDS = 0.002
 _FATE_PAUSE_SECONDS = 0.05
 
@@ -140,7 +143,7 @@ class PostgresDatabase:
             try:
                 await self._statement(connection.execute(begin))
                 result = await transaction.result_of(unit)
-                written: str | None = await self._statement(connection.fetchval(_WRITTEN))
+                written, incarnation = await self._statement(connection.fetchrow(_WRITTEN))
             except Exception as error:
                 await self._roll_back(connection)
                 if isinstance(transaction.failure, Conflict | ConnectionLost) and error is not transaction.failure:
@@ -163,7 +166,7 @@ class PostgresDatabase:
                 self.batches.add(1)
                 return result
         # The pool has its connection back: the question goes over another one.
-        await self._find_out_fate(written, until)
+        await self._find_out_fate(written, incarnation, until)
         return result
 
     async def _statement(self, waiting: Any) -> Any:
@@ -180,21 +183,24 @@ class PostgresDatabase:
         except DRIVER_ERRORS:
             pass
 
-    async def _find_out_fate(self, transaction_id: str, until: float) -> None:
+    async def _find_out_fate(self, transaction_id: str, incarnation: str, until: float) -> None:
         """Ask how a commit ended whose answer was lost.
 
-        Raises ConnectionLost when it was not committed, and OutcomeUnknown when the deadline passes before the database
-        is back, or before it notices that nobody is there any more.
+        Raises ConnectionLost when it was not committed. Raises OutcomeUnknown when the deadline passes before the database
+        is back, or before it notices that nobody is there any more; and when it crashed since and knows a commit of that
+        id: ids that the crash took out of the log are given away again.
         """
         try:
             while True:
                 try:
-                    fate = await self._connections.read(
-                        lambda connection: connection.fetchval(_FATE, transaction_id), until
+                    fate, since = await self._connections.read(
+                        lambda connection: connection.fetchrow(_FATE, transaction_id), until
                     )
                 except StorageError:
-                    fate = None
+                    fate, since = None, incarnation
                 if fate == "committed":
+                    if since != incarnation:
+                        raise _unknown_outcome()
                     return
                 if fate == "aborted":
                     raise ConnectionLost("the connection broke during the commit, which did not take place")
