@@ -57,10 +57,12 @@ faults: setup-test
 bench: setup-test
 	$(BIN)/python bench/everything.py
 
-# Thousands of generated programs under every profile and every pass alone; SEED= repeats a night.
+# Thousands of generated programs under every profile and every pass alone, then every script there is with ten seeds;
+# SEED= repeats a night.
 SEED ?= $(shell date +%Y%m%d)
 nightly: setup-test
 	PYTHONPATH=tests $(BIN)/python -m support.generated.differences --count 5000 --seed $(SEED)
+	PYTHONPATH=tests $(BIN)/python -m support.every_script --seeds 10 --first $(SEED)
 
 format: setup-test
 	$(BIN)/ruff format src tests bench

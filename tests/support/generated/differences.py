@@ -158,12 +158,13 @@ def _show(found: list[Difference], options: argparse.Namespace) -> None:
     one = shortest if options.as_found else smallest(shortest, options.seed)
     print(f"-- {one.variant.name} in {one.variant.interpreter}, seed {options.seed}")
     print(one.source)
-    for line in unified_diff(_transcript(one.before), _transcript(one.after), "itself", "protected", lineterm="", n=2):
+    for line in unified_diff(transcript(one.before), transcript(one.after), "itself", "protected", lineterm="", n=2):
         print(line)
 
 
-def _transcript(result: LuauResult) -> list[str]:
-    end = "crashed" if result.crashed else result.compile_error or result.error
+def transcript(result: LuauResult) -> list[str]:
+    """The lines it printed and how it ended, without the position in an error's text."""
+    end = "crashed" if result.crashed else result.compile_error or POSITION.sub("", result.error or "none")
     return [*result.output.split("\n"), f"error: {end}"]
 
 

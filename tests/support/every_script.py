@@ -1,0 +1,106 @@
+"""Protects every script that the tests and benchmarks have, with several seeds, and finds those that behave differently.
+
+    PYTHONPATH=tests python -m support.every_script --seeds 10 --first 1
+
+Each profile and both targets: the target `luau` under Luau; `lua51` under Luau, and scripts that are plain Lua also under
+Lua 5.1 and LuaJIT, each beside the script itself in the same interpreter. Ends with status 1 when there is a difference.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from difflib import unified_diff
+from functools import cache
+from pathlib import Path
+
+from moonlatch.obfuscator import pipeline
+from moonlatch.obfuscator.engines.interface import Rejected
+from moonlatch.obfuscator.options import PLAINEST_PROFILE, PROFILES, Options
+from moonlatch.obfuscator.spelling import Target
+from support.corpus import CORPUS
+from support.generated.differences import PLAIN_LUAS, Variant, transcript
+from support.luau import run_lua_batch, run_luau_batch
+from support.protecting import ALL_PROGRAMS
+
+BENCHMARKS = Path(__file__).parents[2] / "bench" / "programs"
+LONGEST_SECONDS = 120
+"""Benchmarks take a second or two, and the slowest profile many times that."""
+
+
+@dataclass(frozen=True)
+class Script:
+    name: str
+    source: str
+    is_plain_lua: bool
+
+
+@dataclass(frozen=True)
+class Difference:
+    script: Script
+    variant: Variant
+    seed: int
+    lines: list[str]
+
+
+def scripts() -> list[Script]:
+    paths = [*ALL_PROGRAMS, *sorted((CORPUS / "accepted").glob("*.lua*")), *sorted(BENCHMARKS.glob("*.lua"))]
+    return [Script(path.name, path.read_text("latin-1"), path.suffix == ".lua") for path in paths]
+
+
+def variants(script: Script, profile: str) -> Iterator[Variant]:
+    """The ways to protect and run the script; `lua51` is left out where the script has what Lua 5.1 cannot do."""
+    yield Variant(profile)
+    options = Options(PLAINEST_PROFILE, Target.LUA51)
+    if not isinstance(pipeline.protect(script.source.encode("latin-1"), options, 1), Rejected):
+        for interpreter in ("luau", *(PLAIN_LUAS if script.is_plain_lua else ())):
+            yield Variant(f"{Target.LUA51}:{profile}", interpreter)
+
+
+@cache
+def _itself(source: str, interpreter: str) -> list[str]:
+    return _transcripts([source], interpreter)[0]
+
+
+def _transcripts(sources: Sequence[str], interpreter: str) -> list[list[str]]:
+    """What each printed and raised, but for the position in an error's text: a protected script is one line."""
+    if interpreter == "luau":
+        return [transcript(result) for result in run_luau_batch(sources, LONGEST_SECONDS)]
+    return [transcript(result) for result in run_lua_batch(interpreter, sources, LONGEST_SECONDS)]
+
+
+def differences(script: Script, profile: str, seeds: Sequence[int]) -> Iterator[Difference]:
+    for variant in variants(script, profile):
+        before = _itself(script.source, variant.interpreter)
+        builds = [variant.protect(script.source, seed) for seed in seeds]
+        for seed, after in zip(seeds, _transcripts(builds, variant.interpreter), strict=True):
+            lines = list(unified_diff(before, after, "itself", "protected", lineterm="", n=2))
+            if lines:
+                yield Difference(script, variant, seed, lines)
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(description="Finds scripts that behave differently once protected.")
+    parser.add_argument("--seeds", type=int, default=10, help="how many")
+    parser.add_argument("--first", type=int, default=1, help="the first of them")
+    parser.add_argument("--profile", action="append", choices=PROFILES, help="may be given several times")
+    parser.add_argument("--only", action="append", help="a script by its file name; may be given several times")
+    options = parser.parse_args(arguments)
+    seeds = range(options.first, options.first + options.seeds)
+    chosen = [script for script in scripts() if not options.only or script.name in options.only]
+    count = 0
+    for script in chosen:
+        for profile in options.profile or PROFILES:
+            for found in differences(script, profile, seeds):
+                count += 1
+                print(f"-- {script.name}, {found.variant.name} in {found.variant.interpreter}, seed {found.seed}")
+                print("\n".join(found.lines))
+        print(f"{script.name} done", file=sys.stderr)
+    print(f"{len(chosen)} scripts with {len(seeds)} seeds: {count} differences", file=sys.stderr)
+    return 1 if count else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
