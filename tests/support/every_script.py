@@ -47,7 +47,9 @@ class Difference:
 
 def scripts() -> list[Script]:
     paths = [*ALL_PROGRAMS, *sorted((CORPUS / "accepted").glob("*.lua*")), *sorted(BENCHMARKS.glob("*.lua"))]
-    return [Script(path.name, path.read_text("latin-1"), path.suffix == ".lua") for path in paths]
+    return [
+        Script(f"{path.parent.name}/{path.name}", path.read_text("latin-1"), path.suffix == ".lua") for path in paths
+    ]
 
 
 def variants(script: Script, profile: str) -> Iterator[Variant]:
@@ -65,7 +67,7 @@ def _itself(source: str, interpreter: str) -> list[str]:
 
 
 def _transcripts(sources: Sequence[str], interpreter: str) -> list[list[str]]:
-    """What each printed and raised, but for the position in an error's text: a protected script is one line."""
+    """What each printed and raised; a protected script is one line, so positions do not count."""
     if interpreter == "luau":
         return [transcript(result) for result in run_luau_batch(sources, LONGEST_SECONDS)]
     return [transcript(result) for result in run_lua_batch(interpreter, sources, LONGEST_SECONDS)]
@@ -86,10 +88,10 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--seeds", type=int, default=10, help="how many")
     parser.add_argument("--first", type=int, default=1, help="the first of them")
     parser.add_argument("--profile", action="append", choices=PROFILES, help="may be given several times")
-    parser.add_argument("--only", action="append", help="a script by its file name; may be given several times")
+    parser.add_argument("--only", action="append", help="scripts with this in their name; may be given several times")
     options = parser.parse_args(arguments)
     seeds = range(options.first, options.first + options.seeds)
-    chosen = [script for script in scripts() if not options.only or script.name in options.only]
+    chosen = [script for script in scripts() if any(part in script.name for part in options.only or [""])]
     count = 0
     for script in chosen:
         for profile in options.profile or PROFILES:

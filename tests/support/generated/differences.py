@@ -28,6 +28,7 @@ from support.luau import LuauResult, run_lua_batch, run_luau_batch
 from support.protecting import keys_of_pass_alone
 
 POSITION = re.compile(r"\A[^:\n]*:\d+: ")
+ADDRESS = re.compile(r"0x[0-9a-f]{8,16}")
 PROGRAMS_AT_ONCE = 100
 PLAIN_LUAS = ("lua51", "luajit21")
 
@@ -163,9 +164,9 @@ def _show(found: list[Difference], options: argparse.Namespace) -> None:
 
 
 def transcript(result: LuauResult) -> list[str]:
-    """The lines it printed and how it ended, without the position in an error's text."""
+    """The lines it printed and how it ended, without the position in an error's text and without addresses."""
     end = "crashed" if result.crashed else result.compile_error or POSITION.sub("", result.error or "none")
-    return [*result.output.split("\n"), f"error: {end}"]
+    return [*ADDRESS.sub("0x", result.output).split("\n"), f"error: {end}"]
 
 
 if __name__ == "__main__":

@@ -140,10 +140,10 @@ class Statements(Expressions):
             shapes.append(lambda: f"{place} {operator}= {self.value('number', scope, small)}")
             shapes.append(lambda: f"{record}.name = 'q'; {record}.name ..= {self.operand('string', scope, small)}")
         if lists:
-            place = self.one_of(lists)
+            listed = self.one_of(lists)
             shapes.append(
                 lambda: (
-                    f"if kind_of({place}[1]) == 'number' then {place}[{self.pick('1', '#' + place + ' - #' + place + ' + 1')}] {operator}= {self.value('number', scope, small)} end"
+                    f"if kind_of({listed}[1]) == 'number' then {listed}[{self.pick('1', '#' + listed + ' - #' + listed + ' + 1')}] {operator}= {self.value('number', scope, small)} end"
                 )
             )
         shapes.append(
