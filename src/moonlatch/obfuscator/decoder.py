@@ -16,6 +16,12 @@ from moonlatch.obfuscator.spelling import Target
 # Everything is written in the 95 printable ASCII characters, a space being 0.
 SYMBOLS = 95
 FIRST = 32
+_LARGEST_MULTIPLE = 9_999
+
+
+def congruent(value: int, modulus: int, generator: random.Random) -> int:
+    """A large number that stands for `value` before a division by `modulus`: small ones are the same in many builds."""
+    return value % modulus + modulus * generator.randrange(_LARGEST_MULTIPLE // 10, _LARGEST_MULTIPLE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +144,7 @@ def _index_source(cipher: Cipher, generator: random.Random) -> str:
         while _next<=#_data do
             local _size,_digit=0
             repeat
-                _digit=(_byte(_data,_next)-{FIRST + cipher.lead})%{SYMBOLS}
+                _digit=(_byte(_data,_next)-{congruent(FIRST + cipher.lead, SYMBOLS, generator)})%{SYMBOLS}
                 _next=_next+1
                 if _digit<{cipher.split} then _size=_size*{cipher.split}+_digit
                 else _size=_size*{leading}+_digit-{cipher.split} end
@@ -175,9 +181,10 @@ def symbol_source(cipher: Cipher, generator: random.Random) -> str:
     """Lua that decodes the symbol at `_at`: a byte of its own, or the first or second half of one."""
     shift = "+_state" if cipher.subtracts else "-_state"
     feedback = "_state=_state+_symbol" if cipher.chained else ""
-    single = f"_length=_length+1 _out[_length]=_char((_symbol+{cipher.base})%256)"
+    single = f"_length=_length+1 _out[_length]=_char((_symbol+{congruent(cipher.base, 256, generator)})%256)"
     second = "_length=_length+1 _out[_length]=_char((_symbol+_pending)%256) _pending=nil"
-    first = f"_pending=(_symbol-{cipher.singles})*{SYMBOLS}+{(cipher.base + cipher.singles) % 256}"
+    offset = cipher.base + cipher.singles - cipher.singles * SYMBOLS
+    first = f"_pending=_symbol*{SYMBOLS}+{congruent(offset, 256, generator)}"
     branches = generator.choice(
         [
             f"if _pending then {second} elseif _symbol<{cipher.singles} then {single} else {first} end",
@@ -187,7 +194,7 @@ def symbol_source(cipher: Cipher, generator: random.Random) -> str:
     )
     return f"""
         _state=(_state*{cipher.factor}+{cipher.step})%{cipher.modulus}
-        local _symbol=(_byte(_data,_at)-{FIRST}{shift})%{SYMBOLS} {feedback}
+        local _symbol=(_byte(_data,_at)-{congruent(FIRST, SYMBOLS, generator)}{shift})%{SYMBOLS} {feedback}
         {branches}"""
 
 

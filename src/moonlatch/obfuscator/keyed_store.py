@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from moonlatch.obfuscator import spelling
 from moonlatch.obfuscator import syntax as s
-from moonlatch.obfuscator.decoder import FIRST, SYMBOLS, Cipher, in_any_order, symbol_source
+from moonlatch.obfuscator.decoder import FIRST, SYMBOLS, Cipher, congruent, in_any_order, symbol_source
 from moonlatch.obfuscator.spelling import Target
 
 # Short constants are written again for every use, under another key.
@@ -128,7 +128,7 @@ class KeyedStore:
             repeat
                 _at=_at+1
                 _state=(_state*{cipher.factor}+{cipher.step})%{cipher.modulus}
-                _digit=(_byte(_data,_at)-{FIRST}{shift})%{SYMBOLS} {feedback}
+                _digit=(_byte(_data,_at)-{congruent(FIRST, SYMBOLS, generator)}{shift})%{SYMBOLS} {feedback}
                 if _digit<{cipher.split} then _size=_size*{cipher.split}+_digit
                 else _size=_size*{leading}+_digit-{cipher.split} end
             until _digit<{cipher.split}

@@ -1,4 +1,4 @@
-"""Gives every local variable the shortest name that is free where it is used; the most used ones choose first.
+"""Gives every local variable a short name that is free where it is used; the most used ones choose first.
 
 Two variables share a name unless one is needed where the other hides it. Names of globals that a scope uses are never
 taken in it, and exported names stay.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 import string
 from collections.abc import Iterator
+from itertools import count, product
 
 from moonlatch.obfuscator.lexer import RESERVED
 from moonlatch.obfuscator.scopes import Scope, Symbol, resolve
@@ -16,12 +17,16 @@ from moonlatch.obfuscator.unit import Unit
 
 KEY = "rename_locals"
 _LETTERS = string.ascii_lowercase + string.ascii_uppercase + "_"
+_FOLLOWERS = _LETTERS + string.digits
 # `_G` is no keyword, but a reader expects it to be the global table.
 _UNUSABLE = RESERVED | {"_G"}
 
 
 def run(unit: Unit) -> None:
-    """In `minify` the names come in alphabetical order, which compresses best; otherwise the seed orders them."""
+    """In `minify` the names come in alphabetical order, which compresses best; otherwise the seed orders them.
+
+    Then they have two letters or more: of the few single ones, two builds would have the same every now and then.
+    """
     resolution = resolve(unit.chunk)
     names = _Names(None if unit.options.profile == "minify" else unit.random(KEY))
     for scope in resolution.scopes:
@@ -39,10 +44,7 @@ class _Names:
     """All usable names, the shortest first, made when they are asked for."""
 
     def __init__(self, generator: random.Random | None) -> None:
-        letters = list(_LETTERS)
-        if generator is not None:
-            generator.shuffle(letters)
-        self._letters = letters
+        self._generator = generator
         self._made: list[str] = []
         self._source = self._spell()
 
@@ -55,14 +57,11 @@ class _Names:
             index += 1
 
     def _spell(self) -> Iterator[str]:
-        followers = self._letters + list(string.digits)
-        shorter = [""]
-        first = True
-        while True:
-            alphabet = self._letters if first else followers
-            shorter = [name + letter for name in shorter for letter in alphabet]
-            first = False
-            yield from (name for name in shorter if name not in _UNUSABLE)
+        for length in count(1 if self._generator is None else 2):
+            names = ["".join(letters) for letters in product(_LETTERS, *[_FOLLOWERS] * (length - 1))]
+            if self._generator is not None:
+                self._generator.shuffle(names)
+            yield from (name for name in names if name not in _UNUSABLE)
 
 
 def _name_scope(scope: Scope, names: _Names) -> None:

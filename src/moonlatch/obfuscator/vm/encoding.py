@@ -9,10 +9,14 @@ import random
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from moonlatch.obfuscator.decoder import congruent
 from moonlatch.obfuscator.vm.code import Constant
 
 _SYMBOLS = 95
 _FIRST = 32
+_ROTATION = 64
+_BODIES = (1_000_003, 9_999_991)
+"""What tells the key of a constant's bytes from that of its length is drawn from these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,8 @@ class Stream:
     modulus: int
     place_factor: int
     place_step: int
+    first: int
+    """What is taken off every symbol, modulo 95."""
 
     @classmethod
     def drawn(cls, generator: random.Random) -> Stream:
@@ -39,6 +45,7 @@ class Stream:
             modulus=modulus,
             place_factor=generator.randrange(1_001, modulus),
             place_step=generator.randrange(1_001, modulus),
+            first=congruent(_FIRST, _SYMBOLS, generator),
         )
 
     def encode(self, numbers: Iterable[int], place: int) -> str:
@@ -76,7 +83,7 @@ class Stream:
         digit = f"{value}_d"
         return (
             f"local {value},{digit}=0 repeat {state}=({state}*{self.factor}+{self.step})%{self.modulus} "
-            f"{digit}=({byte}({data},{at})-{_FIRST}-{state})%{_SYMBOLS} {at}={at}+1 "
+            f"{digit}=({byte}({data},{at})-{self.first}-{state})%{_SYMBOLS} {at}={at}+1 "
             f"if {digit}<{self.split} then {value}={value}*{self.split}+{digit} "
             f"else {value}={value}*{lead}+{digit}-{self.split} end until {digit}<{self.split} "
         )
@@ -87,7 +94,8 @@ class Pool:
 
     def __init__(self, generator: random.Random) -> None:
         self._stream = Stream.drawn(generator)
-        self._generator = generator
+        self._body = generator.randrange(*_BODIES)
+        self._rotation = congruent(_ROTATION, 256, generator)
         self._places: dict[Constant, int] = {}
 
     def place(self, constant: Constant) -> int:
@@ -102,35 +110,31 @@ class Pool:
         ]
         lengths = [len(text) for text in texts]
         data, starts = "".join(texts), self._stream.encode([len(texts), *lengths], 0)
-        return _decoder(self._stream, name, spelled(starts + data), keeps=keeps)
+        return self._decoder(name, spelled(starts + data), keeps=keeps)
 
     def _stream_body(self, constant: Constant, place: int) -> str:
-        return self._stream.encode_bytes(constant.text, place + _BODY)
+        return self._stream.encode_bytes(constant.text, place + self._body)
 
-
-_BODY = 1_000_003
-"""Tells the key of a constant's bytes from that of its length."""
+    def _decoder(self, name: str, data: str, *, keeps: bool) -> str:
+        stream = self._stream
+        read = stream.read_source
+        known = "local _known={} " if keeps else ""
+        look = "local _held=_known[_place]if _held~=nil then return _held end " if keeps else ""
+        keep = "_known[_place]=_value " if keeps else ""
+        return (
+            f"local {name}=(function() local _data={data} local _byte,_char,_join,_number=string.byte,string.char,table.concat,tonumber "
+            f"local _at,_state,_starts=1,{stream.start_source('0')},{{}} {read('_count', '_data', '_at', '_state', '_byte')}"
+            f"for _index=1,_count do {read('_length', '_data', '_at', '_state', '_byte')}_starts[_index]=_length end "
+            f"for _index=1,_count do local _length=_starts[_index] _starts[_index]=_at _at=_at+_length end {known}"
+            f"return function(_place) {look}local _at,_state=_starts[_place],{stream.start_source('_place')} "
+            f"{read('_size', '_data', '_at', '_state', '_byte')}_state={stream.start_source(f'(_place+{self._body})')} "
+            f"local _out={{}} for _index=1,(_size-_size%2)/2 do {read('_code', '_data', '_at', '_state', '_byte')}"
+            f"_out[_index]=_char((_code+{self._rotation})%256) end local _value=_join(_out) "
+            f"if _size%2>0 then _value=_number(_value) end {keep}return _value end end)() "
+        )
 
 
 def spelled(data: str) -> str:
     """As a literal."""
     escaped = data.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
-
-
-def _decoder(stream: Stream, name: str, data: str, *, keeps: bool) -> str:
-    read = stream.read_source
-    known = "local _known={} " if keeps else ""
-    look = "local _held=_known[_place]if _held~=nil then return _held end " if keeps else ""
-    keep = "_known[_place]=_value " if keeps else ""
-    return (
-        f"local {name}=(function() local _data={data} local _byte,_char,_join,_number=string.byte,string.char,table.concat,tonumber "
-        f"local _at,_state,_starts=1,{stream.start_source('0')},{{}} {read('_count', '_data', '_at', '_state', '_byte')}"
-        f"for _index=1,_count do {read('_length', '_data', '_at', '_state', '_byte')}_starts[_index]=_length end "
-        f"for _index=1,_count do local _length=_starts[_index] _starts[_index]=_at _at=_at+_length end {known}"
-        f"return function(_place) {look}local _at,_state=_starts[_place],{stream.start_source('_place')} "
-        f"{read('_size', '_data', '_at', '_state', '_byte')}_state={stream.start_source(f'(_place+{_BODY})')} "
-        f"local _out={{}} for _index=1,(_size-_size%2)/2 do {read('_code', '_data', '_at', '_state', '_byte')}"
-        f"_out[_index]=_char((_code+64)%256) end local _value=_join(_out) "
-        f"if _size%2>0 then _value=_number(_value) end {keep}return _value end end)() "
-    )
