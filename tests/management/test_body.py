@@ -27,6 +27,43 @@ def test_small_and_large_bodies_are_read_alike(value: dict[str, Any], ascii_only
     assert BODY.parse(raw) == BODY.parse(raw + b" " * MAX_STRUCTURED_BYTES) == value
 
 
+fragments = st.sampled_from(
+    [
+        '"',
+        "\\u",
+        "d800",
+        "dc00",
+        "\\",
+        "{",
+        "}",
+        "[",
+        "]",
+        ",",
+        ":",
+        "-",
+        ".",
+        "e",
+        "0",
+        "1",
+        "9" * 25,
+        "NaN",
+        "Infinity",
+        "null",
+    ]
+)
+
+
+@given(st.lists(fragments | st.text(max_size=3, alphabet=st.characters(codec="utf-8")), max_size=8).map("".join))
+def test_a_value_is_what_the_standard_library_reads(text: str) -> None:
+    try:
+        expected = json.loads(text)
+    except ValueError:
+        expected = None
+    if expected is None or "NaN" in text or "Infinity" in text:
+        return
+    assert repr(BODY.parse(f'{{"script":{text}}}'.encode())["script"]) == repr(expected)
+
+
 @pytest.mark.parametrize(
     "raw",
     [

@@ -94,7 +94,12 @@ def _require_json(request: Request) -> None:
 
 
 def _load(raw: bytes | memoryview) -> Any:
-    return json.loads(bytes(raw).decode(), parse_constant=_no_constant)
+    # msgspec takes a fifth of the time, in which nobody else is answered: a script of 1 MB holds them up. Of what it refuses,
+    # the standard library gives the better account, and it passes lone surrogates on to where the field is named.
+    try:
+        return msgspec.json.decode(raw)
+    except (msgspec.MsgspecError, ValueError):
+        return json.loads(bytes(raw).decode(), parse_constant=_no_constant)
 
 
 def _load_flat(raw: bytes, members: type[msgspec.Struct]) -> Any:
