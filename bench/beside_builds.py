@@ -1,8 +1,8 @@
 """Heartbeats while scripts are protected: `python bench/beside_builds.py`.
 
 The whole program, its server and its worker processes wherever the system puts them, takes 500 beats a second; first alone, then
-while four scripts of 1 MB are updated at once. The developers are processes of their own: a thread that writes 1 MB of JSON would
-hold up the beats where they are sent. Each script has been updated once before, so that neither the first start of a worker
+while four scripts of 1 MB are updated at once. The developers, who work on other machines, are processes that give way to
+everybody: where 1 MB of JSON is written is no business of the server's. Each script has been updated once before, so that neither the first start of a worker
 nor FastAPI's first look at a route is taken for the work.
 
 Goal: the heartbeats' p99 is at most 1.5 times as long as before.
@@ -11,6 +11,8 @@ Goal: the heartbeats' p99 is at most 1.5 times as long as before.
 from __future__ import annotations
 
 import argparse
+import os
+import statistics
 import sys
 import tempfile
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -22,12 +24,13 @@ import httpx
 import licensed_script
 import servers
 from figures import Figure, print_table
-from load import Round, paced
+from load import paced
 from scripts import realistic_script
 
 SCRIPTS, SCRIPT_BYTES = 4, 1_000_000
 CONNECTIONS, BEATS_PER_SECOND = 50, 500
-ALONE_SECONDS, LONGEST_SECONDS = 15.0, 90.0
+ALONE_SECONDS, LONGEST_SECONDS = 8.0, 90.0
+ROUNDS = 3
 SETTINGS = {"MOONLATCH_PROTECTOR__TIMEOUT_SECONDS": "90"}
 
 
@@ -44,7 +47,7 @@ def measure() -> list[Figure]:
         script = licensed_script.make(Path(folder), users=CONNECTIONS, payload_bytes=1_000, further_scripts=SCRIPTS)
         bodies = [heartbeat.beats(script, number) for number in range(CONNECTIONS)]
         source = realistic_script(SCRIPT_BYTES)
-        developers = ProcessPoolExecutor(SCRIPTS, mp_context=get_context("spawn"))
+        developers = ProcessPoolExecutor(SCRIPTS, get_context("spawn"), os.nice, (19,))
         with servers.whole(Path(folder), SETTINGS, core=None) as server, developers:
 
             def updated(text: str) -> list[Future[str]]:
@@ -60,28 +63,36 @@ def measure() -> list[Figure]:
                 f"{BEATS_PER_SECOND} heartbeats a second, alone and beside {SCRIPTS} updates of {SCRIPT_BYTES:,} bytes:"
             )
             paced(server.port, "/client/v1/heartbeat", bodies, BEATS_PER_SECOND, lambda seconds: seconds > 2)
-            alone = paced(
-                server.port, "/client/v1/heartbeat", bodies, BEATS_PER_SECOND, lambda seconds: seconds > ALONE_SECONDS
-            )
-            updates = updated(source)
-            beside = paced(
-                server.port,
-                "/client/v1/heartbeat",
-                bodies,
-                BEATS_PER_SECOND,
-                lambda seconds: all(one.done() for one in updates) or seconds > LONGEST_SECONDS,
-            )
-            outcomes = [one.result() for one in updates]
-    return [figure(alone, beside, outcomes)]
-
-
-def figure(alone: Round, beside: Round, outcomes: list[str]) -> Figure:
-    print(f"  alone  p99 {alone.p99_ms:.2f} ms of {len(alone.latencies):,}")
-    print(f"  beside p99 {beside.p99_ms:.2f} ms of {len(beside.latencies):,} in {beside.seconds:.0f} s: {outcomes}")
-    done = outcomes.count("protected")
-    measured = f"p99 {beside.p99_ms:.2f} ms against {alone.p99_ms:.2f}; {done} of {SCRIPTS} updates done"
-    ratio = beside.p99_ms / alone.p99_ms if done == SCRIPTS else float("inf")
-    return Figure(f"heartbeats beside {SCRIPTS} updates of 1 MB: p99", measured, ratio, 1.5)
+            rounds = []
+            for number in range(1, ROUNDS + 1):
+                alone = paced(
+                    server.port,
+                    "/client/v1/heartbeat",
+                    bodies,
+                    BEATS_PER_SECOND,
+                    lambda seconds: seconds > ALONE_SECONDS,
+                )
+                updates = updated(f"{source}\n-- {number}")
+                beside = paced(
+                    server.port,
+                    "/client/v1/heartbeat",
+                    bodies,
+                    BEATS_PER_SECOND,
+                    lambda seconds, updates=updates: all(one.done() for one in updates) or seconds > LONGEST_SECONDS,  # type: ignore[misc]
+                )
+                outcomes = [one.result() for one in updates]
+                if set(outcomes) != {"protected"}:
+                    raise RuntimeError(f"an update failed: {outcomes}")
+                print(
+                    f"  round {number}: p99 {alone.p99_ms:.2f} ms of {len(alone.latencies):,},"
+                    f" beside {beside.p99_ms:.2f} ms of {len(beside.latencies):,} in {beside.seconds:.0f} s",
+                    flush=True,
+                )
+                rounds.append((alone.p99_ms, beside.p99_ms))
+    what = f"heartbeats beside {SCRIPTS} updates of 1 MB: p99"
+    alone_ms, beside_ms = (statistics.median(one) for one in zip(*rounds, strict=True))
+    ratio = statistics.median(beside / alone for alone, beside in rounds)
+    return [Figure(what, f"p99 {beside_ms:.2f} ms against {alone_ms:.2f}, middle of {ROUNDS} rounds", ratio, 1.5)]
 
 
 def main() -> int:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from support.services import (
     DATABASE_URL_VARIABLE,
@@ -18,6 +19,10 @@ from support.services import (
     redis_command,
     running,
 )
+
+# An example that is slow by the clock says that the machine is busy, and nothing of the code.
+settings.register_profile("moonlatch", deadline=None)
+settings.load_profile("moonlatch")
 
 
 @pytest.fixture(scope="session")
