@@ -8,6 +8,7 @@ from __future__ import annotations
 from moonlatch.obfuscator import syntax as s
 from moonlatch.obfuscator.capacity import Capacity
 from moonlatch.obfuscator.cold_code import LoopAware
+from moonlatch.obfuscator.powers import special_exponents
 from moonlatch.obfuscator.rewriter import Replacement
 from moonlatch.obfuscator.rooms import Rooms
 from moonlatch.obfuscator.unit import Unit
@@ -37,6 +38,7 @@ class _Disguiser(LoopAware):
         self._generator = unit.random(KEY)
         self._capacity = Capacity(unit.resolution, unit.target)
         self._rooms = rooms
+        self._exponents = special_exponents(unit.chunk)
         self._capturing: set[s.Function | None] = {None}
 
     def _is_chosen(self, share: float) -> bool:
@@ -62,6 +64,8 @@ class _Disguiser(LoopAware):
         return self._witness.condition(node.line, self._generator, holds=holds)
 
     def rewrite_number(self, node: s.Number) -> s.Expression:
+        if node in self._exponents:
+            return node
         # A number spelt as a float is one on the Lua versions that tell them apart.
         if not node.text.isdigit() or int(node.value) not in _NUMBERS or not self._is_chosen(_SHARE_OF_NUMBERS):
             return node

@@ -14,6 +14,7 @@ from typing import TypeVar
 from moonlatch.obfuscator import spelling
 from moonlatch.obfuscator import syntax as s
 from moonlatch.obfuscator.capacity import Capacity
+from moonlatch.obfuscator.powers import SQUARE_ROOT
 from moonlatch.obfuscator.rewriter import Replacement, Rewriter
 from moonlatch.obfuscator.unit import Unit
 
@@ -30,8 +31,15 @@ def run(unit: Unit) -> None:
 
 
 def is_telling(value: float) -> bool:
-    """True for the numbers to hide: a number with fewer digits says little, and infinity has no digits."""
-    return not math.isinf(value) and not (value.is_integer() and value < _SMALLEST_TELLING_INTEGER)
+    """True for the numbers to hide: a number with fewer digits says little, and infinity has no digits.
+
+    As an exponent, 0.5 has to stay what it is, and it says as little.
+    """
+    return (
+        value != SQUARE_ROOT
+        and not math.isinf(value)
+        and not (value.is_integer() and value < _SMALLEST_TELLING_INTEGER)
+    )
 
 
 @dataclass(slots=True)

@@ -308,6 +308,8 @@ class Texts:
         value = node.value
         if value in (0, 1) and node.text in ("0", "1"):
             return node.text, []
+        if node in self.program.exponents:
+            return spelling.number(value, node.text, self.target), []
         if self.target is Target.LUAU and value.is_integer() and 0 <= value < _LARGEST_PLAIN_NUMBER:
             return HOLE, [int(value)]
         if value in (float("inf"), float("-inf")):
