@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import socket
@@ -105,6 +106,8 @@ async def serve(kind: str, argument: str, database_url: str) -> None:
         access_log=False,
         proxy_headers=False,
     )
+    gc.collect()
+    gc.freeze()  # as our program does when it has started
     print(listener.getsockname()[1], flush=True)
     await uvicorn.Server(config).serve([listener])
 

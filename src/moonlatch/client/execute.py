@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from sys import intern
 
-import msgspec
-
 from moonlatch.client.backend import Backend
 from moonlatch.client.payloads import Payloads, SealedPayload
 from moonlatch.client.replies import REPLAYED, UNAVAILABLE, RefusedError
@@ -25,21 +23,11 @@ from moonlatch.licensing.verdict import (
 )
 from moonlatch.live.interface import AliveAlreadyError, Instance
 from moonlatch.storage.executions import UNKNOWN_EXECUTOR, Execution, ExecutionLog, OvertakenError, RepeatedError, Use
-from moonlatch.storage.licences import StartQuestion
+from moonlatch.storage.licences import Owner, StartQuestion
 
 SESSION_PATH = "/client/v1/session"
 
 _ATTEMPTS = 16
-
-
-class _Attempt(msgspec.Struct, frozen=True, gc=False):
-    """A granted start on its way to the disk."""
-
-    request: Execute
-    facts: StartFacts
-    granted: Granted
-    instance: Instance
-    ip: bytes
 
 
 class ExecuteEndpoint:
@@ -51,21 +39,26 @@ class ExecuteEndpoint:
 
     async def start(self, request: Execute, address: str) -> list[bytes]:
         """Start the script for this client; gives the reply's JSON in parts. Raises RefusedError, StorageError."""
-        owner = await self._backend.licences.owner(request.script_id)
+        backend = self._backend
+        keyring = backend.keyring
+        owner = await backend.licences.owner(request.script_id)
         if owner is None:
             raise RefusedError(SCRIPT_NOT_FOUND)
         fingerprint = None
         if request.fingerprint:
-            fingerprint = self._backend.keyring.fingerprint(owner.project, "fingerprint", request.fingerprint)
-        ip = self._backend.keyring.fingerprint(owner.project, "ip", address)
+            fingerprint = keyring.fingerprint(owner.project, "fingerprint", request.fingerprint)
+        ip = keyring.fingerprint(owner.project, "ip", address)
+        instance_id = keyring.instance_id(request.loader, request.nonce)
         for _ in range(_ATTEMPTS):
-            now = self._backend.clock()
-            facts, granted = await self._decide(request, fingerprint, now)
-            payload = await self._payloads.of(request.script_id, facts.build)
+            now = backend.clock()
+            facts, granted = await self._decide(owner, request, fingerprint, now)
+            payload = self._payloads.kept(request.script_id, facts.build)
             if payload is None:
-                raise RefusedError(SCRIPT_NOT_FOUND)
+                payload = await self._payloads.of(request.script_id, facts.build)
+                if payload is None:
+                    raise RefusedError(SCRIPT_NOT_FOUND)
             instance = Instance(
-                id=self._backend.keyring.instance_id(request.loader, request.nonce),
+                id=instance_id,
                 script_id=intern(request.script_id),
                 project_id=intern(facts.project_id),
                 user_key=facts.user_key,
@@ -74,17 +67,38 @@ class ExecuteEndpoint:
                 alive_until=now,
                 fingerprint=fingerprint,
             )
-            await self._claim(instance, facts.max_instances if granted.premium else None)
-            attempt = _Attempt(request, facts, granted, instance, ip)
-            use = await self._write(attempt)
+            limit = facts.max_instances if granted.premium else None
+            try:
+                claimed = await backend.roster.claim(instance, limit)
+            except AliveAlreadyError:  # a repeated start has the first one's id
+                raise RefusedError(REPLAYED) from None
+            if not claimed:
+                raise RefusedError(TOO_MANY_INSTANCES)
+            execution = Execution(
+                id=instance_id,
+                project_id=instance.project_id,
+                script_id=instance.script_id,
+                build=facts.build,
+                user_key=facts.user_key,
+                premium=granted.premium,
+                seen_executions=facts.executions,
+                seen_expires=facts.key_expires,
+                fingerprint=fingerprint,
+                ip=ip,
+                executor=request.executor or UNKNOWN_EXECUTOR,
+                started_at=now,
+            )
+            use = await self._write(execution)
             if use is not None:
-                return self._reply(attempt, use, payload)
+                return self._reply(request, facts, execution, use, payload)
         raise RefusedError(UNAVAILABLE)
 
-    async def _decide(self, request: Execute, fingerprint: bytes | None, now: int) -> tuple[StartFacts, Granted]:
+    async def _decide(
+        self, owner: Owner, request: Execute, fingerprint: bytes | None, now: int
+    ) -> tuple[StartFacts, Granted]:
         key = request.key or None
         facts = await self._backend.licences.for_start(
-            StartQuestion(request.script_id, request.loader, key, fingerprint, now)
+            owner, StartQuestion(request.script_id, request.loader, key, fingerprint, now)
         )
         instances = 0
         if facts is not None and facts.user_key is not None and facts.max_instances is not None:
@@ -96,55 +110,33 @@ class ExecuteEndpoint:
         assert facts is not None  # no script, no grant
         return facts, verdict
 
-    async def _claim(self, instance: Instance, limit: int | None) -> None:
-        try:
-            claimed = await self._backend.roster.claim(instance, limit)
-        except AliveAlreadyError:  # a repeated start has the first one's id
-            raise RefusedError(REPLAYED) from None
-        if not claimed:
-            raise RefusedError(TOO_MANY_INSTANCES)
-
-    async def _write(self, attempt: _Attempt) -> Use | None:
+    async def _write(self, execution: Execution) -> Use | None:
         """Commit the execution; None when the verdict has to be made anew. Raises RefusedError, StorageError."""
-        request, instance = attempt.request, attempt.instance
-        execution = Execution(
-            id=instance.id,
-            project_id=instance.project_id,
-            script_id=instance.script_id,
-            build=instance.build,
-            user_key=instance.user_key,
-            premium=attempt.granted.premium,
-            seen_executions=attempt.facts.executions,
-            seen_expires=attempt.facts.key_expires,
-            fingerprint=instance.fingerprint,
-            ip=attempt.ip,
-            executor=request.executor or UNKNOWN_EXECUTOR,
-            started_at=instance.started_at,
-        )
         try:
             return await self._log.record(execution)
         except OvertakenError:
-            await self._backend.roster.release(instance.id)
+            await self._backend.roster.release(execution.id)
             return None
         except RepeatedError:
-            await self._backend.roster.release(instance.id)
+            await self._backend.roster.release(execution.id)
             raise RefusedError(REPLAYED) from None
         except BaseException:
-            await self._backend.roster.release(instance.id)
+            await self._backend.roster.release(execution.id)
             raise
 
-    def _reply(self, attempt: _Attempt, use: Use, payload: SealedPayload) -> list[bytes]:
-        request, facts, instance = attempt.request, attempt.facts, attempt.instance
-        granted = Granted(attempt.granted.premium, use.key_expires)
+    def _reply(
+        self, request: Execute, facts: StartFacts, execution: Execution, use: Use, payload: SealedPayload
+    ) -> list[bytes]:
+        granted = Granted(execution.premium, use.key_expires)
         claims = Claims(
-            instance=instance.id,
-            script=instance.script_id,
+            instance=execution.id,
+            script=execution.script_id,
             loader=request.loader,
-            build=instance.build,
-            key=instance.user_key,
-            fingerprint=instance.fingerprint,
+            build=execution.build,
+            key=execution.user_key,
+            fingerprint=execution.fingerprint,
             supports_sessions=request.supports_sessions,
-            started_at=instance.started_at,
+            started_at=execution.started_at,
             roblox_id=request.roblox_id,
             place_id=request.place_id,
             job_id=request.job_id,
@@ -156,11 +148,11 @@ class ExecuteEndpoint:
             granted,
             executions=use.executions,
             supports_sessions=request.supports_sessions,
-            now_ms=instance.started_at,
+            now_ms=execution.started_at,
         )
         return StartReply(
             success=True,
-            instance=instance.id,
+            instance=execution.id,
             nonce=nonce,
             token=issue(self._backend.keyring, claims),
             heartbeat_seconds=self._heartbeat_seconds if facts.use_heartbeat else None,

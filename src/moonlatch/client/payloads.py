@@ -31,11 +31,17 @@ class Payloads:
         self._kept: OrderedDict[tuple[str, int], SealedPayload] = OrderedDict()
         self._kept_bytes = 0
 
-    async def of(self, script: str, build: int) -> SealedPayload | None:
-        """The payload of a build, None when its script is gone."""
+    def kept(self, script: str, build: int) -> SealedPayload | None:
+        """The payload of a build if it is kept."""
         kept = self._kept.get((script, build))
         if kept is not None:
             self._kept.move_to_end((script, build))
+        return kept
+
+    async def of(self, script: str, build: int) -> SealedPayload | None:
+        """The payload of a build, None when its script is gone."""
+        kept = self.kept(script, build)
+        if kept is not None:
             return kept
         content = await payload(self._database, script, build)
         if content is None:

@@ -146,7 +146,8 @@ class ClientProtocol:
         answer: Answer
         try:
             address = self._addresses.of(peer, headers)
-            await self._permit_start(address)
+            if self._starts is not None:
+                await self._permit_start(address)
             answer = 200, await self._execute.start(decode_execute(body), address), []
         except Exception as error:
             answer = self._refusal(START, EXECUTE_PATH, error)

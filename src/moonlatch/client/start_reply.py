@@ -12,6 +12,8 @@ from moonlatch.client.payloads import SealedPayload
 from moonlatch.client.replies import encode_json
 from moonlatch.client.transcript import ExecuteKeys
 
+_FLAG = ("f", "t")
+
 
 class StartReply(msgspec.Struct, gc=False):
     """Everything of the reply but its payload; `variables` are all those of `licensing.variables.start_variables`."""
@@ -41,18 +43,18 @@ class StartReply(msgspec.Struct, gc=False):
             f"s5:nonces{len(self.nonce)}:{self.nonce}"
             f"s11:payload_keys{len(self.payload_key)}:{self.payload_key}"
             f"s7:session{_text(self.session)}"
-            f"s16:session_required{_flag(self.session_required)}"
-            f"s7:success{_flag(self.success)}"
+            f"s16:session_required{_FLAG[self.session_required]}"
+            f"s7:success{_FLAG[self.success]}"
             f"s5:tokens{len(self.token)}:{self.token}"
             f"s9:variableso9;"
             f"s13:la_discord_id{_text(seen['la_discord_id'])}"
-            f"s13:la_executions{_number(seen['la_executions'])}"
-            f"s9:la_exists{_flag(seen['la_exists'])}"
-            f"s13:la_is_premium{_flag(seen['la_is_premium'])}"
-            f"s15:la_script_build{_number(seen['la_script_build'])}"
+            f"s13:la_executionsi{seen['la_executions']};"
+            f"s9:la_exists{_FLAG[seen['la_exists']]}"
+            f"s13:la_is_premium{_FLAG[seen['la_is_premium']]}"
+            f"s15:la_script_buildi{seen['la_script_build']};"
             f"s14:la_script_name{_text(seen['la_script_name'])}"
             f"s15:la_seconds_left{_number(seen['la_seconds_left'])}"
-            f"s20:la_supports_sessions{_flag(seen['la_supports_sessions'])}"
+            f"s20:la_supports_sessions{_FLAG[seen['la_supports_sessions']]}"
             f"s12:la_user_note{_text(seen['la_user_note'])}"
         ).encode()
 
@@ -65,7 +67,3 @@ def _text(value: str | None) -> str:
 
 def _number(value: int | None) -> str:
     return "n" if value is None else f"i{value};"
-
-
-def _flag(value: bool) -> str:
-    return "t" if value else "f"

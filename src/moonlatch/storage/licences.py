@@ -117,11 +117,8 @@ class Licences:
         owner = self._owners[script] = Owner(*row)
         return owner
 
-    async def for_start(self, question: StartQuestion) -> StartFacts | None:
-        """Everything a start's verdict depends on; None when there is no such script."""
-        owner = self._owners.get(question.script) or await self.owner(question.script)
-        if owner is None:
-            return None
+    async def for_start(self, owner: Owner, question: StartQuestion) -> StartFacts | None:
+        """Everything the verdict on a start of this owner's script depends on; None when there is no such script any more."""
         fetch_one = self._database.fetch_one
         script = await fetch_one(START_SCRIPT, script=question.script, account=owner.account, loader=question.loader)
         if script is None:
