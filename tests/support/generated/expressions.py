@@ -125,8 +125,12 @@ class Expressions(Draw):
         parts = [self.sign() + self.operand("number", scope, depth - 1)]
         for _ in range(self.between(1, 3)):
             operator = self.pick("+", "-", "*", "/", "%", "//", "+", "-", "*", "^")
-            parts += [operator, self.sign() + self.operand("number", scope, depth - 1)]
+            parts += [self.same_everywhere(operator), self.sign() + self.operand("number", scope, depth - 1)]
         return " ".join(parts)
+
+    def same_everywhere(self, operator: str) -> str:
+        """Lua 5.1 takes `a % b` for `a - floor(a / b) * b`, which is another number where the quotient is not exact."""
+        return "-" if self.portable and operator == "%" else operator
 
     def sign(self) -> str:
         return self.pick("", "", "", "-", "- -")
@@ -142,7 +146,9 @@ class Expressions(Draw):
             lambda: f"({self.value('string', scope, depth - 1)}):len()",
             lambda: f"select('#', {self.several(scope, depth - 1)})",
         ]
-        if not self.portable:
+        if self.portable:
+            shapes.append(lambda: f"({self.value('string', scope, depth - 1)}):len() % {self.between(-5, -2)}")
+        else:
             shapes += [
                 lambda: f"bit32.bxor(num({one()}) % 65536 // 1, {self.between(0, 4095)})",
                 lambda: f"math.clamp({one()}, 0, 10)",

@@ -121,7 +121,7 @@ class Statements(Expressions):
         small = min(depth, 2)
         records, numbers = scope.visible("record"), scope.visible("number", writable=True)
         strings, lists = scope.visible("string", writable=True), scope.visible("list")
-        operator = self.one_of(COMPOUND_NUMBER)
+        operator = self.same_everywhere(self.one_of(COMPOUND_NUMBER))
         shapes = []
         if numbers:
             shapes.append(lambda: f"{self.one_of(numbers)} {operator}= {self.value('number', scope, small)}")
