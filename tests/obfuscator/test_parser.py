@@ -14,7 +14,7 @@ def shape(node: object) -> object:
     """A tree as nested tuples, without lines, so that it can be compared and read."""
     if isinstance(node, Node):
         slots: tuple[str, ...] = type(node).__slots__
-        parts = [shape(getattr(node, slot)) for slot in slots if slot not in ("line", "end_line", "binding")]
+        parts = [shape(getattr(node, slot)) for slot in slots if slot not in ("line", "end_line", "binding", "is_kept")]
         return (type(node).__name__, *parts)
     if isinstance(node, list | tuple):
         return [shape(item) for item in node]

@@ -29,6 +29,7 @@ from moonlatch.obfuscator.parser import parse
 from moonlatch.obfuscator.passes import REGISTRY, encrypt_strings, keyed_constants
 from moonlatch.obfuscator.plain_lua_limits import plain_lua_faults
 from moonlatch.obfuscator.pool import ConstantPool
+from moonlatch.obfuscator.powers import keep_powers
 from moonlatch.obfuscator.printer import print_chunk
 from moonlatch.obfuscator.runtime_variables import EXISTS, connect_runtime, forged_variables, functions_without_room
 from moonlatch.obfuscator.scopes import Resolution, resolve
@@ -86,6 +87,9 @@ def _protect(source: bytes, options: Options, seed: int, keys: Collection[str], 
     if isinstance(prepared, Rejected):
         return prepared
     resolution, expansion = prepared
+    if b"^" in source:
+        keep_powers(chunk, resolution)
+        resolution = resolve(chunk)
     target = options.target or most_portable_target(chunk, resolution)
     pool = ConstantPool(resolution.fresh_name("pool"))
     unit = Unit(

@@ -78,11 +78,15 @@ class Varargs(Expression):
 
 @dataclass(slots=True, eq=False)
 class Number(Expression):
-    """A double. `text` is what the source says (`0xFF`, `1_000`, `0b1`), `value` what Luau makes of it."""
+    """A double. `text` is what the source says (`0xFF`, `1_000`, `0b1`), `value` what Luau makes of it.
+
+    One that `is_kept` has to stay a literal, because Luau compiles what it stands in in another way otherwise.
+    """
 
     text: str
     value: float
     line: int
+    is_kept: bool = field(default=False, init=False)
 
 
 @dataclass(slots=True, eq=False)

@@ -9,13 +9,13 @@ KEYS = {"encrypt_numbers", "constant_pool"}
 
 
 @pytest.mark.parametrize(
-    "number", ["1000", "0.25", "123456789", "0xFFFF", "1e300", "1e-5", "9007199254740993", "0b11111111111"]
+    "number", ["1000", "0.5", "123456789", "0xFFFF", "1e300", "1e-5", "9007199254740993", "0b11111111111"]
 )
 def test_a_telling_number_becomes_an_access(number: str) -> None:
     assert protected_with(f"return {number}", KEYS).endswith("return pool[1]")
 
 
-@pytest.mark.parametrize("number", ["0", "7", "999", "0.5", "1e999", "123456i"])
+@pytest.mark.parametrize("number", ["0", "7", "999", "1e999", "123456i"])
 def test_other_numbers_stay(number: str) -> None:
     assert "pool" not in protected_with(f"return {number}", KEYS)
 
@@ -52,7 +52,7 @@ def test_loops_count_as_before() -> None:
     ("source", "text"),
     [
         (
-            "for i = 1, 9 do f(5000, 0.25, 5000) end",
+            "for i = 1, 9 do f(5000, 0.5, 5000) end",
             "do local pool_0,pool_1=pool[1],pool[2]for i=1,9 do f(pool_0,pool_1,pool_0)end end",
         ),
         ("while f() < 5000 do end", "do local pool_0=pool[1]while f()<pool_0 do end end"),

@@ -8,7 +8,6 @@ from __future__ import annotations
 from moonlatch.obfuscator import syntax as s
 from moonlatch.obfuscator.capacity import Capacity
 from moonlatch.obfuscator.cold_code import LoopAware
-from moonlatch.obfuscator.powers import special_exponents
 from moonlatch.obfuscator.rewriter import Replacement
 from moonlatch.obfuscator.rooms import Rooms
 from moonlatch.obfuscator.unit import Unit
@@ -38,7 +37,6 @@ class _Disguiser(LoopAware):
         self._generator = unit.random(KEY)
         self._capacity = Capacity(unit.resolution, unit.target)
         self._rooms = rooms
-        self._exponents = special_exponents(unit.chunk)
         self._capturing: set[s.Function | None] = {None}
 
     def _is_chosen(self, share: float) -> bool:
@@ -64,10 +62,13 @@ class _Disguiser(LoopAware):
         return self._witness.condition(node.line, self._generator, holds=holds)
 
     def rewrite_number(self, node: s.Number) -> s.Expression:
-        if node in self._exponents:
-            return node
         # A number spelt as a float is one on the Lua versions that tell them apart.
-        if not node.text.isdigit() or int(node.value) not in _NUMBERS or not self._is_chosen(_SHARE_OF_NUMBERS):
+        if (
+            node.is_kept
+            or not node.text.isdigit()
+            or int(node.value) not in _NUMBERS
+            or not self._is_chosen(_SHARE_OF_NUMBERS)
+        ):
             return node
         return self._witness.number(int(node.value), node.line, self._generator)
 

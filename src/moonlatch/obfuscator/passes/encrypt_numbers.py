@@ -14,7 +14,6 @@ from typing import TypeVar
 from moonlatch.obfuscator import spelling
 from moonlatch.obfuscator import syntax as s
 from moonlatch.obfuscator.capacity import Capacity
-from moonlatch.obfuscator.powers import SQUARE_ROOT
 from moonlatch.obfuscator.rewriter import Replacement, Rewriter
 from moonlatch.obfuscator.unit import Unit
 
@@ -30,16 +29,11 @@ def run(unit: Unit) -> None:
     _NumberEncryptor(unit).chunk(unit.chunk)
 
 
-def is_telling(value: float) -> bool:
-    """True for the numbers to hide: a number with fewer digits says little, and infinity has no digits.
-
-    As an exponent, 0.5 has to stay what it is, and it says as little.
-    """
-    return (
-        value != SQUARE_ROOT
-        and not math.isinf(value)
-        and not (value.is_integer() and value < _SMALLEST_TELLING_INTEGER)
-    )
+def is_telling(node: s.Number) -> bool:
+    """True for the numbers to hide: a number with fewer digits says little, and infinity has no digits."""
+    value = node.value
+    is_short = value.is_integer() and value < _SMALLEST_TELLING_INTEGER
+    return not (is_short or node.is_kept or math.isinf(value))
 
 
 @dataclass(slots=True)
@@ -74,10 +68,9 @@ class _NumberEncryptor(Rewriter):
         return node
 
     def rewrite_number(self, node: s.Number) -> s.Expression:
-        value = node.value
-        if not self._has_room or not is_telling(value):
+        if not self._has_room or not is_telling(node):
             return node
-        text = spelling.number(value, node.text, self._unit.target).encode("ascii")
+        text = spelling.number(node.value, node.text, self._unit.target).encode("ascii")
         loop = self._loop
         if loop is not None and (text in loop.locals or len(loop.locals) < loop.spare):
             if text not in loop.locals:

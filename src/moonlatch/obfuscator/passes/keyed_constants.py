@@ -126,7 +126,7 @@ class _Census(Rewriter):
         return node
 
     def rewrite_number(self, node: s.Number) -> s.Expression:
-        if is_telling(node.value):
+        if is_telling(node):
             self._use(_number(node, self._unit.target))
         return node
 
@@ -192,7 +192,7 @@ class _Keeper(Rewriter):
         return self._replacement((node.value, False), node) if node.value else node
 
     def rewrite_number(self, node: s.Number) -> s.Expression:
-        return self._replacement(_number(node, self._unit.target), node) if is_telling(node.value) else node
+        return self._replacement(_number(node, self._unit.target), node) if is_telling(node) else node
 
     def _replacement(self, constant: _Constant, node: s.String | s.Number) -> s.Expression:
         if not self._has_room:

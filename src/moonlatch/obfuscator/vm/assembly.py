@@ -7,7 +7,6 @@ import re
 
 from moonlatch.obfuscator import syntax as s
 from moonlatch.obfuscator.parser import parse
-from moonlatch.obfuscator.powers import special_exponents
 from moonlatch.obfuscator.rewriter import Rewriter
 from moonlatch.obfuscator.scopes import Resolution
 from moonlatch.obfuscator.spelling import Target
@@ -35,8 +34,7 @@ def compile_chunk(
     names = Names(resolution.fresh_name("vm"))
     plain = sum(not frame.uses_varargs for frame in resolution.frames)
     machines = 1 + (1 if plain < _FUNCTIONS_PER_MACHINE else 2)
-    exponents = special_exponents(chunk)
-    program = Program(Variables.of(resolution), names, target, generator, native, exponents, machines)
+    program = Program(Variables.of(resolution), names, target, generator, native, machines)
     _compile_all(program, chunk)
     program.is_surveying = False
     _compile_all(program, chunk)

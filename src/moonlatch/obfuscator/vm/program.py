@@ -37,8 +37,6 @@ class Program:
     target: Target
     generator: random.Random
     native: set[s.Function]
-    exponents: set[s.Expression]
-    """Numbers that stay literals."""
     machines: int
     is_surveying: bool = True
     shapes: Counter[str] = field(default_factory=Counter)

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from moonlatch.obfuscator import spelling
 from moonlatch.obfuscator import syntax as s
+from moonlatch.obfuscator.powers import is_kept
 from moonlatch.obfuscator.printer_expressions import unwrapped
 from moonlatch.obfuscator.spelling import Target
 from moonlatch.obfuscator.vm.code import (
@@ -124,7 +125,7 @@ class Texts:
 
     def is_leaf(self, node: s.Expression) -> bool:
         node = bare(node)
-        return isinstance(node, _LEAVES) or self._is_library_member(node)
+        return isinstance(node, _LEAVES) or self._is_library_member(node) or is_kept(node)
 
     def _is_library_member(self, node: s.Expression) -> bool:
         return isinstance(node, s.IndexName) and self.program.is_library_member(node)
@@ -308,7 +309,7 @@ class Texts:
         value = node.value
         if value in (0, 1) and node.text in ("0", "1"):
             return node.text, []
-        if node in self.program.exponents:
+        if node.is_kept:
             return spelling.number(value, node.text, self.target), []
         if self.target is Target.LUAU and value.is_integer() and 0 <= value < _LARGEST_PLAIN_NUMBER:
             return HOLE, [int(value)]
