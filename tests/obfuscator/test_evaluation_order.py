@@ -1,7 +1,7 @@
 """When a statement reads and writes a local that a call in it changes: whatever real Luau does, every profile does too.
 
 Luau keeps a local in a register that closures share: it is read when the operation runs that it is an operand of, not where
-it stands. In a function that captures it, it is read where it stands.
+it stands, or when a builtin is called. In a function that captures it, it is read where it stands.
 """
 
 from __future__ import annotations
@@ -86,6 +86,16 @@ STATEMENTS = [
     "say(`{a} {f()} {k}`)",
     "say((function(...) return a, ... end)(a, f()))",
     "do local p, q = a, f() say(p, q) end",
+    # Builtins, which Luau calls in another way where it recognises them
+    "say(math.min(a, f()), math.min(a, (f())), math.min(a, f() + 500), math.min(a, a, f() + 500))",
+    "say(math.clamp(f() + 0, a, f() + 500), math.min(a, a, a, f() + 500), string.rep(k, f() - 6))",
+    "say(rawequal(t, (f())), rawequal(k, `k{f()}`), string.sub(k, 1, (f())), rawequal(k, { f() }))",
+    "say(math.min(a, if f() then 500 else a), math.min(a, f() and 500), math.min(a, not f() and 1 or 500))",
+    "say((math.min)(a, f() + 500), (math.min :: any)(a, f() + 500), math['min'](a, f() + 500))",
+    "do local low, held, n = math.min, math, (math.min) say(low(a, g() and 500), held.min(a, g() and 500), n(a, g() and 500)) end",
+    "do local held, n = (math), math local low = n.min say(held.min(a, g() and 500), n.min(a, g() and 500), low(a, g() and 500)) end",
+    "do local low = math.min low = math.min say(low(a, g() and 500), (low)(a, g() and 500)) end",
+    "math.min(a, f() + 500); say(a)",
 ]
 PLACES = {
     "own": "{}",

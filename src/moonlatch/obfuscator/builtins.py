@@ -58,3 +58,32 @@ ENVIRONMENTS = frozenset(
 LIBRARIES = frozenset(
     ["bit32", "buffer", "coroutine", "debug", "math", "os", "string", "table", "task", "utf8", "vector"]
 )
+
+# What Luau calls without a call where it recognises it, at most three arguments that are not several values being there.
+FAST_FUNCTIONS = frozenset(
+    [
+        "assert",
+        "getmetatable",
+        "rawequal",
+        "rawget",
+        "rawlen",
+        "rawset",
+        "setmetatable",
+        "tonumber",
+        "tostring",
+        "type",
+        "typeof",
+        "unpack",
+    ]
+)
+_FAST = {
+    "bit32": "arshift band bnot bor btest bxor byteswap countlz countrz extract lrotate lshift replace rrotate rshift",
+    "buffer": "readf32 readf64 readi16 readi32 readi8 readu16 readu32 readu8 writef32 writef64 writei16 writei32 "
+    "writei8 writeu16 writeu32 writeu8",
+    "math": "abs acos asin atan atan2 ceil clamp cos cosh deg exp floor fmod frexp isfinite isinf isnan ldexp "
+    "lerp log log10 max min modf pow rad round sign sin sinh sqrt tan tanh",
+    "string": "byte char len sub",
+    "table": "insert unpack",
+    "vector": "abs ceil clamp create cross dot floor lerp magnitude max min normalize sign",
+}
+FAST_MEMBERS = frozenset((library, name) for library, names in _FAST.items() for name in names.split())

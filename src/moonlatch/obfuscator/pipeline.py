@@ -15,6 +15,7 @@ from moonlatch.obfuscator.dead_branches import remove_dead_branches
 from moonlatch.obfuscator.diagnostics import LuauSyntaxError
 from moonlatch.obfuscator.dialect import constructs_without_counterpart, most_portable_target
 from moonlatch.obfuscator.engines.interface import EngineError, Failure, Outcome, Protected, Rejected
+from moonlatch.obfuscator.late_arguments import write_out_late_arguments
 from moonlatch.obfuscator.macros import (
     ALWAYS_TRUE,
     MACROS,
@@ -89,6 +90,8 @@ def _protect(source: bytes, options: Options, seed: int, keys: Collection[str], 
     resolution, expansion = prepared
     if b"^" in source:
         keep_powers(chunk, resolution)
+        resolution = resolve(chunk)
+    if write_out_late_arguments(chunk, resolution, expansion.untouched):
         resolution = resolve(chunk)
     target = options.target or most_portable_target(chunk, resolution)
     pool = ConstantPool(resolution.fresh_name("pool"))
