@@ -138,3 +138,35 @@ def test_protected_statements_read_locals_when_luau_does(
     expected: dict[str, list[str]], profile: str, target: str
 ) -> None:
     assert outcomes([protected(source, profile, 3, target=target) for source in SOURCES]) == expected
+
+
+# A key that is nil or NaN is an error as soon as its value is there, before what comes after it.
+TABLES = [
+    "{ [key] = 1, f(1) }",
+    "{ [key] = f(0), f(1) }",
+    "{ f(0), [key] = f(1), f(2), [f(3)] = f(4), f(5) }",
+    "{ x = f(0), [key] = 1, y = f(2) }",
+    "{ [f('k')] = f(0), [key] = 1, [f('l')] = f(2) }",
+    "{ 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, f(17), [key] = f(1), f(18) }",
+    "{ [change()] = f(key), [key] = f(1), f(2) }",
+    "{ [key] = change(), f(2) }",
+    "{ [0 / 0] = 1, f(1) }",
+]
+TABLE_SOURCE = " ".join(
+    [
+        "local function f(x) print('f', x) return x end local function try(work) print(pcall(work)) end",
+        "local function run(first, second) local key = first",
+        "local function change() key = second print('change') return 1 end",
+        *[f"key = first try(function() print(#{text}) end)" for text in TABLES],
+        "try(function() local key = first local function change() key = second return 1 end print(#{ [key] = change(), f(2) }) end) end",
+        "run(nil, 1) run(0 / 0, 2) run(3, nil) run(4, 0 / 0) run(5, 6)",
+    ]
+)
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_a_wrong_key_is_an_error_before_what_comes_after_it(profile: str) -> None:
+    results = run_luau_batch([TABLE_SOURCE, *(protected(TABLE_SOURCE, profile, seed) for seed in range(3))])
+    assert "table index is nil" in results[0].output
+    assert "table index is NaN" in results[0].output
+    assert results[1:] == results[:1] * 3

@@ -6,13 +6,15 @@ its operands are there.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from moonlatch.obfuscator import syntax as s
 from moonlatch.obfuscator.printer_expressions import unwrapped
 from moonlatch.obfuscator.vm.code import HOLE, Label
 from moonlatch.obfuscator.vm.texts import Built, Texts, bare
 
+_SOUND_KEYS = (s.String, s.Number, s.TrueValue, s.FalseValue, s.Table, s.Function, s.InterpolatedString)
 _MULTIPLE = (s.Call, s.MethodCall, s.Varargs)
 _LONGEST_TEXT = 500
 _LONGEST_HOT_TEXT = 400
@@ -115,13 +117,21 @@ class ExpressionLowering(Texts):
         self._evaluate_into(register, node.otherwise)
         self.place(end)
 
-    def _settle(self, nodes: Sequence[s.Expression], *, multiple_last: bool = False, late: int = 0) -> list[Built]:
+    def _settle(
+        self,
+        nodes: Sequence[s.Expression],
+        *,
+        multiple_last: bool = False,
+        late: int = 0,
+        keys: Mapping[int, int] = MappingProxyType({}),
+    ) -> list[Built]:
         """Evaluates in order whatever could change, or be changed by, what comes after it.
 
         The first `late` of them are operands, which Luau takes from a local's own register when the operation runs.
+        `keys` tells after which of them which one becomes the key of a table.
         """
         built: list[Built] = []
-        last_effect = max((place for place, node in enumerate(nodes) if not self.is_leaf(node)), default=-1)
+        last_effect = self._last_effect(nodes)
         for place, node in enumerate(nodes):
             if multiple_last and place == len(nodes) - 1 and isinstance(bare(node), _MULTIPLE):
                 built.append(self.multiple(bare(node)))
@@ -131,7 +141,17 @@ class ExpressionLowering(Texts):
                 built.append(self._whole(node))
             else:
                 built.append(self._into_temporary(node))
+            if place in keys and place < last_effect:
+                self._check_key(built[keys[place]])
         return built
+
+    def _last_effect(self, nodes: Sequence[s.Expression]) -> int:
+        return max((place for place, node in enumerate(nodes) if not self.is_leaf(node)), default=-1)
+
+    def _check_key(self, key: Built) -> None:
+        """Raises what a table raises that gets nil or NaN as a key."""
+        text, operands = key
+        self.emit(f"{self.register_text}={{[{text}]={HOLE}}}", [self.temporary(), *operands, 1])
 
     def multiple(self, node: s.Expression) -> Built:
         """All values of a call or of `...`, evaluated last."""
@@ -180,8 +200,18 @@ class ExpressionLowering(Texts):
         parts = _table_parts(node)
         late = self._late_keys(node)
         order = sorted(range(len(parts)), key=lambda place: place + 1.5 if parts[place] in late else place)
-        built = self._settle([parts[place] for place in order], multiple_last=_ends_open(node))
+        keys = self._doubtful_keys(node, [parts[place] for place in order])
+        built = self._settle([parts[place] for place in order], multiple_last=_ends_open(node), keys=keys)
         return [part for _, part in sorted(zip(order, built, strict=True), key=lambda pair: pair[0])]
+
+    def _doubtful_keys(self, node: s.Table, parts: list[s.Expression]) -> dict[int, int]:
+        """The places of keys that may be nil or NaN, by that of the part after which Luau puts them into the table."""
+        places = {part: place for place, part in enumerate(parts)}
+        return {
+            max(places[item.key], places[item.value]): places[item.key]
+            for item in node.items
+            if isinstance(item, s.KeyedItem) and not isinstance(unwrapped(item.key), _SOUND_KEYS)
+        }
 
     def _late_keys(self, node: s.Table) -> set[s.Expression]:
         items = [item for item in node.items if isinstance(item, s.KeyedItem)]
