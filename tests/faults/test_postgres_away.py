@@ -7,7 +7,9 @@ import os
 import random
 import signal
 from collections import Counter
+from typing import Any
 
+import asyncpg
 import pytest
 
 from moonlatch.storage.interface import OutcomeUnknown, Query, StorageError, Unavailable
@@ -97,6 +99,22 @@ async def test_a_commit_whose_answer_is_lost_is_looked_up(own_postgres: Postgres
         await database.close()
     # Every break was over at once, so each fate could be found out.
     assert ledger.counts()["unknown"] == 0
+
+
+async def test_a_connection_that_is_slow_to_go_back_takes_no_commit_with_it(
+    own_postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release = asyncpg.Pool.release
+
+    async def slow(pool: asyncpg.Pool, connection: Any) -> None:
+        await asyncio.sleep(2 * DEADLINE_SECONDS)
+        await release(pool, connection)
+
+    database = await opened(own_postgres.url("postgres"))
+    monkeypatch.setattr(asyncpg.Pool, "release", slow)
+    await add_account(database, "one")  # raises where it is told to have failed
+    monkeypatch.undo()
+    await database.close()
 
 
 @pytest.mark.parametrize("crash", ["of the server", "of one process"])

@@ -38,6 +38,7 @@ _WRITTEN = f"select pg_current_xact_id_if_assigned()::text, {INCARNATION}"
 _FATE = f"select pg_xact_status($1::text::xid8), {INCARNATION}"
 _FIRST_PAUSE_SECONDS = 0.002
 _FATE_PAUSE_SECONDS = 0.05
+_CLOCK_SECONDS = 0.002
 
 
 class PostgresDatabase:
@@ -111,6 +112,10 @@ class PostgresDatabase:
     def _until(self) -> float:
         return self._loop.time() + self._deadline_seconds
 
+    def _is_over(self, until: float) -> bool:
+        """Whether it was the deadline that ended a wait; a timer may come before its time by what clocks are rounded to."""
+        return self._loop.time() > until - _CLOCK_SECONDS
+
     def _check_open(self) -> None:
         if self._closed:
             raise StorageError("the database is closed")
@@ -158,7 +163,7 @@ class PostgresDatabase:
                 if not isinstance(lost, ConnectionLost) or written is None:
                     raise lost from error
             except asyncio.CancelledError as error:
-                if written is None or self._loop.time() < until:
+                if written is None or not self._is_over(until):
                     raise
                 connection.terminate()
                 raise _unknown_outcome() from error
@@ -206,7 +211,7 @@ class PostgresDatabase:
                     raise ConnectionLost("the connection broke during the commit, which did not take place")
                 await asyncio.sleep(_FATE_PAUSE_SECONDS)
         except asyncio.CancelledError as error:
-            if self._loop.time() < until:
+            if not self._is_over(until):
                 raise  # by the caller
             raise _unknown_outcome() from error
 

@@ -36,6 +36,7 @@ class Connections:
         self._pool = pool
         self._loop = asyncio.get_running_loop()
         self.unique_columns = unique_columns
+        self._returning: set[asyncio.Task[None]] = set()
 
     @contextlib.asynccontextmanager
     async def borrowed(self, until: float) -> AsyncIterator[Connection]:
@@ -56,10 +57,17 @@ class Connections:
                 await self._pool.expire_connections()  # the others go the same way, and may hang there too
             raise
         finally:
-            with contextlib.suppress(*DRIVER_ERRORS):  # a terminated one is out of the pool already
+            with contextlib.suppress(*DRIVER_ERRORS):
                 if connection.is_in_transaction():
                     connection.terminate()
-                await self._pool.release(connection)
+            # Not awaited: whose time ran out here would be told that what it has committed was not written.
+            returning = self._loop.create_task(self._give_back(connection))
+            self._returning.add(returning)
+            returning.add_done_callback(self._returning.discard)
+
+    async def _give_back(self, connection: Connection) -> None:
+        with contextlib.suppress(*DRIVER_ERRORS):  # a terminated one is out of the pool already
+            await self._pool.release(connection)
 
     async def read(self, work: Callable[[Connection], Awaitable[T]], until: float) -> T:
         """What `work` reads outside a transaction; again on another connection when the first one breaks.
