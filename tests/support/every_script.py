@@ -9,8 +9,10 @@ Lua 5.1 and LuaJIT, each beside the script itself in the same interpreter. Ends 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from difflib import unified_diff
 from functools import cache
@@ -89,19 +91,25 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--first", type=int, default=1, help="the first of them")
     parser.add_argument("--profile", action="append", choices=PROFILES, help="may be given several times")
     parser.add_argument("--only", action="append", help="scripts with this in their name; may be given several times")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes at once")
     options = parser.parse_args(arguments)
     seeds = range(options.first, options.first + options.seeds)
     chosen = [script for script in scripts() if any(part in script.name for part in options.only or [""])]
     count = 0
-    for script in chosen:
-        for profile in options.profile or PROFILES:
-            for found in differences(script, profile, seeds):
+    with ProcessPoolExecutor(options.jobs) as workers:
+        tasks = {workers.submit(_of_script, one, options.profile or list(PROFILES), seeds): one for one in chosen}
+        for task in as_completed(tasks):
+            for found in task.result():
                 count += 1
-                print(f"-- {script.name}, {found.variant.name} in {found.variant.interpreter}, seed {found.seed}")
+                print(f"-- {found.script.name}, {found.variant.name} in {found.variant.interpreter}, seed {found.seed}")
                 print("\n".join(found.lines))
-        print(f"{script.name} done", file=sys.stderr)
+            print(f"{tasks[task].name} done", file=sys.stderr)
     print(f"{len(chosen)} scripts with {len(seeds)} seeds: {count} differences", file=sys.stderr)
     return 1 if count else 0
+
+
+def _of_script(script: Script, profiles: Sequence[str], seeds: Sequence[int]) -> list[Difference]:
+    return [found for profile in profiles for found in differences(script, profile, seeds)]
 
 
 if __name__ == "__main__":

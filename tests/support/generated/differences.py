@@ -9,10 +9,12 @@ LuaJIT and Luau. Without `--profile` all of them are tried. Ends with status 1 w
 from __future__ import annotations
 
 import argparse
+import os
 import random
 import re
 import sys
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from difflib import unified_diff
 from pathlib import Path
@@ -29,7 +31,7 @@ from support.protecting import keys_of_pass_alone
 
 POSITION = re.compile(r"\A[^:\n]*:\d+: ")
 ADDRESS = re.compile(r"0x[0-9a-f]{8,16}")
-PROGRAMS_AT_ONCE = 100
+PROGRAMS_AT_ONCE = 25
 PLAIN_LUAS = ("lua51", "luajit21")
 
 
@@ -132,24 +134,28 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--file", type=Path, help="a script of your own instead of generated ones")
     parser.add_argument("--as-found", action="store_true", help="show the program as it was drawn")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes at once")
     options = parser.parse_args(arguments)
     everything = [*PROFILES, *(f"pass:{one.KEY}" for one in REGISTRY), *(f"lua51:{profile}" for profile in PROFILES)]
     variants = [variant for name in options.profile or everything for variant in variants_of(name)]
-    for portable in (False, True):
-        chosen = [variant for variant in variants if variant.needs_portable_programs is portable]
-        if not chosen:
-            continue
-        sources = (
-            [options.file.read_text("latin-1")]
-            if options.file
-            else list(programs(options.seed, options.count, portable=portable))
-        )
-        for start in range(0, len(sources), PROGRAMS_AT_ONCE):
-            found = differences(sources[start : start + PROGRAMS_AT_ONCE], chosen, options.seed)
-            if found:
-                _show(found, options)
-                return 1
-            print(f"{min(start + PROGRAMS_AT_ONCE, len(sources))} programs alike", file=sys.stderr)
+    with ProcessPoolExecutor(options.jobs) as workers:
+        for portable in (False, True):
+            chosen = [variant for variant in variants if variant.needs_portable_programs is portable]
+            if not chosen:
+                continue
+            sources = (
+                [options.file.read_text("latin-1")]
+                if options.file
+                else list(programs(options.seed, options.count, portable=portable))
+            )
+            batches = [sources[start : start + PROGRAMS_AT_ONCE] for start in range(0, len(sources), PROGRAMS_AT_ONCE)]
+            tasks = [workers.submit(differences, batch, chosen, options.seed) for batch in batches]
+            for done, task in enumerate(as_completed(tasks), 1):
+                if task.result():
+                    workers.shutdown(wait=False, cancel_futures=True)
+                    _show(task.result(), options)
+                    return 1
+                print(f"{min(done * PROGRAMS_AT_ONCE, len(sources))} of {len(sources)} programs alike", file=sys.stderr)
     return 0
 
 
