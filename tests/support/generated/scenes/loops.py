@@ -41,7 +41,12 @@ def bounds_and_steps(w: Statements, scope: Scope) -> str:
         for _ in range(3)
     )
     ids = [w.number_for() for _ in range(3)]
-    return f"{loops}\nfor i = t({ids[0]}, {w.value('number', scope, 1)}) % 3, t({ids[1]}, 4), t({ids[2]}, 2) do say(i) if not burn() then break end end"
+    start = w.value("number", scope, 1)
+    if (
+        w.portable
+    ):  # Lua 5.1 and LuaJIT take the step from the start and add it again, which rounds what is tiny beside it
+        start = f"math.floor({start})"
+    return f"{loops}\nfor i = t({ids[0]}, {start}) % 3, t({ids[1]}, 4), t({ids[2]}, 2) do say(i) if not burn() then break end end"
 
 
 def iterators_of_every_kind(w: Statements, scope: Scope) -> str:
