@@ -137,9 +137,11 @@ class Expressions(Draw):
 
     def number_builtin(self, scope: Scope, depth: int) -> str:
         one = lambda: self.value("number", scope, depth - 1)  # noqa: E731
+        # LuaJIT takes the other number where one is nan.
+        sound = (lambda: f"num({one()})") if self.portable else one
         shapes = [
             lambda: f"math.floor({one()})",
-            lambda: f"math.max({one()}, {one()}, {one()})",
+            lambda: f"math.max({sound()}, {sound()}, {sound()})",
             lambda: f"math.abs({one()})",
             lambda: f"num(tonumber({self.value('string', scope, depth - 1)}))",
             lambda: f"num(string.byte({self.value('string', scope, depth - 1)}, {self.between(-3, 3)}))",
