@@ -13,6 +13,7 @@ from moonlatch.builds.job import (
     LENGTH_BYTES,
     MAX_FRAME_BYTES,
     Answer,
+    Check,
     Done,
     Failed,
     Fault,
@@ -22,6 +23,7 @@ from moonlatch.builds.job import (
     frame,
     frame_length,
     job_of,
+    past_limit,
     reply_of,
 )
 
@@ -55,3 +57,22 @@ def test_a_length_beyond_all_bounds_is_refused() -> None:
     assert frame_length(struct.pack(">I", MAX_FRAME_BYTES)) == MAX_FRAME_BYTES
     with pytest.raises(ValueError, match="a frame of"):
         frame_length(struct.pack(">I", MAX_FRAME_BYTES + 1))
+
+
+@pytest.mark.parametrize(
+    ("profile", "ways"),
+    [
+        ("maximum", "divide the script, choose the profile 'standard' or have protector.memory_mib raised"),
+        ("standard", "divide the script, choose the profile 'light' or have protector.memory_mib raised"),
+        ("minify", "divide the script or have protector.memory_mib raised"),
+    ],
+)
+def test_what_is_too_much_for_a_worker_says_what_to_do(profile: str, ways: str) -> None:
+    job = Job(source=b"", profile=profile, target=None, client_chunk=True, seed=1)
+    failed = past_limit(job, "too large", "protector.memory_mib")
+    assert failed == Failed(faults=[Fault("script", f"too large; {ways}")])
+
+
+def test_a_check_that_is_too_much_has_no_profile_to_change() -> None:
+    failed = past_limit(Check(text=b""), "too large", "protector.memory_mib")
+    assert failed.faults[0].message == "too large; divide the script or have protector.memory_mib raised"

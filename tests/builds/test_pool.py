@@ -91,9 +91,11 @@ async def test_a_hostile_text_gets_an_answer_and_harms_nobody(source: bytes) -> 
 
 async def test_a_script_that_needs_too_much_memory_fails_with_the_limits_name() -> None:
     pool = await one_worker(memory_mib=160)
-    assert await ask(pool, LARGE) == Failed(
-        faults=[Fault("script", "the script needs more than the 160 MiB of memory that a worker process may take")]
+    expected = (
+        "the script needs more than the 160 MiB of memory that a worker process may take; "
+        "divide the script, choose the profile 'minify' or have protector.memory_mib raised"
     )
+    assert await ask(pool, LARGE) == Failed(faults=[Fault("script", expected)])
     assert await works(pool)
     await pool.close()
 
@@ -110,7 +112,11 @@ async def test_a_script_that_takes_too_long_fails_and_its_worker_is_replaced() -
     pool = await one_worker(timeout_seconds=0.5)
     (before,) = pool.process_ids
     answer = await ask(pool, LARGE)
-    assert answer == Failed(faults=[Fault("script", "the script took longer than the 0.5 s it may take")])
+    expected = (
+        "the script took longer than the 0.5 s it may take; "
+        "divide the script, choose the profile 'minify' or have protector.timeout_seconds raised"
+    )
+    assert answer == Failed(faults=[Fault("script", expected)])
     assert not is_running(before)
     assert await works(pool)
     await pool.close()

@@ -198,7 +198,11 @@ async def test_a_script_that_takes_too_long_fails_with_the_limits_name(database:
     await workers.close()
     assert (error.status, error.code, error.message) == (422, 3, "failed to obfuscate script")
     assert error.extras["luraph_errors"] == [
-        {"param": "script", "message": "the script took longer than the 0.05 s it may take"}
+        {
+            "param": "script",
+            "message": "the script took longer than the 0.05 s it may take; "
+            "divide the script, choose the profile 'minify' or have protector.timeout_seconds raised",
+        }
     ]
 
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 
+from moonlatch.obfuscator.options import PROFILES
+
 MAX_FRAME_BYTES = 256 * 1024 * 1024
 _LENGTH = struct.Struct(">I")
 LENGTH_BYTES = _LENGTH.size
@@ -59,6 +61,14 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed"):
 
 
 Answer = Done | Invalid | Failed
+
+
+def past_limit(job: Job | Check, problem: str, setting: str) -> Failed:
+    """The answer for a text that is too much for a worker: what it passed, and what its author can do about it."""
+    names = list(PROFILES)
+    plainer = names[: names.index(job.profile)][-1:] if isinstance(job, Job) else []
+    ways = ["divide the script", *(f"choose the profile '{name}'" for name in plainer)]
+    return Failed(faults=[Fault("script", f"{problem}; {', '.join(ways)} or have {setting} raised")])
 
 
 class Reply(msgspec.Struct, frozen=True):

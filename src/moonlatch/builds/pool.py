@@ -9,7 +9,7 @@ import asyncio
 import logging
 from contextlib import AbstractContextManager
 
-from moonlatch.builds.job import Answer, Check, Failed, Fault, Job
+from moonlatch.builds.job import Answer, Check, Failed, Fault, Job, past_limit
 from moonlatch.builds.places import Places, PoolBusyError
 from moonlatch.builds.process import WorkerDiedError, WorkerProcess
 
@@ -83,7 +83,9 @@ class WorkerPool:
         except TimeoutError:
             await worker.kill()
             logger.warning("a script took longer than %.3g s; worker %d was killed", seconds, worker.pid)
-            return _failure(f"the script took longer than the {seconds:.3g} s it may take")
+            return past_limit(
+                job, f"the script took longer than the {seconds:.3g} s it may take", "protector.timeout_seconds"
+            )
         except WorkerDiedError as error:
             await worker.kill()
             logger.warning("worker %d failed: %s", worker.pid, error)

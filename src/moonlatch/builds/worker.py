@@ -27,6 +27,7 @@ from moonlatch.builds.job import (
     frame,
     frame_length,
     job_of,
+    past_limit,
 )
 from moonlatch.obfuscator.check import syntax_faults
 from moonlatch.obfuscator.diagnostics import parser_output
@@ -63,8 +64,8 @@ def reply_to(job: Job | Check, memory_mib: int) -> Reply:
     try:
         answer = _checked(job) if isinstance(job, Check) else _protected(job)
     except MemoryError:
-        message = f"the script needs more than the {memory_mib} MiB of memory that a worker process may take"
-        return Reply(Failed(faults=[Fault("script", message)]), retires=True)
+        problem = f"the script needs more than the {memory_mib} MiB of memory that a worker process may take"
+        return Reply(past_limit(job, problem, "protector.memory_mib"), retires=True)
     except Exception as error:
         _report(error)
         message = f"internal error of the protector ({type(error).__name__}); the script may be fine"
