@@ -125,8 +125,14 @@ class Expressions(Draw):
         parts = [self.sign() + self.operand("number", scope, depth - 1)]
         for _ in range(self.between(1, 3)):
             operator = self.pick("+", "-", "*", "/", "%", "//", "+", "-", "*", "^")
-            parts += [self.same_everywhere(operator), self.sign() + self.operand("number", scope, depth - 1)]
+            operand = self.exponent(scope, depth) if operator == "^" else self.operand("number", scope, depth - 1)
+            parts += [self.same_everywhere(operator), self.sign() + operand]
         return " ".join(parts)
+
+    def exponent(self, scope: Scope, depth: int) -> str:
+        """No literal in a portable program: by some of them Luau computes a product or a root, the other Luas never do."""
+        text = self.operand("number", scope, depth - 1)
+        return f"num({text})" if self.portable else text
 
     def same_everywhere(self, operator: str) -> str:
         """Lua 5.1 takes `a % b` for `a - floor(a / b) * b`, which is another number where the quotient is not exact."""

@@ -122,9 +122,13 @@ class Statements(Expressions):
         records, numbers = scope.visible("record"), scope.visible("number", writable=True)
         strings, lists = scope.visible("string", writable=True), scope.visible("list")
         operator = self.same_everywhere(self.one_of(COMPOUND_NUMBER))
+
+        def value() -> str:
+            return self.exponent(scope, small + 1) if operator == "^" else self.value("number", scope, small)
+
         shapes = []
         if numbers:
-            shapes.append(lambda: f"{self.one_of(numbers)} {operator}= {self.value('number', scope, small)}")
+            shapes.append(lambda: f"{self.one_of(numbers)} {operator}= {value()}")
         if strings:
             shapes.append(lambda: f"{self.one_of(strings)} ..= str({self.value('any', scope, small)})")
         if records:
@@ -137,18 +141,16 @@ class Statements(Expressions):
                 f"t({self.number_for()}, {record}){key}",
                 f"t({self.number_for()}, {record}).x",
             )
-            shapes.append(lambda: f"{place} {operator}= {self.value('number', scope, small)}")
+            shapes.append(lambda: f"{place} {operator}= {value()}")
             shapes.append(lambda: f"{record}.name = 'q'; {record}.name ..= {self.operand('string', scope, small)}")
         if lists:
             listed = self.one_of(lists)
             shapes.append(
                 lambda: (
-                    f"if kind_of({listed}[1]) == 'number' then {listed}[{self.pick('1', '#' + listed + ' - #' + listed + ' + 1')}] {operator}= {self.value('number', scope, small)} end"
+                    f"if kind_of({listed}[1]) == 'number' then {listed}[{self.pick('1', '#' + listed + ' - #' + listed + ' + 1')}] {operator}= {value()} end"
                 )
             )
-        shapes.append(
-            lambda: f"shared_one = num(shared_one) shared_one {operator}= {self.value('number', scope, small)}"
-        )
+        shapes.append(lambda: f"shared_one = num(shared_one) shared_one {operator}= {value()}")
         return self.one_of(shapes)()
 
     def type_statement(self, scope: Scope, depth: int) -> str:
