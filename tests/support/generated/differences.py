@@ -95,7 +95,7 @@ def differences(sources: Sequence[str], variants: Sequence[Variant], seed: int) 
 
 
 def _seen(result: LuauResult, variant: Variant) -> tuple[object, ...]:
-    """What must be the same: everything but the position in an error's text, and in plain Lua its wording."""
+    """What must be the same: all but addresses, the position in an error's text, and in plain Lua its wording."""
     error = None if result.error is None else POSITION.sub("", result.error)
     if (
         variant.needs_portable_programs
@@ -103,7 +103,7 @@ def _seen(result: LuauResult, variant: Variant) -> tuple[object, ...]:
         and not error.startswith(("E:", "not protected", "protector"))
     ):
         error = "any"
-    return result.output, error, result.compile_error is None, result.crashed
+    return ADDRESS.sub("0x", result.output), error, result.compile_error is None, result.crashed
 
 
 def smallest(difference: Difference, seed: int) -> Difference:
