@@ -63,3 +63,15 @@ def test_constants_have_the_values_that_luau_gives_them() -> None:
 @pytest.mark.parametrize("expression", UNKNOWNS)
 def test_what_depends_on_the_run_is_unknown(expression: str) -> None:
     assert value_of(expression) is UNKNOWN
+
+
+def test_strings_that_double_each_other_do_not_fill_the_memory() -> None:
+    constants, sizes = Constants(), []
+    text: s.Expression = s.String(b"x" * 64, 1)
+    for _ in range(60):
+        value = constants.value(s.Binary("..", text, text, 1))
+        sizes.append(len(value) if isinstance(value, bytes) else 0)
+        text = s.Name("a", 1)
+        text.binding = s.Binding("a", 1)
+        constants.locals[text.binding] = value
+    assert sizes == [128, 256, 512, 1024, 2048, 4096] + [0] * 54

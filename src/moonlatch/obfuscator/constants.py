@@ -16,6 +16,8 @@ class _Mark(Enum):
 
 UNKNOWN = _Mark.UNKNOWN
 Constant = float | bool | bytes | _Mark
+_LONGEST_FOLDED = 4_096
+"""Bytes of a string. Locals that double each other would fill the memory; nobody takes so long a one for an exponent."""
 
 
 class Constants:
@@ -52,7 +54,7 @@ class Constants:
         if node.operator in ("==", "~="):
             return (type(left) is type(right) and left == right) is (node.operator == "==")
         if node.operator == ".." and isinstance(left, bytes) and isinstance(right, bytes):
-            return left + right
+            return left + right if len(left) + len(right) <= _LONGEST_FOLDED else UNKNOWN
         if type(left) is float and type(right) is float and node.operator in _OPERATORS:
             return _OPERATORS[node.operator](left, right)
         return UNKNOWN

@@ -88,8 +88,7 @@ def _protect(source: bytes, options: Options, seed: int, keys: Collection[str], 
     if isinstance(prepared, Rejected):
         return prepared
     resolution, expansion = prepared
-    if b"^" in source:
-        keep_powers(chunk, resolution)
+    if b"^" in source and keep_powers(chunk, resolution):
         resolution = resolve(chunk)
     if write_out_late_arguments(chunk, resolution, expansion.untouched):
         resolution = resolve(chunk)

@@ -16,12 +16,14 @@ from moonlatch.obfuscator.scopes import Resolution
 _SPECIAL = (2.0, 3.0, 0.5)
 
 
-def keep_powers(chunk: s.Chunk, resolution: Resolution) -> None:
+def keep_powers(chunk: s.Chunk, resolution: Resolution) -> bool:
     """Writes such an exponent, and the base where that is constant too, as numbers that no pass may hide.
 
-    Afterwards the resolution knows of mentions of locals that are no longer there.
+    True when the chunk has changed; then its names are to be resolved anew.
     """
-    _Keeper(resolution).chunk(chunk)
+    keeper = _Keeper(resolution)
+    keeper.chunk(chunk)
+    return keeper.has_changed
 
 
 def is_kept(node: s.Expression) -> bool:
@@ -39,6 +41,7 @@ class _Keeper(Rewriter):
         super().__init__()
         self._symbols = resolution.symbols
         self._constants = Constants()
+        self.has_changed = False
 
     def rewrite_local(self, node: s.Local) -> Replacement:
         super().rewrite_local(node)
@@ -66,6 +69,7 @@ class _Keeper(Rewriter):
 
     def _kept(self, node: s.Expression) -> s.Expression:
         """The number that it is. A power in it stays one, for the host to compute."""
+        self.has_changed = True
         inner = unwrapped(node)
         if isinstance(inner, s.Binary) and inner.operator == "^":
             inner.left, inner.right = self._kept(inner.left), self._kept(inner.right)
