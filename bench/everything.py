@@ -14,9 +14,9 @@ import beating
 import beside_builds
 import execute
 import heartbeat
-import load
 import messages
 import pages
+import rates
 import servers
 import sessions
 import workers
@@ -26,12 +26,12 @@ from figures import Figure, Skipped, print_table
 Measure = Callable[[], Sequence[Figure]]
 
 MEASURES: dict[str, tuple[Measure, bool]] = {
-    "heartbeat": (lambda: heartbeat.measure(load.ROUNDS, load.SECONDS, SQLITE), True),
-    "heartbeat-postgres": (lambda: heartbeat.measure(load.ROUNDS, load.SECONDS, POSTGRES), True),
-    "execute": (lambda: execute.measure(load.ROUNDS, load.SECONDS, SQLITE), True),
-    "execute-postgres": (lambda: execute.measure(load.ROUNDS, load.SECONDS, POSTGRES), True),
+    "heartbeat": (lambda: heartbeat.measure(rates.ROUNDS, rates.SECONDS, SQLITE), True),
+    "heartbeat-postgres": (lambda: heartbeat.measure(rates.ROUNDS, rates.SECONDS, POSTGRES), True),
+    "execute": (lambda: execute.measure(rates.ROUNDS, rates.SECONDS, SQLITE), True),
+    "execute-postgres": (lambda: execute.measure(rates.ROUNDS, rates.SECONDS, POSTGRES), True),
     "workers": (workers.measure, False),
-    "sessions": (lambda: sessions.measure(sessions.SESSIONS, 1), True),
+    "sessions": (sessions.measure, True),
     "messages": (messages.measure, True),
     "pages": (pages.measure, False),
     "beside-builds": (beside_builds.measure, False),

@@ -16,7 +16,8 @@ import httpx
 import licensed_script
 import servers
 from figures import Figure, print_table
-from load import ROUNDS, SECONDS, NextBody, compare, load, measured
+from load import NextBody, compare, load, measured
+from rates import ROUNDS, SECONDS
 
 from moonlatch.clock import now_ms
 

@@ -18,7 +18,8 @@ import engines
 import licensed_script
 import servers
 from figures import Figure, print_table
-from load import ROUNDS, SECONDS, NextBody, compare, load, measured
+from load import NextBody, compare, load, measured
+from rates import ROUNDS, SECONDS
 
 CONNECTIONS = 64
 GOALS = {engines.SQLITE: 0.7, engines.POSTGRES: 0.35}

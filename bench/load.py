@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
 
+import rates
 import uvloop
 
 NextBody = Callable[[], bytes]
 
 SETTLE_SECONDS = 0.05
-ROUNDS, SECONDS = 9, 1.5
 
 
 @dataclass
@@ -196,35 +196,25 @@ def measured(server: Server, path: str, bodies: Sequence[NextBody], seconds: flo
 
 @dataclass
 class Comparison:
-    """Alternating rounds of ours and of a baseline; everything as the median over the rounds."""
+    """Rounds of ours and of a baseline."""
 
     speed: float
-    """Requests per second, of the baseline's: by the clock or by the server's processor time, whichever says less.
-
-    On a quiet machine both say the same. On a busy one the clock measures the others.
-    """
+    """`rates.speed`."""
     delay: float
-    """p99 latency, times the baseline's."""
+    """p99 latency, times the baseline's: the median over the rounds."""
     measured: str
 
 
 def compare(subject: Callable[[], Round], baseline: Callable[[], Round], rounds: int) -> Comparison:
     """Alternate rounds of both, and print each."""
-    speed, delay, pairs = [], [], []
+    pairs: list[tuple[Round, Round]] = []
     for number in range(1, rounds + 1):
         theirs, ours = baseline(), subject()
         pairs.append((ours, theirs))
-        speed.append(min(ours.per_second / theirs.per_second, theirs.cpu_us / ours.cpu_us))
-        delay.append(ours.p99_ms / theirs.p99_ms)
         print(
             f"  round {number:2}: ours {ours.per_second:7,.0f}/s p99 {ours.p99_ms:6.2f} ms cpu {ours.cpu_us:4.0f} us"
-            f" | bare {theirs.per_second:7,.0f}/s p99 {theirs.p99_ms:6.2f} ms cpu {theirs.cpu_us:4.0f} us"
-            f" | ratio {speed[-1]:.2f}, p99 x{delay[-1]:.2f}",
+            f" | bare {theirs.per_second:7,.0f}/s p99 {theirs.p99_ms:6.2f} ms cpu {theirs.cpu_us:4.0f} us",
             flush=True,
         )
-    middle = statistics.median
-    measured = " against ".join(
-        f"{middle(one.per_second for one in ones):,.0f}/s ({middle(one.cpu_us for one in ones):.0f} us)"
-        for ones in zip(*pairs, strict=True)
-    )
-    return Comparison(middle(speed), middle(delay), measured)
+    delay = statistics.median(ours.p99_ms / theirs.p99_ms for ours, theirs in pairs)
+    return Comparison(rates.speed(pairs), delay, rates.in_words(pairs))

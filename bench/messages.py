@@ -13,21 +13,22 @@ import asyncio
 import json
 import re
 import resource
-import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import licensed_script
+import rates
 import servers
 import uvloop
 from figures import Figure, print_table
 from sessions import HANDSHAKE, masked, opening
 
 AT_ONCE, MANY = 64, 1_000
-ROUNDS, SECONDS = 5, 1.5
+BULK_ROUNDS = 5
 SETTINGS = {
     "MOONLATCH_MANAGEMENT__REQUESTS_PER_SECOND": "100000",
     "MOONLATCH_MANAGEMENT__BURST": "100000",
@@ -35,6 +36,13 @@ SETTINGS = {
     "MOONLATCH_CLIENT__EXECUTE_BURST": "100000",
 }
 WORDS = b'{"words":"as long as what a script answers"}'
+
+
+class RoundTrips(NamedTuple):
+    """What one round found; processor time is the server's."""
+
+    per_second: float
+    cpu_us: float
 
 
 class Client(asyncio.Protocol):
@@ -109,8 +117,8 @@ async def connected(port: int, first: bytes, answer: Callable[[bytes], bytes]) -
     return client
 
 
-async def echoes(server: servers.Process, seconds: float) -> tuple[float, float]:
-    """Round trips per second, and microseconds of the server's processor time for each."""
+async def echoes(server: servers.Process, seconds: float) -> RoundTrips:
+    """Each client says a thing again as soon as it hears it."""
     running = True
     words = WORDS.ljust(130)
     clients = [await connected(server.port, words, lambda text: text if running else b"") for _ in range(AT_ONCE)]
@@ -122,7 +130,7 @@ async def echoes(server: servers.Process, seconds: float) -> tuple[float, float]
     running = False
     for client in clients:
         client.transport.close()
-    return count / took, cpu / count * 1e6
+    return RoundTrips(count / took, cpu / count * 1e6)
 
 
 class Api(asyncio.Protocol):
@@ -161,14 +169,14 @@ class Api(asyncio.Protocol):
         return took
 
 
-async def messages(server: servers.Process, api: Api, ids: list[str], seconds: float) -> tuple[float, float]:
-    """As `echoes`."""
+async def messages(server: servers.Process, api: Api, ids: list[str], seconds: float) -> RoundTrips:
+    """One call for all of them after the other."""
     await api.message(ids)
     count, cpu, began = 0, server.cpu_seconds(), time.perf_counter()
     while time.perf_counter() - began < seconds:
         await api.message(ids)
         count += len(ids)
-    return count / (time.perf_counter() - began), (server.cpu_seconds() - cpu) / count * 1e6
+    return RoundTrips(count / (time.perf_counter() - began), (server.cpu_seconds() - cpu) / count * 1e6)
 
 
 async def compared(
@@ -178,27 +186,23 @@ async def compared(
     ids = [json.loads(json.loads(client.first_text.result())["body"])["session"] for client in clients]
     _, api = await asyncio.get_running_loop().create_connection(lambda: Api(script.api_token), "127.0.0.1", ours.port)
     pairs = []
-    for number in range(1, ROUNDS + 1):
-        theirs = await echoes(echo, SECONDS)
-        mine = await messages(ours, api, ids[:AT_ONCE], SECONDS)
+    for number in range(1, rates.ROUNDS + 1):
+        theirs = await echoes(echo, rates.SECONDS)
+        mine = await messages(ours, api, ids[:AT_ONCE], rates.SECONDS)
         pairs.append((mine, theirs))
         print(
-            f"  round {number}: ours {mine[0]:,.0f}/s ({mine[1]:.0f} us) | bare {theirs[0]:,.0f}/s ({theirs[1]:.0f} us)",
+            f"  round {number:2}: ours {mine.per_second:,.0f}/s ({mine.cpu_us:.0f} us)"
+            f" | bare {theirs.per_second:,.0f}/s ({theirs.cpu_us:.0f} us)",
             flush=True,
         )
-    bulk = [await api.message(ids) for _ in range(ROUNDS + 1)][1:]
+    bulk = [await api.message(ids) for _ in range(BULK_ROUNDS + 1)][1:]
     api.transport.close()
     for client in clients:
         client.transport.abort()
-    middle = statistics.median
-    measured = " against ".join(
-        f"{middle(one[0] for one in ones):,.0f}/s ({middle(one[1] for one in ones):.0f} us)"
-        for ones in zip(*pairs, strict=True)
-    )
-    ratio = middle(min(mine[0] / theirs[0], theirs[1] / mine[1]) for mine, theirs in pairs)
+    what = f"message round trips, {AT_ONCE} sessions at once"
     return [
-        Figure(f"message round trips, {AT_ONCE} sessions at once", measured, ratio, 0.3, at_least=True),
-        Figure(f"one message to {MANY:,} sessions", f"slowest of {ROUNDS}", max(bulk), 1, "s"),
+        Figure(what, rates.in_words(pairs), rates.speed(pairs), 0.3, at_least=True),
+        Figure(f"one message to {MANY:,} sessions", f"slowest of {BULK_ROUNDS}", max(bulk), 1, "s"),
     ]
 
 

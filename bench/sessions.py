@@ -10,14 +10,15 @@ import asyncio
 import json
 import resource
 import secrets
-import statistics
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import licensed_script
+import rates
 import servers
 import uvloop
 from figures import Figure, print_table
@@ -25,6 +26,9 @@ from figures import Figure, print_table
 SESSIONS = 15_000
 WARM = 50
 AT_ONCE = 64
+COMPARED, PART = 9_000, 500
+"""Where both sides' connections are open at once, and files are limited to 20,000 a process."""
+
 SETTLE_SECONDS = 2.0
 HANDSHAKE = (
     b"GET /client/v1/session HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
@@ -63,32 +67,81 @@ class Idle(asyncio.Protocol):
             self.ready.set_result(None)
 
 
-@dataclass
-class Ramp:
-    """What it took a server to take in its connections, and what each of them holds while it is silent."""
+class Ramp(NamedTuple):
+    """What it took a server to take in some connections."""
 
-    bytes_each: float
     per_second: float
     cpu_us: float
 
 
-async def ramp(server: servers.Process, openings: list[bytes]) -> Ramp:
+async def ramp(server: servers.Process, openings: Sequence[bytes]) -> tuple[Ramp, list[Idle]]:
+    """Open a connection for each, some at once."""
     loop = asyncio.get_running_loop()
-    warm = [await _open(loop, server.port, one) for one in openings[:WARM]]
-    await asyncio.sleep(SETTLE_SECONDS / 2)
-    before, cpu, began = server.resident_bytes(), server.cpu_seconds(), time.perf_counter()
-    waiting, opened = iter(openings[WARM:]), []
+    cpu, began = server.cpu_seconds(), time.perf_counter()
+    waiting, opened = iter(openings), []
 
     async def one_after_the_other() -> None:
         opened.extend([await _open(loop, server.port, one) for one in waiting])
 
     await asyncio.gather(*(one_after_the_other() for _ in range(AT_ONCE)))
     seconds, cpu = time.perf_counter() - began, server.cpu_seconds() - cpu
-    await asyncio.sleep(SETTLE_SECONDS)
-    added = (server.resident_bytes() - before) / len(opened)
-    for connection in warm + opened:
+    return Ramp(len(opened) / seconds, cpu / len(opened) * 1e6), opened
+
+
+class Memory:
+    """What each of a server's connections holds while it is silent."""
+
+    def __init__(self, server: servers.Process) -> None:
+        self._server = server
+        self._before = server.resident_bytes()
+
+    async def of_each(self, connections: int) -> float:
+        await asyncio.sleep(SETTLE_SECONDS)
+        return (self._server.resident_bytes() - self._before) / connections
+
+
+async def held_by_bare(openings: list[bytes]) -> float:
+    """Bytes of one of as many of the echo's connections."""
+    # A fresh process: memory that was once used is not given back.
+    with servers.started("echo") as bare:
+        await ramp(bare, openings[:WARM])
+        memory = Memory(bare)
+        _, connections = await ramp(bare, openings[WARM:])
+        held = await memory.of_each(len(connections))
+        _hang_up(connections)
+    return held
+
+
+async def held_by_ours(folder: str, openings: list[bytes]) -> tuple[float, list[tuple[Ramp, Ramp]]]:
+    """Bytes of one of our sessions; and how fast the first came, a part of them after as many of the echo's."""
+    with servers.started("ours", folder) as ours, servers.started("echo") as bare:
+        for server in (ours, bare):
+            await ramp(server, openings[:WARM])
+        memory = Memory(ours)
+        pairs, sessions, beside = [], [], []
+        for start in range(WARM, WARM + COMPARED, PART):
+            theirs, connections = await ramp(bare, openings[start : start + PART])
+            beside += connections
+            mine, connections = await ramp(ours, openings[start : start + PART])
+            sessions += connections
+            pairs.append((mine, theirs))
+            print(
+                f"  {len(sessions):6,}: ours {mine.per_second:,.0f}/s ({mine.cpu_us:.0f} us)"
+                f" | bare {theirs.per_second:,.0f}/s ({theirs.cpu_us:.0f} us)",
+                flush=True,
+            )
+        _hang_up(beside)
+        await asyncio.sleep(SETTLE_SECONDS)
+        _, connections = await ramp(ours, openings[WARM + COMPARED :])
+        sessions += connections
+        held = await memory.of_each(len(sessions))
+        _hang_up(sessions)
+    return held, pairs
+
+
+def _hang_up(connections: Sequence[Idle]) -> None:
+    for connection in connections:
         connection.transport.abort()
-    return Ramp(added, len(opened) / seconds, cpu / len(opened) * 1e6)
 
 
 async def _open(loop: asyncio.AbstractEventLoop, port: int, opening: bytes) -> Idle:
@@ -103,53 +156,29 @@ def opening(script: licensed_script.LicensedScript, number: int) -> bytes:
     return json.dumps({"type": "open", "instance": instance, "token": token, "nonce": secrets.token_hex(16)}).encode()
 
 
-def ramped(kind: str, argument: str, frames: list[bytes]) -> Ramp:
-    # A fresh process each time: memory that was once used is not given back.
-    with servers.started(kind, argument) as server, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(ramp(server, frames))
-
-
-def measure(sessions: int, rounds: int) -> list[Figure]:
+def measure() -> list[Figure]:
     """What an idle session holds, and how fast they come in, beside the echo's connections."""
-    files = sessions + 200
+    files = max(SESSIONS, 2 * COMPARED) + 200
     resource.setrlimit(resource.RLIMIT_NOFILE, (files, max(files, resource.getrlimit(resource.RLIMIT_NOFILE)[1])))
-    pairs: list[tuple[Ramp, Ramp]] = []
     with tempfile.TemporaryDirectory() as folder:
-        script = licensed_script.make(Path(folder), users=sessions + WARM, payload_bytes=1_000)
-        print(f"{sessions:,} idle sessions, no compression, {AT_ONCE} at once:")
-        for number in range(1, rounds + 1):
-            frames = [masked(opening(script, number)) for number in range(sessions + WARM)]
-            bare, ours = ramped("echo", "", frames), ramped("ours", folder, frames)
-            pairs.append((ours, bare))
-            print(
-                f"  round {number}: ours {ours.bytes_each / 1024:5.1f} KiB each, {ours.per_second:,.0f}/s"
-                f" ({ours.cpu_us:.0f} us) | bare {bare.bytes_each / 1024:5.1f} KiB, {bare.per_second:,.0f}/s"
-                f" ({bare.cpu_us:.0f} us)",
-                flush=True,
-            )
-    middle = statistics.median
-    kib = middle(ours.bytes_each for ours, _ in pairs) / 1024
-    of_bare = middle(ours.bytes_each / bare.bytes_each for ours, bare in pairs)
-    # As in `load.compare`: by the clock or by processor time, whichever says less.
-    speed = middle(min(ours.per_second / bare.per_second, bare.cpu_us / ours.cpu_us) for ours, bare in pairs)
-    measured = " against ".join(
-        f"{middle(one.per_second for one in ones):,.0f}/s ({middle(one.cpu_us for one in ones):.0f} us)"
-        for ones in zip(*pairs, strict=True)
-    )
+        script = licensed_script.make(Path(folder), users=SESSIONS + WARM, payload_bytes=1_000)
+        print(f"{SESSIONS:,} idle sessions, no compression, {AT_ONCE} at once:")
+        frames = [masked(opening(script, number)) for number in range(SESSIONS + WARM)]
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            bare = runner.run(held_by_bare(frames))
+            ours, pairs = runner.run(held_by_ours(folder, frames))
+    print(f"  held: ours {ours / 1024:.1f} KiB each | bare {bare / 1024:.1f} KiB", flush=True)
     return [
-        Figure(f"idle session, of {sessions:,}", "resident memory", kib, 20, "KiB"),
-        Figure(f"idle session, of {sessions:,}", "against the echo's connection", of_bare, 1.3),
-        Figure("sessions opened", measured, speed, 0.6, at_least=True),
+        Figure(f"idle session, of {SESSIONS:,}", "resident memory", ours / 1024, 20, "KiB"),
+        Figure(f"idle session, of {SESSIONS:,}", "against the echo's connection", ours / bare, 1.3),
+        Figure("sessions opened", rates.in_words(pairs), rates.speed(pairs), 0.6, at_least=True),
     ]
 
 
 def main() -> int:
-    arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--sessions", type=int, default=SESSIONS)
-    arguments.add_argument("--rounds", type=int, default=1)
-    options = arguments.parse_args()
+    argparse.ArgumentParser(description=__doc__).parse_args()
     servers.pin(servers.LOAD_CORE)
-    return print_table(measure(options.sessions, options.rounds))
+    return print_table(measure())
 
 
 if __name__ == "__main__":
