@@ -26,6 +26,10 @@ from moonlatch.supervisor import Child, Supervisor
 STOP_SECONDS = 30
 """What is not done so long after the word to stop is broken off."""
 
+LEAVE_SECONDS = 6.0
+"""How long a process that is not alone goes on accepting while `/health/ready` says that it stops. A proxy that asks every 2 s has
+been told three times by then, and connections that no proxy used are closed, which after 5 s they are: none is closed under a request."""
+
 SPREAD_SECONDS = 15.0
 """Over how long, at most, sessions are told to come back, so that they do not all come at once."""
 
@@ -158,24 +162,27 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         deadline = monotonic_seconds() + STOP_SECONDS
         self._moonlatch.readiness.is_draining = True
+        if self._moonlatch.settings.is_shared:
+            self._moonlatch.http_transport.is_leaving = True
+            await self._wait(asyncio.create_task(asyncio.sleep(LEAVE_SECONDS)))
         for server in self.servers:
             server.close()
         for connection in list(self.server_state.connections):
             if not isinstance(connection, SessionTransport):
                 connection.shutdown()  # when the request under way is answered
-        await self._drain()
+        # Tell the sessions to come back.
+        await self._wait(asyncio.create_task(self._moonlatch.live.close_all(SPREAD_SECONDS)))
         self.config.timeout_graceful_shutdown = max(1, int(deadline - monotonic_seconds()))
         await super().shutdown(sockets)
 
-    async def _drain(self) -> None:
-        """Tell the sessions to come back, unless everything is to end at once."""
-        draining = asyncio.create_task(self._moonlatch.live.close_all(SPREAD_SECONDS))
+    async def _wait(self, work: asyncio.Task[None]) -> None:
+        """Until it is done, unless everything is to end at once."""
         try:
-            while not draining.done() and not self.force_exit:
-                await asyncio.wait({draining}, timeout=_POLL_SECONDS)
+            while not work.done() and not self.force_exit:
+                await asyncio.wait({work}, timeout=_POLL_SECONDS)
         finally:
-            draining.cancel()
-            await asyncio.gather(draining, return_exceptions=True)
+            work.cancel()
+            await asyncio.gather(work, return_exceptions=True)
 
 
 @contextlib.contextmanager

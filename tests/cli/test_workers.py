@@ -16,9 +16,10 @@ import httpx
 import pytest
 
 from moonlatch.crypto import Keyring
+from moonlatch.server import LEAVE_SECONDS
 from moonlatch.storage.interface import Database
 from support import rows
-from support.client import Client, Wire
+from support.client import Client, Copy, Wire
 from support.commands import Command
 from support.database import opened_at
 from support.live import eventually
@@ -135,6 +136,33 @@ async def test_a_stop_drains(workers: Workers) -> None:
     assert (await asking).json() == {"success": True, "processed": False, "reason": "client never responded"}
     assert await asyncio.to_thread(workers.server.wait) == 0
     assert time.monotonic() - began < 30 + BUSY_MACHINE_SECONDS
+
+
+async def test_a_process_that_stops_says_so_and_serves_on_until_proxies_know(workers: Workers) -> None:
+    client = await workers.client()
+    copy = await client.execute()
+    workers.server.send_signal(signal.SIGTERM)
+    began = time.monotonic()
+
+    async def says_so() -> bool:
+        return (await workers.http.get(f"{workers.server.url}/health/ready")).status_code == 503
+
+    await eventually(says_so, BUSY_MACHINE_SECONDS)
+    # New connections are accepted, and no proxy takes one of them for another request.
+    headers = {"token": workers.token}
+    while time.monotonic() < began + LEAVE_SECONDS - 2:
+        async with httpx.AsyncClient() as http:
+            beat = await http.post(f"{client.url}/client/v1/heartbeat", json=heartbeat(copy))
+            listed = await http.get(f"{client.url}/projects", headers=headers)
+        assert [one.status_code for one in (beat, listed)] == [200, 200]
+        assert [one.headers["connection"] for one in (beat, listed)] == ["close", "close"]
+        await asyncio.sleep(0.2)
+    assert await asyncio.to_thread(workers.server.wait) == 0
+
+
+def heartbeat(copy: Copy) -> dict[str, object]:
+    copy.sequence += 1
+    return {"instance": copy.instance, "token": copy.reply["token"], "sequence": copy.sequence}
 
 
 async def test_a_second_signal_ends_it_at_once(workers: Workers) -> None:

@@ -78,6 +78,8 @@ class DirectTransport(BoundedHttp):
     known_heads: ClassVar[dict[bytes, KnownHead]]
     common_headers: ClassVar[tuple[object, bytes]]
     """uvicorn's default headers, which it replaces every second, and their bytes."""
+    is_leaving: ClassVar[bool] = False
+    """Set when the process is about to end: every answer is its connection's last, so that a proxy asks another process next."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -121,6 +123,8 @@ class DirectTransport(BoundedHttp):
             self._body.clear()
         else:
             super().on_headers_complete()
+            if self.is_leaving:
+                self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
         self._body_grew = True
@@ -242,6 +246,7 @@ class DirectTransport(BoundedHttp):
 
     def _respond(self, answer: Answer, *, keep_alive: bool) -> None:
         status, parts, headers = answer
+        keep_alive = keep_alive and not self.is_leaving
         head = b"%s%scontent-type: application/json\r\ncontent-length: %d\r\n" % (
             STATUS_LINE[status],
             self._common_headers(),
