@@ -21,6 +21,7 @@ from moonlatch.clock import monotonic_seconds
 from moonlatch.config import Settings
 from moonlatch.exposition import Gauge
 from moonlatch.logs import log_to_standard_error
+from moonlatch.service_manager import tell_ready
 from moonlatch.supervisor import Child, Supervisor
 
 STOP_SECONDS = 30
@@ -156,6 +157,7 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        tell_ready()
         if self._when_started is not None:
             await self._when_started(self._moonlatch)
 
