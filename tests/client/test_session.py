@@ -328,6 +328,28 @@ async def test_a_barred_device_is_stopped_under_every_key(world: World) -> None:
         assert await wire.stopped() == "BLACKLISTED"
 
 
+async def test_a_start_that_binds_its_key_to_a_device_ends_a_session_without_one_within_a_second(world: World) -> None:
+    client, key = await world.script(), await world.user()
+    wire = await (await client.execute(key=key, fingerprint=None)).session()
+    with promptly():
+        bound = await (await client.execute(key=key)).session()
+        assert await wire.stopped() == "FINGERPRINT_REQUIRED"
+    assert await world.live.session(bound.id)
+    counts = await world.live.counts(client.script)
+    assert (counts.sessions, counts.instances) == (1, 1)
+
+
+async def test_a_start_that_begins_the_days_of_its_key_is_told_to_the_copies_that_run(world: World) -> None:
+    client, key = await world.script(), await world.user()
+    wire = await (await client.execute(key=key)).session()
+    await world.change("update users set key_days = 1")
+    with promptly():
+        await client.execute(key=key)
+        told = await wire.receive()
+    assert told["type"] == "variables"
+    assert 86_398 <= told["variables"]["la_seconds_left"] <= 86_400
+
+
 async def test_a_key_that_expires_ends_its_session_within_a_second(world: World) -> None:
     client, key = await world.script(), await world.user(key_expires=world.clock() + 60_000)
     wire = await (await client.execute(key=key)).session()

@@ -20,6 +20,7 @@ from moonlatch.licensing.verdict import (
     Start,
     StartFacts,
     decide_start,
+    is_first_use,
 )
 from moonlatch.live.interface import AliveAlreadyError, Instance
 from moonlatch.storage.executions import UNKNOWN_EXECUTOR, Execution, ExecutionLog, OvertakenError, RepeatedError, Use
@@ -90,6 +91,8 @@ class ExecuteEndpoint:
             )
             use = await self._write(execution)
             if use is not None:
+                if facts.user_key is not None and is_first_use(facts, granted):
+                    await backend.roster.user_changed(facts.user_key)
                 return self._reply(request, facts, execution, use, payload)
         raise RefusedError(UNAVAILABLE)
 

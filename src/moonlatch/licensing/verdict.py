@@ -215,6 +215,11 @@ def decide_running(facts: RunningFacts | None, claim: Running, policy: Policy, n
     return Granted(premium=True, key_expires=facts.key_expires)
 
 
+def is_first_use(facts: StartFacts, granted: Granted) -> bool:
+    """Whether this start binds the device or begins the key's days, which concerns the key's other copies too."""
+    return granted.premium and (granted.binds_fingerprint or granted.key_expires != facts.key_expires)
+
+
 def _is_abandoned(facts: Facts, policy: Policy, now_ms: int) -> bool:
     return facts.account_expires is not None and has_passed(
         grace_end(facts.account_expires, policy.account_grace_days), now_ms

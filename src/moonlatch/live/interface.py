@@ -159,6 +159,10 @@ class Roster(Protocol):
         """The socket is gone; the instance lives on for a short lease, for a reconnect or a beat. Unknown ids are fine."""
         ...
 
+    async def user_changed(self, user_key: str) -> None:
+        """As in `Live`: the key's first use has bound it to a device, or begun its days."""
+        ...
+
 
 class Live(Protocol):
     """Everybody who is connected, wherever. Each call is answered in order; none of it is durable.
