@@ -27,13 +27,15 @@ from support import client as protocol
 from support.client import Client, Copy, Wire
 from support.database import ENGINES, engine_url
 from support.management import Api, Developer, done, running_api
-from support.model import DAY, EXPIRED_ACCOUNT, LEASE, RETURN, Model, Refused, Script
+from support.model import DAY, EXPIRED_ACCOUNT, GRACE, LEASE, RETURN, Model, Refused, Script
+from support.quick_http import QuickHttp
 from support.rounds import IS_LONG, rounds
 
 T = TypeVar("T")
 
 EXAMPLES, STEPS = rounds(20, 300), rounds(50, 60)
 SETTLED_SECONDS = 10.0
+"""Less than the server's sweep takes: what it is told of a change has to do, the sweep does not make up for it."""
 
 devices = st.sampled_from(["one", "two", None])
 discords = st.sampled_from([None, None, "111111111111111111", "222222222222222222"])
@@ -66,14 +68,17 @@ class World:
 
     def __init__(self, folder: Path, database_url: str) -> None:
         self._loop = asyncio.new_event_loop()
-        self._server = running_api(folder, database_url=database_url)
+        # The loop stands still for as long as a step is drawn.
+        self._server = running_api(folder, database_url=database_url, keep_alive_seconds=600)
         self.api: Api = self.run(self._server.__aenter__())
+        self.http = QuickHttp(self.api.url)
         self.api.clock.stand_still(now_ms())
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         return self._loop.run_until_complete(asyncio.wait_for(work, 60))
 
     def close(self) -> None:
+        self.run(self.http.close())
         self.run(self._server.__aexit__(None, None, None))
         self._loop.close()
 
@@ -104,6 +109,7 @@ class History(RuleBasedStateMachine):
             return
         api = self.world.api
         self.me: Developer = self.run(api.developer())
+        self.me.http = self.world.http
         self.project = self.run(self.me.new_project())
         self.model = Model(now=api.clock())
         self.clients: dict[str, Client] = {}
@@ -242,12 +248,11 @@ class History(RuleBasedStateMachine):
 
     @rule(expired=st.sampled_from([True, False, False, False]))
     def expire_or_renew_account(self, expired: bool) -> None:
-        # Just now: its scripts are served for a week more, which no history here is long enough to see the end of.
         at = self.model.now if expired else None
         self.run(
             self.world.api.change("update accounts set expires_at = :at where id = :id", at=at, id=self.me.account.id)
         )
-        self.model.account_expired = expired
+        self.model.account_expires = at
 
     # Running copies.
 
@@ -313,6 +318,22 @@ class History(RuleBasedStateMachine):
             self.beat(instance, again=False)
         return started
 
+    @rule(target=copies, script=scripts, device=devices)
+    def bind_a_key_beside_a_session(self, script: str, device: str | None) -> Any:
+        key = self.create_user_in_both(**UNLIMITED)
+        if not isinstance(key, str):
+            return multiple()
+        started = self.start_in_both(script, key, None).values
+        for instance in started:
+            self.open_session(instance)
+        return multiple(*started, *self.start_in_both(script, key, device).values)
+
+    @rule(really=seldom, by=st.sampled_from([-1, 0, 1]))
+    def live_through_the_grace(self, really: bool, by: int) -> None:
+        if really:
+            self.expire_or_renew_account(expired=True)
+            self.wait(GRACE + by)
+
     @rule(target=copies, script=scripts, key=st.sampled_from([None, "nobody"]), device=devices)
     def start_without_a_key(self, script: str, key: str | None, device: str | None) -> Any:
         return self.start_in_both(script, key, device)
@@ -337,7 +358,9 @@ class History(RuleBasedStateMachine):
         known = self.clients.get(script)
         if known is None:
             loader = self.run(api.value("select loader from scripts where id = :id", id=script))
-            known = Client(api.url, script, loader or "none", api.keyring.loader_secret(loader or "none"), api.http)
+            known = Client(
+                api.url, script, loader or "none", api.keyring.loader_secret(loader or "none"), self.world.http
+            )
             if loader is not None:
                 self.clients[script] = known
         return known
@@ -379,8 +402,12 @@ class History(RuleBasedStateMachine):
 
     @rule(milliseconds=periods)
     def wait(self, milliseconds: int) -> None:
+        was_abandoned = self.model.is_abandoned
         self.world.api.clock.ahead_ms += milliseconds
         self.model.pass_time(milliseconds)
+        if self.model.is_abandoned and not was_abandoned:
+            # Nobody tells the server: its sweep finds the sessions that may not go on, within 20 s.
+            self.run(self.world.api.live.look_again_at_all())
 
     # What can be read.
 

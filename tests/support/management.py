@@ -161,7 +161,11 @@ class Api:
 
 @contextlib.asynccontextmanager
 async def running_api(folder: Path, *, database_url: str = "", **settings: Any) -> AsyncIterator[Api]:
-    """A fresh server on SQLite, or on the PostgreSQL database of that URL; settings are those of `management_app`. Without a rate limit, unless the test sets one."""
+    """A fresh server on SQLite, or on the PostgreSQL database of that URL.
+
+    Settings are those of `management_app`, and `keep_alive_seconds`. Without a rate limit, unless the test sets one.
+    """
+    keep_alive_seconds = settings.pop("keep_alive_seconds", 5)
     database = await (open_postgres(database_url) if database_url else open_sqlite(folder / "moonlatch.db"))
     clock = MovableClock()
     keyring = Keyring(MASTER)
@@ -195,7 +199,10 @@ async def running_api(folder: Path, *, database_url: str = "", **settings: Any) 
         await (protocol if is_client else management)(scope, receive, send)
 
     try:
-        async with served(either) as url, plain_http(base_url=url, timeout=20) as http:
+        async with (
+            served(either, keep_alive_seconds=keep_alive_seconds) as url,
+            plain_http(base_url=url, timeout=20) as http,
+        ):
             yield Api(url, management, database, keyring, live, clock, http)
             await live.close_all()
     finally:

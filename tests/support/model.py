@@ -15,6 +15,8 @@ LEASE = 3 * 33_000 + 5_000
 RETURN = 33_000 + 5_000
 """One whose session has closed: time for one beat."""
 COOLDOWN = DAY
+GRACE = 7 * DAY
+"""For so long the scripts of an expired account are served."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ class Instance:
 @dataclass
 class Model:
     now: int
-    account_expired: bool = False
+    account_expires: int | None = None
     allow_resets: bool = True
     scripts: dict[str, Script] = field(default_factory=dict)
     users: dict[str, User] = field(default_factory=dict)
@@ -82,6 +84,15 @@ class Model:
     executions_of_removed: int = 0
     days: dict[tuple[str, int], int] = field(default_factory=dict)
     """Executions by script and day."""
+
+    @property
+    def account_expired(self) -> bool:
+        return _has_passed(self.account_expires, self.now)
+
+    @property
+    def is_abandoned(self) -> bool:
+        """The grace is over, too."""
+        return self.account_expires is not None and _has_passed(self.account_expires + GRACE, self.now)
 
     # Management.
 
@@ -243,13 +254,14 @@ class Model:
         self.instances[instance_id] = Instance(
             script_id, None if user is None else user.key, device, script.build, self.now + LEASE
         )
+        self._look_again()
         return None
 
     def start_refusal(self, script_id: str, key: str | None, device: str | None) -> Refused | None:
         script = self.scripts.get(script_id)
         if script is None:
             return Refused("SCRIPT_NOT_FOUND")
-        if not script.enabled or not script.build:
+        if not script.enabled or not script.build or self.is_abandoned:
             return Refused("SCRIPT_DISABLED")
         if refused := self._key_refusal(script, key, device):
             return refused
@@ -353,7 +365,7 @@ class Model:
             return Refused("SCRIPT_NOT_FOUND")
         if instance.is_stopped:
             return Refused("DISCONNECTED")
-        if not script.enabled:
+        if not script.enabled or self.is_abandoned:
             return Refused("SCRIPT_DISABLED")
         if script.kick_outdated and instance.build != script.build:
             return Refused("OUTDATED")
