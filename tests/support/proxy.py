@@ -14,6 +14,9 @@ CUTS: tuple[Cut, ...] = ("drop", "reset", "stall", "delay", "refuse")
 
 _DELAY_SECONDS = 0.05
 _CHUNK_BYTES = 65_536
+_WAITING_CONNECTIONS = 4_096
+"""asyncio's own 100 are soon full; whoever comes then is not heard until the system asks again, after 1, 3, 7, 15 s."""
+
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # linger on, for no time
 
 
@@ -55,7 +58,7 @@ class Proxy:
             await self._listen()
 
     async def _listen(self) -> None:
-        self._server = await asyncio.start_server(self._pass_on, "127.0.0.1", self.port)
+        self._server = await asyncio.start_server(self._pass_on, "127.0.0.1", self.port, backlog=_WAITING_CONNECTIONS)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def _stop_listening(self) -> None:
