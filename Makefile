@@ -11,7 +11,9 @@ PYTEST_WORKERS ?= 2
 run: setup
 	exec $(BIN)/moonlatch serve --data ./data
 
+# A service that may not write here would compile everything at each start.
 setup: $(VENV)/.installed
+	@$(BIN)/python -m compileall -q src
 setup-test: $(VENV)/.installed-test node_modules/.installed
 	@sh scripts/install-test-services
 
