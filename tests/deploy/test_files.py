@@ -17,11 +17,13 @@ from typing import Any
 
 import pytest
 import typer
+import uvicorn
 import yaml
 
 from moonlatch.cli import app
 from moonlatch.config import load_settings
 from moonlatch.config.reference import describe_settings
+from moonlatch.server import LEAVE_SECONDS
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -36,6 +38,19 @@ ENVIRONMENT = {"DOMAIN": "scripts.example.com", "POSTGRES_PASSWORD": "pass/word"
 def test_every_variable_of_ours_is_a_setting(file: str) -> None:
     used = set(re.findall(r"\bMOONLATCH_[A-Z_]+", (DEPLOY / file).read_text()))
     assert used - {one.variable for one in describe_settings()} == set()
+
+
+def test_every_variable_in_the_documentation_is_one() -> None:
+    others = {f"MOONLATCH_{name}" for name in ("URL", "TOKEN", "LURAPH_KEY", "CONFIG", "PROTECTOR__WORKERS")}
+    known = {one.variable for one in describe_settings()} | others
+    pages = [ROOT / "README.md", ROOT / "SECURITY.md", *(ROOT / "docs").rglob("*.md")]
+    used = {(page.name, name) for page in pages for name in re.findall(r"\bMOONLATCH_[A-Z_]+\w", page.read_text())}
+    assert {(page, name) for page, name in used if name not in known and "_TIERS__" not in name} == set()
+
+
+def test_the_passwords_of_the_compose_file_are_not_committed() -> None:
+    ignored = subprocess.run(["git", "check-ignore", "-q", "deploy/.env"], cwd=ROOT, check=False)
+    assert ignored.returncode in (0, 128)  # 128: not a working tree of git
 
 
 def instructions(name: str) -> list[str]:
@@ -60,6 +75,18 @@ def test_what_the_image_runs_is_a_command_of_the_program() -> None:
     assert check[0] == "python"
     compile(check[2], "healthcheck", "exec")
     assert "/health/ready" in check[2]
+
+
+def test_what_builds_is_not_in_the_image() -> None:
+    installing = [
+        part.strip()
+        for line in instructions("RUN")
+        for part in line.split("&&")
+        if "-m pip" in part and " install " in part
+    ]
+    for part in installing:
+        assert ("-r requirements/build.txt" in part) == ("--python /opt/moonlatch" not in part), part
+    assert instructions("COPY")[-1].startswith("--from=build /opt/moonlatch")
 
 
 def test_the_installed_package_has_everything_the_program_reads(tmp_path: Path) -> None:
@@ -122,6 +149,34 @@ def test_composes_settings_are_valid(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     assert settings.trusted_proxies == (COMPOSE["networks"]["default"]["ipam"]["config"][0]["subnet"],)
 
 
+def test_proxies_drop_idle_connections_before_the_server_does() -> None:
+    kept = [
+        int(seconds)
+        for file, setting in (("Caddyfile", "keepalive"), ("nginx.conf", "keepalive_timeout"))
+        for seconds in re.findall(rf"^\s*{setting} (\d+)s;?$", (DEPLOY / file).read_text(), re.MULTILINE)
+    ]
+    assert len(kept) == 2
+    assert max(kept) < uvicorn.Config("").timeout_keep_alive < LEAVE_SECONDS
+
+
+def test_proxies_have_been_told_twice_before_a_process_refuses_them() -> None:
+    (interval,) = re.findall(r"health_interval (\d+)s", (DEPLOY / "Caddyfile").read_text())
+    assert 2 * int(interval) < LEAVE_SECONDS
+
+
+def test_proxies_say_themselves_whose_address_it_is() -> None:
+    # Caddy replaces what a client says unless it is told to trust some; nginx adds behind it.
+    assert re.search(r"trusted_proxies|header_up", (DEPLOY / "Caddyfile").read_text()) is None
+    nginx = (DEPLOY / "nginx.conf").read_text()
+    assert re.findall(r"X-Forwarded-For (\S+);", nginx) == ["$proxy_add_x_forwarded_for"]
+    assert re.search(r"set_real_ip_from|real_ip_header", nginx) is None
+
+
+def test_proxies_take_what_the_server_takes() -> None:
+    (mebibytes,) = re.findall(r"client_max_body_size (\d+)m;", (DEPLOY / "nginx.conf").read_text())
+    assert int(mebibytes) * 2**20 > load_settings().management.max_body_bytes
+
+
 def service_lines(name: str) -> list[str]:
     return re.findall(rf"^{name}=(.*)$", (DEPLOY / "moonlatch.service").read_text(), re.MULTILINE)
 
@@ -132,6 +187,12 @@ def test_the_service_runs_a_command_of_the_program_and_waits_for_its_draining() 
     assert command in COMMANDS
     assert option in [name for parameter in COMMANDS[command].params for name in parameter.opts]
     assert int(service_lines("TimeoutStopSec")[0]) > 35
+    # Its workers say so too.
+    assert (service_lines("Type"), service_lines("NotifyAccess")) == (["notify"], ["all"])
+
+
+def test_a_second_service_shares_the_folder_of_the_first() -> None:
+    assert service_lines("StateDirectory") == service_lines("User") == ["moonlatch"]
 
 
 def test_systemd_finds_nothing_to_say_about_the_service(tmp_path: Path) -> None:
