@@ -23,6 +23,7 @@ import uvicorn
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
+from moonlatch import garbage
 from moonlatch.client.protocol import ClientProtocol
 from moonlatch.client.transport import SessionTransport
 from moonlatch.clock import now_ms
@@ -106,8 +107,11 @@ async def serve(kind: str, argument: str, database_url: str) -> None:
         access_log=False,
         proxy_headers=False,
     )
-    gc.collect()
-    gc.freeze()  # as our program does when it has started
+    if kind == "ours":
+        garbage.settle()  # as our program does when it has started
+    else:
+        gc.collect()
+        gc.freeze()
     print(listener.getsockname()[1], flush=True)
     await uvicorn.Server(config).serve([listener])
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import os
 import resource
 import signal
@@ -15,6 +14,7 @@ from types import FrameType
 import uvicorn
 import uvloop
 
+from moonlatch import garbage
 from moonlatch.app import Moonlatch, open_moonlatch
 from moonlatch.client.transport import SessionTransport
 from moonlatch.clock import monotonic_seconds
@@ -98,10 +98,7 @@ async def _serve(settings: Settings, listener: socket.socket, started: Started |
             # Through the shared port nobody can say which process they ask.
             listeners.append(closing.enter_context(_listening(_LOOPBACK, settings.metrics.port + number)))
         async with open_moonlatch(settings) as moonlatch:
-            # What is there now stays for good. Without it a full collection takes microseconds; with it, it would stop
-            # every client for 50 ms and more.
-            gc.collect()
-            gc.freeze()
+            garbage.settle()
             await Server(moonlatch, started).serve(sockets=listeners)
 
 

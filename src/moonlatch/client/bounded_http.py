@@ -35,6 +35,11 @@ class BoundedHttp(HttpToolsProtocol):
         self._stop_head_timer()
         super().connection_lost(exc)
 
+    def handle_websocket_upgrade(self) -> None:
+        super().handle_websocket_upgrade()
+        # The connection is the session's now. The parser calls back to us, and would keep us until the next full collection.
+        self.parser = None  # type: ignore[assignment]
+
     def on_message_begin(self) -> None:
         self._message_is_open = self._head_is_open = True
         self._bytes_without_body = 0
