@@ -2,12 +2,16 @@
 
 import asyncio
 import contextlib
+import gc
 import time
 from pathlib import Path
 
 import pytest
 from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
 
+from moonlatch.client.direct import DirectTransport
+from moonlatch.client.transport import SessionTransport
 from moonlatch.live import hub
 from moonlatch.live.interface import MessageOutcome, SessionFilter
 from support import rows
@@ -415,3 +419,53 @@ async def test_a_refused_opening_says_why(world: World) -> None:
 async def test_another_path_takes_no_websocket(world: World) -> None:
     with pytest.raises(Exception, match="403"):
         await connect(world.url.replace("http", "ws") + "/client/v1/execute")
+
+
+@pytest.mark.parametrize("size", [0, 1, 40, 125, 126, 1_000, 65_535, 65_536, 200_000])
+async def test_frames_of_every_size_arrive_whole(world: World, size: int) -> None:
+    wire = await (await (await world.script()).execute(key=await world.user())).session()
+    asking = asyncio.create_task(world.live.message(wire.id, "ask", "x" * size, 10))
+    asked = await wire.receive()
+    assert asked["data"] == "x" * size
+    await wire.send({"type": "reply", "id": asked["id"], "status": "returned", "data": ["y" * size]})
+    assert await asking == MessageOutcome(processed=True, response=["y" * size])
+
+
+async def test_a_session_answers_as_often_as_it_is_asked(world: World) -> None:
+    wire = await (await (await world.script()).execute(key=await world.user())).session()
+    for _ in range(200):
+        asking = [asyncio.create_task(world.live.message(wire.id, "ask", None, 30)) for _ in range(10)]
+        for _ in asking:
+            asked = await wire.receive()
+            await wire.send({"type": "reply", "id": asked["id"], "status": "returned", "data": []})
+        assert all(outcome.processed for outcome in await asyncio.gather(*asking))
+
+
+async def test_frames_behind_a_forbidden_one_are_not_heard(world: World) -> None:
+    wire = await (await (await world.script()).execute(key=await world.user())).session()
+    asking = asyncio.create_task(world.live.message(wire.id, "ask", None, 10))
+    asked = await wire.receive()
+    await wire.socket.send(b"binary")
+    with contextlib.suppress(ConnectionClosed):
+        await wire.send({"type": "reply", "id": asked["id"], "status": "returned", "data": []})
+    assert not (await asking).processed
+    assert (await wire.closed())[0] == 3502
+
+
+async def test_a_connection_that_ended_holds_nothing_by_a_circle(world: World) -> None:
+    def connections() -> int:
+        return sum(issubclass(type(one), SessionTransport | DirectTransport) for one in gc.get_objects())
+
+    copy = await (await world.script()).execute(key=await world.user())
+    gc.collect()
+    before = connections()
+    gc.disable()
+    try:
+        wire = await copy.session()
+        assert connections() > before
+        await wire.socket.close()
+        async with asyncio.timeout(10):
+            while connections() > before:
+                await asyncio.sleep(0.05)
+    finally:
+        gc.enable()

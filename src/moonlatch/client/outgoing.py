@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from moonlatch.client.replies import Send, encode_json
@@ -17,8 +18,16 @@ WRITE_SECONDS = 10
 _REASON_BYTES = 123  # RFC 6455 section 5.5: a control frame carries 125 bytes, two of them the code
 
 
+Hear = Callable[[str | None], bool]
+"""Takes a frame's text, None for one that has none; True when the frame is one that was asked for."""
+
+
 class Socket(Protocol):
     """What a connection can do besides what ASGI lets it."""
+
+    def listen(self, hear: Hear) -> None:
+        """Give frames to `hear` as they come. Those that wait for a reader already, and the end, are still to be read."""
+        ...
 
     def send_now(self, text: bytes) -> bool:
         """Write a text frame without making anybody wait; False, and nothing written, where that cannot be."""
@@ -43,6 +52,10 @@ class Outgoing:
         self._waiting_bytes = 0
         self._task: asyncio.Task[None] | None = None
         self._closing = False
+
+    @property
+    def is_closing(self) -> bool:
+        return self._closing
 
     def put(self, body: Any) -> None:
         """Queue one frame; dropped when the connection is closing."""

@@ -9,12 +9,12 @@ from typing import Any
 from moonlatch.client.backend import Backend
 from moonlatch.client.calls import Calls
 from moonlatch.client.heartbeat import instance_of
-from moonlatch.client.outgoing import Outgoing, Socket, shortened
+from moonlatch.client.outgoing import Hear, Outgoing, Socket, shortened
 from moonlatch.client.replies import Receive, Scope, Send
 from moonlatch.client.tokens import Claims, read
 from moonlatch.client.transcript import session_key
 from moonlatch.client.transport import INVALID_FRAME, SOCKET
-from moonlatch.client.wire import MalformedError, Open, Reply, decode_frame
+from moonlatch.client.wire import MalformedError, Open, Ping, Reply, decode_frame
 from moonlatch.clock import SECOND_MS
 from moonlatch.crypto import new_id
 from moonlatch.licensing.key import seconds_left
@@ -112,10 +112,11 @@ class SessionEndpoint:
             request = await self._first_frame(receive)
             if request is None:
                 return
-            connection, session_id = await self._open(request, scope, send)
+            socket = _socket(scope)
+            connection, session_id = await self._open(request, socket, send)
             del request  # a session that is idle for hours holds no token
             try:
-                await self._listen(connection, receive)
+                await self._listen(connection, socket, receive)
             finally:
                 connection.end()
                 if session_id is not None:
@@ -125,13 +126,13 @@ class SessionEndpoint:
         except OSError:
             return  # the client hung up while something was sent
 
-    async def _open(self, request: Open, scope: Scope, send: Send) -> tuple[SessionConnection, str | None]:
+    async def _open(self, request: Open, socket: Socket, send: Send) -> tuple[SessionConnection, str | None]:
         """Authenticate and register the client; no session id for one that was told to stop. Raises _ClosingError."""
         claims = read(self._backend.keyring, request.token, request.instance)
         if claims is None:
             raise _ClosingError(NOT_AUTHENTICATED, "the token does not belong to the instance, or to this server")
         key = session_key(self._backend.loader_keys(claims.loader).live(claims.instance), request.nonce)
-        connection = SessionConnection(Outgoing(send, _socket(scope), key), self._backend.clock())
+        connection = SessionConnection(Outgoing(send, socket, key), self._backend.clock())
         try:
             return connection, await self._admit(request, claims, connection)
         except StorageError:
@@ -145,7 +146,7 @@ class SessionEndpoint:
             raise _ClosingError(*NOT_OPENED) from None
         if event["type"] != "websocket.receive":
             return None
-        frame = _decode(event)
+        frame = _decode(event.get("text"))
         if not isinstance(frame, Open):
             raise _ClosingError(NOT_AUTHENTICATED, "the first frame opens the session")
         return frame
@@ -180,19 +181,32 @@ class SessionEndpoint:
         connection.outgoing.put({"type": "opened", "session": session.id, "seconds_left": left})
         return session.id
 
-    async def _listen(self, connection: SessionConnection, receive: Receive) -> None:
-        """Read frames until the client leaves. Raises _ClosingError."""
-        while True:
-            event = await receive()
-            if event["type"] != "websocket.receive":
-                return
-            frame = _decode(event)
-            if isinstance(frame, Open):
-                raise _ClosingError(INVALID_FRAME, "the session is open already")
-            if isinstance(frame, Reply) and connection.calls is not None and connection.calls.answer(frame):
-                continue
-            if not connection.is_idle_talk_allowed(self._backend.clock()):
-                raise _ClosingError(INVALID_FRAME, "too many frames that answer nothing")
+    async def _listen(self, connection: SessionConnection, socket: Socket, receive: Receive) -> None:
+        """Hear the client until it leaves."""
+
+        def hear(text: str | None) -> bool:
+            if connection.outgoing.is_closing:
+                return False
+            try:
+                return self._answers(connection, text)
+            except _ClosingError as closed:
+                connection.close(closed.code, closed.reason)
+                return False
+
+        socket.listen(hear)
+        while (event := await receive())["type"] == "websocket.receive":
+            hear(event.get("text"))
+
+    def _answers(self, connection: SessionConnection, text: str | None) -> bool:
+        """Whether this frame answers a call. Raises _ClosingError."""
+        frame = _decode(text)
+        if isinstance(frame, Open):
+            raise _ClosingError(INVALID_FRAME, "the session is open already")
+        if isinstance(frame, Reply) and connection.calls is not None and connection.calls.answer(frame):
+            return True
+        if not connection.is_idle_talk_allowed(self._backend.clock()):
+            raise _ClosingError(INVALID_FRAME, "too many frames that answer nothing")
+        return False
 
 
 def _settle(answer: asyncio.Future[MessageOutcome]) -> None:
@@ -215,8 +229,7 @@ def _session(claims: Claims, instance: Instance, now: int) -> Session:
     )
 
 
-def _decode(event: Any) -> Any:
-    text = event.get("text")
+def _decode(text: str | None) -> Open | Reply | Ping:
     if text is None:
         raise _ClosingError(INVALID_FRAME, "frames are text")
     try:
@@ -227,6 +240,8 @@ def _decode(event: Any) -> Any:
 
 class _AsgiSocket:
     """Where the server has no `SessionTransport`: everything goes the ordinary way."""
+
+    def listen(self, hear: Hear) -> None: ...
 
     def send_now(self, text: bytes) -> bool:  # noqa: ARG002
         return False
