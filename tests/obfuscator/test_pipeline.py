@@ -81,6 +81,18 @@ def test_the_garbage_collector_is_on_afterwards() -> None:
     assert gc.isenabled()
 
 
+@pytest.mark.parametrize("profile", ["minify", "light", "standard"])
+def test_nothing_of_a_script_waits_for_the_garbage_collector(profile: str) -> None:
+    protected("return 1", profile)
+    gc.collect()
+    gc.disable()
+    try:
+        protected(ALL_PROGRAMS[0].read_bytes(), profile)
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
+
+
 def test_the_embedded_engine_is_an_engine() -> None:
     engine: Engine = EmbeddedEngine()
     outcome = engine.protect(b"print('hello')", Options("light"), 7)

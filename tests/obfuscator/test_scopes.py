@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import gc
+
 from moonlatch.obfuscator.parser import parse
 from moonlatch.obfuscator.scopes import Resolution, Symbol, resolve
 
@@ -76,3 +78,19 @@ def test_an_expression_is_known_to_hold_registers() -> None:
     arguments = ", ".join(["x"] * 150)
     assert resolved(f"f({arguments})").main.peak >= 150
     assert resolved(" .. ".join(["x"] * 100).join(["y = ", ""])).main.peak >= 99
+
+
+def test_a_resolution_is_gone_as_soon_as_nobody_has_it() -> None:
+    chunk = parse("local n = 0 local function f() local m = n return function() n = m end end return f")
+    gc.collect()
+    gc.disable()
+    try:
+        resolve(chunk)
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
+
+
+def test_every_function_has_a_scope_and_of_the_other_blocks_those_that_declare_something() -> None:
+    found = resolved("do print(1) end do local a end local function f() if x then return end end")
+    assert [scope.frame.node is None for scope in found.scopes] == [True, True, False]

@@ -49,7 +49,7 @@ class _InFunctions(Rewriter):
         self._function = outer
 
     def is_own(self, binding: s.Binding) -> bool:
-        return self._resolution.symbols[binding].scope.frame.node is self._function
+        return self._resolution.symbols[binding].function is self._function
 
 
 class _Assignments(_InFunctions):

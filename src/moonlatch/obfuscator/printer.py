@@ -6,6 +6,7 @@ It never changes a meaning: parentheses stay where they truncate to one value, a
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, ClassVar
 
 from moonlatch.obfuscator import syntax as s
 from moonlatch.obfuscator.printer_expressions import WRAPPERS, ExpressionPrinter, unwrapped
@@ -14,6 +15,7 @@ from moonlatch.obfuscator.spelling import Target
 __all__ = ["print_chunk", "unwrapped"]
 
 _SELF_CONTAINED = (s.Do, s.While, s.NumericFor, s.GenericFor, s.If, s.LocalFunction, s.FunctionDeclaration)
+_WITH_OBJECT = (s.IndexName, s.Index, s.MethodCall)
 _TYPES = (s.TypeAlias, s.TypeFunction)
 
 
@@ -25,26 +27,6 @@ def print_chunk(chunk: s.Chunk, target: Target = Target.LUAU) -> str:
 
 
 class _Printer(ExpressionPrinter):
-    def __init__(self, target: Target) -> None:
-        super().__init__(target)
-        self._statements: dict[type[s.Statement], Callable[..., None]] = {
-            s.Local: self._local,
-            s.LocalFunction: self._local_function,
-            s.FunctionDeclaration: self._function_declaration,
-            s.Assign: self._assign,
-            s.CompoundAssign: self._compound_assign,
-            s.CallStatement: self._call_statement,
-            s.Do: self._do,
-            s.While: self._while,
-            s.Repeat: self._repeat,
-            s.NumericFor: self._numeric_for,
-            s.GenericFor: self._generic_for,
-            s.If: self._if,
-            s.Return: self._return,
-            s.Break: lambda _: self._word("break"),
-            s.Continue: lambda _: self._word("continue"),
-        }
-
     def block(self, block: s.Block) -> None:
         previous: s.Statement | None = None
         statements = self._statements
@@ -57,7 +39,7 @@ class _Printer(ExpressionPrinter):
                 and _begins_with_parenthesis(statement)
             ):
                 self._mark(";")
-            statements[type(statement)](statement)
+            statements[type(statement)](self, statement)
             previous = statement
 
     def _bindings(self, bindings: list[s.Binding]) -> None:
@@ -172,6 +154,30 @@ class _Printer(ExpressionPrinter):
         self._word("return")
         self._list(node.values)
 
+    def _break(self, _: s.Break) -> None:
+        self._word("break")
+
+    def _continue(self, _: s.Continue) -> None:
+        self._word("continue")
+
+    _statements: ClassVar[dict[type[s.Statement], Callable[[Any, Any], None]]] = {
+        s.Local: _local,
+        s.LocalFunction: _local_function,
+        s.FunctionDeclaration: _function_declaration,
+        s.Assign: _assign,
+        s.CompoundAssign: _compound_assign,
+        s.CallStatement: _call_statement,
+        s.Do: _do,
+        s.While: _while,
+        s.Repeat: _repeat,
+        s.NumericFor: _numeric_for,
+        s.GenericFor: _generic_for,
+        s.If: _if,
+        s.Return: _return,
+        s.Break: _break,
+        s.Continue: _continue,
+    }
+
 
 def _begins_with_parenthesis(statement: s.Statement) -> bool:
     if isinstance(statement, s.CallStatement):
@@ -183,7 +189,7 @@ def _begins_with_parenthesis(statement: s.Statement) -> bool:
     else:
         return False
     while True:
-        if isinstance(node, s.IndexName | s.Index | s.MethodCall):
+        if isinstance(node, _WITH_OBJECT):
             node = node.object
         elif isinstance(node, s.Call):
             node = node.function

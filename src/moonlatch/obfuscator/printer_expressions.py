@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from typing import Any, ClassVar
 
 from moonlatch.obfuscator import spelling
 from moonlatch.obfuscator import syntax as s
@@ -53,29 +54,6 @@ class ExpressionPrinter(ABC):
         self._out: list[str] = []
         self._last = ";"
         self._numbers: dict[str, str] = {}
-        self._expressions: dict[type[s.Expression], Callable[..., None]] = {
-            s.Nil: lambda _: self._word("nil"),
-            s.TrueValue: lambda _: self._word("true"),
-            s.FalseValue: lambda _: self._word("false"),
-            s.Varargs: lambda _: self._mark("..."),
-            s.Number: self._number,
-            s.Integer: self._integer,
-            s.String: self._string,
-            s.InterpolatedString: self._interpolated,
-            s.Name: self._name,
-            s.Group: self._wrapper,
-            s.TypeAssertion: self._wrapper,
-            s.Instantiation: self._wrapper,
-            s.IndexName: self._index_name,
-            s.Index: self._index,
-            s.Call: self._call,
-            s.MethodCall: self._method_call,
-            s.Unary: self._unary,
-            s.Binary: self._binary,
-            s.IfExpression: self._if_expression,
-            s.Table: self._table,
-            s.Function: self._function,
-        }
 
     def text(self) -> str:
         return "".join(self._out)
@@ -121,7 +99,19 @@ class ExpressionPrinter(ABC):
     # Expressions
 
     def _expression(self, node: s.Expression) -> None:
-        self._expressions[type(node)](node)
+        self._expressions[type(node)](self, node)
+
+    def _nil(self, _: s.Nil) -> None:
+        self._word("nil")
+
+    def _true(self, _: s.TrueValue) -> None:
+        self._word("true")
+
+    def _false(self, _: s.FalseValue) -> None:
+        self._word("false")
+
+    def _varargs(self, _: s.Varargs) -> None:
+        self._mark("...")
 
     def _name(self, node: s.Name) -> None:
         if self._last in _AFTER_TEXT:
@@ -313,3 +303,28 @@ class ExpressionPrinter(ABC):
         self._mark("(" + ",".join(names) + ")")
         self.block(node.body)
         self._word("end")
+
+    # Of the class, not the object: bound methods in an object make a cycle, which keeps its text until a collection.
+    _expressions: ClassVar[dict[type[s.Expression], Callable[[Any, Any], None]]] = {
+        s.Nil: _nil,
+        s.TrueValue: _true,
+        s.FalseValue: _false,
+        s.Varargs: _varargs,
+        s.Number: _number,
+        s.Integer: _integer,
+        s.String: _string,
+        s.InterpolatedString: _interpolated,
+        s.Name: _name,
+        s.Group: _wrapper,
+        s.TypeAssertion: _wrapper,
+        s.Instantiation: _wrapper,
+        s.IndexName: _index_name,
+        s.Index: _index,
+        s.Call: _call,
+        s.MethodCall: _method_call,
+        s.Unary: _unary,
+        s.Binary: _binary,
+        s.IfExpression: _if_expression,
+        s.Table: _table,
+        s.Function: _function,
+    }

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 from moonlatch.obfuscator import syntax as s
 
+_DECLARATIONS = (s.Local, s.LocalFunction)
 _HIDDEN_LOOP_LOCALS = 3
 # A table constructor writes its positional items out in groups: 16 in Luau, 50 in Lua 5.1.
 _ITEMS_HELD = 50
@@ -35,7 +36,7 @@ class Frame:
 
 @dataclass(slots=True, eq=False)
 class Scope:
-    """One block. `free` are the symbols used in it (or deeper) but declared outside; `globals` the global names likewise."""
+    """A block that declares something. `free` are the symbols used in it (or deeper) but declared outside; `globals` the global names likewise."""
 
     parent: Scope | None
     frame: Frame
@@ -46,10 +47,14 @@ class Scope:
 
 @dataclass(slots=True, eq=False)
 class Symbol:
-    """One local variable. `declared` and `last_use` are positions in reading order: between them the name is needed."""
+    """One local variable. `declared` and `last_use` are positions in reading order: between them the name is needed.
+
+    `function` is the one that declares it, None the chunk. It refers to no scope and no frame, which refer to it: so a
+    resolution makes no cycle, and is gone as soon as nobody needs it.
+    """
 
     binding: s.Binding
-    scope: Scope
+    function: s.Function | None
     declared: int
     last_use: int
     is_exported: bool = False
@@ -60,7 +65,7 @@ class Symbol:
 
 @dataclass(slots=True, eq=False)
 class Resolution:
-    """What `resolve` found. `scopes` are in reading order, every parent before its children."""
+    """What `resolve` found. `scopes` are in reading order, every parent before its children; every function has one."""
 
     scopes: list[Scope]
     frames: list[Frame]
@@ -91,7 +96,7 @@ def resolve(chunk: s.Chunk) -> Resolution:
 class _Resolver:
     def __init__(self) -> None:
         self.resolution = Resolution([], [], {}, {}, {})
-        self._visible: dict[str, list[Symbol]] = {}
+        self._visible: dict[str, list[tuple[Symbol, Scope]]] = {}
         self._position = 0
         self._pending = 0
         self._frame = Frame(None, None)
@@ -121,33 +126,26 @@ class _Resolver:
 
     def _declare(self, binding: s.Binding, is_exported: bool = False) -> None:
         self._position += 1
-        scope = self._scope
-        symbol = Symbol(binding, scope, self._position, self._position, is_exported)
+        scope, frame = self._scope, self._frame
+        symbol = Symbol(binding, frame.node, self._position, self._position, is_exported)
         scope.symbols.append(symbol)
         self.resolution.symbols[binding] = symbol
-        self._visible.setdefault(binding.name, []).append(symbol)
-        frame = self._frame
+        self._visible.setdefault(binding.name, []).append((symbol, scope))
         frame.active_locals += 1
         frame.max_locals = max(frame.max_locals, frame.active_locals)
-        frame.peak = max(frame.peak, frame.active_locals)
+        self._measure(0)
 
     def _name(self, node: s.Name) -> None:
         self._position += 1
         stack = self._visible.get(node.name)
         if not stack:
-            node.binding = None
-            self.resolution.globals.setdefault(node.name, []).append(node)
-            scope: Scope | None = self._scope
-            while scope is not None and node.name not in scope.globals:
-                scope.globals.add(node.name)
-                scope = scope.parent
+            self._global(node)
             return
-        symbol = stack[-1]
+        symbol, home = stack[-1]
         node.binding = symbol.binding
         symbol.references.append(node)
         symbol.last_use = self._position
-        home = symbol.scope
-        scope = self._scope
+        scope: Scope | None = self._scope
         while scope is not home and scope is not None and symbol not in scope.free:
             scope.free.add(symbol)
             scope = scope.parent
@@ -157,6 +155,14 @@ class _Resolver:
             while frame is not home.frame and frame is not None and symbol not in frame.upvalues:
                 frame.upvalues.add(symbol)
                 frame = frame.parent
+
+    def _global(self, node: s.Name) -> None:
+        node.binding = None
+        self.resolution.globals.setdefault(node.name, []).append(node)
+        scope: Scope | None = self._scope
+        while scope is not None and node.name not in scope.globals:
+            scope.globals.add(node.name)
+            scope = scope.parent
 
     def _assigned(self, node: s.Expression) -> None:
         if not isinstance(node, s.Name):
@@ -174,18 +180,19 @@ class _Resolver:
     def _varargs(self, _: s.Varargs) -> None:
         self._frame.uses_varargs = True
 
-    def _all(self, nodes: list[s.Expression]) -> None:
+    def _all(self, nodes: list[s.Expression], held: int = 0) -> None:
+        """Visits expressions of which each is held on to while the next ones are evaluated, like `held` values before them."""
         visit = self._visit
-        for node in nodes:
+        pending = self._pending
+        for place, node in enumerate(nodes, pending + held):
+            self._pending = place
             visit[type(node)](self, node)
-            self._pending += 1
-        self._measure()
-        self._pending -= len(nodes)
+        self._pending = pending
+        self._measure(held + len(nodes))
 
-    def _measure(self) -> None:
+    def _measure(self, held: int) -> None:
         frame = self._frame
-        needed = frame.active_locals + self._pending
-        frame.peak = max(frame.peak, needed)
+        frame.peak = max(frame.peak, frame.active_locals + self._pending + held)
 
     def _interpolated(self, node: s.InterpolatedString) -> None:
         self._all(node.values)
@@ -198,20 +205,15 @@ class _Resolver:
 
     def _index(self, node: s.Index) -> None:
         self._visit[type(node.object)](self, node.object)
-        self._holding(1, [node.key])
+        self._all([node.key], 1)
 
     def _call(self, node: s.Call) -> None:
         self._visit[type(node.function)](self, node.function)
-        self._holding(1, node.arguments)
+        self._all(node.arguments, 1)
 
     def _method_call(self, node: s.MethodCall) -> None:
         self._visit[type(node.object)](self, node.object)
-        self._holding(2, node.arguments)
-
-    def _holding(self, count: int, nodes: list[s.Expression]) -> None:
-        self._pending += count
-        self._all(nodes)
-        self._pending -= count
+        self._all(node.arguments, 2)
 
     def _unary(self, node: s.Unary) -> None:
         self._visit[type(node.operand)](self, node.operand)
@@ -220,7 +222,7 @@ class _Resolver:
         self._visit[type(node.left)](self, node.left)
         self._pending += 1
         self._visit[type(node.right)](self, node.right)
-        self._measure()
+        self._measure(0)
         self._pending -= 1
 
     def _if_expression(self, node: s.IfExpression) -> None:
@@ -237,9 +239,9 @@ class _Resolver:
             if isinstance(item, s.KeyedItem):
                 visit[type(item.key)](self, item.key)
                 visit[type(item.value)](self, item.value)
-            elif isinstance(item, s.NamedItem | s.PositionalItem):
+            else:
                 visit[type(item.value)](self, item.value)
-        self._measure()
+        self._measure(0)
         self._pending -= held
 
     def _function(self, node: s.Function) -> None:
@@ -261,9 +263,12 @@ class _Resolver:
             visit[type(statement)](self, statement)
 
     def _block(self, block: s.Block) -> None:
-        self._open()
-        self._statements(block)
-        self._close()
+        if any(isinstance(statement, _DECLARATIONS) for statement in block.body):
+            self._open()
+            self._statements(block)
+            self._close()
+        else:
+            self._statements(block)
 
     def _local(self, node: s.Local) -> None:
         self._all(node.values)

@@ -158,12 +158,12 @@ class _Lowerer(Rewriter):
     def _is_read_late(self, node: s.Name) -> bool:
         """Reading it again is what Luau does, or gives the same."""
         symbol = None if node.binding is None else self._symbols.get(node.binding)
-        return symbol is not None and (not symbol.is_assigned or symbol.scope.frame.node is self._function)
+        return symbol is not None and (not symbol.is_assigned or symbol.function is self._function)
 
     def _may_change(self, node: s.Name) -> bool:
         """A local of the function that a call can change."""
         symbol = None if node.binding is None else self._symbols.get(node.binding)
-        if symbol is None or symbol.scope.frame.node is not self._function:
+        if symbol is None or symbol.function is not self._function:
             return False
         return symbol.is_captured and symbol.is_assigned
 
