@@ -125,3 +125,24 @@ def test_no_byte_is_lost_or_read_twice(source):
     found = Tokens(source)
     assert "".join(gap + text for gap, text in zip(found.gaps, found.texts, strict=True)) == source
     assert found.lines[-1] == source.count("\n") + 1
+
+
+def split_in_blocks(source: str, characters: int) -> Tokens:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lexer, "BLOCK_CHARACTERS", characters)
+        return Tokens(source)
+
+
+@given(
+    st.text(st.sampled_from(list("ab01.[]={}`'\"\\-\n \rz@/~\xe2\x80\x9c")), max_size=60),
+    st.integers(min_value=1, max_value=9),
+)
+def test_where_a_block_ends_makes_no_difference(source, characters):
+    found, whole = split_in_blocks(source, characters), split_in_blocks(source, 1000)
+    assert (found.texts, found.gaps, found.kinds) == (whole.texts, whole.gaps, whole.kinds)
+
+
+@pytest.mark.parametrize("script", [*accepted_scripts().values(), *broken_scripts().values()])
+def test_a_script_is_split_alike_in_small_blocks(script):
+    found, whole = split_in_blocks(script, 7), Tokens(script)
+    assert (found.texts, found.gaps, found.kinds) == (whole.texts, whole.gaps, whole.kinds)

@@ -7,8 +7,10 @@ interpolated string, is done token by token. Source text is Latin-1: one charact
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from itertools import accumulate, repeat
 from operator import add, sub
+from sys import intern
 
 # Kinds of tokens whose text varies; the kind of any other token is its text.
 NAME = "name"
@@ -139,6 +141,10 @@ FIXED_KINDS = {
 }
 
 
+# Split at once: each token costs a hundred bytes more until its pair is taken apart.
+BLOCK_CHARACTERS = 64 * 1024
+
+
 class _Kinds(dict[str, str]):
     """Kind by text; each text is looked at once."""
 
@@ -186,14 +192,13 @@ class Tokens:
     def __init__(self, source: str) -> None:
         nul = source.find("\0")
         self.source = source if nul < 0 else source[:nul]  # as in Luau, whose lexer takes NUL for the end
-        pairs, special_kinds = _split(self.source)
-        pairs += [("", "")] * 4
-        gaps, texts = zip(*pairs, strict=True)
-        self.gaps: tuple[str, ...] = gaps
-        self.texts: tuple[str, ...] = texts
+        split = _Splitter(self.source)
+        split.take([("", "")] * 4)
+        self.gaps = split.gaps
+        self.texts = split.texts
         vocabulary = _Kinds(FIXED_KINDS)
-        self.kinds = list(map(vocabulary.__getitem__, texts))
-        for index, kind in special_kinds:
+        self.kinds = list(map(vocabulary.__getitem__, self.texts))
+        for index, kind in split.special_kinds:
             self.kinds[index] = kind
         self.vocabulary: dict[str, str] = vocabulary
         self.lines = self._count_lines()
@@ -204,9 +209,9 @@ class Tokens:
         if sum(newlines) != self.source.count("\n"):
             inside = map(str.count, self.texts, repeat("\n"))
             newlines = [before + above for before, above in zip(newlines, [0, *inside], strict=False)]
-        lines = list(accumulate(newlines, initial=1))
-        del lines[0]
-        return lines
+        # Every token of a line and everything made of it share one number, which is an object of 28 bytes.
+        numbers = range(1, self.source.count("\n") + 2)
+        return list(map(list(numbers).__getitem__, accumulate(newlines)))
 
     @property
     def starts(self) -> list[int]:
@@ -236,58 +241,97 @@ class Tokens:
         return open_braces[-1] if open_braces else None
 
 
-def _split(source: str) -> tuple[list[tuple[str, str]], list[tuple[int, str]]]:
-    """All (gap, text) pairs, and the kinds of those that are parts of interpolated strings, by index."""
-    pattern = TOKEN_OF_ANY_LEVEL if UNUSUAL_LEVEL.search(source) else TOKEN
-    if "`" not in source:
-        return _pairs(pattern, source, 0, len(source)), []
-    return _split_interpolated(source, pattern)
+class _Splitter:
+    """Splits a source; `special_kinds` are those of the parts of interpolated strings, by index.
 
+    Equal texts are one object: a long script has a million tokens, and a few thousand different ones.
+    """
 
-def _pairs(pattern: re.Pattern[str], source: str, start: int, end: int) -> list[tuple[str, str]]:
-    if pattern is TOKEN:
-        return pattern.findall(source, start, end)
-    return [(match["gap"], match["text"]) for match in pattern.finditer(source, start, end)]
+    def __init__(self, source: str) -> None:
+        self.gaps: list[str] = []
+        self.texts: list[str] = []
+        self.special_kinds: list[tuple[int, str]] = []
+        self._source = source
+        self._pattern = TOKEN_OF_ANY_LEVEL if UNUSUAL_LEVEL.search(source) else TOKEN
+        if "`" in source:
+            self._split_interpolated()
+        else:
+            self._split(0, len(source))
 
+    def take(self, pairs: list[tuple[str, str]]) -> None:
+        self.gaps += [intern(gap) for gap, _ in pairs]
+        self.texts += [intern(text) for _, text in pairs]
 
-def _split_interpolated(source: str, pattern: re.Pattern[str]) -> tuple[list[tuple[str, str]], list[tuple[int, str]]]:
-    pairs: list[tuple[str, str]] = []
-    kinds: list[tuple[int, str]] = []
-    open_braces: list[bool] = []  # whether each is that of an interpolated expression
-    position = 0
-    while True:
-        if not open_braces:
-            backtick = source.find("`", position)
-            if backtick < 0:
-                pairs += _pairs(pattern, source, position, len(source))
-                return pairs, kinds
-            found = _pairs(pattern, source, position, backtick)
-            trailing = ""
-            while found and not found[-1][1]:
-                trailing = found.pop()[0] or trailing
-            position = backtick - len(trailing)
-            if found:  # the backtick may belong to this token or to the comment after it
-                gap, text = found.pop()
-                position -= len(gap) + len(text)
-            pairs += found
-        match = pattern.match(source, position)
-        assert match is not None  # the pattern matches anything
-        gap, text = match["gap"], match["text"]
-        position = match.end()
-        if text == "`" or (text == "}" and open_braces and open_braces.pop()):
-            section = SECTION.match(source, position)
-            assert section is not None  # it matches the empty text
-            position = section.end()
-            text += section[0]
-            kinds.append((len(pairs), _section_kind(section, begins=text[0] == "`")))
-            if section.lastindex in (2, 3):
-                open_braces.append(True)
-        elif text == "{" and open_braces:
-            open_braces.append(False)
-        elif not text:
-            pairs.append((gap, text))
-            return pairs, kinds
-        pairs.append((gap, text))
+    def _split(self, start: int, end: int) -> None:
+        for pairs in self._blocks(start, end):
+            self.take(pairs)
+
+    def _blocks(self, start: int, end: int) -> Iterator[list[tuple[str, str]]]:
+        """All (gap, text) pairs between two offsets, of which the last ones have no text, in blocks of a limited size."""
+        size = BLOCK_CHARACTERS
+        while end - start > size:
+            pairs = self._pairs(start, start + size)
+            cut, text = 0, ""
+            # The last token may go on after the block, and so may a comment that no token follows.
+            while pairs and not text:
+                gap, text = pairs.pop()
+                cut += len(gap) + len(text)
+            if pairs:
+                yield pairs
+                start, size = start + size - cut, BLOCK_CHARACTERS
+            else:
+                size *= 2
+        yield self._pairs(start, end)
+
+    def _pairs(self, start: int, end: int) -> list[tuple[str, str]]:
+        if self._pattern is TOKEN:
+            return TOKEN.findall(self._source, start, end)
+        return [(match["gap"], match["text"]) for match in self._pattern.finditer(self._source, start, end)]
+
+    def _split_interpolated(self) -> None:
+        source = self._source
+        open_braces: list[bool] = []  # whether each is that of an interpolated expression
+        position = 0
+        while True:
+            if not open_braces:
+                backtick = source.find("`", position)
+                if backtick < 0:
+                    self._split(position, len(source))
+                    return
+                position = self._split_before(position, backtick)
+            match = self._pattern.match(source, position)
+            assert match is not None  # the pattern matches anything
+            gap, text = match["gap"], match["text"]
+            position = match.end()
+            if text == "`" or (text == "}" and open_braces and open_braces.pop()):
+                section = SECTION.match(source, position)
+                assert section is not None  # it matches the empty text
+                position = section.end()
+                text += section[0]
+                self.special_kinds.append((len(self.texts), _section_kind(section, begins=text[0] == "`")))
+                if section.lastindex in (2, 3):
+                    open_braces.append(True)
+            elif text == "{" and open_braces:
+                open_braces.append(False)
+            self.take([(gap, text)])
+            if not text:
+                return
+
+    def _split_before(self, start: int, backtick: int) -> int:
+        """Everything before a backtick but the last token, to which the backtick may belong, or to the comment after it.
+
+        Answers where that token, or the gap in front of the backtick, begins.
+        """
+        pairs: list[tuple[str, str]] = []
+        for following in self._blocks(start, backtick):
+            self.take(pairs)
+            pairs = following
+        left, text = 0, ""
+        while pairs and not text:
+            gap, text = pairs.pop()
+            left += len(gap) + len(text)
+        self.take(pairs)
+        return backtick - left
 
 
 def _section_kind(section: re.Match[str], *, begins: bool) -> str:
