@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from moonlatch.obfuscator.diagnostics import Diagnostic, LuauSyntaxError
 from moonlatch.obfuscator.limits import limit_faults
-from moonlatch.obfuscator.parser import parse
+from moonlatch.obfuscator.parser import parse, utf8
 from moonlatch.obfuscator.syntax import Chunk
 
 
@@ -33,12 +33,13 @@ def syntax_faults(source: bytes) -> list[Diagnostic]:
 
 def check_parsed(chunk: Chunk, source: bytes | str) -> list[Diagnostic]:
     """What only Luau's compiler rejects about the script that `chunk` was parsed from."""
-    data = source.encode("utf-8", "surrogatepass") if isinstance(source, str) else source
+    data = utf8(source)
     faults = _nul_byte(data)
     if faults:
         return faults
-    lines = data.split(b"\n")
-    return [_at_first_character(fault, lines[fault.line - 1]) for fault in limit_faults(chunk)]
+    faults = limit_faults(chunk)
+    lines = data.split(b"\n") if faults else []
+    return [_at_first_character(fault, lines[fault.line - 1]) for fault in faults]
 
 
 def _nul_byte(data: bytes) -> list[Diagnostic]:

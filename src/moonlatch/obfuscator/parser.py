@@ -35,9 +35,8 @@ def parse(source: bytes | str) -> Chunk:
     and raises Python's recursion limit to suit (it stays raised: another thread may be parsing).
     """
     allow_deep_recursion()
-    data = source.encode("utf-8", "surrogatepass") if isinstance(source, str) else source
     with collector_at_rest():
-        parser = Parser(Tokens(data.decode("latin-1")))
+        parser = Parser(Tokens(utf8(source).decode("latin-1")))
         try:
             chunk = parser.chunk()
         except ParsingEndedError:
@@ -45,6 +44,11 @@ def parse(source: bytes | str) -> Chunk:
     if parser.faults or chunk is None:
         raise LuauSyntaxError(parser.diagnostics())
     return chunk
+
+
+def utf8(source: bytes | str) -> bytes:
+    """A script as bytes, lone surrogates included."""
+    return source.encode("utf-8", "surrogatepass") if isinstance(source, str) else source
 
 
 @contextmanager

@@ -10,9 +10,9 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 from moonlatch.obfuscator import syntax as s
-from moonlatch.obfuscator.check import check, check_parsed
+from moonlatch.obfuscator.check import check_parsed
 from moonlatch.obfuscator.dead_branches import remove_dead_branches
-from moonlatch.obfuscator.diagnostics import LuauSyntaxError
+from moonlatch.obfuscator.diagnostics import Diagnostic, LuauSyntaxError
 from moonlatch.obfuscator.dialect import constructs_without_counterpart, most_portable_target
 from moonlatch.obfuscator.engines.interface import EngineError, Failure, Outcome, Protected, Rejected
 from moonlatch.obfuscator.late_arguments import write_out_late_arguments
@@ -72,6 +72,20 @@ def protect_with(
 def _protect(source: bytes, options: Options, seed: int, keys: Collection[str], observer: Observer | None) -> Outcome:
     if observer is not None:
         observer.began_anew()
+    outcome = _transformed(source, options, seed, keys, observer)
+    if isinstance(outcome, Rejected):
+        return outcome
+    # Only here, where the tree that was printed is gone: the text makes another one as large.
+    with observed(observer, "check again"):
+        faults = _faults_of_output(outcome, is_plain=PROFILES[PLAINEST_PROFILE].issuperset(keys))
+    if faults:
+        return Failure([EngineError(None, f"the protected script does not compile: {faults[0].message}")])
+    return outcome
+
+
+def _transformed(
+    source: bytes, options: Options, seed: int, keys: Collection[str], observer: Observer | None
+) -> Protected | Rejected:
     try:
         with observed(observer, "parse"):
             chunk = parse(source)
@@ -105,6 +119,7 @@ def _protect(source: bytes, options: Options, seed: int, keys: Collection[str], 
         sealed=expansion.untouched,
         native=expansion.native,
     )
+    del prepared, resolution
     if observer is not None:
         observer.result("prepare", census(chunk), lambda: print_chunk(chunk, target))
     for one in REGISTRY:
@@ -117,13 +132,19 @@ def _protect(source: bytes, options: Options, seed: int, keys: Collection[str], 
         return Rejected(unit.diagnostics)
     with observed(observer, "print"):
         text = print_chunk(chunk, target)
-    with observed(observer, "check again"):
-        faults = check(text)
-        if not faults and target is Target.LUA51 and not PROFILES[PLAINEST_PROFILE].issuperset(keys):
-            faults = plain_lua_faults(chunk, resolve(chunk))
-    if faults:
-        return Failure([EngineError(None, f"the protected script does not compile: {faults[0].message}")])
     return Protected(text, unit.warnings, target)
+
+
+def _faults_of_output(output: Protected, *, is_plain: bool) -> list[Diagnostic]:
+    """What a compiler would refuse in our own text. `is_plain` says that no pass could have taken it past a limit of Lua 5.1."""
+    try:
+        chunk = parse(output.text)
+    except LuauSyntaxError as problem:
+        return problem.diagnostics
+    faults = check_parsed(chunk, output.text)
+    if not faults and output.target is Target.LUA51 and not is_plain:
+        faults = plain_lua_faults(chunk, resolve(chunk))
+    return faults
 
 
 def _prepare(chunk: s.Chunk, options: Options) -> tuple[Resolution, Expansion] | Rejected:
