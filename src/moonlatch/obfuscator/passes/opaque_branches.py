@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import random
+from bisect import bisect_left, insort
 
 from moonlatch.obfuscator import syntax as s
 from moonlatch.obfuscator.cold_code import LoopAware, contents
@@ -66,15 +67,14 @@ class _Brancher(LoopAware):
         generator = self._generator
         if len(body) < 2:
             return body
-        donors = [one for one in body if isinstance(one, _PLAIN) and _is_copyable(one)]
-        hidden = {binding.name for one in body for binding in declared_by(one)}
+        donors = _Donors(body)
         out: list[s.Statement] = []
-        for statement in body:
-            hidden.difference_update(binding.name for binding in declared_by(statement))
+        for place, statement in enumerate(body):
+            donors.pass_by(place)
             if isinstance(statement, _WRAPPED) and generator.random() < _SHARE_OF_STATEMENTS:
-                usable = [one for one in donors if one is not statement and _names(one).isdisjoint(hidden)]
-                if usable:
-                    out.append(self._branch(statement, generator.choice(usable)))
+                donor = donors.drawn(generator, other_than=place)
+                if donor is not None:
+                    out.append(self._branch(statement, donor))
                     continue
             out.append(statement)
         if generator.random() < _SHARE_OF_BLOCKS_THAT_GROW:
@@ -91,13 +91,42 @@ class _Brancher(LoopAware):
         return s.If([(self._witness.condition(line, generator, holds=False), other)], real, line)
 
 
-def _is_copyable(statement: s.Statement) -> bool:
-    _, kinds, size = contents(statement)
-    return size <= _LARGEST_COPY and kinds.isdisjoint(_UNCOPIED)
+class _Donors:
+    """The statements of a block that can be copied, each from where on all that it names is declared.
 
+    A script may have most of its statements in one block: what is drawn for one of them does not look at all the others.
+    """
 
-def _names(statement: s.Statement) -> set[str]:
-    return {node.name for node in contents(statement)[0]}
+    def __init__(self, body: list[s.Statement]) -> None:
+        self._body = body
+        self._ready: list[int] = []
+        self._later: dict[int, list[int]] = {}
+        declared: dict[str, int] = {}
+        for place, statement in enumerate(body):
+            for binding in declared_by(statement):
+                declared.setdefault(binding.name, place)
+        for place, statement in enumerate(body):
+            if isinstance(statement, _PLAIN):
+                names, kinds, size = contents(statement)
+                if size <= _LARGEST_COPY and kinds.isdisjoint(_UNCOPIED):
+                    since = max((declared.get(node.name, -1) for node in names), default=-1)
+                    self._later.setdefault(since, []).append(place)
+        self.pass_by(-1)
+
+    def pass_by(self, place: int) -> None:
+        """What the statement at `place` declares is declared from now on."""
+        for one in self._later.get(place, ()):
+            insort(self._ready, one)
+
+    def drawn(self, generator: random.Random, *, other_than: int) -> s.Statement | None:
+        ready = self._ready
+        index = bisect_left(ready, other_than)
+        is_own = index < len(ready) and ready[index] == other_than
+        count = len(ready) - is_own
+        if not count:
+            return None
+        chosen = generator.choice(range(count))
+        return self._body[ready[chosen + (is_own and chosen >= index)]]
 
 
 def _varied(statement: s.Statement, generator: random.Random) -> s.Statement:
