@@ -64,9 +64,6 @@ class _Collector(Rewriter):
         self.size += 1
         return super().expression(node)
 
-    def expressions(self, nodes: list[s.Expression]) -> list[s.Expression]:
-        return [self.expression(node) for node in nodes]
-
     def statement(self, node: s.Statement) -> Replacement:
         self.kinds.add(type(node))
         self.size += 1

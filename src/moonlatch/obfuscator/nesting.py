@@ -31,6 +31,3 @@ class _Measurer(Rewriter):
         super().expression(node)
         self._depth -= 1
         return node
-
-    def expressions(self, nodes: list[s.Expression]) -> list[s.Expression]:
-        return [self.expression(node) for node in nodes]

@@ -70,11 +70,6 @@ class _Depths(Rewriter):
         self._level -= 1
         return node
 
-    def expressions(self, nodes: list[s.Expression]) -> list[s.Expression]:
-        for node in nodes:
-            self.expression(node)
-        return nodes
-
     # What is indexed or called, and a left operand, is read in a loop, however long the chain.
 
     def _head(self, node: s.Expression) -> None:

@@ -12,6 +12,10 @@ from moonlatch.obfuscator.registers import Frame, first_line
 from moonlatch.obfuscator.syntax import Binding, Block, Expression
 
 LITERALS = (syntax.Nil, syntax.TrueValue, syntax.FalseValue, syntax.Number, syntax.Integer, syntax.String)
+# Tuples, because a union is made anew each time that it is asked about, and that is for every expression of a script.
+WRAPPERS = (syntax.Group, syntax.TypeAssertion)
+OPERATIONS = (syntax.Unary, syntax.Binary)
+CALLS = (syntax.Call, syntax.MethodCall)
 ARRAY_CHUNK = 16
 TOO_MANY_RESULTS = 255  # the count that means "all of them" in a call instruction
 
@@ -59,7 +63,7 @@ class ExpressionRegisters(ABC):
 
     def in_register(self, value: Expression) -> bool:
         """Whether a value already stands in a register, being a local of this function."""
-        while isinstance(value, syntax.Group | syntax.TypeAssertion):
+        while isinstance(value, WRAPPERS):
             value = value.value
         if not isinstance(value, syntax.Name):
             return False
@@ -73,9 +77,9 @@ class ExpressionRegisters(ABC):
         if isinstance(value, syntax.Name):
             binding = self.resolve(value.name)
             return binding is not None and binding in self.constants
-        if isinstance(value, syntax.Group | syntax.TypeAssertion):
+        if isinstance(value, WRAPPERS):
             return self.is_constant(value.value)
-        if isinstance(value, syntax.Unary | syntax.Binary):
+        if isinstance(value, OPERATIONS):
             # Asked again at every level of a chain of operators.
             known = self._folded.get(value)
             if known is None:
@@ -103,7 +107,7 @@ class ExpressionRegisters(ABC):
                 self.frame.fail(first_line(value), "Exceeded result count limit; simplify the code to compile")
             if index >= count:
                 self.side_effects(value)
-            elif index == len(values) - 1 and isinstance(value, syntax.Call | syntax.MethodCall):
+            elif index == len(values) - 1 and isinstance(value, CALLS):
                 top = self.frame.top
                 self.call(value, first + index)
                 self.frame.top = top
@@ -114,7 +118,7 @@ class ExpressionRegisters(ABC):
         """Values into the registers from `first`, each computed with nothing above it in use."""
         for index, value in enumerate(values):
             top = self.frame.top
-            if index == len(values) - 1 and isinstance(value, syntax.Call | syntax.MethodCall):
+            if index == len(values) - 1 and isinstance(value, CALLS):
                 self.call(value, first + index)
             else:
                 self.frame.top = first + index + 1
@@ -130,7 +134,7 @@ class ExpressionRegisters(ABC):
     def value(self, value: Expression, target: int) -> None:
         """A value into a register that nothing else uses; takes what registers it needs besides, and gives them back."""
         visit = EXPRESSIONS.get(type(value))
-        if visit is not None and not (isinstance(value, syntax.Unary | syntax.Binary) and self.is_constant(value)):
+        if visit is not None and not (isinstance(value, OPERATIONS) and self.is_constant(value)):
             top = self.frame.top
             visit(self, value, target)
             self.frame.top = top

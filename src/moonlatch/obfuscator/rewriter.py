@@ -9,6 +9,9 @@ from typing import Any, ClassVar
 
 from moonlatch.obfuscator import syntax as s
 
+# Tuples, because a union is made anew each time that it is asked about.
+_CALLS = (s.Call, s.MethodCall)
+_VALUE_ITEMS = (s.NamedItem, s.PositionalItem)
 _WORD_START = re.compile(r"(?<!^)(?=[A-Z])")
 Replacement = s.Statement | list[s.Statement] | None
 
@@ -22,12 +25,20 @@ class Rewriter:
     """
 
     # Of the class, not the object: bound methods in an object make a cycle, which keeps whole trees until a collection.
+    # What has nothing in it and no method of its own is in none of them: most of a tree is that, and a call costs.
     _expressions: ClassVar[dict[type[s.Node], Callable[[Any, Any], s.Expression]]]
     _statements: ClassVar[dict[type[s.Node], Callable[[Any, Any], Replacement]]]
+    _methods: ClassVar[dict[type[s.Node], Callable[[Any, Any], Any]]]
 
     def __init_subclass__(cls) -> None:
-        cls._expressions = {kind: getattr(cls, _method_name(kind), cls._leaf) for kind in _EXPRESSIONS}
-        cls._statements = {kind: getattr(cls, _method_name(kind), cls._simple) for kind in _STATEMENTS}
+        methods = {kind: getattr(cls, _method_name(kind), None) for kind in (*_EXPRESSIONS, *_STATEMENTS)}
+        cls._methods = {kind: method for kind, method in methods.items() if method is not None}
+        # One that overrides `expression` or `statement` gets every single one of them.
+        each_expression, each_statement = cls.expression, cls.statement
+        is_plain = each_expression is Rewriter.expression
+        cls._expressions = cls._methods if is_plain else dict.fromkeys(_EXPRESSIONS, each_expression)
+        is_plain = each_statement is Rewriter.statement
+        cls._statements = cls._methods if is_plain else dict.fromkeys(_STATEMENTS, each_statement)
 
     def __init__(self, sealed: AbstractSet[s.Function] = frozenset()) -> None:
         self._sealed = sealed
@@ -36,9 +47,11 @@ class Rewriter:
         self.block(chunk.body)
 
     def block(self, block: s.Block) -> None:
+        visit = self._statements.get
         body: list[s.Statement] = []
         for statement in block.body:
-            replacement = self.statement(statement)
+            rewrite = visit(type(statement))
+            replacement = statement if rewrite is None else rewrite(self, statement)
             if replacement is None:
                 continue
             if isinstance(replacement, list):
@@ -48,14 +61,21 @@ class Rewriter:
         block.body = body
 
     def statement(self, node: s.Statement) -> Replacement:
-        return self._statements[type(node)](self, node)
+        rewrite: Callable[[Any, Any], Replacement] | None = self._methods.get(type(node))
+        return node if rewrite is None else rewrite(self, node)
 
     def expression(self, node: s.Expression) -> s.Expression:
-        return self._expressions[type(node)](self, node)
+        rewrite: Callable[[Any, Any], s.Expression] | None = self._methods.get(type(node))
+        return node if rewrite is None else rewrite(self, node)
 
     def expressions(self, nodes: list[s.Expression]) -> list[s.Expression]:
-        table = self._expressions
-        return [table[type(node)](self, node) for node in nodes]
+        """The list itself, with what takes the place of each."""
+        visit = self._expressions.get
+        for place, node in enumerate(nodes):
+            rewrite = visit(type(node))
+            if rewrite is not None:
+                nodes[place] = rewrite(self, node)
+        return nodes
 
     def function(self, function: s.Function) -> None:
         self.block(function.body)
@@ -63,12 +83,6 @@ class Rewriter:
     def _enter(self, function: s.Function) -> None:
         if function not in self._sealed:
             self.function(function)
-
-    def _leaf(self, node: s.Expression) -> s.Expression:
-        return node
-
-    def _simple(self, node: s.Statement) -> Replacement:
-        return node
 
     # Expressions
 
@@ -126,7 +140,7 @@ class Rewriter:
             if isinstance(item, s.KeyedItem):
                 item.key = self.expression(item.key)
                 item.value = self.expression(item.value)
-            elif isinstance(item, s.NamedItem | s.PositionalItem):
+            elif isinstance(item, _VALUE_ITEMS):
                 item.value = self.expression(item.value)
         return node
 
@@ -164,7 +178,7 @@ class Rewriter:
 
     def rewrite_call_statement(self, node: s.CallStatement) -> Replacement:
         call = self.expression(node.call)
-        if isinstance(call, s.Call | s.MethodCall):
+        if isinstance(call, _CALLS):
             node.call = call
         return node
 
@@ -196,11 +210,11 @@ class Rewriter:
         return node
 
     def rewrite_if(self, node: s.If) -> Replacement:
-        clauses = []
-        for condition, block in node.clauses:
-            clauses.append((self.expression(condition), block))
+        for place, (condition, block) in enumerate(node.clauses):
+            rewritten = self.expression(condition)
+            if rewritten is not condition:
+                node.clauses[place] = (rewritten, block)
             self.block(block)
-        node.clauses = clauses
         if node.otherwise is not None:
             self.block(node.otherwise)
         return node
