@@ -7,10 +7,12 @@ be declared in front of them all and still is a fresh variable each time the blo
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from moonlatch.obfuscator import syntax as s
 from moonlatch.obfuscator.rewriter import Rewriter
+from moonlatch.obfuscator.scopes import Frame
 from moonlatch.obfuscator.witness import whole_number
 
 _MOST_CLAUSES = 6
@@ -117,19 +119,23 @@ def leaves_loop(block: s.Block) -> bool:
 
 
 class _Names(Rewriter):
-    """Collects the names of the variables that a piece of code mentions."""
+    """Collects the names of the variables that a piece of code mentions; of a function, those that it captures."""
 
-    def __init__(self) -> None:
+    def __init__(self, frames: Mapping[s.Function | None, Frame]) -> None:
         super().__init__()
         self.found: set[str] = set()
+        self._frames = frames
 
     def rewrite_name(self, node: s.Name) -> s.Expression:
         self.found.add(node.name)
         return node
 
+    def function(self, function: s.Function) -> None:
+        self.found.update(symbol.binding.name for symbol in self._frames[function].upvalues)
 
-def shared_locals(states: list[State]) -> list[s.Binding]:
-    """The locals that are declared in one state and used in another. Names must be unique."""
+
+def shared_locals(states: list[State], frames: Mapping[s.Function | None, Frame]) -> list[s.Binding]:
+    """The locals that are declared in one state and used in another. Names must be unique; `frames` are the functions'."""
     declared: dict[str, tuple[State, s.Binding]] = {}
     for state in states:
         for statement in state.code:
@@ -137,7 +143,7 @@ def shared_locals(states: list[State]) -> list[s.Binding]:
                 declared[binding.name] = (state, binding)
     shared: dict[s.Binding, None] = {}
     for state in states:
-        names = _Names()
+        names = _Names(frames)
         names.block(s.Block(state.code, 0))
         if state.condition is not None:
             names.expression(state.condition)

@@ -18,8 +18,8 @@ from moonlatch.obfuscator.witness import Witness
 class Unit:
     """Passes change `chunk` in place; `warnings` are for the script's author and name a line, `diagnostics` refuse the script.
 
-    `resolution` is that of the chunk as it was before the last pass that called `resolve_anew`: good for what it says about
-    functions, not for renaming. `sealed` are functions made for this build, a decoder or an interpreter, and those that the
+    `resolution` is that of the chunk as it was when it was first asked for after the last call of `resolve_anew`: good for
+    what it says about functions, not for renaming. `sealed` are functions made for this build, a decoder or an interpreter, and those that the
     script wants untouched: what is inside them is finished, and of the later passes only the one that names locals
     changes it. `native` are functions that the script wants to stay code of the target language with all that is in
     them (`LA_NO_VIRTUALIZE` and its like): a pass that compiles functions for an interpreter leaves these out.
@@ -27,7 +27,7 @@ class Unit:
     """
 
     chunk: s.Chunk
-    resolution: Resolution
+    _resolution: Resolution | None
     options: Options
     target: Target
     seed: int
@@ -41,23 +41,29 @@ class Unit:
     _prefix: str = ""
     _made: int = 0
 
+    @property
+    def resolution(self) -> Resolution:
+        if self._resolution is None:
+            self._resolution = resolve(self.chunk)
+        return self._resolution
+
     def resolve_anew(self) -> None:
-        """For a pass that declared variables, added functions or moved code between them."""
-        self.resolution = resolve(self.chunk)
+        """For a pass that declared variables, added functions or moved code between them; done when it is next needed."""
+        self._resolution = None
 
     def make_names_unique(self) -> None:
         """Gives every local a name that nothing else has, so that code can move without meaning another variable."""
         if self._prefix:
             return
-        self.resolve_anew()
-        self._prefix = self.resolution.fresh_name("v")
-        for binding, symbol in self.resolution.symbols.items():
+        resolution = self.resolution
+        self._prefix = resolution.fresh_name("v")
+        for binding, symbol in resolution.symbols.items():
             if symbol.is_exported:
                 continue
             binding.name = self._fresh()
             for reference in symbol.references:
                 reference.name = binding.name
-        for method in self.resolution.methods:
+        for method in resolution.methods:
             method.is_method = False
 
     def new_binding(self, line: int) -> s.Binding:

@@ -43,13 +43,13 @@ class _Mentions:
 class _Reader(Rewriter):
     """Knows a builtin when it sees one, also in a local that the script keeps it in."""
 
-    def __init__(self, unit: Unit) -> None:
+    def __init__(self, unit: Unit, exposed: set[str]) -> None:
         super().__init__(unit.sealed)
         self.unit = unit
         self.copies: dict[s.Binding, _Builtin] = {}
+        self.exposed = exposed
         self._members = library_members(unit.target)
         self._replaced = unit.resolution.assigned_globals.keys()
-        self._exposed = _exposed_libraries(unit, {library for library, _ in self._members})
 
     def builtin(self, node: s.Expression) -> _Builtin | None:
         if isinstance(node, s.Name):
@@ -58,7 +58,7 @@ class _Reader(Rewriter):
             return (node.name, None) if node.name in FUNCTIONS and node.name not in self._replaced else None
         if isinstance(node, s.IndexName) and isinstance(node.object, s.Name) and node.object.binding is None:
             found = (node.object.name, node.name)
-            return found if found in self._members and node.object.name not in self._exposed else None
+            return found if found in self._members and node.object.name not in self.exposed else None
         return None
 
     def rewrite_local(self, node: s.Local) -> Replacement:
@@ -74,7 +74,7 @@ class _Survey(_Reader):
     """Counts mentions by function."""
 
     def __init__(self, unit: Unit) -> None:
-        super().__init__(unit)
+        super().__init__(unit, _exposed_libraries(unit))
         self.mentions: dict[_Builtin, _Mentions] = {}
         self._function: s.Function | None = None
 
@@ -102,7 +102,7 @@ class _Survey(_Reader):
 
 class _Capturer(_Reader):
     def __init__(self, unit: Unit, captured: dict[_Builtin, s.Binding], survey: _Survey) -> None:
-        super().__init__(unit)
+        super().__init__(unit, survey.exposed)
         self._captured = captured
         self.copies = survey.copies
 
@@ -132,8 +132,9 @@ class _Capturer(_Reader):
         return super().rewrite_local(node)
 
 
-def _exposed_libraries(unit: Unit, libraries: set[str]) -> set[str]:
+def _exposed_libraries(unit: Unit) -> set[str]:
     """The libraries that the script does anything with but read their members."""
+    libraries = {library for library, _ in library_members(unit.target)}
     finder = _LibraryUses()
     finder.chunk(unit.chunk)
     return {

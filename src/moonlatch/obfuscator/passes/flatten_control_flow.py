@@ -83,7 +83,7 @@ class _Flattener(Rewriter):
         states = cutter.states
         if not _FEWEST_STATES <= len(states) <= MOST_STATES:
             return None
-        shared = shared_locals(states)
+        shared = shared_locals(states, self._rooms.frames)
         if len(shared) + 1 > self._rooms.spare_locals(self._function):
             return None
         self._rooms.take_locals(self._function, len(shared) + 1)

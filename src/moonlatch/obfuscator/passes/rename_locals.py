@@ -9,10 +9,10 @@ from __future__ import annotations
 import random
 import string
 from collections.abc import Iterator
-from itertools import count, product
+from itertools import chain, count, product
 
 from moonlatch.obfuscator.lexer import RESERVED
-from moonlatch.obfuscator.scopes import Scope, Symbol, resolve
+from moonlatch.obfuscator.scopes import Scope, Symbol
 from moonlatch.obfuscator.unit import Unit
 
 KEY = "rename_locals"
@@ -27,7 +27,8 @@ def run(unit: Unit) -> None:
 
     Then they have two letters or more: of the few single ones, two builds would have the same every now and then.
     """
-    resolution = resolve(unit.chunk)
+    unit.resolve_anew()
+    resolution = unit.resolution
     names = _Names(None if unit.options.profile == "minify" else unit.random(KEY))
     for scope in resolution.scopes:
         _name_scope(scope, names)
@@ -75,15 +76,22 @@ def _name_scope(scope: Scope, names: _Names) -> None:
         else:
             pending.append(symbol)
     pending.sort(key=lambda symbol: -len(symbol.references))
+    unused = (name for name in names if name not in taken)
+    usable: list[str] = []
     for symbol in pending:
-        for name in names:
-            if name in taken:
-                continue
+        for name in chain(usable, _kept(unused, usable)):
             if any(_conflict(symbol, other) for other in holders.get(name, ())):
                 continue
             symbol.binding.name = name
             holders.setdefault(name, []).append(symbol)
             break
+
+
+def _kept(names: Iterator[str], seen: list[str]) -> Iterator[str]:
+    """The names that come next, each put down in `seen`."""
+    for name in names:
+        seen.append(name)
+        yield name
 
 
 def _conflict(one: Symbol, other: Symbol) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from moonlatch.obfuscator.scopes import Resolution, resolve
+from moonlatch.obfuscator.scopes import Resolution
 from moonlatch.obfuscator.unit import Unit
 from moonlatch.obfuscator.vm.assembly import compile_chunk
 
@@ -15,7 +15,7 @@ _WHAT_DIFFERS = {
 
 
 def run(unit: Unit) -> None:
-    resolution = resolve(unit.chunk)
+    resolution = unit.resolution
     exported = next((one for one in resolution.symbols.values() if one.is_exported), None)
     if exported is not None:
         unit.warnings.append(f"line {exported.binding.line}: a script with `export` is not virtualized")
