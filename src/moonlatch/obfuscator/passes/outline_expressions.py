@@ -72,14 +72,12 @@ class _Outliner(LoopAware):
         variables = list(dict.fromkeys(one.name for one in names if one.binding is not None))
         if not 1 <= len(variables) <= _MOST_PARAMETERS or not all(map(self._is_steady, names)):
             return None
-        body = copy.deepcopy(node)
-        parameters = _renamed(body, variables)
-        key = _spelt(body)
+        key = _spelt(node, names, variables)
         if not self._can_capture() or (key not in self.outlined and len(self.outlined) >= self._most):
             return None
         self._rooms.take_upvalues([self.current], None)
         if key not in self.outlined:
-            self.outlined[key] = self._declaration(body, parameters)
+            self.outlined[key] = self._declaration(copy.deepcopy(node), variables)
         arguments: list[s.Expression] = [s.Name(name, node.line) for name in variables]
         return s.Call(s.Name(self.outlined[key].binding.name, node.line), arguments, node.line)
 
@@ -94,25 +92,25 @@ class _Outliner(LoopAware):
         symbol = self._symbols.get(node.binding)
         return symbol is not None and not (symbol.is_captured and symbol.is_assigned)
 
-    def _declaration(self, body: s.Expression, parameters: list[s.Name]) -> s.LocalFunction:
-        """A function of the parameters, which get names of their own wherever the body mentions them."""
+    def _declaration(self, body: s.Expression, variables: list[str]) -> s.LocalFunction:
+        """A function of the variables, which get names of their own wherever the body mentions them."""
         line = body.line
         bindings: dict[str, s.Binding] = {}
-        for mention in parameters:
-            binding = bindings.setdefault(mention.name, self.unit.new_binding(line))
-            mention.name = binding.name
+        for mention in contents(body)[0]:
+            if mention.name in variables:
+                binding = bindings.setdefault(mention.name, self.unit.new_binding(line))
+                mention.name = binding.name
         function = s.Function([], list(bindings.values()), False, s.Block([s.Return([body], line)], line), line, line)
         return s.LocalFunction(self.unit.new_binding(line), function, is_const=False, is_exported=False, line=line)
 
 
-def _renamed(body: s.Expression, variables: list[str]) -> list[s.Name]:
-    """Names the variables after their places, so that expressions that differ in nothing else read the same."""
+def _spelt(node: s.Expression, names: list[s.Name], variables: list[str]) -> str:
+    """The expression with the variables named after their places, so that those that differ in nothing else read the same."""
     places = {name: f"_{index}" for index, name in enumerate(variables)}
-    mentions = [one for one in contents(body)[0] if one.name in places]
-    for one in mentions:
-        one.name = places[one.name]
-    return mentions
-
-
-def _spelt(body: s.Expression) -> str:
-    return print_chunk(s.Chunk(s.Block([s.Return([body], body.line)], body.line), []))
+    own = [one.name for one in names]
+    for one in names:
+        one.name = places.get(one.name, one.name)
+    text = print_chunk(s.Chunk(s.Block([s.Return([node], node.line)], node.line), []))
+    for one, name in zip(names, own, strict=True):
+        one.name = name
+    return text
