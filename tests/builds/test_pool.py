@@ -14,17 +14,20 @@ import pytest
 
 from moonlatch.builds.job import Answer, Done, Failed, Fault, Invalid, Job
 from moonlatch.builds.pool import PoolBusyError, WorkerPool
+from moonlatch.config.settings import ProtectorSettings
+from moonlatch.licensing.tier import MEBIBYTE, NO_LIMITS
+from support.protecting import LUA51_PROGRAMS
 
 LINE = b"t[1] = t[2] + (t.x or 4) * 2 - t[3]\n"
 LARGE = b"local t = {}\n" + LINE * 50_000  # 1.9 MB, seconds of work
 
 
-def job(source: bytes) -> Job:
-    return Job(source=source, profile="light", target="luau", client_chunk=True, seed=1)
+def job(source: bytes, profile: str = "light") -> Job:
+    return Job(source=source, profile=profile, target="luau", client_chunk=True, seed=1)
 
 
-async def ask(pool: WorkerPool, source: bytes, seconds: float = 90) -> Answer:
-    return await pool.answer_to(job(source), deadline=asyncio.get_running_loop().time() + seconds)
+async def ask(pool: WorkerPool, source: bytes, seconds: float = 90, profile: str = "light") -> Answer:
+    return await pool.answer_to(job(source, profile), deadline=asyncio.get_running_loop().time() + seconds)
 
 
 async def one_worker(**limits: float) -> WorkerPool:
@@ -44,6 +47,12 @@ def is_running(pid: int) -> bool:
         return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
     except OSError:
         return False
+
+
+def peak_bytes(pid: int) -> int:
+    """The most address space that a process has had, which is what its limit counts."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition("VmPeak:")[2].split()[0]) * 1024
 
 
 async def test_a_worker_is_kept_for_the_next_job(workers: WorkerPool) -> None:
@@ -97,6 +106,19 @@ async def test_a_script_that_needs_too_much_memory_fails_with_the_limits_name() 
     )
     assert await ask(pool, LARGE) == Failed(faults=[Fault("script", expected)])
     assert await works(pool)
+    await pool.close()
+
+
+@pytest.mark.parametrize("profile", ["light", "standard", "maximum"])
+async def test_the_largest_script_that_tiers_allow_fits_into_a_worker(profile: str) -> None:
+    """Told from a smaller one: what a build takes grows with its script."""
+    source = b"".join(b"(function(...) %b\nend)(...);" % program.read_bytes() for program in LUA51_PROGRAMS) * 4
+    pool = await one_worker()
+    (worker,) = pool.process_ids
+    idle = peak_bytes(worker)
+    assert isinstance(await ask(pool, source, profile=profile), Done)
+    growth = peak_bytes(worker) - idle
+    assert idle + growth * NO_LIMITS.script_bytes / len(source) <= ProtectorSettings().memory_mib * MEBIBYTE
     await pool.close()
 
 

@@ -81,7 +81,7 @@ class ProtectorSettings(Section):
         default=2, ge=1, le=64, description="Worker processes: how many scripts are protected at once."
     )
     timeout_seconds: float = Field(
-        default=60.0,
+        default=90.0,
         gt=0,
         le=90,
         description="Longest time for one script, in seconds; then its worker is killed and replaced.",
