@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from itertools import accumulate, repeat
-from operator import add, sub
+from operator import add, itemgetter, sub
 from sys import intern
 
 # Kinds of tokens whose text varies; the kind of any other token is its text.
@@ -205,12 +205,15 @@ class Tokens:
         self._starts: list[int] | None = None
 
     def _count_lines(self) -> list[int]:
+        count = self.source.count("\n")
+        if not count:
+            return [1] * len(self.texts)
         newlines = list(map(str.count, self.gaps, repeat("\n")))
-        if sum(newlines) != self.source.count("\n"):
+        if sum(newlines) != count:
             inside = map(str.count, self.texts, repeat("\n"))
             newlines = [before + above for before, above in zip(newlines, [0, *inside], strict=False)]
         # Every token of a line and everything made of it share one number, which is an object of 28 bytes.
-        numbers = range(1, self.source.count("\n") + 2)
+        numbers = range(1, count + 2)
         return list(map(list(numbers).__getitem__, accumulate(newlines)))
 
     @property
@@ -259,8 +262,8 @@ class _Splitter:
             self._split(0, len(source))
 
     def take(self, pairs: list[tuple[str, str]]) -> None:
-        self.gaps += [intern(gap) for gap, _ in pairs]
-        self.texts += [intern(text) for _, text in pairs]
+        self.gaps += map(intern, map(itemgetter(0), pairs))
+        self.texts += map(intern, map(itemgetter(1), pairs))
 
     def _split(self, start: int, end: int) -> None:
         for pairs in self._blocks(start, end):

@@ -48,17 +48,20 @@ class Rewriter:
 
     def block(self, block: s.Block) -> None:
         visit = self._statements.get
-        body: list[s.Statement] = []
-        for statement in block.body:
+        body: list[s.Statement] | None = None
+        for place, statement in enumerate(block.body):
             rewrite = visit(type(statement))
             replacement = statement if rewrite is None else rewrite(self, statement)
-            if replacement is None:
-                continue
+            if body is None:
+                if replacement is statement:
+                    continue
+                body = block.body[:place]
             if isinstance(replacement, list):
                 body.extend(replacement)
-            else:
+            elif replacement is not None:
                 body.append(replacement)
-        block.body = body
+        if body is not None:
+            block.body = body
 
     def statement(self, node: s.Statement) -> Replacement:
         rewrite: Callable[[Any, Any], Replacement] | None = self._methods.get(type(node))
@@ -95,7 +98,9 @@ class Rewriter:
         return node
 
     def rewrite_index_name(self, node: s.IndexName) -> s.Expression:
-        node.object = self.expression(node.object)
+        rewrite = self._expressions.get(type(node.object))
+        if rewrite is not None:
+            node.object = rewrite(self, node.object)
         return node
 
     def rewrite_index(self, node: s.Index) -> s.Expression:
@@ -104,8 +109,10 @@ class Rewriter:
         return node
 
     def rewrite_call(self, node: s.Call) -> s.Expression:
-        node.function = self.expression(node.function)
-        node.arguments = self.expressions(node.arguments)
+        rewrite = self._expressions.get(type(node.function))
+        if rewrite is not None:
+            node.function = rewrite(self, node.function)
+        self.expressions(node.arguments)
         return node
 
     def rewrite_method_call(self, node: s.MethodCall) -> s.Expression:
@@ -126,8 +133,15 @@ class Rewriter:
         return node
 
     def rewrite_binary(self, node: s.Binary) -> s.Expression:
-        node.left = self.expression(node.left)
-        node.right = self.expression(node.right)
+        # As `expression` does, without a call for operands that are leaves.
+        visit = self._expressions.get
+        left, right = node.left, node.right
+        rewrite = visit(type(left))
+        if rewrite is not None:
+            node.left = rewrite(self, left)
+        rewrite = visit(type(right))
+        if rewrite is not None:
+            node.right = rewrite(self, right)
         return node
 
     def rewrite_if_expression(self, node: s.IfExpression) -> s.Expression:
