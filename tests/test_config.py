@@ -202,7 +202,7 @@ def test_the_values_of_all_settings_can_be_shown() -> None:
     described = {one.path for one in describe_settings()}
     assert {path.replace("tiers.pro.", "tiers.NAME.") for path in values} >= described
     assert values["tiers.unlimited.users"] == '"unlimited"'
-    assert values["protector.timeout_seconds"] == "60"
+    assert values["protector.timeout_seconds"] == "90"
 
 
 @given(st.dictionaries(st.text(max_size=8), st.one_of(st.integers(), st.text(max_size=5), st.booleans()), min_size=1))

@@ -6,29 +6,23 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from moonlatch.obfuscator import syntax as s
-from moonlatch.obfuscator.rewriter import Replacement, Rewriter
+from moonlatch.obfuscator.rewriter import InFunctions, Replacement, Rewriter
 from moonlatch.obfuscator.unit import Unit
 
 AnyLoop = TypeVar("AnyLoop", s.While, s.Repeat, s.NumericFor, s.GenericFor)
 
 
-class LoopAware(Rewriter):
+class LoopAware(InFunctions):
     """Knows how many loops are around what it visits, counting those around the functions that it is in."""
 
     def __init__(self, unit: Unit) -> None:
         super().__init__(unit.sealed)
         self.unit = unit
         self.loops = 0
-        self.current: s.Function | None = None
 
     @property
     def is_cold(self) -> bool:
         return self.loops == 0
-
-    def function(self, function: s.Function) -> None:
-        outer, self.current = self.current, function
-        super().function(function)
-        self.current = outer
 
     def rewrite_while(self, node: s.While) -> Replacement:
         return super().rewrite_while(node) if node in self.unit.machines else self.around(node, super().rewrite_while)

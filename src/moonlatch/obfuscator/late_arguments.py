@@ -8,12 +8,13 @@ recognise a builtin no more, or only now. Few calls are like that: a function in
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from typing import TypeGuard
 
 from moonlatch.obfuscator import syntax as s
 from moonlatch.obfuscator.builtins import FAST_FUNCTIONS, FAST_MEMBERS
 from moonlatch.obfuscator.printer_expressions import unwrapped
-from moonlatch.obfuscator.rewriter import Replacement, Rewriter
+from moonlatch.obfuscator.rewriter import InFunctions, Replacement
 from moonlatch.obfuscator.scopes import Resolution
 
 _Plainly = Callable[[s.Expression], s.Expression]
@@ -35,24 +36,18 @@ def write_out_late_arguments(chunk: s.Chunk, resolution: Resolution, sealed: set
     return writer.has_changed
 
 
-class _InFunctions(Rewriter):
-    """Knows the function that it is in."""
+class _OwnLocals(InFunctions):
+    """Knows which locals are those of the function that it is in."""
 
-    def __init__(self, resolution: Resolution, sealed: set[s.Function] | None = None) -> None:
-        super().__init__(sealed or set())
+    def __init__(self, resolution: Resolution, sealed: AbstractSet[s.Function] = frozenset()) -> None:
+        super().__init__(sealed)
         self._resolution = resolution
-        self._function: s.Function | None = None
-
-    def function(self, function: s.Function) -> None:
-        outer, self._function = self._function, function
-        super().function(function)
-        self._function = outer
 
     def is_own(self, binding: s.Binding) -> bool:
-        return self._resolution.symbols[binding].function is self._function
+        return self._resolution.symbols[binding].function is self.current
 
 
-class _Assignments(_InFunctions):
+class _Assignments(_OwnLocals):
     """Finds the locals that other functions than their own assign."""
 
     def __init__(self, resolution: Resolution) -> None:
@@ -77,7 +72,7 @@ class _Assignments(_InFunctions):
         return super().rewrite_function_declaration(node)
 
 
-class _Writer(_InFunctions):
+class _Writer(_OwnLocals):
     def __init__(self, resolution: Resolution, changing: set[s.Binding], sealed: set[s.Function]) -> None:
         super().__init__(resolution, sealed)
         self.has_changed = False

@@ -291,3 +291,17 @@ _STATEMENTS: tuple[type[s.Statement], ...] = (
     s.TypeAlias,
     s.TypeFunction,
 )
+
+
+# Below the tables, which every subclass reads when it is made.
+class InFunctions(Rewriter):
+    """Knows the function that it is in; `current` is None in the chunk's own code."""
+
+    def __init__(self, sealed: AbstractSet[s.Function] = frozenset()) -> None:
+        super().__init__(sealed)
+        self.current: s.Function | None = None
+
+    def function(self, function: s.Function) -> None:
+        outer, self.current = self.current, function
+        super().function(function)
+        self.current = outer

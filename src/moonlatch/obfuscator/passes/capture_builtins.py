@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from moonlatch.obfuscator import syntax as s
 from moonlatch.obfuscator.builtins import ENVIRONMENTS, FUNCTIONS, library_members
-from moonlatch.obfuscator.rewriter import Replacement, Rewriter
+from moonlatch.obfuscator.rewriter import InFunctions, Replacement, Rewriter
 from moonlatch.obfuscator.rooms import Rooms
 from moonlatch.obfuscator.unit import Unit
 
@@ -40,7 +40,7 @@ class _Mentions:
     functions: set[s.Function | None] = field(default_factory=set)
 
 
-class _Reader(Rewriter):
+class _Reader(InFunctions):
     """Knows a builtin when it sees one, also in a local that the script keeps it in."""
 
     def __init__(self, unit: Unit, exposed: set[str]) -> None:
@@ -76,12 +76,6 @@ class _Survey(_Reader):
     def __init__(self, unit: Unit) -> None:
         super().__init__(unit, _exposed_libraries(unit))
         self.mentions: dict[_Builtin, _Mentions] = {}
-        self._function: s.Function | None = None
-
-    def function(self, function: s.Function) -> None:
-        outer, self._function = self._function, function
-        super().function(function)
-        self._function = outer
 
     def _mention(self, node: s.Expression) -> bool:
         found = self.builtin(node)
@@ -89,7 +83,7 @@ class _Survey(_Reader):
             return False
         mentions = self.mentions.setdefault(found, _Mentions())
         mentions.count += 1
-        mentions.functions.add(self._function)
+        mentions.functions.add(self.current)
         return True
 
     def rewrite_name(self, node: s.Name) -> s.Expression:

@@ -19,7 +19,7 @@ from moonlatch.obfuscator.interpolation import format_call
 from moonlatch.obfuscator.keyed_store import KeyedStore
 from moonlatch.obfuscator.parser import parse
 from moonlatch.obfuscator.passes.encrypt_numbers import is_telling
-from moonlatch.obfuscator.rewriter import Replacement, Rewriter
+from moonlatch.obfuscator.rewriter import InFunctions, Replacement, Rewriter
 from moonlatch.obfuscator.rooms import Rooms
 from moonlatch.obfuscator.spelling import Target
 from moonlatch.obfuscator.unit import Unit
@@ -94,7 +94,7 @@ class _Use:
     functions: set[s.Function | None] = field(default_factory=set)
 
 
-class _Census(Rewriter):
+class _Census(InFunctions):
     """Weighs the constants of a piece of code: what is in a loop counts more."""
 
     def __init__(self, unit: Unit, capacity: Capacity, function: s.Function | None) -> None:
@@ -102,18 +102,13 @@ class _Census(Rewriter):
         self.uses: dict[_Constant, _Use] = {}
         self._unit = unit
         self._capacity = capacity
-        self._function = function
         self._weight = 1
-
-    def function(self, function: s.Function) -> None:
-        outer, self._function = self._function, function
-        super().function(function)
-        self._function = outer
+        self.current = function
 
     def _use(self, constant: _Constant) -> None:
         use = self.uses.setdefault(constant, _Use())
         use.weight += self._weight
-        use.functions.add(self._function)
+        use.functions.add(self.current)
 
     def rewrite_local(self, node: s.Local) -> Replacement:
         return (

@@ -16,7 +16,7 @@ from moonlatch.obfuscator.enclosure import enclose
 from moonlatch.obfuscator.parser import parse
 from moonlatch.obfuscator.plain_lua_limits import plain_lua_faults
 from moonlatch.obfuscator.printer_expressions import unwrapped
-from moonlatch.obfuscator.rewriter import Replacement, Rewriter
+from moonlatch.obfuscator.rewriter import InFunctions, Replacement, Rewriter
 from moonlatch.obfuscator.scopes import Resolution
 from moonlatch.obfuscator.spelling import Target
 from moonlatch.obfuscator.unit import Unit
@@ -45,7 +45,7 @@ def run(unit: Unit) -> None:
     unit.diagnostics += plain_lua_faults(unit.chunk, unit.resolution)
 
 
-class _Lowerer(Rewriter):
+class _Lowerer(InFunctions):
     """`helpers` are those that were needed, by the name they got."""
 
     def __init__(self, resolution: Resolution) -> None:
@@ -54,7 +54,6 @@ class _Lowerer(Rewriter):
         self._prefix = resolution.fresh_name("plain")
         self._assigned_globals = resolution.assigned_globals.keys()
         self._symbols = resolution.symbols
-        self._function: s.Function | None = None
 
     def _helper(self, name: str, helper: plain_lua.Helper, arguments: list[s.Expression], line: int) -> s.Expression:
         name = f"{self._prefix}_{name}"
@@ -68,9 +67,7 @@ class _Lowerer(Rewriter):
 
     def function(self, function: s.Function) -> None:
         function.attributes = []
-        outer, self._function = self._function, function
         super().function(function)
-        self._function = outer
 
     def rewrite_local_function(self, node: s.LocalFunction) -> Replacement:
         node.is_const = False
@@ -158,12 +155,12 @@ class _Lowerer(Rewriter):
     def _is_read_late(self, node: s.Name) -> bool:
         """Reading it again is what Luau does, or gives the same."""
         symbol = None if node.binding is None else self._symbols.get(node.binding)
-        return symbol is not None and (not symbol.is_assigned or symbol.function is self._function)
+        return symbol is not None and (not symbol.is_assigned or symbol.function is self.current)
 
     def _may_change(self, node: s.Name) -> bool:
         """A local of the function that a call can change."""
         symbol = None if node.binding is None else self._symbols.get(node.binding)
-        if symbol is None or symbol.function is not self._function:
+        if symbol is None or symbol.function is not self.current:
             return False
         return symbol.is_captured and symbol.is_assigned
 
