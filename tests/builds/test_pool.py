@@ -99,9 +99,9 @@ async def test_a_hostile_text_gets_an_answer_and_harms_nobody(source: bytes) -> 
 
 
 async def test_a_script_that_needs_too_much_memory_fails_with_the_limits_name() -> None:
-    pool = await one_worker(memory_mib=160)
+    pool = await one_worker(memory_mib=64)
     expected = (
-        "the script needs more than the 160 MiB of memory that a worker process may take; "
+        "the script needs more than the 64 MiB of memory that a worker process may take; "
         "divide the script, choose the profile 'minify' or have protector.memory_mib raised"
     )
     assert await ask(pool, LARGE) == Failed(faults=[Fault("script", expected)])
@@ -238,7 +238,7 @@ async def test_closing_ends_the_workers_and_the_job_under_way() -> None:
 
 
 async def test_a_script_cannot_be_found_in_what_a_worker_inherits_or_logs(capfd: pytest.CaptureFixture[str]) -> None:
-    pool = await one_worker(memory_mib=160)
+    pool = await one_worker(memory_mib=64)
     await ask(pool, b"local distinctive = 1\n" + LARGE)
     await ask(pool, b"local distinctive = = 1")
     await pool.close()
