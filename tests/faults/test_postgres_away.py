@@ -93,6 +93,8 @@ async def test_a_commit_whose_answer_is_lost_is_looked_up(own_postgres: Postgres
         for _ in range(rounds(30, 300)):
             await asyncio.sleep(0.02)
             await proxy.cut("reset")
+            # On a busy machine it may take longer than the pause to connect anew, and a look-up would find nothing but resets.
+            await asyncio.wait_for(ledger.answered(), 30)
         ledger.stop()
         await writing
         await ledger.compare(database)
