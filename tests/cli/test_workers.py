@@ -156,6 +156,7 @@ async def test_a_process_that_stops_says_so_and_serves_on_until_proxies_know(wor
             listed = await http.get(f"{client.url}/projects", headers=headers)
         assert [one.status_code for one in (beat, listed)] == [200, 200]
         assert [one.headers["connection"] for one in (beat, listed)] == ["close", "close"]
+        await copy.session()
         await asyncio.sleep(0.2)
     assert await asyncio.to_thread(workers.server.wait) == 0
 

@@ -123,7 +123,7 @@ class DirectTransport(BoundedHttp):
             self._body.clear()
         else:
             super().on_headers_complete()
-            if self.is_leaving:
+            if self.is_leaving and self.cycle is not None:  # a connection that turns into a session has none
                 self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
