@@ -137,7 +137,9 @@ def _read_environment() -> tuple[dict[str, Any], list[Problem]]:
         for name in sorted(os.environ)
         if name.startswith(ENV_PREFIX) and name not in OTHER_VARIABLES and not _may_be_setting(name)
     ]
-    source = EnvSettingsSource(Settings, env_prefix=ENV_PREFIX, env_nested_delimiter=ENV_NESTED_DELIMITER)
+    source = EnvSettingsSource(
+        Settings, case_sensitive=False, env_prefix=ENV_PREFIX, env_nested_delimiter=ENV_NESTED_DELIMITER
+    )
     try:
         return source(), problems
     except SettingsError as error:

@@ -204,7 +204,7 @@ class RetentionSettings(Section):
 class Settings(BaseSettings):
     """All settings of one installation. Reads nothing by itself: `load_settings` gives it its values."""
 
-    model_config = SettingsConfigDict(extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(extra="forbid", frozen=True, case_sensitive=True)
 
     data_dir: Path = Field(
         default=Path("data"), description="Folder of the SQLite database, the master key and `moonlatch.toml`."
