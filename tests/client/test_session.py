@@ -13,7 +13,7 @@ from websockets.exceptions import ConnectionClosed
 from moonlatch.client.direct import DirectTransport
 from moonlatch.client.transport import SessionTransport
 from moonlatch.live import hub
-from moonlatch.live.interface import MessageOutcome, SessionFilter
+from moonlatch.live.interface import OVERLOADED, MessageOutcome, SessionFilter
 from support import rows
 from support.client import DEVICE, Client, Copy, Refused, Wire
 from support.client_server import World, running_world
@@ -469,3 +469,17 @@ async def test_a_connection_that_ended_holds_nothing_by_a_circle(world: World) -
                 await asyncio.sleep(0.05)
     finally:
         gc.enable()
+
+
+async def test_a_frame_that_fails_unforeseen_ends_the_session_with_come_back_later(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def failing(text: str) -> None:
+        raise ZeroDivisionError(text)
+
+    wire = await (await (await world.script()).execute(key=await world.user())).session()
+    monkeypatch.setattr("moonlatch.client.session.decode_frame", failing)
+    await wire.send({"type": "ping"})
+    assert (await wire.closed())[0] == OVERLOADED[0]
+    assert "failed with ZeroDivisionError" in caplog.text
+    assert "ping" not in caplog.text

@@ -112,8 +112,15 @@ class SessionTransport(WebSocketsSansIOProtocol):
         if self._hear is None or self.close_sent or not self.queue.empty():
             super().send_receive_event_to_app()
             return
+        try:
+            answered = self._hear(text)
+        except Exception:
+            # The session's own task hears it again, and ends as whatever fails there ends.
+            self._hear = None
+            super().send_receive_event_to_app()
+            return
         self.frames = []
-        if self._hear(text):
+        if answered:
             self._frames_left += 1
 
     def listen(self, hear: Hear) -> None:
