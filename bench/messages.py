@@ -18,7 +18,6 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import licensed_script
 import rates
@@ -36,13 +35,6 @@ SETTINGS = {
     "MOONLATCH_CLIENT__EXECUTE_BURST": "100000",
 }
 WORDS = b'{"words":"as long as what a script answers"}'
-
-
-class RoundTrips(NamedTuple):
-    """What one round found; processor time is the server's."""
-
-    per_second: float
-    cpu_us: float
 
 
 class Client(asyncio.Protocol):
@@ -117,7 +109,7 @@ async def connected(port: int, first: bytes, answer: Callable[[bytes], bytes]) -
     return client
 
 
-async def echoes(server: servers.Process, seconds: float) -> RoundTrips:
+async def echoes(server: servers.Process, seconds: float) -> rates.Counted:
     """Each client says a thing again as soon as it hears it."""
     running = True
     words = WORDS.ljust(130)
@@ -130,7 +122,7 @@ async def echoes(server: servers.Process, seconds: float) -> RoundTrips:
     running = False
     for client in clients:
         client.transport.close()
-    return RoundTrips(count / took, cpu / count * 1e6)
+    return rates.Counted(count / took, cpu / count * 1e6)
 
 
 class Api(asyncio.Protocol):
@@ -169,14 +161,14 @@ class Api(asyncio.Protocol):
         return took
 
 
-async def messages(server: servers.Process, api: Api, ids: list[str], seconds: float) -> RoundTrips:
+async def messages(server: servers.Process, api: Api, ids: list[str], seconds: float) -> rates.Counted:
     """One call for all of them after the other."""
     await api.message(ids)
     count, cpu, began = 0, server.cpu_seconds(), time.perf_counter()
     while time.perf_counter() - began < seconds:
         await api.message(ids)
         count += len(ids)
-    return RoundTrips(count / (time.perf_counter() - began), (server.cpu_seconds() - cpu) / count * 1e6)
+    return rates.Counted(count / (time.perf_counter() - began), (server.cpu_seconds() - cpu) / count * 1e6)
 
 
 async def compared(
@@ -190,11 +182,7 @@ async def compared(
         theirs = await echoes(echo, rates.SECONDS)
         mine = await messages(ours, api, ids[:AT_ONCE], rates.SECONDS)
         pairs.append((mine, theirs))
-        print(
-            f"  round {number:2}: ours {mine.per_second:,.0f}/s ({mine.cpu_us:.0f} us)"
-            f" | bare {theirs.per_second:,.0f}/s ({theirs.cpu_us:.0f} us)",
-            flush=True,
-        )
+        print(f"  round {number:2}: {rates.side_by_side(mine, theirs)}", flush=True)
     bulk = [await api.message(ids) for _ in range(BULK_ROUNDS + 1)][1:]
     api.transport.close()
     for client in clients:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 ROUNDS, SECONDS = 27, 0.5
 """Many short rounds: what disturbs a machine for some seconds then disturbs both."""
@@ -19,6 +19,13 @@ class Rate(Protocol):
     @property
     def cpu_us(self) -> float:
         """Microseconds of the server's processor time for each."""
+
+
+class Counted(NamedTuple):
+    """A round of which nothing but its rate is kept."""
+
+    per_second: float
+    cpu_us: float
 
 
 Pairs = Sequence[tuple[Rate, Rate]]
@@ -40,4 +47,11 @@ def in_words(pairs: Pairs) -> str:
     return " against ".join(
         f"{statistics.median(one.per_second for one in ones):,.0f}/s ({statistics.median(one.cpu_us for one in ones):.0f} us)"
         for ones in zip(*pairs, strict=True)
+    )
+
+
+def side_by_side(ours: Rate, bare: Rate) -> str:
+    """One round of both."""
+    return (
+        f"ours {ours.per_second:,.0f}/s ({ours.cpu_us:.0f} us) | bare {bare.per_second:,.0f}/s ({bare.cpu_us:.0f} us)"
     )

@@ -15,7 +15,6 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import licensed_script
 import rates
@@ -67,14 +66,7 @@ class Idle(asyncio.Protocol):
             self.ready.set_result(None)
 
 
-class Ramp(NamedTuple):
-    """What it took a server to take in some connections."""
-
-    per_second: float
-    cpu_us: float
-
-
-async def ramp(server: servers.Process, openings: Sequence[bytes]) -> tuple[Ramp, list[Idle]]:
+async def ramp(server: servers.Process, openings: Sequence[bytes]) -> tuple[rates.Counted, list[Idle]]:
     """Open a connection for each, some at once."""
     loop = asyncio.get_running_loop()
     cpu, began = server.cpu_seconds(), time.perf_counter()
@@ -85,7 +77,7 @@ async def ramp(server: servers.Process, openings: Sequence[bytes]) -> tuple[Ramp
 
     await asyncio.gather(*(one_after_the_other() for _ in range(AT_ONCE)))
     seconds, cpu = time.perf_counter() - began, server.cpu_seconds() - cpu
-    return Ramp(len(opened) / seconds, cpu / len(opened) * 1e6), opened
+    return rates.Counted(len(opened) / seconds, cpu / len(opened) * 1e6), opened
 
 
 class Memory:
@@ -112,7 +104,7 @@ async def held_by_bare(openings: list[bytes]) -> float:
     return held
 
 
-async def held_by_ours(folder: str, openings: list[bytes]) -> tuple[float, list[tuple[Ramp, Ramp]]]:
+async def held_by_ours(folder: str, openings: list[bytes]) -> tuple[float, list[tuple[rates.Counted, rates.Counted]]]:
     """Bytes of one of our sessions; and how fast the first came, a part of them after as many of the echo's."""
     with servers.started("ours", folder) as ours, servers.started("echo") as bare:
         for server in (ours, bare):
@@ -125,11 +117,7 @@ async def held_by_ours(folder: str, openings: list[bytes]) -> tuple[float, list[
             mine, connections = await ramp(ours, openings[start : start + PART])
             sessions += connections
             pairs.append((mine, theirs))
-            print(
-                f"  {len(sessions):6,}: ours {mine.per_second:,.0f}/s ({mine.cpu_us:.0f} us)"
-                f" | bare {theirs.per_second:,.0f}/s ({theirs.cpu_us:.0f} us)",
-                flush=True,
-            )
+            print(f"  {len(sessions):6,}: {rates.side_by_side(mine, theirs)}", flush=True)
         _hang_up(beside)
         await asyncio.sleep(SETTLE_SECONDS)
         _, connections = await ramp(ours, openings[WARM + COMPARED :])
