@@ -133,6 +133,9 @@ class Broken:
     def __init__(self, error: Exception) -> None:
         self.error = error
 
+    def ask(self, *_args):
+        raise self.error
+
     async def fetch_one(self, *_args, **_parameters):
         raise self.error
 

@@ -23,7 +23,7 @@ from support.accounts import (
     insert_user,
     used,
 )
-from support.database import ENGINES, engine_url, opened_at
+from support.database import ENGINES, asked, engine_url, opened_at
 
 RETURNING = Query("test.returning", "update accounts set tier = 'pro' returning id")
 
@@ -70,15 +70,20 @@ async def test_many_askers_of_a_hot_question_each_get_their_own_answer(database:
         await add_user(database, f"key-{number}", project_id=project, note=f"of {number}" if number % 4 else None)
     hot = Query("test.hot", "select note, key, note as again from users where key = :key limit 1", is_hot=True)
 
-    rows = await asyncio.gather(*(database.fetch_one(hot, key=f"key-{number}") for number in range(100)))
+    rows = await asyncio.gather(*(asked(database, hot, f"key-{number}") for number in range(100)))
 
     for number, row in enumerate(rows):
-        if number % 2:
-            assert row is None
-        else:
-            assert tuple(row) == (row["note"], row["key"], row[2]) == (row["again"], f"key-{number}", row[0])
-            assert row["note"] == (f"of {number}" if number % 4 else None)
-            assert len(row) == 3
+        note = f"of {number}" if number % 4 else None
+        assert row == (None if number % 2 else (note, f"key-{number}", note))
+
+
+async def test_a_hot_questions_values_are_numbered_as_they_are_first_named(database: Database, project: str):
+    await add_user(database, "key", project_id=project)
+    hot = Query(
+        "test.hot", "select :first, key, :second from users where project_id = :third and key = :second", is_hot=True
+    )
+
+    assert await asked(database, hot, "1", "key", project) == ("1", "key", "key")
 
 
 async def test_a_hot_question_that_nobody_can_answer_harms_no_other_asker(database: Database, project: str):
@@ -86,10 +91,10 @@ async def test_a_hot_question_that_nobody_can_answer_harms_no_other_asker(databa
     hot = Query("test.hot", "select key from users where key = :key", is_hot=True)
 
     answers = await asyncio.gather(
-        *(database.fetch_one(hot, key=key) for key in ("key-1", "\ud800", "key-2", "key-1")), return_exceptions=True
+        *(asked(database, hot, key) for key in ("key-1", "\ud800", "key-2", "key-1")), return_exceptions=True
     )
 
-    assert [answers[0]["key"], answers[2], answers[3]["key"]] == ["key-1", None, "key-1"]
+    assert [answers[0], answers[2], answers[3]] == [("key-1",), None, ("key-1",)]
     assert isinstance(answers[1], StorageError)
 
 

@@ -19,6 +19,7 @@ from moonlatch.storage.postgres import PostgresDatabase, open_postgres
 from moonlatch.storage.postgres_connections import PostgresOptions
 from support import rows
 from support.accounts import SET_USED, USED, add_account, used
+from support.database import asked
 from support.services import Databases
 
 PROCESSES = 4
@@ -126,9 +127,9 @@ async def test_a_question_that_fails_in_the_program_fails_for_its_askers_and_hol
     hot = Query("test.hot", "select id from accounts where id = :id", is_hot=True)
 
     answers = await asyncio.gather(
-        database.fetch_one(hot, id="ann"), database.fetch_one(hot, id=["no", "text"]), return_exceptions=True
+        asked(database, hot, "ann"), asked(database, hot, ["no", "text"]), return_exceptions=True
     )
 
     assert isinstance(answers[1], Exception)
-    assert await database.fetch_one(hot, id="ann") is None
+    assert await asked(database, hot, "ann") is None
     await database.close()

@@ -1,12 +1,14 @@
 """A real database for each test, on every engine. Import `database` into a `conftest.py` to have one in SQLite as a fixture."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from moonlatch.storage.interface import Database
+from moonlatch.storage.interface import Answer, Database, Query
 from moonlatch.storage.postgres import open_postgres
 from moonlatch.storage.sqlite import SqliteDatabase, open_sqlite
 
@@ -31,6 +33,12 @@ async def opened_at(url: str, folder: Path) -> AsyncIterator[Database]:
         yield database
     finally:
         await database.close()
+
+
+async def asked(database: Database, hot: Query, *values: Any) -> Answer:
+    """A hot query's row, whether the engine has it at hand or not."""
+    answer = database.ask(hot, values)
+    return await answer if isinstance(answer, asyncio.Future) else answer
 
 
 @asynccontextmanager

@@ -76,8 +76,8 @@ class DirectTransport(BoundedHttp):
     too_slow: ClassVar[Answer]
     too_large: ClassVar[Answer]
     known_heads: ClassVar[dict[bytes, KnownHead]]
-    common_headers: ClassVar[tuple[object, bytes]]
-    """uvicorn's default headers, which it replaces every second, and their bytes."""
+    heads: ClassVar[tuple[object, dict[tuple[int, int], bytes]]]
+    """uvicorn's default headers, which it replaces every second, and the heads made with them, by status and length."""
     is_leaving: ClassVar[bool] = False
     """Set when the process is about to end: every answer is its connection's last, so that a proxy asks another process next."""
 
@@ -100,10 +100,13 @@ class DirectTransport(BoundedHttp):
             # message, it would understand again; so nothing is parsed here, and nothing is understood differently.
             end = data.find(b"\r\n\r\n") + 4
             known = self.known_heads.get(data[:end])
-            if known is not None and len(data) - end == known.body_bytes:
-                self._end_head()
-                self._answer(known.handler, data[end:], known.headers, keep_alive=True)
-                return
+            if known is not None:
+                handler, body_bytes, headers = known
+                if len(data) - end == body_bytes:
+                    if self._head_timer is not None:  # the connection is new
+                        self._end_head()
+                    self._answer(handler, data[end:], headers, keep_alive=True)
+                    return
             self._read = None
             super().data_received(data)
             if self._read is not None:
@@ -151,7 +154,8 @@ class DirectTransport(BoundedHttp):
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
-        self.flow.resume_reading()
+        if self.flow.read_paused:
+            self.flow.resume_reading()
         if self.pipeline:
             self._unset_keepalive_if_required()
             self._start_asgi_task(*self.pipeline.pop())
@@ -246,27 +250,34 @@ class DirectTransport(BoundedHttp):
 
     def _respond(self, answer: Answer, *, keep_alive: bool) -> None:
         status, parts, headers = answer
+        head = self._head(status, sum(map(len, parts)))
         keep_alive = keep_alive and not self.is_leaving
-        head = b"%s%scontent-type: application/json\r\ncontent-length: %d\r\n" % (
-            STATUS_LINE[status],
-            self._common_headers(),
-            sum(map(len, parts)),
-        )
-        for header in headers:
-            head += b"%s: %s\r\n" % header
-        if not keep_alive:
-            head += b"connection: close\r\n"
-        self.transport.writelines([head + b"\r\n", *parts])
+        if headers or not keep_alive:
+            further = [b"%s: %s\r\n" % header for header in headers]
+            if not keep_alive:
+                further.append(b"connection: close\r\n")
+            head = head.removesuffix(b"\r\n") + b"".join(further) + b"\r\n"
+        if len(parts) == 1:  # one small buffer is written faster than two
+            self.transport.write(head + parts[0])
+        else:
+            self.transport.writelines([head, *parts])
         if not keep_alive:
             self.transport.close()
 
-    def _common_headers(self) -> bytes:
-        headers = self.server_state.default_headers
-        made_of, text = self.common_headers
-        if made_of is not headers:
-            text = b"".join([b"%s: %s\r\n" % header for header in headers])
-            type(self).common_headers = headers, text
-        return text
+    def _head(self, status: int, length: int) -> bytes:
+        """What stands before an answer of so many bytes, the empty line included."""
+        default, heads = self.heads
+        if default is not self.server_state.default_headers:
+            default, heads = type(self).heads = self.server_state.default_headers, {}
+        head = heads.get((status, length))
+        if head is None:
+            common = b"".join([b"%s: %s\r\n" % header for header in default])
+            head = heads[status, length] = b"%s%scontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % (
+                STATUS_LINE[status],
+                common,
+                length,
+            )
+        return head
 
 
 def transport_for(routes: Mapping[bytes, Handler], *, too_slow: Answer, too_large: Answer) -> type[DirectTransport]:
@@ -279,6 +290,6 @@ def transport_for(routes: Mapping[bytes, Handler], *, too_slow: Answer, too_larg
             "too_slow": too_slow,
             "too_large": too_large,
             "known_heads": {},
-            "common_headers": (None, b""),
+            "heads": (None, {}),
         },
     )

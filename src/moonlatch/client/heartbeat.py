@@ -60,10 +60,7 @@ class HeartbeatEndpoint:
             raise RefusedError(REPLAYED)  # by another copy of this request, while facts were asked for
         left = seconds_left(verdict.key_expires, now)
         mac = heartbeat_mac(live, request.sequence, left)
-        return b'{"success":true,"seconds_left":%s,"mac":"%s"}' % (
-            b"null" if left is None else b"%d" % left,
-            mac.encode(),
-        )
+        return f'{{"success":true,"seconds_left":{"null" if left is None else left},"mac":"{mac}"}}'.encode()
 
 
 def instance_of(claims: Claims, facts: RunningFacts, now: int) -> Instance:

@@ -75,9 +75,9 @@ class ExecuteKeys:
 
 def heartbeat_mac(live: FixedKeyHmac, sequence: int, seconds_left: int | None) -> str:
     """Authenticates the reply to one beat, in hex. `encode` of a reply that differs in one number is written out."""
-    left = b"n" if seconds_left is None else b"i%d;" % seconds_left
-    key = live.digest(b"heartbeat\n%d" % sequence)
-    return hmac_sha256(key, b"o2;s12:seconds_left" + left + b"s7:successt").hex()
+    left = "n" if seconds_left is None else f"i{seconds_left};"
+    key = live.digest(f"heartbeat\n{sequence}".encode())
+    return hmac_sha256(key, f"o2;s12:seconds_left{left}s7:successt".encode()).hex()
 
 
 def session_key(live: bytes, nonce: str) -> bytes:

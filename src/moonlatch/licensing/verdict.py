@@ -50,10 +50,10 @@ class Facts(msgspec.Struct, frozen=True, gc=False):
 class StartFacts(Facts, frozen=True):
     """What else matters when a script starts."""
 
-    loader_version: int | None
-    """None when the loader was not made for this script."""
     key_days: int | None
     max_executions: int | None
+    loader_version: int | None
+    """None when the loader was not made for this script."""
 
 
 class RunningFacts(Facts, frozen=True):

@@ -30,7 +30,8 @@ class Presence:
         self._keys: defaultdict[str, int] = defaultdict(int)
 
     def find(self, instance_id: str, now_ms: int) -> Instance | None:
-        self._forget_silent(now_ms)
+        if now_ms >= self._silent_at:
+            self._forget_silent(now_ms)
         return self._held.get(instance_id) or self._leased.get(instance_id) or self._returning.get(instance_id)
 
     def alive(self, now_ms: int) -> int:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Protocol, TypeVar
 
@@ -25,7 +26,12 @@ class Query:
     shared: bool = False
     """Asked with the same parameters by many at once: an engine may answer several of its reads from one snapshot."""
     is_hot: bool = False
-    """Asked so often, for one row, that an engine may answer many callers at once."""
+    """For `Database.ask`: asked so often that an engine may answer many callers at once. Its answer is one row or none."""
+    positional: str = field(init=False)
+    """The statement with `?1`, `?2` ... for the parameters, by their number in `parameter_names`."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "positional", numbered(self.sql, "?"))
 
 
 _PARAMETER = re.compile(r"(?<!:):(\w+)")  # not PostgreSQL's casts
@@ -73,6 +79,10 @@ Unit = Callable[[Transaction], Awaitable[T]]
 """A transaction's body. It awaits nothing but its transaction, and may be run again from its beginning."""
 
 
+Answer = tuple[Any, ...] | None
+"""A hot query's row, in column order."""
+
+
 class Database(Protocol):
     """One installation's data.
 
@@ -82,6 +92,14 @@ class Database(Protocol):
     async def fetch_one(self, query: Query, **parameters: Any) -> Row | None: ...
 
     async def fetch_all(self, query: Query, **parameters: Any) -> list[Row]: ...
+
+    def ask(self, query: Query, values: tuple[Any, ...]) -> Answer | asyncio.Future[Answer]:
+        """Read a hot query's one row; the values stand in the order of `parameter_names`.
+
+        An engine that has the data at hand answers at once: a coroutine would cost a running script's heartbeat as much
+        as reading three columns.
+        """
+        ...
 
     async def run(self, unit: Unit[T], *, is_guarded: bool = False) -> T:
         """Run a unit as if no other ran at the same time.

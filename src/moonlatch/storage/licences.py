@@ -7,12 +7,14 @@ What concerns the script is the same for all its clients, so it is asked for by 
 
 from __future__ import annotations
 
+import asyncio
+
 import msgspec
 
 from moonlatch.licensing.verdict import RunningFacts, StartFacts
-from moonlatch.storage.interface import Database, Query
+from moonlatch.storage.interface import Database, Query, parameter_names
 
-# Together in the field order of `licensing.verdict.Facts`: rows are unpacked into it by position.
+# Together in the field order of `licensing.verdict.StartFacts` and `RunningFacts`: rows are unpacked into them by position.
 _OF_SCRIPT = """
     s.project_id, s.name, s.free_for_all, s.use_heartbeat, s.kick_outdated, s.require_sessions, s.enabled, s.build,
     a.expires_at
@@ -58,6 +60,12 @@ RUNNING_USER = Query(
     f"select {_OF_USER}, e.stopped {_USER} left join executions e on e.id = :instance limit 1",
     is_hot=True,
 )
+# What `Licences` gives them, in this order.
+assert parameter_names(START_SCRIPT.sql) == ("account", "loader", "script")
+assert parameter_names(START_USER.sql) == ("key", "project", "fingerprint", "now")
+assert parameter_names(RUNNING_SCRIPT.sql) == ("account", "script")
+assert parameter_names(RUNNING_USER.sql) == ("key", "project", "fingerprint", "now", "instance")
+
 OWNER = Query(
     "licences.owner",
     """
@@ -119,38 +127,34 @@ class Licences:
 
     async def for_start(self, owner: Owner, question: StartQuestion) -> StartFacts | None:
         """Everything the verdict on a start of this owner's script depends on; None when there is no such script any more."""
-        fetch_one = self._database.fetch_one
-        script = await fetch_one(START_SCRIPT, script=question.script, account=owner.account, loader=question.loader)
+        ask = self._database.ask
+        script = ask(START_SCRIPT, (owner.account, question.loader, question.script))
+        if isinstance(script, asyncio.Future):
+            script = await script
         if script is None:
             return None
-        user = await fetch_one(
-            START_USER, project=owner.project, key=question.key, fingerprint=question.fingerprint, now=question.now
-        )
+        user = ask(START_USER, (question.key, owner.project, question.fingerprint, question.now))
+        if isinstance(user, asyncio.Future):
+            user = await user
         assert user is not None  # a row of nothing, when there is no such user
-        *of_script, loader_version = script
-        *of_user, key_days, max_executions = user
-        facts = [*of_script, *of_user, loader_version, key_days, max_executions]
-        return StartFacts(*facts)
+        return StartFacts(*(script[:-1] + user + script[-1:]))
 
     async def while_running(self, question: RunningQuestion) -> RunningFacts | None:
         """Everything a running copy's verdict depends on; None when the script is gone."""
         owner = self._owners.get(question.script) or await self.owner(question.script)
         if owner is None:
             return None
-        fetch_one = self._database.fetch_one
-        script = await fetch_one(RUNNING_SCRIPT, script=question.script, account=owner.account)
+        ask = self._database.ask
+        script = ask(RUNNING_SCRIPT, (owner.account, question.script))
+        if isinstance(script, asyncio.Future):
+            script = await script
         if script is None:
             return None
-        user = await fetch_one(
-            RUNNING_USER,
-            project=owner.project,
-            key=question.key,
-            fingerprint=question.fingerprint,
-            now=question.now,
-            instance=question.instance,
-        )
+        user = ask(RUNNING_USER, (question.key, owner.project, question.fingerprint, question.now, question.instance))
+        if isinstance(user, asyncio.Future):
+            user = await user
         assert user is not None  # a row of nothing, when there is no such user
-        return RunningFacts(*script, *user)
+        return RunningFacts(*(script + user))
 
 
 async def loader_of(db: Database, script: str) -> str | None:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from moonlatch.measures import BATCH_UNITS, Histogram
-from moonlatch.storage.interface import OutcomeUnknown, Query, Row, StorageError, Unit
+from moonlatch.storage.interface import Answer, OutcomeUnknown, Query, Row, StorageError, Unit
 from moonlatch.storage.postgres_batches import BatchedReads
 from moonlatch.storage.postgres_connections import (
     Connection,
@@ -69,8 +69,6 @@ class PostgresDatabase:
 
     async def fetch_one(self, query: Query, **parameters: Any) -> Row | None:
         self._check_open()
-        if query.is_hot:
-            return await self._hot.ask(query, parameters)
         statement = translated(query.sql)
         arguments = statement.arguments(parameters)
         row: Row | None = await self._read(lambda connection: connection.fetchrow(statement.sql, *arguments))
@@ -82,6 +80,10 @@ class PostgresDatabase:
         arguments = statement.arguments(parameters)
         rows: list[Row] = await self._read(lambda connection: connection.fetch(statement.sql, *arguments))
         return rows
+
+    def ask(self, query: Query, values: tuple[Any, ...]) -> asyncio.Future[Answer]:
+        self._check_open()
+        return self._hot.ask(query, values)
 
     async def run(self, unit: Unit[T], *, is_guarded: bool = False) -> T:
         self._check_open()

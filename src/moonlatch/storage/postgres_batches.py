@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 
-from moonlatch.storage.interface import Query, Row, StorageError, Unavailable
+from moonlatch.storage.interface import Answer, Query, StorageError, Unavailable
 from moonlatch.storage.postgres_connections import Connection, Connections
 from moonlatch.storage.postgres_statements import Statement, asked_many_times, translated, transposed
 
@@ -18,21 +18,11 @@ MAX_UNDER_WAY = 2
 """Statements of one question at a time: while one is answered, the next one gathers."""
 
 
-class _Row(tuple[Any, ...]):
-    """A row without the column that said which question it answers."""
-
-    __slots__ = ()
-    positions: ClassVar[Mapping[str, int]]
-
-    def __getitem__(self, key: Any) -> Any:
-        return tuple.__getitem__(self, self.positions[key] if isinstance(key, str) else key)
-
-
 @dataclass(slots=True, eq=False)
 class _Asked:
     arguments: tuple[Any, ...]
     until: float
-    answer: asyncio.Future[Row | None]
+    answer: asyncio.Future[Answer]
 
 
 @dataclass(slots=True, eq=False)
@@ -42,7 +32,6 @@ class _Lane:
     query: Query
     statement: Statement
     many: str | None = None
-    row: type[_Row] = _Row
     waiting: list[_Asked] = field(default_factory=list)
     under_way: int = 0
     is_due: bool = False
@@ -58,16 +47,12 @@ class BatchedReads:
         self._lanes: dict[str, _Lane] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def ask(self, query: Query, parameters: dict[str, Any]) -> asyncio.Future[Row | None]:
-        """The first row, or None. The future has a StorageError when the database failed or the deadline passed."""
+    def ask(self, query: Query, values: tuple[Any, ...]) -> asyncio.Future[Answer]:
+        """The row, or None. The future has a StorageError when the database failed or the deadline passed."""
         lane = self._lanes.get(query.sql)
         if lane is None:
             lane = self._lanes[query.sql] = _Lane(query, translated(query.sql))
-        asked = _Asked(
-            tuple(lane.statement.arguments(parameters)),
-            self._loop.time() + self._deadline_seconds,
-            self._loop.create_future(),
-        )
+        asked = _Asked(values, self._loop.time() + self._deadline_seconds, self._loop.create_future())
         lane.waiting.append(asked)
         self._look_after(lane)
         return asked.answer
@@ -87,7 +72,7 @@ class BatchedReads:
         self._look_after(lane)
 
     async def _answer(self, lane: _Lane, batch: Sequence[_Asked]) -> None:
-        rows: Sequence[Row | Exception | None]
+        rows: Sequence[Answer | Exception]
         try:
             rows = await self._rows(lane, batch)
         except Exception as error:  # whatever it is: nobody may be left waiting
@@ -103,7 +88,7 @@ class BatchedReads:
             else:
                 asked.answer.set_result(row)
 
-    async def _rows(self, lane: _Lane, batch: Sequence[_Asked]) -> Sequence[Row | StorageError | None]:
+    async def _rows(self, lane: _Lane, batch: Sequence[_Asked]) -> Sequence[Answer | StorageError]:
         """An answer for each. Raises StorageError when there is none for anybody."""
         if len(batch) > 1:
             try:
@@ -114,7 +99,7 @@ class BatchedReads:
                 pass  # one value was at fault; the others' owners must not suffer from it
         return [await self._alone(lane, asked) for asked in batch]
 
-    async def _together(self, lane: _Lane, batch: Sequence[_Asked]) -> list[Row | None]:
+    async def _together(self, lane: _Lane, batch: Sequence[_Asked]) -> list[Answer]:
         places: dict[tuple[Any, ...], int] = {}
         numbers = [places.setdefault(asked.arguments, len(places)) for asked in batch]
         columns = transposed(places)
@@ -126,15 +111,15 @@ class BatchedReads:
             rows: list[Any] = await connection.fetch(lane.many, *columns)
             return rows
 
-        answers: list[Row | None] = [None] * len(places)
+        answers: list[Answer] = [None] * len(places)
         for row in await self._connections.read(fetch, batch[0].until):
-            answers[row[-1] - 1] = lane.row(row[:-1])
+            answers[row[-1] - 1] = tuple(row)[:-1]
         return [answers[number] for number in numbers]
 
-    async def _alone(self, lane: _Lane, asked: _Asked) -> Row | StorageError | None:
-        async def fetch(connection: Connection) -> Row | None:
-            row: Row | None = await connection.fetchrow(lane.statement.sql, *asked.arguments)
-            return row
+    async def _alone(self, lane: _Lane, asked: _Asked) -> Answer | StorageError:
+        async def fetch(connection: Connection) -> Answer:
+            row = await connection.fetchrow(lane.statement.sql, *asked.arguments)
+            return None if row is None else tuple(row)
 
         try:
             return await self._connections.read(fetch, asked.until)
@@ -144,8 +129,4 @@ class BatchedReads:
 
 async def _prepare(lane: _Lane, connection: Connection) -> None:
     prepared = await connection.prepare(lane.statement.sql)
-    names = [column.name for column in prepared.get_attributes()]
-    # Of columns with one name, the first has it.
-    positions = {name: number for number, name in reversed(list(enumerate(names)))}
-    lane.row = type("BatchedRow", (_Row,), {"__slots__": (), "positions": positions})
     lane.many = asked_many_times(lane.query.sql, [kind.name for kind in prepared.get_parameters()])

@@ -7,7 +7,7 @@ import sqlite3
 from typing import Any
 
 from moonlatch.storage.connection import DRIVER_ERRORS, storage_error
-from moonlatch.storage.interface import Row
+from moonlatch.storage.interface import Answer, Query, Row
 
 
 class SnapshotReader:
@@ -25,8 +25,11 @@ class SnapshotReader:
         self._loop = loop
         self._open = False
         self._shared: dict[tuple[str, tuple[Any, ...]], Row | None] = {}
+        self._answers: dict[tuple[str, tuple[Any, ...]], Answer] = {}
+        self._hot = connection.cursor()
+        self._hot.row_factory = None
 
-    # A cursor is never kept: one with rows left would hold its snapshot beyond the transaction.
+    # But for hot queries, which leave no row behind, a cursor is not kept: it would hold its snapshot beyond the transaction.
 
     def fetch_one(self, sql: str, parameters: dict[str, Any]) -> Row | None:
         """Raises StorageError."""
@@ -47,6 +50,22 @@ class SnapshotReader:
             return row
         return self._shared[question]
 
+    def ask(self, query: Query, values: tuple[Any, ...]) -> Answer:
+        """A hot query's row. Raises StorageError."""
+        if query.shared:
+            question = query.sql, values
+            if question in self._answers:
+                return self._answers[question]
+        try:
+            if not self._open:
+                self._begin()
+            answer: Answer = self._hot.execute(query.positional, values).fetchone()
+        except DRIVER_ERRORS as error:
+            raise storage_error(error) from error
+        if query.shared:
+            self._answers[question] = answer
+        return answer
+
     def fetch_all(self, sql: str, parameters: dict[str, Any]) -> list[Row]:
         """Raises StorageError."""
         try:
@@ -61,6 +80,7 @@ class SnapshotReader:
         if self._open:
             self._open = False
             self._shared.clear()
+            self._answers.clear()
             if self._connection.in_transaction:  # after some failures SQLite has ended it
                 self._connection.execute("rollback")  # nothing was written; unlike a commit, this cannot be refused
 

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from moonlatch.measures import Histogram
 from moonlatch.storage.connection import connect_reader, connect_writer
-from moonlatch.storage.interface import Query, Row, Unit
+from moonlatch.storage.interface import Answer, Query, Row, Unit
 from moonlatch.storage.migration import Migration, shipped_migrations
 from moonlatch.storage.snapshot import SnapshotReader
 from moonlatch.storage.sqlite_migration import migrate
@@ -49,6 +49,9 @@ class SqliteDatabase:
 
     async def fetch_all(self, query: Query, **parameters: Any) -> list[Row]:
         return self._snapshots.fetch_all(query.sql, parameters)
+
+    def ask(self, query: Query, values: tuple[Any, ...]) -> Answer:
+        return self._snapshots.ask(query, values)
 
     async def run(self, unit: Unit[T], *, is_guarded: bool = False) -> T:  # noqa: ARG002 -- here, units never overlap
         return await self._writer.submit(unit)

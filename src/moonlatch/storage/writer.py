@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from moonlatch.measures import BATCH_UNITS, Histogram
 from moonlatch.storage.connection import DRIVER_ERRORS, storage_error
-from moonlatch.storage.interface import Query, Row, StorageError, Transaction, Unavailable, Unit, numbered
+from moonlatch.storage.interface import Query, Row, StorageError, Transaction, Unavailable, Unit
 
 T = TypeVar("T")
 
@@ -58,10 +58,9 @@ class SqliteTransaction:
 
     async def execute_each(self, query: Query, rows: Sequence[tuple[Any, ...]]) -> list[int]:
         self._refuse_when_ended(query)
-        sql = numbered(query.sql, "?")
         execute = self._connection.cursor().execute
         try:
-            return [execute(sql, row).rowcount for row in rows]
+            return [execute(query.positional, row).rowcount for row in rows]
         except DRIVER_ERRORS as error:
             raise self._failed(error) from error
 
