@@ -20,7 +20,9 @@ from support.services import Databases
 SCANS_ALLOWED = {
     "accounts.list": {"accounts"},  # for the operator; everything is the answer
     "expiry.remove": {"projects"},  # once a minute, and there are few
-    "licences.running_user": {"nobody"},  # the one row that stands for whoever has no user
+    "licences.beating_user": {"nobody"},  # the one row that stands for whoever has no user
+    "licences.blacklisting": {"nobody"},
+    "licences.connected_user": {"nobody"},
     "licences.start_user": {"nobody"},
     "loaders.any": {"loaders"},  # stops at the first
 }

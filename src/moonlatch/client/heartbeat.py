@@ -37,7 +37,7 @@ class HeartbeatEndpoint:
         known = await self._backend.roster.find(claims.instance)
         if known is not None and request.sequence <= known.sequence:
             raise RefusedError(REPLAYED)
-        facts = await self._backend.licences.while_running(
+        facts = await self._backend.licences.for_heartbeat(
             RunningQuestion(claims.script, claims.instance, claims.key, claims.fingerprint, now)
         )
         running = Running(

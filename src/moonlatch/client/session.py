@@ -155,7 +155,7 @@ class SessionEndpoint:
         """Decide, and register the session; gives its id. Raises _ClosingError, StorageError."""
         now = self._backend.clock()
         known = await self._backend.roster.find(claims.instance)
-        facts = await self._backend.licences.while_running(
+        facts = await self._backend.licences.for_session(
             RunningQuestion(claims.script, claims.instance, claims.key, claims.fingerprint, now)
         )
         others = 0 if known is not None or claims.key is None else await self._backend.roster.instances_of(claims.key)

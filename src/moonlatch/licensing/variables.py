@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from moonlatch.licensing.key import seconds_left
-from moonlatch.licensing.verdict import Facts, Granted
+from moonlatch.licensing.verdict import Granted, RunningFacts, StartFacts
 
 
 def start_variables(
-    facts: Facts, granted: Granted, *, executions: int, supports_sessions: bool, now_ms: int
+    facts: StartFacts, granted: Granted, *, executions: int, supports_sessions: bool, now_ms: int
 ) -> dict[str, Any]:
     """Every variable, as a start gives them. `executions` counts this one; it is 0 without a valid key."""
     return {
@@ -21,7 +21,7 @@ def start_variables(
     }
 
 
-def changing_variables(facts: Facts, granted: Granted, now_ms: int) -> dict[str, Any]:
+def changing_variables(facts: StartFacts | RunningFacts, granted: Granted, now_ms: int) -> dict[str, Any]:
     """Those a developer's edit can change while the script runs. Without a valid key nothing is told of the user."""
     return {
         "la_is_premium": granted.premium,
@@ -32,7 +32,7 @@ def changing_variables(facts: Facts, granted: Granted, now_ms: int) -> dict[str,
     }
 
 
-def variables_hash(facts: Facts, granted: Granted) -> int:
+def variables_hash(facts: RunningFacts, granted: Granted) -> int:
     """Equal for two moments whose `changing_variables` differ by the passing of time only."""
     if not granted.premium:
         return hash((False, facts.script_name))

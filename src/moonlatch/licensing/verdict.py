@@ -13,7 +13,16 @@ from moonlatch.licensing.fingerprint import binds_on_use, is_bound
 from moonlatch.licensing.key import expiry_after_first_use, grace_end, has_passed, is_blacklisted
 
 
-class Facts(msgspec.Struct, frozen=True, gc=False):
+class Blacklisting(msgspec.Struct, frozen=True, kw_only=True):
+    """Why and until when a user or a device is kept out; asked for only where it is. Times in Unix milliseconds."""
+
+    blacklist_reason: str | None = None
+    blacklist_expires: int | None = None
+    bar_reason: str | None = None
+    bar_expires: int | None = None
+
+
+class Facts(Blacklisting, frozen=True, gc=False):
     """What the database knows about a script and, when they were found, a user and a bar on the device.
 
     Field order is the column order of the queries in `storage/licences.py`. Flags may be 0 and 1: they are only tested.
@@ -31,25 +40,21 @@ class Facts(msgspec.Struct, frozen=True, gc=False):
     account_expires: int | None
     user_key: str | None
     """None when the key was not given, or does not exist in the script's project; so are the user's other fields then."""
-    discord_id: str | None
-    note: str | None
     key_expires: int | None
     max_instances: int | None
     fingerprintless: bool | None
     fingerprint: bytes | None
-    executions: int | None
     blacklisted: bool | None
-    blacklist_reason: str | None
-    blacklist_expires: int | None
     barred_by: str | None
     """The blacklisted key whose device this is, None when the device is not barred."""
-    bar_reason: str | None
-    bar_expires: int | None
 
 
 class StartFacts(Facts, frozen=True):
     """What else matters when a script starts."""
 
+    discord_id: str | None
+    note: str | None
+    executions: int | None
     key_days: int | None
     max_executions: int | None
     loader_version: int | None
@@ -61,6 +66,9 @@ class RunningFacts(Facts, frozen=True):
 
     stopped: str | None
     """The refusal code that ended this instance for good."""
+    discord_id: str | None = None
+    """Asked for when there is somebody to show it to, as the note is."""
+    note: str | None = None
 
 
 class Start(msgspec.Struct, frozen=True, gc=False):

@@ -168,7 +168,7 @@ class Hub:
 
     async def _check(self, member: Member) -> None:
         instance, now = member.instance, self._clock()
-        facts = await self._licences.while_running(
+        facts = await self._licences.for_session(
             RunningQuestion(instance.script_id, instance.id, instance.user_key, instance.fingerprint, now)
         )
         claim = Running(

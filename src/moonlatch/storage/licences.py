@@ -1,4 +1,4 @@
-"""The two queries that answer a start, a heartbeat or a session's recheck: the hot path. Decides nothing.
+"""The queries that answer a start, a heartbeat or a session's recheck: the hot path. Decides nothing.
 
 What concerns the script is the same for all its clients, so it is asked for by itself: an engine reads it once per snapshot.
 """
@@ -8,29 +8,31 @@ What concerns the script is the same for all its clients, so it is asked for by 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
 
 import msgspec
 
-from moonlatch.licensing.verdict import RunningFacts, StartFacts
+from moonlatch.licensing.verdict import Facts, RunningFacts, StartFacts
 from moonlatch.storage.interface import Database, Query, parameter_names
 
+AnyFacts = TypeVar("AnyFacts", bound=Facts)
+
 # Together in the field order of `licensing.verdict.StartFacts` and `RunningFacts`: rows are unpacked into them by position.
+# Every column costs the driver as much as a row of an index, so what hardly anybody needs is not among them.
 _OF_SCRIPT = """
     s.project_id, s.name, s.free_for_all, s.use_heartbeat, s.kick_outdated, s.require_sessions, s.enabled, s.build,
     a.expires_at
 """
-_OF_USER = """
-    u.key, u.discord_id, u.note, u.key_expires, u.max_instances, u.fingerprintless, u.fingerprint, u.executions,
-    u.blacklisted, u.blacklist_reason, u.blacklist_expires,
-    r.user_key, ru.blacklist_reason, r.expires_at
-"""
+_OF_USER = "u.key, u.key_expires, u.max_instances, u.fingerprintless, u.fingerprint, u.blacklisted, r.user_key"
+_SHOWN = "u.discord_id, u.note"
 _USER = """
     from (select 1) nobody
     left join users u on u.key = :key and u.project_id = :project
     left join bars r on r.project_id = :project and r.fingerprint = :fingerprint
         and (r.expires_at is null or r.expires_at > :now)
-    left join users ru on ru.key = r.user_key
 """
+_INSTANCE = "left join executions e on e.id = :instance"
 
 START_SCRIPT = Query(
     "licences.start_script",
@@ -46,7 +48,7 @@ START_SCRIPT = Query(
 )
 START_USER = Query(
     "licences.start_user",
-    f"select {_OF_USER}, u.key_days, u.max_executions {_USER} limit 1",
+    f"select {_OF_USER}, {_SHOWN}, u.executions, u.key_days, u.max_executions {_USER} limit 1",
     is_hot=True,
 )
 RUNNING_SCRIPT = Query(
@@ -55,16 +57,25 @@ RUNNING_SCRIPT = Query(
     shared=True,
     is_hot=True,
 )
-RUNNING_USER = Query(
-    "licences.running_user",
-    f"select {_OF_USER}, e.stopped {_USER} left join executions e on e.id = :instance limit 1",
+BEATING_USER = Query("licences.beating_user", f"select {_OF_USER}, e.stopped {_USER} {_INSTANCE} limit 1", is_hot=True)
+CONNECTED_USER = Query(
+    "licences.connected_user", f"select {_OF_USER}, e.stopped, {_SHOWN} {_USER} {_INSTANCE} limit 1", is_hot=True
+)
+BLACKLISTING = Query(
+    "licences.blacklisting",
+    f"""
+    select u.blacklisted, u.blacklist_reason, u.blacklist_expires, r.user_key, ru.blacklist_reason, r.expires_at
+    {_USER} left join users ru on ru.key = r.user_key limit 1
+    """,
     is_hot=True,
 )
 # What `Licences` gives them, in this order.
 assert parameter_names(START_SCRIPT.sql) == ("account", "loader", "script")
 assert parameter_names(START_USER.sql) == ("key", "project", "fingerprint", "now")
+assert parameter_names(BLACKLISTING.sql) == ("key", "project", "fingerprint", "now")
 assert parameter_names(RUNNING_SCRIPT.sql) == ("account", "script")
-assert parameter_names(RUNNING_USER.sql) == ("key", "project", "fingerprint", "now", "instance")
+assert parameter_names(BEATING_USER.sql) == ("key", "project", "fingerprint", "now", "instance")
+assert parameter_names(CONNECTED_USER.sql) == ("key", "project", "fingerprint", "now", "instance")
 
 OWNER = Query(
     "licences.owner",
@@ -133,14 +144,25 @@ class Licences:
             script = await script
         if script is None:
             return None
-        user = ask(START_USER, (question.key, owner.project, question.fingerprint, question.now))
+        who = question.key, owner.project, question.fingerprint, question.now
+        user = ask(START_USER, who)
         if isinstance(user, asyncio.Future):
             user = await user
         assert user is not None  # a row of nothing, when there is no such user
-        return StartFacts(*(script[:-1] + user + script[-1:]))
+        facts = StartFacts(*(script[:-1] + user + script[-1:]))
+        if facts.blacklisted or facts.barred_by is not None:
+            return await self._with_reason(facts, who)
+        return facts
 
-    async def while_running(self, question: RunningQuestion) -> RunningFacts | None:
+    def for_heartbeat(self, question: RunningQuestion) -> Coroutine[Any, Any, RunningFacts | None]:
         """Everything a running copy's verdict depends on; None when the script is gone."""
+        return self._while_running(question, BEATING_USER)
+
+    def for_session(self, question: RunningQuestion) -> Coroutine[Any, Any, RunningFacts | None]:
+        """As `for_heartbeat`, with what the script is shown of its user."""
+        return self._while_running(question, CONNECTED_USER)
+
+    async def _while_running(self, question: RunningQuestion, query: Query) -> RunningFacts | None:
         owner = self._owners.get(question.script) or await self.owner(question.script)
         if owner is None:
             return None
@@ -150,11 +172,32 @@ class Licences:
             script = await script
         if script is None:
             return None
-        user = ask(RUNNING_USER, (question.key, owner.project, question.fingerprint, question.now, question.instance))
+        who = question.key, owner.project, question.fingerprint, question.now
+        user = ask(query, (*who, question.instance))
         if isinstance(user, asyncio.Future):
             user = await user
         assert user is not None  # a row of nothing, when there is no such user
-        return RunningFacts(*(script + user))
+        facts = RunningFacts(*(script + user))
+        if facts.blacklisted or facts.barred_by is not None:
+            return await self._with_reason(facts, who)
+        return facts
+
+    async def _with_reason(self, facts: AnyFacts, who: tuple[Any, ...]) -> AnyFacts:
+        """The facts with why and until when somebody is kept out, as it is now."""
+        row = self._database.ask(BLACKLISTING, who)
+        if isinstance(row, asyncio.Future):
+            row = await row
+        assert row is not None  # a row of nothing, when there is no such user any more
+        blacklisted, reason, expires, barred_by, bar_reason, bar_expires = row
+        return msgspec.structs.replace(
+            facts,
+            blacklisted=blacklisted,
+            blacklist_reason=reason,
+            blacklist_expires=expires,
+            barred_by=barred_by,
+            bar_reason=bar_reason,
+            bar_expires=bar_expires,
+        )
 
 
 async def loader_of(db: Database, script: str) -> str | None:
