@@ -127,7 +127,7 @@ def seal(key: bytes, plaintext: bytes) -> bytes:
 
 def wrap(key: bytes, pad: bytes) -> str:
     """A 32-byte key under a pad of 32 bytes that is used this once (exclusive or), in hex."""
-    return f"{int.from_bytes(key, 'big') ^ int.from_bytes(pad, 'big'):064x}"
+    return (int.from_bytes(key, "big") ^ int.from_bytes(pad, "big")).to_bytes(32, "big").hex()
 
 
 def new_seed() -> int:

@@ -6,13 +6,14 @@ import binascii
 from collections.abc import Callable
 
 import msgspec
+from pybase64 import b64encode_as_string
 
 from moonlatch.client.transcript import LoaderKeys
 from moonlatch.crypto import FixedKeyHmac, Keyring, equal
 
 _MAC_BYTES = 32
-_TO_URL = bytes.maketrans(b"+/", b"-_")
-_FROM_URL = bytes.maketrans(b"-_", b"+/")
+_URL_SAFE = b"-_"
+_FROM_URL = bytes.maketrans(_URL_SAFE, b"+/")
 
 
 class Claims(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -67,8 +68,7 @@ _decoder = msgspec.msgpack.Decoder(Claims)
 def issue(keyring: Keyring, claims: Claims) -> str:
     """The token that carries these claims."""
     content = _encoder.encode(claims)
-    token = binascii.b2a_base64(content + keyring.instance_mac(content), newline=False)
-    return token.translate(_TO_URL).decode()
+    return b64encode_as_string(content + keyring.instance_mac(content), _URL_SAFE)
 
 
 def read(keyring: Keyring, token: str, instance: str) -> Claims | None:

@@ -135,13 +135,13 @@ class ExecutionLog:
         self._waiting: list[tuple[Execution, asyncio.Future[Use]]] = []
         self._task: asyncio.Task[None] | None = None
 
-    async def record(self, execution: Execution) -> Use:
-        """Commit one execution, everything of it or nothing. Raises RepeatedError, OvertakenError, StorageError."""
+    def record(self, execution: Execution) -> asyncio.Future[Use]:
+        """Commit one execution, everything of it or nothing. The future has RepeatedError, OvertakenError or StorageError."""
         settled: asyncio.Future[Use] = asyncio.get_running_loop().create_future()
         self._waiting.append((execution, settled))
         if self._task is None:
             self._task = asyncio.create_task(self._write_waiting())
-        return await settled
+        return settled
 
     async def _write_waiting(self) -> None:
         while self._waiting:

@@ -123,11 +123,12 @@ class Licences:
         self._max_owners = max_owners
         self._owners: dict[str, Owner] = {}
 
+    def known_owner(self, script: str) -> Owner | None:
+        """As `owner`, if it was asked for before."""
+        return self._owners.get(script)
+
     async def owner(self, script: str) -> Owner | None:
         """The script's project and account; None when there is no such script. It may be gone in the meantime."""
-        known = self._owners.get(script)
-        if known is not None:
-            return known
         row = await self._database.fetch_one(OWNER, script=script)
         if row is None:
             return None
@@ -163,7 +164,7 @@ class Licences:
         return self._while_running(question, CONNECTED_USER)
 
     async def _while_running(self, question: RunningQuestion, query: Query) -> RunningFacts | None:
-        owner = self._owners.get(question.script) or await self.owner(question.script)
+        owner = self.known_owner(question.script) or await self.owner(question.script)
         if owner is None:
             return None
         ask = self._database.ask
