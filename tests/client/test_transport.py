@@ -87,6 +87,15 @@ async def test_what_looks_like_a_frame_inside_a_frame_is_none(world: World, wire
     assert (await answered(world, wire, disguised)).response == ["a"]
 
 
+@pytest.mark.parametrize("length", [b"\xfe" + (61).to_bytes(2), b"\xff" + (119).to_bytes(8)], ids=["2", "8"])
+async def test_a_length_in_more_bytes_than_it_needs_means_the_same(world: World, wire: Wire, length: bytes) -> None:
+    def as_long(text: bytes) -> list[bytes]:
+        padded = text.ljust(int.from_bytes(length[1:]))
+        return [bytes([LAST | TEXT]) + length + bytes(4) + padded]
+
+    assert (await answered(world, wire, as_long)).response == ["a"]
+
+
 async def test_several_answers_in_one_read_are_all_heard(world: World, wire: Wire) -> None:
     asking = [asyncio.create_task(world.live.message(wire.id, "ask", [], 10)) for _ in range(5)]
     replies = []

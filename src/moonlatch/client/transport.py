@@ -110,10 +110,10 @@ class SessionTransport(WebSocketsSansIOProtocol):
         if len(data) < 6 or data[0] != _WHOLE_TEXT:
             return None
         start, length = 6, data[1] - _MASKED
-        if length == _TWO_BYTES_MORE:
-            start, length = 8, int.from_bytes(data[2:4])
-            if length < _TWO_BYTES_MORE:
+        if length >= _TWO_BYTES_MORE:
+            if length > _TWO_BYTES_MORE:
                 return None
+            start, length = 8, int.from_bytes(data[2:4])
         if len(data) != start + length or len(data) > _SLICE_BYTES or not self._is_between_frames():
             return None
         return apply_mask(data[start:], data[start - 4 : start])
