@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from sys import intern
-
 from moonlatch.client.backend import Backend
 from moonlatch.client.payloads import Payloads, SealedPayload
 from moonlatch.client.replies import REPLAYED, UNAVAILABLE, RefusedError
@@ -60,8 +58,8 @@ class ExecuteEndpoint:
                     raise RefusedError(SCRIPT_NOT_FOUND)
             instance = Instance(
                 id=instance_id,
-                script_id=intern(request.script_id),
-                project_id=intern(facts.project_id),
+                script_id=owner.script,  # one text for all of a script's instances
+                project_id=owner.project,
                 user_key=facts.user_key,
                 build=facts.build,
                 started_at=now,

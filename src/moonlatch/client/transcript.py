@@ -62,15 +62,15 @@ class ExecuteKeys:
     __slots__ = ("_root",)
 
     def __init__(self, root: bytes) -> None:
-        self._root = FixedKeyHmac(root)
+        self._root = root
 
     def reply_mac(self, transcript: bytes) -> str:
         """Authenticates the `encode` of a reply without its `payload` and `mac`; hex."""
-        return hmac_sha256(self._root.digest(b"reply"), transcript).hex()
+        return hmac_sha256(hmac_sha256(self._root, b"reply"), transcript).hex()
 
     def wrap(self, key: bytes) -> str:
         """A payload's key for this client; the pad it takes is used for nothing else ever."""
-        return wrap(key, self._root.digest(b"payload"))
+        return wrap(key, hmac_sha256(self._root, b"payload"))
 
 
 def heartbeat_mac(live: FixedKeyHmac, sequence: int, seconds_left: int | None) -> str:

@@ -34,7 +34,7 @@ class Execute(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False)
     script_id: Id
     loader: Id
     protocol: Literal[1]
-    nonce: Nonce
+    nonce: Annotated[str, Meta(min_length=32, max_length=64)]
     key: Key | None
     fingerprint: Fingerprint | None
     executor: ExecutorName | None
@@ -89,6 +89,9 @@ T = TypeVar("T")
 def decode_execute(body: bytes) -> Execute:
     """Raises MalformedError."""
     request = _decode(_execute, body)
+    # As `Nonce` says it; a pattern takes as long as all the rest of the decoding.
+    if not (request.nonce.isascii() and request.nonce.isalnum()):
+        raise MalformedError("Expected `str` of letters and digits - at `$.nonce`")
     # With `in`, bytes try first whether they are asked for a number.
     if body.find(_ESCAPED_NUL) >= 0 and any("\0" in text for text in _texts(request)):
         raise MalformedError("a text contains a NUL character")

@@ -81,7 +81,8 @@ class Presence:
 
     def _lease(self, instance: Instance, now_ms: int) -> None:
         """Add an instance that is not known, behind all the others."""
-        self._make_room()
+        if len(self._leased) + len(self._returning) + len(self._held) >= self._max_instances:
+            self._make_room()
         self._count(instance)
         instance.alive_until = now_ms + self._lease_ms
         self._leased[instance.id] = instance

@@ -163,7 +163,7 @@ class ExecutionLog:
 async def record_all(db: Database, executions: Sequence[Execution]) -> list[Use | Exception]:
     """Commit those executions whose conditions hold; an outcome for each. Raises StorageError: none was written."""
     # Every process takes the rows of keys, scripts and days in this order: none waits for one that waits for it.
-    order = sorted(range(len(executions)), key=lambda number: executions[number].user_key or "")
+    order = sorted(range(len(executions)), key=[execution.user_key or "" for execution in executions].__getitem__)
     ordered = [executions[number] for number in order]
 
     async def unit(tx: Transaction) -> list[Use | Exception]:
@@ -172,8 +172,10 @@ async def record_all(db: Database, executions: Sequence[Execution]) -> list[Use 
         await _count(tx, written)
         return outcomes
 
-    outcomes = dict(zip(order, await db.run(unit, is_guarded=True), strict=True))
-    return [outcomes[number] for number in range(len(executions))]
+    outcomes: list[Use | Exception] = [_NO_USE] * len(executions)
+    for number, outcome in zip(order, await db.run(unit, is_guarded=True), strict=True):
+        outcomes[number] = outcome
+    return outcomes
 
 
 async def stop(db: Database, instance: str, code: str) -> None:

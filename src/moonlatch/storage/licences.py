@@ -111,6 +111,7 @@ class RunningQuestion(msgspec.Struct, frozen=True, gc=False):
 class Owner(msgspec.Struct, frozen=True):
     """Whose script it is; never changes."""
 
+    script: str
     project: str
     account: str
 
@@ -134,7 +135,7 @@ class Licences:
             return None
         if len(self._owners) >= self._max_owners:
             self._owners.clear()
-        owner = self._owners[script] = Owner(*row)
+        owner = self._owners[script] = Owner(script, *row)
         return owner
 
     async def for_start(self, owner: Owner, question: StartQuestion) -> StartFacts | None:
