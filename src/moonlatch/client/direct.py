@@ -15,6 +15,7 @@ from moonlatch.client.body import BODY_SECONDS
 from moonlatch.client.bounded_http import BoundedHttp
 from moonlatch.client.replies import Headers, Peer
 from moonlatch.client.wire import MAX_BODY_BYTES
+from moonlatch.promise import Promise
 
 Answer = tuple[int, Sequence[bytes], Headers]
 """Status, the parts of a JSON body, further headers."""
@@ -56,7 +57,10 @@ class _Turn:
     def wait_for(self, future: Any) -> None:
         """Go on when the future is done that the coroutine waits for."""
         future._asyncio_future_blocking = False  # noqa: SLF001 -- the sign by which whoever drives a coroutine takes its future over
-        future.add_done_callback(self._go_on)
+        if isinstance(future, Promise):
+            future.call_at_once(self._go_on)
+        else:
+            future.add_done_callback(self._go_on)
 
     def _go_on(self, _future: Any) -> None:
         try:

@@ -10,6 +10,7 @@ from operator import attrgetter
 import msgspec
 
 from moonlatch.clock import utc_day
+from moonlatch.promise import Promise
 from moonlatch.storage.interface import Database, Query, Transaction, parameter_names
 
 UNKNOWN_EXECUTOR = "unknown"
@@ -132,15 +133,18 @@ class ExecutionLog:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._waiting: list[tuple[Execution, asyncio.Future[Use]]] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._waiting: list[tuple[Execution, Promise[Use]]] = []
         self._task: asyncio.Task[None] | None = None
 
-    def record(self, execution: Execution) -> asyncio.Future[Use]:
-        """Commit one execution, everything of it or nothing. The future has RepeatedError, OvertakenError or StorageError."""
-        settled: asyncio.Future[Use] = asyncio.get_running_loop().create_future()
+    def record(self, execution: Execution) -> Promise[Use]:
+        """Commit one execution, everything of it or nothing. The promise has RepeatedError, OvertakenError or StorageError."""
+        if self._loop is None:  # to find it asks the system which process this is
+            self._loop = asyncio.get_running_loop()
+        settled: Promise[Use] = Promise(self._loop)
         self._waiting.append((execution, settled))
         if self._task is None:
-            self._task = asyncio.create_task(self._write_waiting())
+            self._task = self._loop.create_task(self._write_waiting())
         return settled
 
     async def _write_waiting(self) -> None:
