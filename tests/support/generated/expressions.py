@@ -200,8 +200,9 @@ class Expressions(Draw):
         if shape == "field":
             return f"str({self.primary('record', scope, depth - 1)}.name)"
         if shape == "format":
+            kind = "g" if self.portable else "f"  # LuaJIT writes some tiny numbers as huge ones with `f`
             return self.pick(
-                f"string.format('%5.2f|%d', num({self.value('number', scope, depth - 1)}), {self.between(-5, 99)})",
+                f"string.format('%5.2{kind}|%d', num({self.value('number', scope, depth - 1)}), {self.between(-5, 99)})",
                 f"string.format('%s-%x', {self.value('string', scope, depth - 1)}, {self.between(0, 99999)})",
                 f"tostring({self.value('boolean', scope, depth - 1)})",
             )
