@@ -65,8 +65,9 @@ end
 print = function(...)
     local parts = {}
     for index = 1, select("#", ...) do parts[index] = tostring((select(index, ...))) end
+    local text = safe(concat(parts, "\\t")) -- raises where the stack of C is nearly full
     count += 1
-    lines[count] = safe(concat(parts, "\\t"))
+    lines[count] = text
 end
 return function(chunk)
     local ok, problem = pcall(chunk)
