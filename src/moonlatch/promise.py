@@ -40,9 +40,8 @@ class Promise(asyncio.Future[T]):
         self._hear = None
         try:
             hear(self)
-        except (
-            Exception
-        ) as error:  # as the loop does: whoever sets a result does not suffer from what others make of it
+        except Exception as error:
+            # As the loop does: whoever sets a result does not suffer from what others make of it.
             self.get_loop().call_exception_handler(
                 {"message": "a promise's listener failed", "exception": error, "future": self}
             )

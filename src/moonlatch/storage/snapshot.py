@@ -24,8 +24,7 @@ class SnapshotReader:
         self._connection = connection
         self._loop = loop
         self._open = False
-        self._shared: dict[tuple[str, tuple[Any, ...]], Row | None] = {}
-        self._answers: dict[tuple[str, tuple[Any, ...]], Answer] = {}
+        self._shared: dict[tuple[str, tuple[Any, ...]], Any] = {}
         self._hot = connection.cursor()
         self._hot.row_factory = None
 
@@ -48,14 +47,16 @@ class SnapshotReader:
             row = self.fetch_one(sql, parameters)
             self._shared[question] = row
             return row
-        return self._shared[question]
+        known: Row | None = self._shared[question]
+        return known
 
     def ask(self, query: Query, values: tuple[Any, ...]) -> Answer:
         """A hot query's row. Raises StorageError."""
         if query.shared:
             question = query.sql, values
-            if question in self._answers:
-                return self._answers[question]
+            if question in self._shared:
+                known: Answer = self._shared[question]
+                return known
         try:
             if not self._open:
                 self._begin()
@@ -63,7 +64,7 @@ class SnapshotReader:
         except DRIVER_ERRORS as error:
             raise storage_error(error) from error
         if query.shared:
-            self._answers[question] = answer
+            self._shared[question] = answer
         return answer
 
     def fetch_all(self, sql: str, parameters: dict[str, Any]) -> list[Row]:
@@ -80,7 +81,6 @@ class SnapshotReader:
         if self._open:
             self._open = False
             self._shared.clear()
-            self._answers.clear()
             if self._connection.in_transaction:  # after some failures SQLite has ended it
                 self._connection.execute("rollback")  # nothing was written; unlike a commit, this cannot be refused
 
