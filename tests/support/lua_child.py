@@ -1,5 +1,5 @@
-"""The child process of `support.luau.run_lua_batch`: runs the scripts on standard input, a JSON list, each in a fresh state,
-and prints one outcome a line as JSON.
+"""The child process of `support.luau.run_lua_batch`: runs the scripts on standard input, one a line as JSON, each in a
+fresh state, and prints one outcome a line as JSON.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ end
 
 def main() -> None:
     lupa = importlib.import_module(f"lupa.{sys.argv[1]}")
-    for source in json.load(sys.stdin):
+    for line in sys.stdin:
+        source = json.loads(line)["source"]
         runtime = lupa.LuaRuntime(encoding="latin-1", register_eval=False, unpack_returned_tuples=True)
         output, error, compile_error = runtime.execute(WRAPPER)(source)
         result = {"output": escaped(output), "error": escaped(error), "compile_error": compile_error}

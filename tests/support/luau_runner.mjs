@@ -1,8 +1,10 @@
-// Runs or compiles Luau sources in real Luau, one fresh state each, and prints one JSON line per case.
-// usage: node luau_runner.mjs CASES.json   where CASES.json is {"run": bool, "sources": [...]}
-import { readFileSync, writeSync } from 'node:fs'
+// Runs or compiles Luau sources in real Luau, each in a fresh state: reads lines of {"run": bool, "source": ...} and answers each
+// with a line of JSON. `is_full` says that the states, which are not given back, leave too little memory for another script.
+import { writeSync } from 'node:fs'
+import { createInterface } from 'node:readline'
 
 const HEAP_PAGES = 4096 // 256 MiB; luau-web's own 17 MB are too few for large scripts
+const MOST_KILOBYTES_HELD = 64 * 1024
 
 const readLeb = (bytes, at) => {
     let value = 0
@@ -77,13 +79,15 @@ return function(chunk)
 end`
 
 const emit = (result) => writeSync(1, JSON.stringify(result) + '\n')
-const { run, sources } = JSON.parse(readFileSync(process.argv[2], 'utf8'))
 console.log = () => {}
+let kilobytesHeld = 0
 
-for (const source of sources) {
+for await (const line of createInterface({ input: process.stdin })) {
+    const { run, source } = JSON.parse(line)
     const result = { output: '', error: null, compile_error: null }
     const state = await LuauState.createAsync()
-    // The prelude comes first: a chunk sees the globals as they were when it was loaded.
+    // These come first: a chunk sees the globals as they were when it was loaded.
+    const kilobytes = state.loadstring('return gcinfo()', '=kilobytes', true)
     const wrapper = run ? (await state.loadstring(PRELUDE, '=prelude', true)())[0] : null
     const chunk = state.loadstring(source || ' ', '=script', false) // an empty text does not cross the bridge
     if (typeof chunk === 'string') {
@@ -93,6 +97,7 @@ for (const source of sources) {
         result.output = output
         result.error = ok ? null : text
     }
-    emit(result)
+    kilobytesHeld += (await kilobytes())[0]
+    emit({ ...result, is_full: kilobytesHeld > MOST_KILOBYTES_HELD })
     // The state is left to the process's end: destroying one releases functions of the next.
 }
