@@ -89,8 +89,9 @@ def prelude(*, portable: bool) -> str:
     """`portable` programs print the same on every Lua: numbers to 14 digits, nothing of the wording of runtime errors."""
     return (
         _PRELUDE.replace("FIELDS", ", ".join(f'"{name}"' for name in FIELDS))
-        # A function that calls itself with one more argument each time fills LuaJIT's stack of 65,500 values from 360 calls on.
-        .replace("FUEL", "250" if portable else "1500")
+        # A function that calls itself with N more arguments each time fills LuaJIT's stack of 65,500 values from some
+        # 360 / sqrt(N) calls on: 100 leave room for a dozen.
+        .replace("FUEL", "100" if portable else "1500")
         .replace("NUMBER", "%.14g" if portable else "%.17g")
         .replace("PROBLEM", 'return "runtime error"' if portable else "return text")
     )
