@@ -11,7 +11,7 @@ def values_thrown_again(w: Statements, scope: Scope) -> str:
     return f"""local token = {{ x = 1 }}
 for _, thrown in ipairs({{ token, 'E:text', 12, true, say, 0.5, setmetatable({{}}, {{ __tostring = function() return 'E:object' end }}) }}) do
 local fine, caught = pcall(function() {w.statement(inner, 1)} local ok, value = pcall(error, thrown, {w.pick("0", "1", "2")}) error(value, 0) end)
-say(fine, caught == thrown or caught) end
+say(fine, caught == thrown or problem_text(caught)) end
 say(pcall(error)) say(pcall(error, nil)) say(select('#', pcall(error)))"""
 
 
