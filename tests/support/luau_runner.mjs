@@ -2,59 +2,9 @@
 // with a line of JSON. `is_full` says that the states, which are not given back, leave too little memory for another script.
 import { writeSync } from 'node:fs'
 import { createInterface } from 'node:readline'
+import { LuauState } from './luau_state.mjs'
 
-const HEAP_PAGES = 4096 // 256 MiB; luau-web's own 17 MB are too few for large scripts
 const MOST_KILOBYTES_HELD = 64 * 1024
-
-const readLeb = (bytes, at) => {
-    let value = 0
-    let shift = 0
-    for (;;) {
-        const byte = bytes[at++]
-        value += (byte & 0x7f) * 2 ** shift
-        shift += 7
-        if (!(byte & 0x80)) return [value, at]
-    }
-}
-
-const writeLeb = (value) => {
-    const out = []
-    do {
-        const low = value & 0x7f
-        value >>>= 7
-        out.push(value ? low | 0x80 : low)
-    } while (value)
-    return out
-}
-
-// The memory section (5) of the module is rewritten, because its size is fixed when the module is instantiated.
-const withLargerHeap = (binary) => {
-    const bytes = new Uint8Array(binary.buffer ?? binary)
-    let at = 8
-    while (at < bytes.length) {
-        const start = at
-        const id = bytes[at++]
-        let size
-        ;[size, at] = readLeb(bytes, at)
-        if (id === 5) {
-            const payload = [1, 1, ...writeLeb(HEAP_PAGES), ...writeLeb(HEAP_PAGES)]
-            const section = [5, ...writeLeb(payload.length), ...payload]
-            const rest = bytes.subarray(at + size)
-            const out = new Uint8Array(start + section.length + rest.length)
-            out.set(bytes.subarray(0, start))
-            out.set(section, start)
-            out.set(rest, start + section.length)
-            return out
-        }
-        at += size
-    }
-    return bytes
-}
-
-const instantiate = WebAssembly.instantiate
-WebAssembly.instantiate = (binary, imports) => instantiate(withLargerHeap(binary), imports)
-
-const { LuauState } = await import('../../node_modules/luau-web/src/index.js')
 
 // `print` is replaced inside Luau, so that numbers and nil look as Luau shows them; bytes that do not cross the bridge are escaped.
 const PRELUDE = `

@@ -1,46 +1,9 @@
 // Embeds host.lua in real Luau. usage: node --experimental-websocket luau_host.mjs HOST.lua START TIME_RATE
 // where START is a file with the first record and TIME_RATE how fast its time passes; prints one JSON line per thing that happens: {"event": ..., "text": ...}.
 import { readFileSync, writeSync } from 'node:fs'
+import { LuauState } from '../luau_state.mjs'
 
-const HEAP_PAGES = 4096 // 256 MiB: luau-web's own 17 MB are few for a large payload
 const CHUNK = 16384 // longer strings overflow the stack on which they are handed to Luau
-
-const leb = (value) => {
-    const bytes = []
-    do {
-        const low = value & 0x7f
-        value >>>= 7
-        bytes.push(value ? low | 0x80 : low)
-    } while (value)
-    return bytes
-}
-
-const readLeb = (bytes, at) => {
-    let value = 0
-    for (let shift = 0; ; shift += 7) {
-        const byte = bytes[at++]
-        value += (byte & 0x7f) * 2 ** shift
-        if (!(byte & 0x80)) return [value, at]
-    }
-}
-
-// Section 5 of a WebAssembly module says how much memory it starts with; luau-web fixes that when it is instantiated.
-const withLargerHeap = (binary) => {
-    const bytes = Buffer.from(binary)
-    for (let at = 8; at < bytes.length; ) {
-        const [size, body] = readLeb(bytes, at + 1)
-        if (bytes[at] === 5) {
-            const section = [1, 1, ...leb(HEAP_PAGES), ...leb(HEAP_PAGES)]
-            return Buffer.concat([bytes.subarray(0, at), Buffer.from([5, section.length, ...section]), bytes.subarray(body + size)])
-        }
-        at = body + size
-    }
-    return bytes
-}
-
-const instantiate = WebAssembly.instantiate
-WebAssembly.instantiate = (binary, imports) => instantiate(withLargerHeap(binary), imports)
-const { LuauState } = await import('../../../node_modules/luau-web/src/index.js')
 
 const escapeField = (bytes) => {
     const text = Buffer.from(bytes).toString('latin1')
@@ -91,7 +54,6 @@ const openSocket = (id, url) => {
 }
 
 const state = await LuauState.createAsync()
-WebAssembly.instantiate = instantiate // fetch has a module of its own
 const [feed, step, deliver] = await state.loadstring(readFileSync(process.argv[2], 'utf8'), '=host', true)()
 
 const commands = {
