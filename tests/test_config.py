@@ -205,7 +205,18 @@ def test_the_values_of_all_settings_can_be_shown() -> None:
     assert values["protector.timeout_seconds"] == "90"
 
 
-@given(st.dictionaries(st.text(max_size=8), st.one_of(st.integers(), st.text(max_size=5), st.booleans()), min_size=1))
+def test_a_data_folder_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "data_dir = 1  (command line)\n" in refusal({"data_dir": 1})
+    monkeypatch.setenv("MOONLATCH_DATA_DIR", "~nobody-of-that-name/data")
+    assert "nobody here has the home folder '~nobody-of-that-name'" in refusal()
+    monkeypatch.setenv("MOONLATCH_CONFIG", "~nobody-of-that-name/my.toml")
+    assert "(named by MOONLATCH_CONFIG)\n    there is no such file" in refusal()
+
+
+NAMES = st.one_of(st.sampled_from(sorted(Settings.model_fields)), st.text(max_size=8))
+
+
+@given(st.dictionaries(NAMES, st.one_of(st.integers(), st.text(max_size=5), st.booleans()), min_size=1))
 def test_any_settings_either_hold_or_are_refused_with_a_reason(values: dict[str, object]) -> None:
     problems = []
     try:

@@ -109,9 +109,19 @@ def load_with_origins(overrides: Mapping[str, Any] | None = None) -> LoadedSetti
 def _file_path(given: Mapping[str, Any], environment: Mapping[str, Any]) -> Path:
     named = os.environ.get(CONFIG_VARIABLE)
     if named:
-        return Path(named).expanduser()
-    data_dir = given.get("data_dir") or environment.get("data_dir") or Settings.model_fields["data_dir"].default
-    return Path(data_dir).expanduser() / FILE_NAME
+        return _expanded(Path(named))
+    data_dir = given.get("data_dir") or environment.get("data_dir")
+    if not isinstance(data_dir, str | Path):  # what is no path at all is refused with the other settings
+        data_dir = Settings.model_fields["data_dir"].default
+    return _expanded(Path(data_dir)) / FILE_NAME
+
+
+def _expanded(path: Path) -> Path:
+    """With the home folder in place of `~`. One that nobody has stays as written, and is not found there."""
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        return path
 
 
 def _read_file(file: Path) -> tuple[dict[str, Any], list[Problem]]:

@@ -279,7 +279,10 @@ class Settings(BaseSettings):
     @field_validator("data_dir")
     @classmethod
     def _expand_home(cls, value: Path) -> Path:
-        return value.expanduser()
+        try:
+            return value.expanduser()
+        except RuntimeError:
+            raise ValueError(f"nobody here has the home folder {value.parts[0]!r}") from None
 
     @field_validator("database_url")
     @classmethod
