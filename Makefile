@@ -4,7 +4,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
-PYTEST_WORKERS ?= 2
+# More than there are cores, on small machines: half of the tests wait for something.
+PYTEST_WORKERS ?= 4
+# The tests start hundreds of processes, each of which would compile all of it again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: run test setup setup-test lint types imports tests faults bench nightly format lock clean
 
