@@ -190,7 +190,9 @@ def _listening(host: str, port: int, *, is_shared: bool = False) -> Iterator[soc
     try:
         listener = socket.create_server((host, port), family=family, backlog=_BACKLOG, reuse_port=is_shared)
     except OSError as error:
-        raise CannotListenError(f"cannot listen on {host} port {port}: {os.strerror(error.errno or 0)}") from error
+        # The text knows more than the number, which for a name that is none is not the system's; it says the address again.
+        reason = str(error.strerror).partition(" (while attempting")[0]
+        raise CannotListenError(f"cannot listen on {host} port {port}: {reason}") from error
     with listener:
         yield listener
 

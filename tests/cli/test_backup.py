@@ -61,7 +61,7 @@ def test_a_backup_is_the_owners_alone_and_says_what_it_holds(moonlatch: Command,
 def test_what_was_restored_is_what_was_saved(moonlatch: Command, folder: Path, archive: Path, tmp_path: Path) -> None:
     ended = moonlatch("restore", str(archive), "--data", str(tmp_path / "new"))
     assert ended.status == 0, ended.err
-    assert "moonlatch.db, master.key, moonlatch.toml, 1 accounts, 0 projects" in ended.out
+    assert "moonlatch.db, master.key, moonlatch.toml, 1 account, 0 projects" in ended.out
     restored = tmp_path / "new"
     assert sorted(path.name for path in restored.iterdir()) == sorted(MEMBERS)
     assert restored.stat().st_mode & 0o777 == 0o700

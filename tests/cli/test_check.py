@@ -54,6 +54,21 @@ def test_what_an_upload_refuses_is_refused_here_too(moonlatch: Command) -> None:
     assert "forged.lua:1: la_is_premium may be assigned only inside" in moonlatch("check", "forged.lua").out
 
 
+@pytest.mark.parametrize(
+    ("source", "fault"),
+    [
+        (b"", "1: The script is empty"),
+        (b"print(1)\nprint('\xe9')\n", "2: Byte 233 is not UTF-8; in a string it can be written as \\233"),
+    ],
+)
+def test_what_an_upload_cannot_carry_is_refused(moonlatch: Command, source: bytes, fault: str) -> None:
+    Path("odd.lua").write_bytes(source)
+    checked = moonlatch("check", "odd.lua")
+    assert (checked.status, checked.out.splitlines()[0]) == (1, f"odd.lua:{fault}")
+    pushed = moonlatch("push", "odd.lua", "--script", "x" * 32, "--token", "t")
+    assert (pushed.status, pushed.err) == (1, f"error: odd.lua:{fault}\nNothing was sent.\n")
+
+
 @pytest.mark.parametrize("command", ["check", "protect"])
 @pytest.mark.parametrize(
     ("file", "why"), [("missing.lua", "No such file or directory"), (".", "Is a directory"), ("valid.lua/x", "Not a")]
@@ -100,6 +115,8 @@ def test_a_broken_script_is_not_protected(moonlatch: Command) -> None:
 def test_an_output_file_that_cannot_be_written_is_told(moonlatch: Command) -> None:
     ended = moonlatch("protect", "valid.lua", "-o", "missing/out.lua")
     assert (ended.status, ended.err) == (1, "error: missing/out.lua cannot be written: No such file or directory\n")
+    as_json = moonlatch("protect", "valid.lua", "-o", "missing/out.lua", "--json")
+    assert (as_json.status, as_json.out, as_json.err) == (1, "", ended.err)
 
 
 @pytest.mark.parametrize("link", [False, True])

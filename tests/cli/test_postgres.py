@@ -93,14 +93,14 @@ def test_an_installation_moves_to_postgresql(
     moonlatch("accounts", "create", "ann", "--data", "old")
     before = (tmp_path / "old" / "moonlatch.db").read_bytes()
 
-    moved = moonlatch("transfer", "old", postgres_url)
+    monkeypatch.setenv("MOONLATCH_DATABASE_URL", postgres_url)
+    moved = moonlatch("transfer", "old")
     assert moved.status == 0, moved.err
     assert "master.key" in moved.out
     assert re.search(r"accounts +1 +[0-9a-f]{16}", moved.out)
     assert (tmp_path / "old" / "moonlatch.db").read_bytes() == before
     assert moonlatch("transfer", "old", postgres_url).status == 1
 
-    monkeypatch.setenv("MOONLATCH_DATABASE_URL", postgres_url)
     assert [account["name"] for account in moonlatch("accounts", "list", "--json").json] == ["ann"]
 
 

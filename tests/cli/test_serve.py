@@ -102,6 +102,13 @@ def test_a_port_in_use_is_told_without_a_traceback(server: MoonlatchServer, tmp_
     ended = server.cli("serve", "--port", str(server.port), "--data", str(tmp_path / "other"), check=False)
     assert ended.returncode == 1
     assert f"error: cannot listen on 127.0.0.1 port {server.port}: Address already in use" in ended.stderr
+
+
+def test_an_address_that_is_none_is_told(server: MoonlatchServer, tmp_path: Path) -> None:
+    ended = server.cli("serve", "--host", "moonlatch.invalid", "--data", str(tmp_path / "other"), check=False)
+    assert ended.returncode == 1
+    assert re.search(r"error: cannot listen on moonlatch.invalid port 8400: [A-Z][a-z ]+\n.*--host", ended.stderr)
+    assert "Unknown error" not in ended.stderr
     assert "Traceback" not in ended.stderr
 
 
@@ -200,16 +207,15 @@ def test_a_push_to_nobody_is_told(moonlatch: Command, url: str, problem: str) ->
     assert "Traceback" not in ended.err
 
 
+def test_a_push_to_what_is_no_id_goes_nowhere_else(moonlatch: Command, server: MoonlatchServer) -> None:
+    Path("mine.lua").write_text("print(1)")
+    ended = moonlatch("push", "mine.lua", "--script", "../account?", "--url", server.url, "--token", "t")
+    assert ended.status == 1
+    assert "mine.lua was not published" in ended.err
+
+
 def test_a_push_to_another_server_is_told(moonlatch: Command, server: MoonlatchServer) -> None:
     Path("mine.lua").write_text("print(1)")
     ended = moonlatch("push", "mine.lua", "--script", "x", "--url", f"{server.url}/loader", "--token", "t")
     assert ended.status == 1
     assert "Traceback" not in ended.err
-
-
-def test_a_file_that_is_not_utf_8_is_told_with_the_line(moonlatch: Command) -> None:
-    Path("mine.lua").write_bytes(b"print(1)\nprint('\xff')")
-    ended = moonlatch("push", "mine.lua", "--script", "x" * 32, "--token", "t")
-    assert ended.err == (
-        "error: mine.lua:2: byte 255 is not UTF-8\nWrite such a byte in a string as an escape: \\255\n"
-    )

@@ -35,11 +35,28 @@ def faults_in(source: bytes) -> list[Diagnostic]:
     """Everything an upload of this script would be refused for. Raises CommandError when the protector itself fails."""
     from moonlatch.obfuscator.engines.embedded import EmbeddedEngine
 
+    unsendable = what_json_cannot_carry(source)
+    if unsendable is not None:
+        return [unsendable]
     # The cheapest profile: what makes a script invalid is found before any profile matters.
     outcome = EmbeddedEngine().protect(source, Options(profile=PLAINEST_PROFILE, client_chunk=True), seed=0)
     if isinstance(outcome, Failure):
         raise CommandError("; ".join(error.message for error in outcome.errors))
     return outcome.diagnostics if isinstance(outcome, Rejected) else []
+
+
+def what_json_cannot_carry(source: bytes) -> Diagnostic | None:
+    """What keeps a script out of an upload before anybody has read it; None when nothing does."""
+    if not source:
+        return Diagnostic(1, 1, "The script is empty")
+    try:
+        source.decode()
+    except UnicodeDecodeError as error:
+        line = source.count(b"\n", 0, error.start) + 1
+        column = error.start - source.rfind(b"\n", 0, error.start)
+        byte = source[error.start]
+        return Diagnostic(line, column, f"Byte {byte} is not UTF-8; in a string it can be written as \\{byte:03d}")
+    return None
 
 
 def show_diagnostics(source: bytes, diagnostics: list[Diagnostic], name: str) -> None:

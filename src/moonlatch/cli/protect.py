@@ -55,6 +55,11 @@ class Ended:
     def is_success(self) -> bool:
         return not self.diagnostics and not self.errors
 
+    @property
+    def file(self) -> bytes:
+        """The text as a file has it."""
+        return self.text if self.text.endswith(b"\n") else self.text + b"\n"
+
 
 def protect(
     file: ScriptFile,
@@ -112,13 +117,18 @@ def protect(
         luraph=Luraph(luraph_key, settings, luraph_url) if is_remote else None,
     )
     ended = _done(job)
+    if ended.is_success and output is not None:
+        _save(ended, output)
     if as_json:
         write_json(_json(job, ended, engine, with_script=output is None))
     else:
         _tell(job, ended, report=report)
     if not ended.is_success:
         raise typer.Exit(1)
-    _write(job, ended, output, quiet=as_json)
+    if output is not None and not as_json:
+        remark(f"{file} ({len(source):,} bytes) -> {output} ({len(ended.text):,} bytes)", "green")
+    elif not as_json:
+        sys.stdout.buffer.write(ended.file)
 
 
 def _is_same_file(one: Path, other: Path) -> bool:
@@ -187,16 +197,8 @@ def _tell(job: Job, ended: Ended, *, report: bool) -> None:
         show_report(title, job.watch, source_bytes=len(job.source), output_bytes=len(ended.text))
 
 
-def _write(job: Job, ended: Ended, output: Path | None, *, quiet: bool) -> None:
-    text = ended.text if ended.text.endswith(b"\n") else ended.text + b"\n"
-    if output is not None:
-        try:
-            output.write_bytes(text)
-        except OSError as error:
-            raise CommandError(f"{output} cannot be written: {error.strerror}") from None
-    if quiet:
-        return
-    if output is None:
-        sys.stdout.buffer.write(text)
-    else:
-        remark(f"{job.file} ({len(job.source):,} bytes) -> {output} ({len(ended.text):,} bytes)", "green")
+def _save(ended: Ended, output: Path) -> None:
+    try:
+        output.write_bytes(ended.file)
+    except OSError as error:
+        raise CommandError(f"{output} cannot be written: {error.strerror}") from None

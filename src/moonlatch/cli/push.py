@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import quote
 
 import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn
 
-from moonlatch.cli.check import ScriptFile
+from moonlatch.cli.check import ScriptFile, what_json_cannot_carry
 from moonlatch.cli.choices import EngineName, Profile, Target
 from moonlatch.cli.output import CommandError, Json, read_script, remark, remarks, say, write_json
 
@@ -55,8 +56,8 @@ def push(
         raise CommandError("no API token", "Set the variable MOONLATCH_TOKEN to it.")
     asked = {"profile": profile, "target": target, "engine": engine}
     given = {name: choice for name, choice in asked.items() if choice is not None}
-    body = json.dumps({"script": _text(file, read_script(file)), **given}).encode()
-    status, reply = _upload(f"{url.rstrip('/')}/scripts/{script}/update", token, body, file.name)
+    body = json.dumps({"script": _text(file), **given}).encode()
+    status, reply = _upload(f"{url.rstrip('/')}/scripts/{quote(script, safe='')}/update", token, body, file.name)
     if as_json:
         write_json(reply)
     elif reply.get("success") is True:
@@ -69,15 +70,12 @@ def push(
         raise _refusal(status, reply.get("error") or {}, file)
 
 
-def _text(file: Path, source: bytes) -> str:
-    try:
-        return source.decode()
-    except UnicodeDecodeError as error:
-        line = source.count(b"\n", 0, error.start) + 1
-        raise CommandError(
-            f"{file}:{line}: byte {source[error.start]} is not UTF-8",
-            f"Write such a byte in a string as an escape: \\{source[error.start]:03d}",
-        ) from None
+def _text(file: Path) -> str:
+    source = read_script(file)
+    unsendable = what_json_cannot_carry(source)
+    if unsendable is not None:
+        raise CommandError(f"{file}:{unsendable.line}: {unsendable.message}", "Nothing was sent.")
+    return source.decode()
 
 
 def _upload(url: str, token: str, body: bytes, name: str) -> tuple[int, Reply]:

@@ -45,7 +45,7 @@ def restore(file: BackupFile, data: NewFolder, as_json: Json = False) -> None:
         write_json({"created_at": manifest.created_at, "moonlatch": manifest.moonlatch, **counts})
         return
     say(f"{data} is as it was on {utc_day(manifest.created_at)} with Moonlatch {manifest.moonlatch}.")
-    held = "".join(f", {count} {noun}" for noun, count in counts.items())
+    held = "".join(f", {count} {noun.removesuffix('s') if count == 1 else noun}" for noun, count in counts.items())
     say(f"Restored: {', '.join(manifest.members)}{held}.")
     if manifest.database == "postgresql":
         remark(POSTGRESQL, "yellow")

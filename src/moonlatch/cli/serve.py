@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from moonlatch.app import Moonlatch
     from moonlatch.cli.first_start import Example
 
+_WHERE_TO_LISTEN = (
+    "Is a server running there already? Choose another port with --port, or with --host an address of this machine."
+)
+
 
 def serve(
     host: Annotated[
@@ -40,7 +44,7 @@ def serve(
     try:
         server.serve(settings, _welcome)
     except server.CannotListenError as error:
-        raise CommandError(str(error), "Is a server running there already? Choose another port with --port.") from None
+        raise CommandError(str(error), _WHERE_TO_LISTEN) from None
     except FolderInUseError as error:
         raise CommandError(str(error), "Stop it first, or choose another folder with --data.") from None
     except ChildFailedError as error:

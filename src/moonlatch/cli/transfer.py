@@ -16,7 +16,11 @@ SourceFolder = Annotated[
 ]
 TargetUrl = Annotated[
     str,
-    typer.Argument(metavar="POSTGRES_URL", help="Empty database, like postgresql://USER:PASSWORD@HOST:PORT/DATABASE."),
+    typer.Argument(
+        metavar="POSTGRES_URL",
+        envvar="MOONLATCH_DATABASE_URL",
+        help="Empty database, like postgresql://USER:PASSWORD@HOST:PORT/DATABASE; better given by the variable.",
+    ),
 ]
 
 
