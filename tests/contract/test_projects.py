@@ -94,7 +94,12 @@ async def test_every_wrong_field_of_an_edit_is_listed(me: Developer, project: st
 @pytest.mark.parametrize("options", [{"A": 5}, {"A": None}, {"": True}, {"A": "x" * 1001}, {"x" * 101: True}])
 async def test_impossible_luraph_options_are_refused(me: Developer, project: str, options: Any) -> None:
     failed = invalid(await me.post(f"/projects/{project}/edit", {"luraph_options": options}))
+    assert len(failed) == 1
     assert all(name.startswith("luraph_options.") for name in failed)
+    numbers = {"luraph_options": {"A": 5, "B": True}}
+    assert invalid(await me.post(f"/projects/{project}/edit", numbers)) == {
+        "luraph_options.A": ["must be a string or a boolean"]
+    }
     too_many = {"luraph_options": {str(number): True for number in range(101)}}
     assert list(invalid(await me.post(f"/projects/{project}/edit", too_many))) == ["luraph_options"]
 

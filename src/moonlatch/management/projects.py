@@ -3,18 +3,18 @@
 # ruff: noqa: FAST003 -- the ownership dependency takes the path's parameter
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from fastapi import APIRouter, Depends, Query
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, PlainValidator, WithJsonSchema
 
 from moonlatch import crypto
 from moonlatch.errors import not_found
 from moonlatch.management.auth import CurrentCaller, OwnedProject, require_active
 from moonlatch.management.backend import CurrentBackend
 from moonlatch.management.body import JsonBody
-from moonlatch.management.fields import Clean, ClearableUrl, Closed, Edit, Empty, Engine, Name, TimeMs
+from moonlatch.management.fields import Clean, ClearableUrl, Closed, Edit, Empty, Engine, Name, TimeMs, clean_text
 from moonlatch.management.paging import PageQuery
 from moonlatch.management.refusals import ACCOUNT_EXPIRED, Refusal, refusing
 from moonlatch.management.replies import ProjectView, Success, by_month_and_day, days_shown
@@ -29,7 +29,27 @@ CANNOT_EDIT_NOTHING = Refusal(1, "cannot edit nothing", 400)
 
 MAX_LURAPH_OPTIONS = 100
 LuraphOptionId = Annotated[str, Field(min_length=1, max_length=100), Clean]
-LuraphSetting = bool | Annotated[str, Field(max_length=1000), Clean]
+MAX_LURAPH_SETTING = 1000
+
+
+def _luraph_setting(value: Any) -> bool | str:
+    """One check for both types: a union would tell what is wrong once for each of them."""
+    match value:
+        case bool():
+            return value
+        case str() if len(value) <= MAX_LURAPH_SETTING:
+            return clean_text(value)
+        case str():
+            raise ValueError(f"must have at most {MAX_LURAPH_SETTING} characters")
+        case _:
+            raise ValueError("must be a string or a boolean")
+
+
+LuraphSetting = Annotated[
+    bool | str,
+    PlainValidator(_luraph_setting),
+    WithJsonSchema({"anyOf": [{"type": "boolean"}, {"type": "string", "maxLength": MAX_LURAPH_SETTING}]}),
+]
 
 
 class NewProject(Closed):
