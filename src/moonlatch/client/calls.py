@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 from moonlatch.client.wire import Reply
 from moonlatch.live.interface import NEVER_RESPONDED, MessageOutcome
+from moonlatch.nesting import is_too_deep
 
 _INVALID_RETURN = MessageOutcome(processed=False, reason="invalid return data")
 _NO_HANDLER = MessageOutcome(processed=False, reason="function doesnt exist")
 _MAX_ERROR_CHARACTERS = 4_096
-_MAX_DEPTH = 64
 
 
 class Calls:
@@ -64,21 +63,6 @@ def outcome_of(reply: Reply) -> MessageOutcome:
         return MessageOutcome(processed=False, reason=f"function errored, message: {message}")
     if reply.status == "invalid" or not (reply.data is None or isinstance(reply.data, dict | list)):
         return _INVALID_RETURN
-    if _is_too_deep(reply.data):
+    if is_too_deep(reply.data):
         return _INVALID_RETURN
     return MessageOutcome(processed=True, response=reply.data)
-
-
-def _is_too_deep(data: Any) -> bool:
-    """Deeper than the management API's own bodies may be, and than its replies can be written."""
-    level = [] if data is None else [data]
-    for _ in range(_MAX_DEPTH):
-        level = [
-            inner
-            for item in level
-            for inner in (item.values() if isinstance(item, dict) else item)
-            if isinstance(inner, dict | list)
-        ]
-        if not level:
-            return False
-    return True

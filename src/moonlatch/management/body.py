@@ -12,10 +12,10 @@ from pydantic import BaseModel, ValidationError
 from moonlatch.errors import invalid_field, invalid_fields, not_json, too_large
 from moonlatch.management.backend import backend_of
 from moonlatch.management.envelope import failed_fields
+from moonlatch.nesting import MAX_DEPTH, is_too_deep
 
 M = TypeVar("M", bound=BaseModel)
 
-MAX_DEPTH = 64
 MAX_FIELDS = 100
 MAX_STRUCTURED_BYTES = 1024 * 1024
 """Above this size a body may only hold text and numbers: parsing millions of lists would hold up everybody else."""
@@ -63,7 +63,7 @@ class JsonBody(Generic[M]):
             raise invalid_field("body", "must be a JSON object")
         if len(value) > MAX_FIELDS:
             raise invalid_field("body", f"has more than {MAX_FIELDS} fields")
-        if _is_too_deep(value):
+        if is_too_deep(value):
             raise invalid_field("body", f"is nested deeper than {MAX_DEPTH} levels")
         # A name that cannot be encoded would hide every other error; as a readable one it is just unknown.
         return {name.encode(errors="replace").decode(): item for name, item in value.items()}
@@ -120,17 +120,3 @@ def _reason(error: ValueError) -> str:
     if isinstance(error, UnicodeDecodeError):
         return f"byte {error.start} is not UTF-8"
     return str(error)
-
-
-def _is_too_deep(value: Any) -> bool:
-    level = [value]
-    for _ in range(MAX_DEPTH):
-        level = [
-            inner
-            for item in level
-            for inner in (item.values() if isinstance(item, dict) else item)
-            if isinstance(inner, dict | list)
-        ]
-        if not level:
-            return False
-    return True
