@@ -93,7 +93,10 @@ async def test_a_draining_server_is_not_ready(tmp_path: Path) -> None:
     readiness = Readiness({"database": works})
     async with running_api(tmp_path, readiness=readiness) as api:
         assert (await api.http.get("/health/ready")).status_code == 200
+        assert (await api.http.head("/health/ready")).status_code == 200
         readiness.is_draining = True
+        assert (await api.http.head("/health/ready")).status_code == 503
+        assert (await api.http.head("/health/live")).status_code == 200
         refused(await api.http.get("/health/ready"), 503, -1, "not ready", reasons=["draining"])
         assert (await api.http.get("/health/live")).status_code == 200
 

@@ -13,12 +13,15 @@ router = APIRouter(tags=["health"])
 NOT_READY = Refusal(-1, "not ready", 503, {"reasons": ["database"]})
 
 
+# Many monitors ask with HEAD, and would take a 405 for a server that is down.
+@router.head("/health/live", include_in_schema=False)
 @router.get("/health/live", summary="Is the process up?")
 async def live() -> Success:
     """Answers as long as the process serves requests at all."""
     return Success()
 
 
+@router.head("/health/ready", include_in_schema=False)
 @router.get("/health/ready", summary="Can it serve?", responses=refusing(NOT_READY))
 async def ready(backend: CurrentBackend) -> Success:
     """Ready means that its engines answer and that it is not stopping. Answered within 2 seconds."""
