@@ -4,7 +4,7 @@ import { writeSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { LuauState } from './luau_state.mjs'
 
-const MOST_KILOBYTES_HELD = 64 * 1024
+const MOST_KILOBYTES_HELD = 128 * 1024 // half of what Luau has
 
 // `print` is replaced inside Luau, so that numbers and nil look as Luau shows them; bytes that do not cross the bridge are escaped.
 const PRELUDE = `
