@@ -316,3 +316,11 @@ async def eventually_called(connection: Recorded) -> None:
         return bool(connection.called)
 
     await eventually(is_called)
+
+
+async def test_a_wrong_password_is_said_and_not_shown(
+    redis_url: str, database: SqliteDatabase, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with redis_live(redis_url.replace("redis://", "redis://:hunter2@"), database):
+        assert "Redis cannot be used (it refuses the user or password of the setting redis_url)" in caplog.text
+        assert "hunter2" not in caplog.text

@@ -108,7 +108,7 @@ class RedisLive:
         try:
             await self._connect()
         except LiveUnavailableError as error:
-            logger.warning("Redis cannot be reached (%s); starting without it", error)
+            logger.warning("Redis cannot be used (%s); starting without it, and trying again", error)
         self._work = asyncio.create_task(self._stay_connected(), name="live directory")
 
     async def close(self) -> None:

@@ -15,7 +15,7 @@ import msgspec
 from redis.asyncio.connection import AbstractConnection, ConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import AuthenticationError, RedisError
 
 from moonlatch.live.interface import LiveUnavailableError
 
@@ -203,4 +203,6 @@ def _ignore_outcome(future: asyncio.Future[Any]) -> None:
 
 def _reason(error: BaseException) -> str:
     # Never the text: a library may quote the address, and with it the password.
+    if isinstance(error, AuthenticationError):
+        return "it refuses the user or password of the setting redis_url"
     return type(error).__name__
