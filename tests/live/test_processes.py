@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterator
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -321,6 +322,8 @@ async def eventually_called(connection: Recorded) -> None:
 async def test_a_wrong_password_is_said_and_not_shown(
     redis_url: str, database: SqliteDatabase, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with redis_live(redis_url.replace("redis://", "redis://:hunter2@"), database):
+    address = urlsplit(redis_url)
+    wrong = address._replace(netloc=f":hunter2@{address.hostname}:{address.port or 6379}").geturl()
+    async with redis_live(wrong, database):
         assert "Redis cannot be used (it refuses the user or password of the setting redis_url)" in caplog.text
         assert "hunter2" not in caplog.text
