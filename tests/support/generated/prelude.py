@@ -34,7 +34,7 @@ function show(value, depth)
     local kind = kind_of(value)
     if kind == "number" then
         if value ~= value then return "nan" end
-        return format("NUMBER", value)
+        return format("NUMBER", SIGNED)
     elseif kind == "table" then
         if (depth or 0) > 2 then return "{...}" end
         return show_table(value, depth or 0)
@@ -93,5 +93,7 @@ def prelude(*, portable: bool) -> str:
         # 360 / sqrt(N) calls on: 100 leave room for a dozen.
         .replace("FUEL", "100" if portable else "1500")
         .replace("NUMBER", "%.14g" if portable else "%.17g")
+        # Lua 5.1 keeps 0 and -0 as one constant of a function, whichever comes first: nothing shows which it is.
+        .replace("SIGNED", "value + 0" if portable else "value")
         .replace("PROBLEM", 'return "runtime error"' if portable else "return text")
     )
