@@ -58,7 +58,7 @@ async def test_an_unknown_path_is_an_invalid_endpoint(me: Developer, path: str) 
         ("GET", "/scripts/x/edit", "POST"),
         ("PUT", f"/scripts/{NOBODY}", "GET"),
         ("PATCH", "/account", "GET"),
-        ("POST", "/health/live", "GET"),
+        ("POST", "/health/live", "GET, HEAD"),
     ],
 )
 async def test_a_wrong_method_is_answered_with_those_allowed(
