@@ -102,7 +102,7 @@ def test_no_string_name_or_number_of_the_source_is_in_the_build(program: Path, p
 
 def _without_strings(text: str) -> str:
     tokens = Tokens(text)
-    parts = zip(tokens.gaps, tokens.kinds, tokens.texts, strict=False)
+    parts = zip(tokens.gaps, tokens.kinds, tokens.texts, strict=True)
     return "".join(gap + ("''" if kind in {QUOTED, RAW} else token) for gap, kind, token in parts)
 
 

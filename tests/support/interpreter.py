@@ -1,6 +1,6 @@
 """Processes of real interpreters that run scripts one after another, and are kept for whoever comes next.
 
-Starting one takes longer than most scripts run. It reads a case a line as JSON, and answers each with a line of JSON.
+Starting a process takes longer than most scripts run. It reads a case a line as JSON, and answers each with such a line.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import queue
 import subprocess
 import threading
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 STATES_PER_PROCESS = 200  # not all that a state leaves behind is given back before its process ends
 Command = tuple[str, ...]
@@ -43,9 +44,10 @@ class _Process:
             return None
         if not line:
             return None
-        answer: dict[str, object] = json.loads(line)
-        self.is_full = answer.pop("is_full", False) is True or self._states == STATES_PER_PROCESS
-        return {name: None if value is None else str(value) for name, value in answer.items()}
+        answer: Any = json.loads(line)
+        self.is_full = answer.pop("is_full", False) or self._states == STATES_PER_PROCESS
+        fields: Fields = answer
+        return fields
 
     def end(self) -> None:
         self._child.kill()

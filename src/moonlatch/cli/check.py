@@ -35,7 +35,7 @@ def faults_in(source: bytes) -> list[Diagnostic]:
     """Everything an upload of this script would be refused for. Raises CommandError when the protector itself fails."""
     from moonlatch.obfuscator.engines.embedded import EmbeddedEngine
 
-    unsendable = what_json_cannot_carry(source)
+    unsendable = what_cannot_be_sent(source)
     if unsendable is not None:
         return [unsendable]
     # The cheapest profile: what makes a script invalid is found before any profile matters.
@@ -45,7 +45,7 @@ def faults_in(source: bytes) -> list[Diagnostic]:
     return outcome.diagnostics if isinstance(outcome, Rejected) else []
 
 
-def what_json_cannot_carry(source: bytes) -> Diagnostic | None:
+def what_cannot_be_sent(source: bytes) -> Diagnostic | None:
     """What keeps a script out of an upload before anybody has read it; None when nothing does."""
     if not source:
         return Diagnostic(1, 1, "The script is empty")

@@ -122,13 +122,9 @@ def protect(
     if as_json:
         write_json(_json(job, ended, engine, with_script=output is None))
     else:
-        _tell(job, ended, report=report)
+        _tell(job, ended, output, report=report)
     if not ended.is_success:
         raise typer.Exit(1)
-    if output is not None and not as_json:
-        remark(f"{file} ({len(source):,} bytes) -> {output} ({len(ended.text):,} bytes)", "green")
-    elif not as_json:
-        sys.stdout.buffer.write(ended.file)
 
 
 def _is_same_file(one: Path, other: Path) -> bool:
@@ -185,16 +181,22 @@ def _json(job: Job, ended: Ended, engine: EngineName, *, with_script: bool) -> d
     return answer
 
 
-def _tell(job: Job, ended: Ended, *, report: bool) -> None:
+def _tell(job: Job, ended: Ended, output: Path | None, *, report: bool) -> None:
     show_diagnostics(job.source, ended.diagnostics, str(job.file))
     if ended.errors:
         said = "; ".join(f"{one.param}: {one.message}" if one.param else one.message for one in ended.errors)
         raise CommandError(f"{job.file} could not be protected: {said}")
     for warning in ended.warnings:
         remark(f"warning: {warning}", "yellow")
-    if report and ended.is_success:
+    if not ended.is_success:
+        return
+    if report:
         title = f"{job.file}, profile {job.options.profile}, seed {job.seed}"
         show_report(title, job.watch, source_bytes=len(job.source), output_bytes=len(ended.text))
+    if output is None:
+        sys.stdout.buffer.write(ended.file)
+    else:
+        remark(f"{job.file} ({len(job.source):,} bytes) -> {output} ({len(ended.text):,} bytes)", "green")
 
 
 def _save(ended: Ended, output: Path) -> None:

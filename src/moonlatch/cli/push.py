@@ -12,7 +12,7 @@ from urllib.parse import quote
 import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn
 
-from moonlatch.cli.check import ScriptFile, what_json_cannot_carry
+from moonlatch.cli.check import ScriptFile, what_cannot_be_sent
 from moonlatch.cli.choices import EngineName, Profile, Target
 from moonlatch.cli.output import CommandError, Json, read_script, remark, remarks, say, write_json
 
@@ -72,7 +72,7 @@ def push(
 
 def _text(file: Path) -> str:
     source = read_script(file)
-    unsendable = what_json_cannot_carry(source)
+    unsendable = what_cannot_be_sent(source)
     if unsendable is not None:
         raise CommandError(f"{file}:{unsendable.line}: {unsendable.message}", "Nothing was sent.")
     return source.decode()
