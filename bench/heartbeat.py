@@ -1,6 +1,6 @@
 """Heartbeats against a bare ASGI JSON echo of the same requests, on the same uvicorn settings: `python bench/heartbeat.py`.
 
-Ours runs as in production, with the HTTP protocol class that answers heartbeats where they are parsed (`moonlatch/client/direct.py`);
+Ours runs as in production, with the HTTP protocol class that answers heartbeats where they are parsed (`moonlatch/web/direct.py`);
 the echo is answered by uvicorn's own. Both are on one core, and the load comes from another.
 
 Goals: at least 0.7 of the echo's requests per second (0.35 with PostgreSQL), and at most twice its p99 latency.

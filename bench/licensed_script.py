@@ -18,8 +18,8 @@ from moonlatch.clock import now_ms
 from moonlatch.crypto import Keyring, new_id
 from moonlatch.storage import tokens
 from moonlatch.storage.interface import Query, Transaction
-from moonlatch.storage.postgres import open_postgres
-from moonlatch.storage.sqlite import open_sqlite
+from moonlatch.storage.postgres.engine import open_postgres
+from moonlatch.storage.sqlite.engine import open_sqlite
 from support import rows
 
 ADD_USER = Query(

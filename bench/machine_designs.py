@@ -12,7 +12,7 @@ from unittest.mock import patch
 
 import protector
 
-from moonlatch.obfuscator import syntax
+from moonlatch.obfuscator.syntax import tree
 from moonlatch.obfuscator.vm import assembly
 from moonlatch.obfuscator.vm.expressions import ExpressionLowering
 from moonlatch.obfuscator.vm.linking import Linked
@@ -23,7 +23,7 @@ def classical(source: str) -> str:
     """A build whose operations are single operators, calls and assignments."""
     usual = ExpressionLowering.is_inline
 
-    def is_inline(lowering: ExpressionLowering, node: syntax.Expression) -> bool:
+    def is_inline(lowering: ExpressionLowering, node: tree.Expression) -> bool:
         fits = usual(lowering, node)
         return fits and (lowering.program.is_surveying or lowering.is_leaf(node) or lowering.program.is_primitive(node))
 

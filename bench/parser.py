@@ -11,9 +11,9 @@ from collections.abc import Callable
 
 from scripts import realistic_script
 
-from moonlatch.obfuscator.check import check
-from moonlatch.obfuscator.lexer import TOKEN, Tokens
-from moonlatch.obfuscator.parser import parse
+from moonlatch.obfuscator.analysis.check import check
+from moonlatch.obfuscator.syntax.lexer import TOKEN, Tokens
+from moonlatch.obfuscator.syntax.parser import parse
 
 ROUNDS = 7
 DEFAULT_BYTES = 460_000

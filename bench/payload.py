@@ -23,10 +23,10 @@ sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "src")]
 
 from moonlatch.builds.protection import LOADER_PROFILE  # noqa: E402
 from moonlatch.client.loader_source import modules_source  # noqa: E402
-from moonlatch.obfuscator.engines.interface import Protected  # noqa: E402
 from moonlatch.obfuscator.options import PROFILES, Options  # noqa: E402
+from moonlatch.obfuscator.outcome import Protected  # noqa: E402
 from moonlatch.obfuscator.pipeline import protect  # noqa: E402
-from moonlatch.obfuscator.spelling import Target  # noqa: E402
+from moonlatch.obfuscator.target import Target  # noqa: E402
 from support.lua_host import ENGINES, run_text  # noqa: E402
 
 KEY = bytes(range(32))

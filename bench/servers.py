@@ -23,14 +23,14 @@ import uvicorn
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from moonlatch import garbage
 from moonlatch.client.protocol import ClientProtocol
-from moonlatch.client.transport import SessionTransport
 from moonlatch.clock import now_ms
 from moonlatch.crypto import Keyring
 from moonlatch.live.memory import LocalLive
-from moonlatch.storage.postgres import open_postgres
-from moonlatch.storage.sqlite import open_sqlite
+from moonlatch.serving import garbage
+from moonlatch.storage.postgres.engine import open_postgres
+from moonlatch.storage.sqlite.engine import open_sqlite
+from moonlatch.web.transport import SessionTransport
 from support.server import MoonlatchServer
 
 SERVER_CORE, LOAD_CORE = 0, 1

@@ -13,9 +13,9 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from moonlatch.storage.connection import connect_reader, connect_writer
 from moonlatch.storage.interface import Query, Transaction
-from moonlatch.storage.sqlite import SqliteDatabase, open_sqlite
+from moonlatch.storage.sqlite.connection import connect_reader, connect_writer
+from moonlatch.storage.sqlite.engine import SqliteDatabase, open_sqlite
 
 ADD = Query(
     "bench.add",

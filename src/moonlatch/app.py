@@ -14,29 +14,30 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from moonlatch.builds.pool import WorkerPool
 from moonlatch.builds.publisher import LoaderRecipe, Publisher
 from moonlatch.builds.workshop import Workshop
-from moonlatch.client.address import Addresses
-from moonlatch.client.direct import DirectTransport
 from moonlatch.client.loader_source import LOADER_VERSION, loader_source, missing_loader_source
 from moonlatch.client.protocol import BEAT, EXECUTE_PATH, HEARTBEAT_PATH, START, ClientProtocol
 from moonlatch.clock import SteadyClock, now_ms
 from moonlatch.config import Settings
 from moonlatch.crypto import MASTER_KEY_NAME, Keyring
-from moonlatch.exposition import Counts, Exposition, Gauge, Granted
 from moonlatch.jobs.expiry import watch_expiry
 from moonlatch.jobs.retention import watch_retention
 from moonlatch.licensing.verdict import Policy
-from moonlatch.live.limits import RateLimits, limits_in, limits_of_this_process
 from moonlatch.live.memory import LocalLive
 from moonlatch.live.redis import RedisLive
 from moonlatch.live.redis_directory import RedisDirectory
+from moonlatch.live.shared_limits import limits_in
+from moonlatch.luraph.engine import LuraphEngine, luraph_client
 from moonlatch.management.application import management_app
 from moonlatch.management.readiness import Readiness, answers
-from moonlatch.obfuscator.engines.luraph import LuraphEngine, luraph_client
+from moonlatch.metrics.exposition import Counts, Exposition, Gauge, Granted
 from moonlatch.storage import installation, loaders
 from moonlatch.storage.engines import open_database
 from moonlatch.storage.interface import Database
-from moonlatch.storage.postgres import PostgresDatabase
-from moonlatch.storage.sqlite import SqliteDatabase
+from moonlatch.storage.postgres.engine import PostgresDatabase
+from moonlatch.storage.sqlite.engine import SqliteDatabase
+from moonlatch.web.address import Addresses
+from moonlatch.web.direct import DirectTransport
+from moonlatch.web.limits import RateLimits, limits_of_this_process
 
 _OUR_PATHS = ("/loader/", "/client/")
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from moonlatch.builds.pool import WorkerPool
-from moonlatch.storage.sqlite import SqliteDatabase
+from moonlatch.storage.sqlite.engine import SqliteDatabase
 from support.database import database as database
 from support.publishing import Publishing
 

@@ -16,11 +16,11 @@ from moonlatch.builds.protection import Asked
 from moonlatch.builds.publisher import LoaderRecipe, Published
 from moonlatch.crypto import LURAPH_KEY, Keyring
 from moonlatch.errors import ApiError
-from moonlatch.obfuscator.engines.luraph import Limits, LuraphEngine, luraph_client
+from moonlatch.luraph.engine import Limits, LuraphEngine, luraph_client
 from moonlatch.storage import builds, luraph_keys, projects
 from moonlatch.storage.builds import Protection
 from moonlatch.storage.scripts import Script
-from moonlatch.storage.sqlite import SqliteDatabase
+from moonlatch.storage.sqlite.engine import SqliteDatabase
 from support.luau import run_lua, run_luau
 from support.luraph_server import API_KEY, LuraphServer, hang, luraph_server, protected_text, reply
 from support.publishing import Publishing

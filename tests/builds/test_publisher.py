@@ -15,7 +15,7 @@ from moonlatch.licensing.quota import PERIOD_MS
 from moonlatch.licensing.tier import Tier
 from moonlatch.storage import builds, loaders, scripts
 from moonlatch.storage.scripts import Script
-from moonlatch.storage.sqlite import SqliteDatabase
+from moonlatch.storage.sqlite.engine import SqliteDatabase
 from support.luau import compile_luau, run_lua, run_luau
 from support.publishing import Publishing, write_loader
 

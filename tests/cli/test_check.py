@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from moonlatch.cli.report import Watch
-from moonlatch.obfuscator.engines.embedded import EmbeddedEngine
+from moonlatch.obfuscator import pipeline
 from moonlatch.obfuscator.options import PROFILES, Options
 from moonlatch.obfuscator.passes import REGISTRY
 from support.commands import Command, Ended
@@ -194,7 +194,7 @@ def test_watching_changes_nothing_for_any_profile(moonlatch: Command) -> None:
     for profile in PROFILES:
         watch = Watch()
         options = Options(profile)
-        assert EmbeddedEngine(watch).protect(source, options, 3) == EmbeddedEngine().protect(source, options, 3)
+        assert pipeline.protect(source, options, 3, watch) == pipeline.protect(source, options, 3)
         assert [step.name for step in watch.steps if step.name in KEYS] == [
             key for key in KEYS if key in PROFILES[profile]
         ]

@@ -13,7 +13,7 @@ from moonlatch.crypto import token_hash
 from moonlatch.errors import ApiError
 from moonlatch.licensing.tier import NO_LIMITS, Tier
 from moonlatch.storage import accounts, scripts, tokens, users
-from moonlatch.storage.sqlite import SqliteDatabase
+from moonlatch.storage.sqlite.engine import SqliteDatabase
 from support.database import database as database
 from support.publishing import NOW, Publishing
 

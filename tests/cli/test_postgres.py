@@ -9,7 +9,7 @@ import pytest
 
 from moonlatch.crypto import Keyring
 from moonlatch.storage.migration import shipped_migrations
-from moonlatch.storage.postgres_migration import migrate_postgres
+from moonlatch.storage.postgres.migration import migrate_postgres
 from support.commands import Command
 from support.services import wait_for
 

@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from moonlatch.crypto import Keyring
-from moonlatch.server import LEAVE_SECONDS
+from moonlatch.serving.server import LEAVE_SECONDS
 from moonlatch.storage.interface import Database
 from support import rows
 from support.client import Client, Copy, Wire

@@ -77,7 +77,7 @@ async def test_the_largest_body_is_read(world: World) -> None:
 
 async def test_a_body_that_never_comes_is_given_up(world: World, monkeypatch) -> None:
     monkeypatch.setattr("moonlatch.client.body.BODY_SECONDS", 0.2)
-    monkeypatch.setattr("moonlatch.client.direct.BODY_SECONDS", 0.2)
+    monkeypatch.setattr("moonlatch.web.direct.BODY_SECONDS", 0.2)
     for sent, path in itertools.product((b"", b'{"instance"'), (HEARTBEAT, EXECUTE)):
         reader, writer = await asyncio.open_connection("127.0.0.1", int(world.url.rsplit(":", 1)[1]))
         writer.write(f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n".encode() + sent)

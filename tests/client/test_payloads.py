@@ -6,7 +6,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from moonlatch.client.payloads import Payloads, SealedPayload
-from moonlatch.storage.sqlite import open_sqlite
+from moonlatch.storage.sqlite.engine import open_sqlite
 from support import rows
 
 

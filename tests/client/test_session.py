@@ -10,10 +10,11 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from moonlatch.client.direct import DirectTransport
-from moonlatch.client.transport import SessionTransport
 from moonlatch.live import hub
-from moonlatch.live.interface import OVERLOADED, MessageOutcome, SessionFilter
+from moonlatch.live.interface import MessageOutcome, SessionFilter
+from moonlatch.web.close_codes import OVERLOADED
+from moonlatch.web.direct import DirectTransport
+from moonlatch.web.transport import SessionTransport
 from support import rows
 from support.client import DEVICE, Client, Copy, Refused, Wire
 from support.client_server import World, running_world

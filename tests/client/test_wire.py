@@ -11,14 +11,7 @@ from hypothesis import strategies as st
 
 from moonlatch.client.tokens import Claims, issue, read
 from moonlatch.client.transcript import encode, heartbeat_mac
-from moonlatch.client.wire import (
-    Execute,
-    Heartbeat,
-    MalformedError,
-    decode_execute,
-    decode_frame,
-    decode_heartbeat,
-)
+from moonlatch.client.wire import Execute, Heartbeat, MalformedError, decode_execute, decode_frame, decode_heartbeat
 from moonlatch.crypto import FixedKeyHmac, Keyring, hmac_sha256, new_id
 from support.client import derive, mac, transcript
 

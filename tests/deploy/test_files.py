@@ -23,7 +23,7 @@ import yaml
 from moonlatch.cli import app
 from moonlatch.config import load_settings
 from moonlatch.config.reference import describe_settings
-from moonlatch.server import LEAVE_SECONDS
+from moonlatch.serving.server import LEAVE_SECONDS
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"

@@ -108,7 +108,7 @@ async def test_a_writer_killed_while_it_first_creates_the_schema_starts_again(tm
     for delay in (0.0, 0.002, 0.005, 0.01, 0.02):
         path = tmp_path / f"{delay}.db"
         program = (
-            "import asyncio, sys; from pathlib import Path; from moonlatch.storage.sqlite import open_sqlite\n"
+            "import asyncio, sys; from pathlib import Path; from moonlatch.storage.sqlite.engine import open_sqlite\n"
             "print('ready', flush=True); asyncio.run(open_sqlite(Path(sys.argv[1])))"
         )
         process = await asyncio.create_subprocess_exec(

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from moonlatch.storage.interface import StorageError, Transaction, Unavailable
-from moonlatch.storage.sqlite import SqliteDatabase
+from moonlatch.storage.sqlite.engine import SqliteDatabase
 from support.accounts import ADD_ACCOUNT, account_ids, add_account
 from support.crash import assert_sound
 from support.database import database, opened

@@ -13,8 +13,8 @@ import asyncpg
 import pytest
 
 from moonlatch.storage.interface import OutcomeUnknown, Query, StorageError, Unavailable
-from moonlatch.storage.postgres import INCARNATION, PostgresDatabase, open_postgres
-from moonlatch.storage.postgres_connections import PostgresOptions
+from moonlatch.storage.postgres.connections import PostgresOptions
+from moonlatch.storage.postgres.engine import INCARNATION, PostgresDatabase, open_postgres
 from support.accounts import SET_USED, USED, add_account
 from support.database import asked
 from support.ledger import Ledger

@@ -6,7 +6,7 @@ import pytest
 
 from moonlatch.jobs.expiry import BATCH, GRACE_MS, remove_expired_users, watch_expiry
 from moonlatch.storage.interface import Transaction
-from moonlatch.storage.sqlite import SqliteDatabase
+from moonlatch.storage.sqlite.engine import SqliteDatabase
 from support.accounts import ADD_PROJECT, USER_KEYS, add_account, add_project, add_user, insert_user
 from support.database import database
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from moonlatch.live.memory import LocalLive
-from moonlatch.storage.sqlite import SqliteDatabase
+from moonlatch.storage.sqlite.engine import SqliteDatabase
 from support.client_server import MovableClock
 from support.database import database
 from support.live import AnyLive, empty, redis_live

@@ -6,14 +6,8 @@ from collections import Counter
 import pytest
 
 from moonlatch.crypto import new_id
-from moonlatch.live.interface import (
-    AliveAlreadyError,
-    LiveCounts,
-    NonceUsedError,
-    SessionFilter,
-    Told,
-)
-from moonlatch.storage.sqlite import SqliteDatabase
+from moonlatch.live.interface import AliveAlreadyError, LiveCounts, NonceUsedError, SessionFilter, Told
+from moonlatch.storage.sqlite.engine import SqliteDatabase
 from support import rows
 from support.client_server import MovableClock
 from support.live import AnyLive, Recorded, eventually, join, join_as, new_instance, new_session

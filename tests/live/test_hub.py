@@ -9,7 +9,7 @@ import pytest
 from moonlatch.crypto import new_id
 from moonlatch.live.interface import SessionFilter
 from moonlatch.live.memory import LocalLive
-from moonlatch.storage.sqlite import open_sqlite
+from moonlatch.storage.sqlite.engine import open_sqlite
 from support import rows
 from support.client_server import MovableClock
 from support.live import empty, join

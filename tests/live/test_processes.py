@@ -10,7 +10,7 @@ import pytest
 from moonlatch.live import redis as engine
 from moonlatch.live.interface import LiveCounts, LiveUnavailableError, NonceUsedError, SessionFilter, Told
 from moonlatch.live.redis import RedisLive
-from moonlatch.storage.sqlite import SqliteDatabase
+from moonlatch.storage.sqlite.engine import SqliteDatabase
 from support import rows
 from support.client_server import MovableClock
 from support.live import Recorded, die, eventually, join, join_as, new_instance, new_session, redis_live

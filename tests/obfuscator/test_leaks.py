@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from moonlatch.obfuscator import syntax
-from moonlatch.obfuscator.builtins import LIBRARIES
-from moonlatch.obfuscator.lexer import QUOTED, RAW, RESERVED, Tokens
-from moonlatch.obfuscator.parser import parse
-from moonlatch.obfuscator.rewriter import Rewriter
-from moonlatch.obfuscator.scopes import resolve
+from moonlatch.obfuscator.analysis.builtins import LIBRARIES
+from moonlatch.obfuscator.analysis.scopes import resolve
+from moonlatch.obfuscator.syntax import tree
+from moonlatch.obfuscator.syntax.lexer import QUOTED, RAW, RESERVED, Tokens
+from moonlatch.obfuscator.syntax.parser import parse
+from moonlatch.obfuscator.syntax.rewriter import Rewriter
 from support.protecting import ALL_PROGRAMS, LUA51_PROGRAMS, build_of, protected
 
 # These sit at a limit of the compiler, where literals have to stay.
@@ -41,30 +41,30 @@ class _Literals(Rewriter):
         """The names that a build of that profile may show."""
         return self.required | self.fields if profile == "light" else self.required
 
-    def rewrite_string(self, node: syntax.String) -> syntax.Expression:
+    def rewrite_string(self, node: tree.String) -> tree.Expression:
         self.strings.add(node.value)
         return node
 
-    def rewrite_interpolated_string(self, node: syntax.InterpolatedString) -> syntax.Expression:
+    def rewrite_interpolated_string(self, node: tree.InterpolatedString) -> tree.Expression:
         self.strings.update(node.parts)
         return super().rewrite_interpolated_string(node)
 
-    def rewrite_number(self, node: syntax.Number) -> syntax.Expression:
+    def rewrite_number(self, node: tree.Number) -> tree.Expression:
         self.numbers.add(node.text)
         return node
 
-    def rewrite_index_name(self, node: syntax.IndexName) -> syntax.Expression:
+    def rewrite_index_name(self, node: tree.IndexName) -> tree.Expression:
         owner = node.object
-        is_library = isinstance(owner, syntax.Name) and owner.binding is None and owner.name in LIBRARIES
+        is_library = isinstance(owner, tree.Name) and owner.binding is None and owner.name in LIBRARIES
         (self.required if is_library else self.fields).add(node.name)
         return super().rewrite_index_name(node)
 
-    def rewrite_method_call(self, node: syntax.MethodCall) -> syntax.Expression:
+    def rewrite_method_call(self, node: tree.MethodCall) -> tree.Expression:
         self.required.add(node.name)
         return super().rewrite_method_call(node)
 
-    def rewrite_table(self, node: syntax.Table) -> syntax.Expression:
-        self.fields |= {item.name for item in node.items if isinstance(item, syntax.NamedItem)}
+    def rewrite_table(self, node: tree.Table) -> tree.Expression:
+        self.fields |= {item.name for item in node.items if isinstance(item, tree.NamedItem)}
         return super().rewrite_table(node)
 
 

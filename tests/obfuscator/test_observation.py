@@ -7,11 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 from moonlatch.obfuscator import pipeline
-from moonlatch.obfuscator.engines.interface import Protected, Rejected
 from moonlatch.obfuscator.observation import census
 from moonlatch.obfuscator.options import PROFILES, Options
-from moonlatch.obfuscator.parser import parse
+from moonlatch.obfuscator.outcome import Protected, Rejected
 from moonlatch.obfuscator.passes import REGISTRY
+from moonlatch.obfuscator.syntax.parser import parse
 from support.protecting import ALL_PROGRAMS
 
 PLAINEST = [one.KEY for one in REGISTRY if one.KEY in PROFILES["minify"]]

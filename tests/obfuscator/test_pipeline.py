@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from moonlatch.obfuscator.engines.embedded import EmbeddedEngine
-from moonlatch.obfuscator.engines.interface import Engine, Protected, Rejected
+from moonlatch.obfuscator import pipeline
 from moonlatch.obfuscator.options import PROFILES, Options
+from moonlatch.obfuscator.outcome import Protected, Rejected
 from support.luau import run_luau
 from support.protecting import ALL_PROGRAMS, build_of, faults, protected
 
@@ -38,7 +38,7 @@ def test_an_empty_script_is_a_script() -> None:
 
 
 def test_a_broken_script_is_rejected_with_luau_s_message() -> None:
-    outcome = EmbeddedEngine().protect(b"local x =\nlocal y = 1", Options(), 1)
+    outcome = pipeline.protect(b"local x =\nlocal y = 1", Options(), 1)
     assert isinstance(outcome, Rejected)
     assert outcome.parser_output == "script:2: Expected identifier when parsing expression, got 'local'"
 
@@ -62,7 +62,7 @@ def test_deep_nesting_is_no_crash(profile: str) -> None:
     ids=["blocks", "operators"],
 )
 def test_a_script_nested_as_deeply_as_luau_allows_is_only_minified_and_says_so(source: str) -> None:
-    outcome = EmbeddedEngine().protect(source.encode(), Options(), 1)
+    outcome = pipeline.protect(source.encode(), Options(), 1)
     assert isinstance(outcome, Protected)
     assert outcome.warnings == [
         "line 1: this script is too close to the compiler's limits; it is protected as 'minify'"
@@ -91,10 +91,3 @@ def test_nothing_of_a_script_waits_for_the_garbage_collector(profile: str) -> No
         assert gc.collect() == 0
     finally:
         gc.enable()
-
-
-def test_the_embedded_engine_is_an_engine() -> None:
-    engine: Engine = EmbeddedEngine()
-    outcome = engine.protect(b"print('hello')", Options("light"), 7)
-    assert isinstance(outcome, Protected)
-    assert run_luau(outcome.text).output == "hello"

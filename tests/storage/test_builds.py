@@ -9,7 +9,7 @@ from moonlatch.storage.builds import Protection
 from moonlatch.storage.interface import Query, Transaction
 from moonlatch.storage.loaders import LoaderInfo
 from moonlatch.storage.scripts import Script
-from moonlatch.storage.sqlite import SqliteDatabase
+from moonlatch.storage.sqlite.engine import SqliteDatabase
 from support.accounts import add_account, add_project
 from support.database import database as database
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from moonlatch.storage.connection import connect_writer
 from moonlatch.storage.interface import StorageError
 from moonlatch.storage.migration import Migration, SchemaTooNew, shipped_migrations
-from moonlatch.storage.sqlite import open_sqlite
-from moonlatch.storage.sqlite_migration import migrate
+from moonlatch.storage.sqlite.connection import connect_writer
+from moonlatch.storage.sqlite.engine import open_sqlite
+from moonlatch.storage.sqlite.migration import migrate
 from support.accounts import account_ids, add_account
 from support.database import opened
 
@@ -138,7 +138,7 @@ async def test_processes_that_start_at_once_migrate_a_new_file_once(tmp_path: Pa
     program = """
 import asyncio, sys
 from pathlib import Path
-from moonlatch.storage.sqlite import open_sqlite
+from moonlatch.storage.sqlite.engine import open_sqlite
 
 async def main():
     sys.stdin.readline()

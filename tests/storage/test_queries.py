@@ -10,11 +10,11 @@ import asyncpg
 import pytest
 
 from moonlatch import storage
-from moonlatch.storage.connection import connect_writer
 from moonlatch.storage.interface import Query
 from moonlatch.storage.migration import shipped_migrations
-from moonlatch.storage.postgres_statements import asked_many_times, translated
-from moonlatch.storage.sqlite_migration import migrate
+from moonlatch.storage.postgres.statements import asked_many_times, translated
+from moonlatch.storage.sqlite.connection import connect_writer
+from moonlatch.storage.sqlite.migration import migrate
 from support.services import Databases
 
 SCANS_ALLOWED = {

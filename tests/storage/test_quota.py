@@ -12,7 +12,7 @@ from moonlatch.licensing.quota import PERIOD_MS, ObfuscationQuota
 from moonlatch.storage import accounts, quota
 from moonlatch.storage.accounts import Account
 from moonlatch.storage.interface import Transaction
-from moonlatch.storage.sqlite import SqliteDatabase
+from moonlatch.storage.sqlite.engine import SqliteDatabase
 from support.database import database as database
 from support.database import opened
 

@@ -12,8 +12,8 @@ import asyncpg
 import pytest
 
 from moonlatch.storage.interface import Query, StorageError
-from moonlatch.storage.postgres import open_postgres
-from moonlatch.storage.sqlite import open_sqlite
+from moonlatch.storage.postgres.engine import open_postgres
+from moonlatch.storage.sqlite.engine import open_sqlite
 from moonlatch.storage.transfer import Table, TransferError, transfer
 from support import rows
 from support.database import opened

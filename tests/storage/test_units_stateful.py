@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from moonlatch.storage.interface import Query, Transaction, UniqueViolation
-from moonlatch.storage.sqlite import open_sqlite
+from moonlatch.storage.sqlite.engine import open_sqlite
 from support.accounts import ADD_ACCOUNT, REMOVE_ACCOUNT, SET_USED
 
 ALL = Query("test.all", "select id, obfuscations_used from accounts")

@@ -14,13 +14,13 @@ import httpx
 import uvicorn
 
 from moonlatch.client.protocol import ClientProtocol
-from moonlatch.client.transport import SessionTransport
 from moonlatch.clock import now_ms
 from moonlatch.crypto import Keyring
-from moonlatch.live.limits import limits_of_this_process
 from moonlatch.live.memory import LocalLive
 from moonlatch.storage.interface import Database
-from moonlatch.storage.sqlite import open_sqlite
+from moonlatch.storage.sqlite.engine import open_sqlite
+from moonlatch.web.limits import limits_of_this_process
+from moonlatch.web.transport import SessionTransport
 from support import rows
 from support.client import Client
 from support.quick_server import QuickServer, loopback_listener

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 from moonlatch.storage.interface import Database, Transaction
-from moonlatch.storage.sqlite import open_sqlite
+from moonlatch.storage.sqlite.engine import open_sqlite
 from support.accounts import ADD_ACCOUNT, ADD_PROJECT, REMOVE_ACCOUNT, SET_USED, USED, insert_user
 
 CALLERS = 12

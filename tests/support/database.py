@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from moonlatch.storage.interface import Answer, Database, Query
-from moonlatch.storage.postgres import open_postgres
-from moonlatch.storage.sqlite import SqliteDatabase, open_sqlite
+from moonlatch.storage.postgres.engine import open_postgres
+from moonlatch.storage.sqlite.engine import SqliteDatabase, open_sqlite
 
 ENGINES = ("sqlite", "postgres")
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from moonlatch.obfuscator import syntax as s
-from moonlatch.obfuscator.parser import parse
-from moonlatch.obfuscator.printer import print_chunk
+from moonlatch.obfuscator.syntax import tree as s
+from moonlatch.obfuscator.syntax.parser import parse
+from moonlatch.obfuscator.syntax.printer import print_chunk
 
 PRELUDE = """
 local noted = {}

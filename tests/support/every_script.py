@@ -19,9 +19,9 @@ from functools import cache
 from pathlib import Path
 
 from moonlatch.obfuscator import pipeline
-from moonlatch.obfuscator.engines.interface import Rejected
 from moonlatch.obfuscator.options import PLAINEST_PROFILE, PROFILES, Options
-from moonlatch.obfuscator.spelling import Target
+from moonlatch.obfuscator.outcome import Rejected
+from moonlatch.obfuscator.target import Target
 from support.corpus import CORPUS
 from support.generated.differences import PLAIN_LUAS, Variant, transcript
 from support.luau import run_lua_batch, run_luau_batch

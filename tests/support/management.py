@@ -23,8 +23,8 @@ from moonlatch.management.application import management_app
 from moonlatch.storage import accounts, tokens
 from moonlatch.storage.accounts import Account
 from moonlatch.storage.interface import Database
-from moonlatch.storage.postgres import PostgresDatabase, open_postgres
-from moonlatch.storage.sqlite import open_sqlite
+from moonlatch.storage.postgres.engine import PostgresDatabase, open_postgres
+from moonlatch.storage.sqlite.engine import open_sqlite
 from moonlatch.storage.tokens import Token
 from support import rows
 from support.client import Client, Wire

@@ -6,10 +6,10 @@ import functools
 from pathlib import Path
 
 from moonlatch.obfuscator import pipeline
-from moonlatch.obfuscator.engines.interface import Protected, Rejected
 from moonlatch.obfuscator.options import Options
+from moonlatch.obfuscator.outcome import Protected, Rejected
 from moonlatch.obfuscator.passes import constant_pool
-from moonlatch.obfuscator.spelling import Target
+from moonlatch.obfuscator.target import Target
 
 PROGRAMS = Path(__file__).parents[1] / "obfuscator" / "programs"
 LUA51_PROGRAMS = sorted(PROGRAMS.glob("lua51/*.lua"))

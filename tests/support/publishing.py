@@ -11,7 +11,7 @@ from moonlatch.clock import DAY_MS
 from moonlatch.crypto import Keyring, new_id
 from moonlatch.licensing.tier import NO_LIMITS, Tier
 from moonlatch.live.memory import LocalLive
-from moonlatch.obfuscator.engines.interface import RemoteEngine
+from moonlatch.luraph.order import RemoteEngine
 from moonlatch.storage import accounts, builds, loaders, projects, scripts
 from moonlatch.storage.accounts import Account
 from moonlatch.storage.interface import Database, Query

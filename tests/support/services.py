@@ -26,7 +26,7 @@ from typing import Any, Self, TypeVar
 import asyncpg
 
 from moonlatch.storage.migration import shipped_migrations
-from moonlatch.storage.postgres_migration import migrate_postgres
+from moonlatch.storage.postgres.migration import migrate_postgres
 from support.server import free_port
 
 T = TypeVar("T")

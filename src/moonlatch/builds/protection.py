@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
-from moonlatch.obfuscator.engines.interface import EngineName
+from moonlatch.obfuscator.engine_name import EngineName
 from moonlatch.obfuscator.options import PLAINEST_PROFILE
-from moonlatch.obfuscator.spelling import Target
+from moonlatch.obfuscator.target import Target
 from moonlatch.storage.builds import Protection
 from moonlatch.storage.projects import Project
 from moonlatch.storage.scripts import Script

@@ -22,7 +22,7 @@ from moonlatch.crypto import Keyring
 from moonlatch.errors import ApiError
 from moonlatch.licensing.tier import Tier, tier_of
 from moonlatch.live.interface import Live
-from moonlatch.measures import BuildCounts
+from moonlatch.metrics.counts import BuildCounts
 from moonlatch.obfuscator.options import DEFAULT_PROFILE
 from moonlatch.storage import builds, loaders, projects, quota
 from moonlatch.storage.accounts import Account

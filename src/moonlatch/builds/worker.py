@@ -29,12 +29,12 @@ from moonlatch.builds.job import (
     job_of,
     past_limit,
 )
-from moonlatch.obfuscator.check import syntax_faults
-from moonlatch.obfuscator.diagnostics import parser_output
-from moonlatch.obfuscator.engines.embedded import EmbeddedEngine
-from moonlatch.obfuscator.engines.interface import Protected, Rejected
+from moonlatch.obfuscator import pipeline
+from moonlatch.obfuscator.analysis.check import syntax_faults
 from moonlatch.obfuscator.options import Options
-from moonlatch.obfuscator.spelling import Target
+from moonlatch.obfuscator.outcome import Protected, Rejected
+from moonlatch.obfuscator.syntax.diagnostics import parser_output
+from moonlatch.obfuscator.target import Target
 
 READY = b"ready"
 MAX_PARSER_OUTPUT_CHARACTERS = 64 * 1024
@@ -86,7 +86,7 @@ def _protected(job: Job) -> Answer:
         client_chunk=job.client_chunk,
         keeps_macros=job.keeps_macros,
     )
-    outcome = EmbeddedEngine().protect(job.source, options, job.seed)
+    outcome = pipeline.protect(job.source, options, job.seed)
     if isinstance(outcome, Protected):
         warnings = outcome.warnings[:MAX_WARNINGS]
         return Done(text=outcome.text.encode("ascii"), warnings=warnings, target=outcome.target)

@@ -14,8 +14,10 @@ from moonlatch.builds.places import Places
 from moonlatch.builds.pool import WorkerPool
 from moonlatch.builds.turns import Turns
 from moonlatch.crypto import LURAPH_KEY, Keyring, UnreadableSecretError
-from moonlatch.obfuscator.engines.interface import EngineName, Failure, Order, Received, RemoteEngine
-from moonlatch.obfuscator.spelling import Target
+from moonlatch.luraph.order import Order, Received, RemoteEngine
+from moonlatch.obfuscator.engine_name import EngineName
+from moonlatch.obfuscator.outcome import Failure
+from moonlatch.obfuscator.target import Target
 from moonlatch.storage import luraph_keys
 from moonlatch.storage.builds import Protection
 from moonlatch.storage.interface import Database

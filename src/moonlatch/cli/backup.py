@@ -27,8 +27,8 @@ def backup(file: BackupFile, data: DataFolder = None, as_json: Json = False) -> 
     """Save database, master key and settings file in one archive; works while the server runs."""
     from moonlatch.config.loading import load_with_origins
     from moonlatch.storage.archive import DATABASE, ArchiveError, Manifest, member_of, write_archive
-    from moonlatch.storage.copying import schema_of_sound
     from moonlatch.storage.interface import StorageError
+    from moonlatch.storage.sqlite.copying import schema_of_sound
 
     loaded = load_with_origins({"data_dir": data})
     folder = loaded.settings.data_dir
@@ -63,7 +63,7 @@ def backup(file: BackupFile, data: DataFolder = None, as_json: Json = False) -> 
 def _collect(folder: Path, settings_file: Path, scratch: Path, *, has_database: bool) -> dict[str, Path]:
     """Copies of what belongs into the archive. Raises CommandError, StorageError and OSError."""
     from moonlatch.storage.archive import DATABASE, MASTER_KEY, SETTINGS
-    from moonlatch.storage.copying import copy_database
+    from moonlatch.storage.sqlite.copying import copy_database
 
     database, master_key = folder / DATABASE, folder / MASTER_KEY
     if has_database and not database.exists():

@@ -9,9 +9,9 @@ import typer
 from rich.text import Text
 
 from moonlatch.cli.output import CommandError, Json, console, read_script, say, write_json
-from moonlatch.obfuscator.diagnostics import Diagnostic, format_diagnostic
-from moonlatch.obfuscator.engines.interface import Failure, Rejected
 from moonlatch.obfuscator.options import PLAINEST_PROFILE, Options
+from moonlatch.obfuscator.outcome import Failure, Rejected
+from moonlatch.obfuscator.syntax.diagnostics import Diagnostic, format_diagnostic
 
 ScriptFile = Annotated[Path, typer.Argument(metavar="FILE", help="The script.", show_default=False)]
 
@@ -33,13 +33,13 @@ def check(file: ScriptFile, as_json: Json = False) -> None:
 
 def faults_in(source: bytes) -> list[Diagnostic]:
     """Everything an upload of this script would be refused for. Raises CommandError when the protector itself fails."""
-    from moonlatch.obfuscator.engines.embedded import EmbeddedEngine
+    from moonlatch.obfuscator import pipeline
 
     unsendable = what_cannot_be_sent(source)
     if unsendable is not None:
         return [unsendable]
     # The cheapest profile: what makes a script invalid is found before any profile matters.
-    outcome = EmbeddedEngine().protect(source, Options(profile=PLAINEST_PROFILE, client_chunk=True), seed=0)
+    outcome = pipeline.protect(source, Options(profile=PLAINEST_PROFILE, client_chunk=True), seed=0)
     if isinstance(outcome, Failure):
         raise CommandError("; ".join(error.message for error in outcome.errors))
     return outcome.diagnostics if isinstance(outcome, Rejected) else []

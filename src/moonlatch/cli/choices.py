@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from moonlatch.obfuscator.engines.interface import EngineName
+from moonlatch.obfuscator.engine_name import EngineName
 from moonlatch.obfuscator.options import PROFILES
-from moonlatch.obfuscator.spelling import Target
+from moonlatch.obfuscator.target import Target
 
 __all__ = ["EngineName", "Profile", "Target"]
 

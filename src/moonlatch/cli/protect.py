@@ -15,10 +15,11 @@ from moonlatch.cli.output import CommandError, Json, read_script, remark, write_
 from moonlatch.cli.remote import ordered, parsed_settings
 from moonlatch.cli.report import Watch, show_report
 from moonlatch.crypto import new_seed
-from moonlatch.obfuscator.diagnostics import Diagnostic
-from moonlatch.obfuscator.engines.interface import EngineError, Failure, Order, Protected, Rejected, Setting
+from moonlatch.luraph.order import Order, Setting
 from moonlatch.obfuscator.observation import observed
 from moonlatch.obfuscator.options import DEFAULT_PROFILE, PLAINEST_PROFILE, Options
+from moonlatch.obfuscator.outcome import EngineError, Failure, Protected, Rejected
+from moonlatch.obfuscator.syntax.diagnostics import Diagnostic
 
 
 @dataclass
@@ -135,9 +136,9 @@ def _is_same_file(one: Path, other: Path) -> bool:
 
 
 def _done(job: Job) -> Ended:
-    from moonlatch.obfuscator.engines.embedded import EmbeddedEngine
+    from moonlatch.obfuscator import pipeline
 
-    outcome = EmbeddedEngine(job.watch).protect(job.source, job.options, job.seed)
+    outcome = pipeline.protect(job.source, job.options, job.seed, job.watch)
     match outcome:
         case Rejected():
             return Ended(diagnostics=outcome.diagnostics)

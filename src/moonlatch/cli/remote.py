@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from moonlatch.cli.output import CommandError
-from moonlatch.obfuscator.engines.interface import EngineError, Failure, Order, Received, Setting
+from moonlatch.luraph.order import Order, Received, Setting
+from moonlatch.obfuscator.outcome import EngineError, Failure
 
 JOB_SECONDS = 240.0
 """Nobody else waits for it, so it may use all three of the service's waits."""
@@ -30,8 +31,8 @@ def ordered(order: Order, base_url: str | None) -> Received | Failure:
     from pydantic import ValidationError
 
     from moonlatch.config import LuraphSettings
-    from moonlatch.obfuscator.check import syntax_faults
-    from moonlatch.obfuscator.engines.luraph import LuraphEngine, luraph_client
+    from moonlatch.luraph.engine import LuraphEngine, luraph_client
+    from moonlatch.obfuscator.analysis.check import syntax_faults
 
     try:
         address = (LuraphSettings() if base_url is None else LuraphSettings(base_url=base_url)).base_url

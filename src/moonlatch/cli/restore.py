@@ -100,8 +100,8 @@ def _unpack(archive: Archive, target: Path) -> dict[str, int]:
     """Extract and check every member. Raises ArchiveError, StorageError, OSError, and ValueError for a wrong master key."""
     from moonlatch.crypto import Keyring
     from moonlatch.storage.archive import DATABASE, MASTER_KEY, ArchiveError
-    from moonlatch.storage.copying import count_nouns, schema_of_sound
     from moonlatch.storage.migration import shipped_migrations
+    from moonlatch.storage.sqlite.copying import count_nouns, schema_of_sound
 
     manifest = archive.manifest
     wanted = {MASTER_KEY, DATABASE} if manifest.database == "sqlite" else {MASTER_KEY}

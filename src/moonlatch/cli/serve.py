@@ -33,11 +33,11 @@ def serve(
     data: DataFolder = None,
 ) -> None:
     """Run the server until Ctrl-C; the first start makes an account and shows its token."""
-    from moonlatch import server
     from moonlatch.app import FolderInUseError
     from moonlatch.cli.data_folder import storage_hint
+    from moonlatch.serving import server
+    from moonlatch.serving.supervisor import ChildFailedError
     from moonlatch.storage.interface import StorageError
-    from moonlatch.supervisor import ChildFailedError
 
     settings = load_settings({"host": host, "port": port, "workers": workers, "data_dir": data})
     _check_folder(settings.data_dir)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-from moonlatch.client.replies import Receive, invalid
-from moonlatch.client.wire import MAX_BODY_BYTES
+from moonlatch.client.replies import invalid
+from moonlatch.web.bounds import BODY_SECONDS, MAX_BODY_BYTES
+from moonlatch.web.socket import Receive
 
-BODY_SECONDS = 10
 TOO_SLOW = f"the body did not arrive within {BODY_SECONDS} seconds"
 TOO_LARGE = f"the body may have at most {MAX_BODY_BYTES} bytes"
 _CLOSE = [(b"connection", b"close")]

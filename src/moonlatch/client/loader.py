@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from moonlatch.client.address import header
-from moonlatch.client.replies import Scope, Send, respond
+from moonlatch.client.replies import respond
 from moonlatch.storage.interface import Database, StorageError
 from moonlatch.storage.licences import loader_of, loader_source
+from moonlatch.web.address import header
+from moonlatch.web.socket import Scope, Send
 
 TEXT = b"text/plain; charset=utf-8"
 _REVALIDATE = (b"cache-control", b"no-cache")

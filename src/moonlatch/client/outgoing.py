@@ -4,38 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
-from moonlatch.client.replies import Send, encode_json
+from moonlatch.client.replies import encode_json
 from moonlatch.client.transcript import frame_mac
-from moonlatch.live.interface import TOO_SLOW
+from moonlatch.web.close_codes import TOO_SLOW
+from moonlatch.web.socket import Send, Socket
 
 MAX_WAITING_BYTES = 512 * 1024
 """Beyond, the client is too slow; a single larger frame may wait alone."""
 
 WRITE_SECONDS = 10
 _REASON_BYTES = 123  # RFC 6455 section 5.5: a control frame carries 125 bytes, two of them the code
-
-
-Hear = Callable[[str | None], bool]
-"""Takes a frame's text, None for one that has none; True when the frame is one that was asked for."""
-
-
-class Socket(Protocol):
-    """What a connection can do besides what ASGI lets it."""
-
-    def listen(self, hear: Hear) -> None:
-        """Give frames to `hear` as they come. Those that wait for a reader already, and the end, are still to be read."""
-        ...
-
-    def send_now(self, text: bytes) -> bool:
-        """Write a text frame without making anybody wait; False, and nothing written, where that cannot be."""
-        ...
-
-    def force_close(self, code: int, reason: str) -> None:
-        """End the connection without waiting for the peer."""
-        ...
 
 
 class Outgoing:

@@ -6,38 +6,29 @@ import logging
 import traceback
 from collections.abc import Callable, Iterable
 
-from moonlatch.client.address import Addresses, site_of
 from moonlatch.client.backend import Backend
 from moonlatch.client.body import TOO_LARGE, TOO_SLOW, HungUpError, read_body
-from moonlatch.client.direct import Answer, DirectTransport, transport_for
 from moonlatch.client.execute import SESSION_PATH, ExecuteEndpoint
 from moonlatch.client.heartbeat import HeartbeatEndpoint
 from moonlatch.client.loader import LoaderEndpoint
 from moonlatch.client.payloads import Payloads
-from moonlatch.client.replies import (
-    UNAVAILABLE,
-    Headers,
-    Peer,
-    Receive,
-    RefusedError,
-    Scope,
-    Send,
-    invalid,
-    rate_limited,
-    respond,
-)
+from moonlatch.client.replies import UNAVAILABLE, RefusedError, invalid, rate_limited, respond
 from moonlatch.client.session import SessionEndpoint
 from moonlatch.client.wire import MalformedError, decode_execute, decode_heartbeat
 from moonlatch.clock import Clock, monotonic_seconds
 from moonlatch.crypto import Keyring, new_id
 from moonlatch.licensing.verdict import Policy, Refusal
-from moonlatch.live.interface import OVERLOADED, LiveUnavailableError, Roster
-from moonlatch.live.limits import RateLimits, limits_of_this_process
+from moonlatch.live.interface import LiveUnavailableError, Roster
 from moonlatch.logs import request_id
-from moonlatch.measures import RouteTraffic, Traffic, Verdicts
+from moonlatch.metrics.counts import RouteTraffic, Traffic, Verdicts
 from moonlatch.storage.executions import ExecutionLog
 from moonlatch.storage.interface import Database, StorageError
 from moonlatch.storage.licences import Licences
+from moonlatch.web.address import Addresses, site_of
+from moonlatch.web.close_codes import OVERLOADED
+from moonlatch.web.direct import Answer, DirectTransport, transport_for
+from moonlatch.web.limits import RateLimits, limits_of_this_process
+from moonlatch.web.socket import Headers, Peer, Receive, Scope, Send
 
 EXECUTE_PATH = "/client/v1/execute"
 HEARTBEAT_PATH = "/client/v1/heartbeat"

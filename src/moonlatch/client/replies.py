@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 import msgspec
 
 from moonlatch.licensing.verdict import Refusal
-
-Message = MutableMapping[str, Any]
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-Headers = list[tuple[bytes, bytes]]
-Peer = tuple[str, int] | None
+from moonlatch.web.socket import Headers, Send
 
 STATUS = {
     "INVALID_REQUEST": 400,

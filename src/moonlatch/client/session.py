@@ -9,29 +9,21 @@ from typing import Any
 from moonlatch.client.backend import Backend
 from moonlatch.client.calls import Calls
 from moonlatch.client.heartbeat import instance_of
-from moonlatch.client.outgoing import Hear, Outgoing, Socket, shortened
-from moonlatch.client.replies import Receive, Scope, Send
+from moonlatch.client.outgoing import Outgoing, shortened
 from moonlatch.client.tokens import Claims, read
 from moonlatch.client.transcript import session_key
-from moonlatch.client.transport import INVALID_FRAME, SOCKET
 from moonlatch.client.wire import MalformedError, Open, Ping, Reply, decode_frame
 from moonlatch.clock import SECOND_MS
 from moonlatch.crypto import new_id
 from moonlatch.licensing.key import seconds_left
 from moonlatch.licensing.variables import variables_hash
 from moonlatch.licensing.verdict import Refusal, Running, decide_running
-from moonlatch.live.interface import (
-    NEVER_RESPONDED,
-    OVERLOADED,
-    STOPPED,
-    Instance,
-    MessageOutcome,
-    NonceUsedError,
-    Session,
-    Told,
-)
+from moonlatch.live.interface import NEVER_RESPONDED, Instance, MessageOutcome, NonceUsedError, Session, Told
 from moonlatch.storage.interface import StorageError
 from moonlatch.storage.licences import RunningQuestion
+from moonlatch.web.close_codes import OVERLOADED, STOPPED
+from moonlatch.web.socket import Hear, Receive, Scope, Send, Socket
+from moonlatch.web.transport import INVALID_FRAME, SOCKET
 
 OPEN_SECONDS = 10
 NOT_AUTHENTICATED = 3501

@@ -7,8 +7,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 from msgspec import Meta
 
-MAX_BODY_BYTES = 16 * 1024
-MAX_FRAME_BYTES = 256 * 1024
+from moonlatch.web.bounds import MAX_FRAME_BYTES
 
 _MAX_EXACT_INTEGER = 2**53
 _ESCAPED_NUL = b"\\u0000"

@@ -13,8 +13,6 @@ from moonlatch.licensing.verdict import DISCONNECTED, Policy, Refusal
 from moonlatch.live.hub import Hub, Member
 from moonlatch.live.interface import (
     NEVER_RESPONDED,
-    RESTARTING,
-    TAKEN_OVER,
     Connection,
     Instance,
     LiveCounts,
@@ -27,6 +25,7 @@ from moonlatch.live.interface import (
 from moonlatch.live.presence import Presence
 from moonlatch.storage.executions import stop
 from moonlatch.storage.interface import Database, StorageError
+from moonlatch.web.close_codes import RESTARTING, TAKEN_OVER
 
 FIRST_SESSION_MS = 30 * SECOND_MS
 """How soon an instance opens its session, where its script requires one."""

@@ -8,10 +8,8 @@ from fastapi import FastAPI
 
 from moonlatch.clock import Clock, monotonic_seconds
 from moonlatch.crypto import Keyring
-from moonlatch.exposition import Counts, Exposition
 from moonlatch.licensing.tier import Tier
 from moonlatch.live.interface import Live
-from moonlatch.live.limits import RateLimits, limits_of_this_process
 from moonlatch.management import (
     account,
     docs_page,
@@ -28,8 +26,10 @@ from moonlatch.management.backend import Backend, Publishing
 from moonlatch.management.documents import openapi
 from moonlatch.management.gate import Gate, Limits
 from moonlatch.management.readiness import Readiness, answers
-from moonlatch.measures import Traffic
+from moonlatch.metrics.counts import Traffic
+from moonlatch.metrics.exposition import Counts, Exposition
 from moonlatch.storage.interface import Database
+from moonlatch.web.limits import RateLimits, limits_of_this_process
 
 DEADLINE_SECONDS = 100.0
 DEFAULT_MAX_BODY_BYTES = 20 * 1024 * 1024

@@ -11,10 +11,10 @@ from fastapi import Depends, Request
 from moonlatch.builds.protection import Asked
 from moonlatch.clock import Clock
 from moonlatch.crypto import Keyring
-from moonlatch.exposition import Exposition
 from moonlatch.licensing.tier import Tier, tier_of
 from moonlatch.live.interface import Live
 from moonlatch.management.readiness import Readiness
+from moonlatch.metrics.exposition import Exposition
 from moonlatch.storage.accounts import Account
 from moonlatch.storage.builds import Protection
 from moonlatch.storage.interface import Database

@@ -23,9 +23,9 @@ from pydantic import (
 from pydantic_core import CoreSchema
 from pydantic_core.core_schema import no_info_after_validator_function
 
-from moonlatch.obfuscator.engines.interface import EngineName
+from moonlatch.obfuscator.engine_name import EngineName
 from moonlatch.obfuscator.options import PROFILES
-from moonlatch.obfuscator.spelling import Target
+from moonlatch.obfuscator.target import Target
 
 MAX_TIME_MS = 253_402_300_799_999  # the end of the year 9999
 MAX_EXACT_INTEGER = 2**53

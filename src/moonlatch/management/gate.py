@@ -13,13 +13,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from moonlatch import crypto
 from moonlatch.errors import ApiError, internal, rate_limited, unavailable
 from moonlatch.live.interface import LiveUnavailableError
-from moonlatch.live.limits import Allowance, RateLimit
 from moonlatch.logs import every, fields, request_id
 from moonlatch.management.auth import Caller, identify, presented_token
 from moonlatch.management.backend import Backend
 from moonlatch.management.envelope import error_reply
-from moonlatch.measures import Traffic
+from moonlatch.metrics.counts import Traffic
 from moonlatch.storage.interface import Unavailable
+from moonlatch.web.limits import Allowance, RateLimit
 
 log = logging.getLogger("moonlatch.management")
 access_log = logging.getLogger("moonlatch.access")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from fastapi import APIRouter, Depends
 from fastapi.responses import Response
 
-from moonlatch.exposition import CONTENT_TYPE
 from moonlatch.management.auth import metrics_reader
 from moonlatch.management.backend import CurrentBackend
 from moonlatch.management.gate import METRICS_PATH
+from moonlatch.metrics.exposition import CONTENT_TYPE
 
 # No part of the API's document: the format is Prometheus's, and its names are in docs/reference/metrics.md.
 router = APIRouter(include_in_schema=False)

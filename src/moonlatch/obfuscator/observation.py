@@ -12,7 +12,7 @@ from dataclasses import fields
 from functools import cache
 from typing import Any, Protocol
 
-from moonlatch.obfuscator import syntax as s
+from moonlatch.obfuscator.syntax import tree as s
 
 _KINDS: tuple[tuple[str, tuple[type[s.Node], ...]], ...] = (
     ("statements", (s.Statement,)),

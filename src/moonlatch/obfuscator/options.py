@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from moonlatch.obfuscator.spelling import Target
+from moonlatch.obfuscator.target import Target
 
 _STANDARD = frozenset(
     {

@@ -9,14 +9,17 @@ import gc
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
-from moonlatch.obfuscator import syntax as s
-from moonlatch.obfuscator.check import check_parsed
-from moonlatch.obfuscator.dead_branches import remove_dead_branches
-from moonlatch.obfuscator.diagnostics import Diagnostic, LuauSyntaxError
-from moonlatch.obfuscator.dialect import constructs_without_counterpart, most_portable_target
-from moonlatch.obfuscator.engines.interface import EngineError, Failure, Outcome, Protected, Rejected
-from moonlatch.obfuscator.late_arguments import write_out_late_arguments
-from moonlatch.obfuscator.macros import (
+from moonlatch.obfuscator.analysis.check import check_parsed
+from moonlatch.obfuscator.analysis.dialect import constructs_without_counterpart, most_portable_target
+from moonlatch.obfuscator.analysis.plain_lua_limits import plain_lua_faults
+from moonlatch.obfuscator.analysis.scopes import Resolution, resolve
+from moonlatch.obfuscator.observation import Observer, census, observed
+from moonlatch.obfuscator.options import PLAINEST_PROFILE, PROFILES, Options
+from moonlatch.obfuscator.outcome import EngineError, Failure, Outcome, Protected, Rejected
+from moonlatch.obfuscator.passes import REGISTRY, encrypt_strings, keyed_constants
+from moonlatch.obfuscator.preparation.dead_branches import remove_dead_branches
+from moonlatch.obfuscator.preparation.late_arguments import write_out_late_arguments
+from moonlatch.obfuscator.preparation.macros import (
     ALWAYS_TRUE,
     MACROS,
     Expansion,
@@ -24,18 +27,20 @@ from moonlatch.obfuscator.macros import (
     is_true_in_builds,
     string_macro_lines,
 )
-from moonlatch.obfuscator.observation import Observer, census, observed
-from moonlatch.obfuscator.options import PLAINEST_PROFILE, PROFILES, Options
-from moonlatch.obfuscator.parser import parse
-from moonlatch.obfuscator.passes import REGISTRY, encrypt_strings, keyed_constants
-from moonlatch.obfuscator.plain_lua_limits import plain_lua_faults
-from moonlatch.obfuscator.pool import ConstantPool
-from moonlatch.obfuscator.powers import keep_powers
-from moonlatch.obfuscator.printer import print_chunk
-from moonlatch.obfuscator.runtime_variables import EXISTS, connect_runtime, forged_variables, functions_without_room
-from moonlatch.obfuscator.scopes import Resolution, resolve
-from moonlatch.obfuscator.spelling import Target
-from moonlatch.obfuscator.unit import Unit
+from moonlatch.obfuscator.preparation.powers import keep_powers
+from moonlatch.obfuscator.preparation.runtime_variables import (
+    EXISTS,
+    connect_runtime,
+    forged_variables,
+    functions_without_room,
+)
+from moonlatch.obfuscator.syntax import tree as s
+from moonlatch.obfuscator.syntax.diagnostics import Diagnostic, LuauSyntaxError
+from moonlatch.obfuscator.syntax.parser import parse
+from moonlatch.obfuscator.syntax.printer import print_chunk
+from moonlatch.obfuscator.target import Target
+from moonlatch.obfuscator.transform.pool import ConstantPool
+from moonlatch.obfuscator.transform.unit import Unit
 
 
 def protect(source: bytes, options: Options, seed: int, observer: Observer | None = None) -> Outcome:

@@ -7,10 +7,10 @@ import asyncio
 from moonlatch.config import Settings
 from moonlatch.storage.interface import StorageError
 from moonlatch.storage.migration import Migration, shipped_migrations
-from moonlatch.storage.postgres import PostgresDatabase, open_postgres
-from moonlatch.storage.postgres_connections import PostgresOptions
-from moonlatch.storage.postgres_migration import migrate_postgres
-from moonlatch.storage.sqlite import SqliteDatabase, migrate_file, open_sqlite
+from moonlatch.storage.postgres.connections import PostgresOptions
+from moonlatch.storage.postgres.engine import PostgresDatabase, open_postgres
+from moonlatch.storage.postgres.migration import migrate_postgres
+from moonlatch.storage.sqlite.engine import SqliteDatabase, migrate_file, open_sqlite
 
 
 async def open_database(settings: Settings) -> SqliteDatabase | PostgresDatabase:

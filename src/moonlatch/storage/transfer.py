@@ -17,13 +17,13 @@ import asyncpg
 import msgspec
 
 from moonlatch.crypto import UnorderedHash
-from moonlatch.storage.connection import DRIVER_ERRORS as SQLITE_ERRORS
-from moonlatch.storage.copying import open_read_only, schema_of_sound
 from moonlatch.storage.interface import StorageError
 from moonlatch.storage.migration import shipped_migrations
-from moonlatch.storage.postgres_connections import connected
-from moonlatch.storage.postgres_errors import DRIVER_ERRORS, storage_error
-from moonlatch.storage.postgres_migration import migrate_postgres
+from moonlatch.storage.postgres.connections import connected
+from moonlatch.storage.postgres.errors import DRIVER_ERRORS, storage_error
+from moonlatch.storage.postgres.migration import migrate_postgres
+from moonlatch.storage.sqlite.connection import DRIVER_ERRORS as SQLITE_ERRORS
+from moonlatch.storage.sqlite.copying import open_read_only, schema_of_sound
 
 CONNECT_SECONDS = 10.0
 

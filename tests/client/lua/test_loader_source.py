@@ -8,10 +8,10 @@ import pytest
 
 from moonlatch.builds.protection import LOADER_PROFILE
 from moonlatch.client.loader_source import loader_source, lua_string, missing_loader_source
-from moonlatch.obfuscator.engines.interface import Protected
 from moonlatch.obfuscator.options import Options
+from moonlatch.obfuscator.outcome import Protected
 from moonlatch.obfuscator.pipeline import protect
-from moonlatch.obfuscator.spelling import Target
+from moonlatch.obfuscator.target import Target
 from support.lua_host import ENGINES, LoaderRun, LuaRun, ProtocolServer, run_text
 from support.lua_host.protocol_server import LOADER_ID, SCRIPT_ID
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from moonlatch.obfuscator.decoder import decoder_source
-from moonlatch.obfuscator.pool import Constant
-from moonlatch.obfuscator.spelling import Target
+from moonlatch.obfuscator.target import Target
+from moonlatch.obfuscator.transform.decoder import decoder_source
+from moonlatch.obfuscator.transform.pool import Constant
 from support.luau import run_lua, run_luau, run_luau_batch
 from support.protecting import protected
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 import re
 
 from moonlatch.obfuscator import pipeline
-from moonlatch.obfuscator.engines.interface import Protected
 from moonlatch.obfuscator.options import Options
+from moonlatch.obfuscator.outcome import Protected
 from support.luau import run_luau
 from support.protecting import protected, protected_with
 

@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from moonlatch.obfuscator import pipeline
-from moonlatch.obfuscator.engines.interface import Protected
-from moonlatch.obfuscator.keyed_store import KeyedStore
 from moonlatch.obfuscator.options import Options
-from moonlatch.obfuscator.spelling import Target
-from moonlatch.obfuscator.syntax import Binding
+from moonlatch.obfuscator.outcome import Protected
+from moonlatch.obfuscator.syntax.tree import Binding
+from moonlatch.obfuscator.target import Target
+from moonlatch.obfuscator.transform.keyed_store import KeyedStore
 from support.luau import run_lua, run_luau, run_luau_batch
 from support.protecting import protected_with
 

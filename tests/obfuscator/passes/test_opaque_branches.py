@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import random
 
-from moonlatch.obfuscator.parser import parse
 from moonlatch.obfuscator.passes.opaque_branches import KEY
-from moonlatch.obfuscator.printer import print_chunk
-from moonlatch.obfuscator.syntax import Binding, Block, Chunk, Return
-from moonlatch.obfuscator.witness import Witness
+from moonlatch.obfuscator.syntax.parser import parse
+from moonlatch.obfuscator.syntax.printer import print_chunk
+from moonlatch.obfuscator.syntax.tree import Binding, Block, Chunk, Return
+from moonlatch.obfuscator.transform.witness import Witness
 from support.luau import run_luau, run_luau_batch
 from support.protecting import protected_with
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from moonlatch.obfuscator.engines.interface import Protected
 from moonlatch.obfuscator.options import Options
+from moonlatch.obfuscator.outcome import Protected
 from moonlatch.obfuscator.pipeline import protect
 from support.luau import run_lua, run_luau
 from support.protecting import protected, protected_with

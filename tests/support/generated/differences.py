@@ -20,10 +20,10 @@ from difflib import unified_diff
 from pathlib import Path
 
 from moonlatch.obfuscator import pipeline
-from moonlatch.obfuscator.engines.interface import Protected
 from moonlatch.obfuscator.options import PROFILES, Options
+from moonlatch.obfuscator.outcome import Protected
 from moonlatch.obfuscator.passes import REGISTRY
-from moonlatch.obfuscator.spelling import Target
+from moonlatch.obfuscator.target import Target
 from support.generated.program import generated_program
 from support.generated.reduce import reduced
 from support.luau import LuauResult, run_lua_batch, run_luau_batch

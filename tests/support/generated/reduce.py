@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import fields
 
-from moonlatch.obfuscator import syntax as s
-from moonlatch.obfuscator.diagnostics import LuauSyntaxError
-from moonlatch.obfuscator.parser import parse
-from moonlatch.obfuscator.printer import print_chunk
-from moonlatch.obfuscator.spelling import Target
+from moonlatch.obfuscator.syntax import tree as s
+from moonlatch.obfuscator.syntax.diagnostics import LuauSyntaxError
+from moonlatch.obfuscator.syntax.parser import parse
+from moonlatch.obfuscator.syntax.printer import print_chunk
+from moonlatch.obfuscator.target import Target
 
 Edit = Callable[[], None]
 Judge = Callable[[list[str]], list[bool]]

@@ -21,7 +21,7 @@ from moonlatch.obfuscator.passes import (
     rename_locals,
     virtualize,
 )
-from moonlatch.obfuscator.unit import Unit
+from moonlatch.obfuscator.transform.unit import Unit
 
 
 class Pass(Protocol):

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from moonlatch.obfuscator import syntax as s
-from moonlatch.obfuscator.builtins import ENVIRONMENTS, FUNCTIONS, library_members
-from moonlatch.obfuscator.rewriter import InFunctions, Replacement, Rewriter
-from moonlatch.obfuscator.rooms import Rooms
-from moonlatch.obfuscator.unit import Unit
+from moonlatch.obfuscator.analysis.builtins import ENVIRONMENTS, FUNCTIONS, library_members
+from moonlatch.obfuscator.syntax import tree as s
+from moonlatch.obfuscator.syntax.rewriter import InFunctions, Replacement, Rewriter
+from moonlatch.obfuscator.transform.rooms import Rooms
+from moonlatch.obfuscator.transform.unit import Unit
 
 KEY = "capture_builtins"
 _MOST_CAPTURED = 60

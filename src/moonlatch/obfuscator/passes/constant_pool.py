@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from moonlatch.obfuscator.capacity import needs_own_function
-from moonlatch.obfuscator.decoder import decoder_source
-from moonlatch.obfuscator.enclosure import enclose
-from moonlatch.obfuscator.parser import parse
-from moonlatch.obfuscator.unit import Unit
+from moonlatch.obfuscator.analysis.capacity import needs_own_function
+from moonlatch.obfuscator.syntax.parser import parse
+from moonlatch.obfuscator.transform.decoder import decoder_source
+from moonlatch.obfuscator.transform.enclosure import enclose
+from moonlatch.obfuscator.transform.unit import Unit
 
 KEY = "constant_pool"
 

@@ -5,12 +5,12 @@ Not in loops, and not in the values of constants, which Luau folds into the code
 
 from __future__ import annotations
 
-from moonlatch.obfuscator import syntax as s
-from moonlatch.obfuscator.capacity import Capacity
-from moonlatch.obfuscator.cold_code import LoopAware
-from moonlatch.obfuscator.rewriter import Replacement
-from moonlatch.obfuscator.rooms import Rooms
-from moonlatch.obfuscator.unit import Unit
+from moonlatch.obfuscator.analysis.capacity import Capacity
+from moonlatch.obfuscator.syntax import tree as s
+from moonlatch.obfuscator.syntax.rewriter import Replacement
+from moonlatch.obfuscator.transform.cold_code import LoopAware
+from moonlatch.obfuscator.transform.rooms import Rooms
+from moonlatch.obfuscator.transform.unit import Unit
 
 KEY = "disguise_literals"
 _SHARE_OF_BOOLEANS = 0.6

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from moonlatch.obfuscator import syntax as s
-from moonlatch.obfuscator.printer_expressions import unwrapped
-from moonlatch.obfuscator.rewriter import Replacement, Rewriter
-from moonlatch.obfuscator.unit import Unit
+from moonlatch.obfuscator.syntax import tree as s
+from moonlatch.obfuscator.syntax.printer_expressions import unwrapped
+from moonlatch.obfuscator.syntax.rewriter import Replacement, Rewriter
+from moonlatch.obfuscator.transform.unit import Unit
 
 KEY = "drop_types"
 _MULTIPLE = (s.Call, s.MethodCall, s.Varargs)

@@ -5,10 +5,10 @@ Names that a host must see stay: of globals, of methods where they are called, o
 
 from __future__ import annotations
 
-from moonlatch.obfuscator import syntax as s
-from moonlatch.obfuscator.builtins import LIBRARIES
-from moonlatch.obfuscator.rewriter import Replacement, Rewriter
-from moonlatch.obfuscator.unit import Unit
+from moonlatch.obfuscator.analysis.builtins import LIBRARIES
+from moonlatch.obfuscator.syntax import tree as s
+from moonlatch.obfuscator.syntax.rewriter import Replacement, Rewriter
+from moonlatch.obfuscator.transform.unit import Unit
 
 KEY = "encrypt_names"
 

@@ -11,11 +11,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from moonlatch.obfuscator import spelling
-from moonlatch.obfuscator import syntax as s
-from moonlatch.obfuscator.capacity import Capacity
-from moonlatch.obfuscator.rewriter import Replacement, Rewriter
-from moonlatch.obfuscator.unit import Unit
+from moonlatch.obfuscator.analysis.capacity import Capacity
+from moonlatch.obfuscator.syntax import spelling
+from moonlatch.obfuscator.syntax import tree as s
+from moonlatch.obfuscator.syntax.rewriter import Replacement, Rewriter
+from moonlatch.obfuscator.transform.unit import Unit
 
 KEY = "encrypt_numbers"
 _SMALLEST_TELLING_INTEGER = 1000

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from moonlatch.obfuscator import syntax as s
-from moonlatch.obfuscator.capacity import Capacity
-from moonlatch.obfuscator.interpolation import format_call
-from moonlatch.obfuscator.rewriter import Replacement, Rewriter
-from moonlatch.obfuscator.spelling import Target
-from moonlatch.obfuscator.unit import Unit
+from moonlatch.obfuscator.analysis.capacity import Capacity
+from moonlatch.obfuscator.syntax import tree as s
+from moonlatch.obfuscator.syntax.rewriter import Replacement, Rewriter
+from moonlatch.obfuscator.target import Target
+from moonlatch.obfuscator.transform.interpolation import format_call
+from moonlatch.obfuscator.transform.unit import Unit
 
 KEY = "encrypt_strings"
 

@@ -6,12 +6,12 @@ inside. What a function does between them, and every `if` there, is taken apart.
 
 from __future__ import annotations
 
-from moonlatch.obfuscator import syntax as s
-from moonlatch.obfuscator.capacity import Capacity
-from moonlatch.obfuscator.nesting import height
-from moonlatch.obfuscator.rewriter import Replacement, Rewriter
-from moonlatch.obfuscator.rooms import Rooms
-from moonlatch.obfuscator.state_machine import (
+from moonlatch.obfuscator.analysis.capacity import Capacity
+from moonlatch.obfuscator.analysis.nesting import height
+from moonlatch.obfuscator.syntax import tree as s
+from moonlatch.obfuscator.syntax.rewriter import Replacement, Rewriter
+from moonlatch.obfuscator.transform.rooms import Rooms
+from moonlatch.obfuscator.transform.state_machine import (
     MOST_STATES,
     Cutter,
     MachineWriter,
@@ -21,7 +21,7 @@ from moonlatch.obfuscator.state_machine import (
     shared_locals,
     with_assignments,
 )
-from moonlatch.obfuscator.unit import Unit
+from moonlatch.obfuscator.transform.unit import Unit
 
 KEY = "flatten_control_flow"
 _FEWEST_STATES = 3

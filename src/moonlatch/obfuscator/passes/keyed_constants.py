@@ -11,18 +11,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from moonlatch.obfuscator import spelling
-from moonlatch.obfuscator import syntax as s
-from moonlatch.obfuscator.capacity import Capacity, needs_own_function
-from moonlatch.obfuscator.enclosure import enclose
-from moonlatch.obfuscator.interpolation import format_call
-from moonlatch.obfuscator.keyed_store import KeyedStore
-from moonlatch.obfuscator.parser import parse
+from moonlatch.obfuscator.analysis.capacity import Capacity, needs_own_function
 from moonlatch.obfuscator.passes.encrypt_numbers import is_telling
-from moonlatch.obfuscator.rewriter import InFunctions, Replacement, Rewriter
-from moonlatch.obfuscator.rooms import Rooms
-from moonlatch.obfuscator.spelling import Target
-from moonlatch.obfuscator.unit import Unit
+from moonlatch.obfuscator.syntax import spelling
+from moonlatch.obfuscator.syntax import tree as s
+from moonlatch.obfuscator.syntax.parser import parse
+from moonlatch.obfuscator.syntax.rewriter import InFunctions, Replacement, Rewriter
+from moonlatch.obfuscator.target import Target
+from moonlatch.obfuscator.transform.enclosure import enclose
+from moonlatch.obfuscator.transform.interpolation import format_call
+from moonlatch.obfuscator.transform.keyed_store import KeyedStore
+from moonlatch.obfuscator.transform.rooms import Rooms
+from moonlatch.obfuscator.transform.unit import Unit
 
 KEY = "keyed_constants"
 _MOST_STORES = 4

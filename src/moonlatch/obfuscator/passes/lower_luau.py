@@ -8,18 +8,18 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 
-from moonlatch.obfuscator import plain_lua
-from moonlatch.obfuscator import syntax as s
-from moonlatch.obfuscator.capacity import needs_own_function
-from moonlatch.obfuscator.continue_lowering import lower_continue
-from moonlatch.obfuscator.enclosure import enclose
-from moonlatch.obfuscator.parser import parse
-from moonlatch.obfuscator.plain_lua_limits import plain_lua_faults
-from moonlatch.obfuscator.printer_expressions import unwrapped
-from moonlatch.obfuscator.rewriter import InFunctions, Replacement, Rewriter
-from moonlatch.obfuscator.scopes import Resolution
-from moonlatch.obfuscator.spelling import Target
-from moonlatch.obfuscator.unit import Unit
+from moonlatch.obfuscator.analysis.capacity import needs_own_function
+from moonlatch.obfuscator.analysis.plain_lua_limits import plain_lua_faults
+from moonlatch.obfuscator.analysis.scopes import Resolution
+from moonlatch.obfuscator.passes.lowering import plain_lua
+from moonlatch.obfuscator.passes.lowering.continue_lowering import lower_continue
+from moonlatch.obfuscator.syntax import tree as s
+from moonlatch.obfuscator.syntax.parser import parse
+from moonlatch.obfuscator.syntax.printer_expressions import unwrapped
+from moonlatch.obfuscator.syntax.rewriter import InFunctions, Replacement, Rewriter
+from moonlatch.obfuscator.target import Target
+from moonlatch.obfuscator.transform.enclosure import enclose
+from moonlatch.obfuscator.transform.unit import Unit
 
 KEY = "lower_luau"
 _MULTIPLE = (s.Call, s.MethodCall, s.Varargs)

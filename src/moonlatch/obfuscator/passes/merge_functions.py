@@ -8,13 +8,13 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from moonlatch.obfuscator import syntax as s
-from moonlatch.obfuscator.capacity import MAX_UPVALUES
-from moonlatch.obfuscator.rewriter import Rewriter
-from moonlatch.obfuscator.rooms import Rooms
-from moonlatch.obfuscator.scopes import Resolution
-from moonlatch.obfuscator.unit import Unit
-from moonlatch.obfuscator.witness import whole_number
+from moonlatch.obfuscator.analysis.capacity import MAX_UPVALUES
+from moonlatch.obfuscator.analysis.scopes import Resolution
+from moonlatch.obfuscator.syntax import tree as s
+from moonlatch.obfuscator.syntax.rewriter import Rewriter
+from moonlatch.obfuscator.transform.rooms import Rooms
+from moonlatch.obfuscator.transform.unit import Unit
+from moonlatch.obfuscator.transform.witness import whole_number
 
 KEY = "merge_functions"
 _MOST_MERGED = 3

@@ -10,13 +10,13 @@ import copy
 import random
 from bisect import bisect_left, insort
 
-from moonlatch.obfuscator import syntax as s
-from moonlatch.obfuscator.cold_code import LoopAware, contents
-from moonlatch.obfuscator.rewriter import Rewriter
-from moonlatch.obfuscator.rooms import Rooms
-from moonlatch.obfuscator.state_machine import declared_by
-from moonlatch.obfuscator.unit import Unit
-from moonlatch.obfuscator.witness import Witness, whole_number
+from moonlatch.obfuscator.syntax import tree as s
+from moonlatch.obfuscator.syntax.rewriter import Rewriter
+from moonlatch.obfuscator.transform.cold_code import LoopAware, contents
+from moonlatch.obfuscator.transform.rooms import Rooms
+from moonlatch.obfuscator.transform.state_machine import declared_by
+from moonlatch.obfuscator.transform.unit import Unit
+from moonlatch.obfuscator.transform.witness import Witness, whole_number
 
 KEY = "opaque_branches"
 _SHARE_OF_STATEMENTS = 0.22

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import copy
 
-from moonlatch.obfuscator import syntax as s
-from moonlatch.obfuscator.cold_code import LoopAware, contents, functions_with_loops
-from moonlatch.obfuscator.printer import print_chunk
-from moonlatch.obfuscator.rooms import Rooms
-from moonlatch.obfuscator.unit import Unit
+from moonlatch.obfuscator.syntax import tree as s
+from moonlatch.obfuscator.syntax.printer import print_chunk
+from moonlatch.obfuscator.transform.cold_code import LoopAware, contents, functions_with_loops
+from moonlatch.obfuscator.transform.rooms import Rooms
+from moonlatch.obfuscator.transform.unit import Unit
 
 KEY = "outline_expressions"
 _MOST_FUNCTIONS = 24

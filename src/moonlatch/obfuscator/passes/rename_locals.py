@@ -11,9 +11,9 @@ import string
 from collections.abc import Iterator
 from itertools import chain, count, product
 
-from moonlatch.obfuscator.lexer import RESERVED
-from moonlatch.obfuscator.scopes import Scope, Symbol
-from moonlatch.obfuscator.unit import Unit
+from moonlatch.obfuscator.analysis.scopes import Scope, Symbol
+from moonlatch.obfuscator.syntax.lexer import RESERVED
+from moonlatch.obfuscator.transform.unit import Unit
 
 KEY = "rename_locals"
 _LETTERS = string.ascii_lowercase + string.ascii_uppercase + "_"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from moonlatch.obfuscator.scopes import Resolution
-from moonlatch.obfuscator.unit import Unit
+from moonlatch.obfuscator.analysis.scopes import Resolution
+from moonlatch.obfuscator.transform.unit import Unit
 from moonlatch.obfuscator.vm.assembly import compile_chunk
 
 KEY = "virtualize"

@@ -5,11 +5,11 @@ from __future__ import annotations
 import random
 import re
 
-from moonlatch.obfuscator import syntax as s
-from moonlatch.obfuscator.parser import parse
-from moonlatch.obfuscator.rewriter import Rewriter
-from moonlatch.obfuscator.scopes import Resolution
-from moonlatch.obfuscator.spelling import Target
+from moonlatch.obfuscator.analysis.scopes import Resolution
+from moonlatch.obfuscator.syntax import tree as s
+from moonlatch.obfuscator.syntax.parser import parse
+from moonlatch.obfuscator.syntax.rewriter import Rewriter
+from moonlatch.obfuscator.target import Target
 from moonlatch.obfuscator.vm.code import Constant, Proto
 from moonlatch.obfuscator.vm.encoding import Pool
 from moonlatch.obfuscator.vm.linking import Linked, arrange, join, link

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import zip_longest
 
-from moonlatch.obfuscator import syntax as s
-from moonlatch.obfuscator.rewriter import Rewriter
+from moonlatch.obfuscator.syntax import tree as s
+from moonlatch.obfuscator.syntax.rewriter import Rewriter
 from moonlatch.obfuscator.vm.code import HOLE
 from moonlatch.obfuscator.vm.expressions import ExpressionLowering
 from moonlatch.obfuscator.vm.texts import WIDEST_LIST, Built, bare

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from moonlatch.obfuscator import syntax as s
+from moonlatch.obfuscator.syntax import tree as s
 
 HOLE = "\1"
 """Where an operand goes that is used as it is stored."""

@@ -9,7 +9,7 @@ import random
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from moonlatch.obfuscator.decoder import congruent
+from moonlatch.obfuscator.transform.decoder import congruent
 from moonlatch.obfuscator.vm.code import Constant
 
 _SYMBOLS = 95

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-from moonlatch.obfuscator import syntax as s
-from moonlatch.obfuscator.printer_expressions import unwrapped
+from moonlatch.obfuscator.syntax import tree as s
+from moonlatch.obfuscator.syntax.printer_expressions import unwrapped
 from moonlatch.obfuscator.vm.code import HOLE, Label
 from moonlatch.obfuscator.vm.texts import Built, Texts, bare
 

@@ -7,9 +7,9 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from moonlatch.obfuscator import syntax as s
-from moonlatch.obfuscator.printer_expressions import unwrapped
-from moonlatch.obfuscator.spelling import Target
+from moonlatch.obfuscator.syntax import tree as s
+from moonlatch.obfuscator.syntax.printer_expressions import unwrapped
+from moonlatch.obfuscator.target import Target
 from moonlatch.obfuscator.vm.code import HIDDEN, HOLE, Constant, Label, Operand
 from moonlatch.obfuscator.vm.expressions import ExpressionLowering
 from moonlatch.obfuscator.vm.texts import Built

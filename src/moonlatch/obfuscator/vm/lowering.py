@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import ClassVar
 
-from moonlatch.obfuscator import syntax as s
+from moonlatch.obfuscator.syntax import tree as s
 from moonlatch.obfuscator.vm.assignments import AssignmentLowering
 from moonlatch.obfuscator.vm.code import HOLE, Label
 from moonlatch.obfuscator.vm.loops import LoopLowering

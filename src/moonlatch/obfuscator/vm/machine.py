@@ -6,7 +6,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from moonlatch.obfuscator.spelling import Target
+from moonlatch.obfuscator.target import Target
 from moonlatch.obfuscator.vm.code import MOST_PARAMETERS, Constant, ConstantList, Proto
 from moonlatch.obfuscator.vm.encoding import Pool, Stream, spelled
 from moonlatch.obfuscator.vm.linking import Linked

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from moonlatch.obfuscator import syntax as s
-from moonlatch.obfuscator.rewriter import Replacement, Rewriter
+from moonlatch.obfuscator.syntax import tree as s
+from moonlatch.obfuscator.syntax.rewriter import Replacement, Rewriter
 from moonlatch.obfuscator.vm.names import Names
 from moonlatch.obfuscator.vm.variables import Variables
 

@@ -6,9 +6,9 @@ import random
 from collections import Counter
 from dataclasses import dataclass, field
 
-from moonlatch.obfuscator import syntax as s
-from moonlatch.obfuscator.builtins import FUNCTIONS, LIBRARIES
-from moonlatch.obfuscator.spelling import Target
+from moonlatch.obfuscator.analysis.builtins import FUNCTIONS, LIBRARIES
+from moonlatch.obfuscator.syntax import tree as s
+from moonlatch.obfuscator.target import Target
 from moonlatch.obfuscator.vm.code import Proto
 from moonlatch.obfuscator.vm.names import Names
 from moonlatch.obfuscator.vm.variables import Variables

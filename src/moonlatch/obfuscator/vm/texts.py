@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import ClassVar
 
-from moonlatch.obfuscator import spelling
-from moonlatch.obfuscator import syntax as s
-from moonlatch.obfuscator.powers import is_kept
-from moonlatch.obfuscator.printer_expressions import unwrapped
-from moonlatch.obfuscator.spelling import Target
+from moonlatch.obfuscator.preparation.powers import is_kept
+from moonlatch.obfuscator.syntax import spelling
+from moonlatch.obfuscator.syntax import tree as s
+from moonlatch.obfuscator.syntax.printer_expressions import unwrapped
+from moonlatch.obfuscator.target import Target
 from moonlatch.obfuscator.vm.code import (
     HIDDEN,
     HOLE,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from moonlatch.obfuscator import syntax as s
-from moonlatch.obfuscator.scopes import Frame, Resolution, Symbol
+from moonlatch.obfuscator.analysis.scopes import Frame, Resolution, Symbol
+from moonlatch.obfuscator.syntax import tree as s
 
 
 @dataclass(slots=True)

@@ -1,0 +1,1 @@
+"""What is known of a script before anything is changed: scopes, constants, limits of the languages."""

@@ -1,0 +1,115 @@
+"""Tells plain Lua from Luau, and names what only Luau can say; it changes nothing."""
+
+from __future__ import annotations
+
+from moonlatch.obfuscator.analysis.capacity import MAX_UPVALUES
+from moonlatch.obfuscator.analysis.scopes import Resolution
+from moonlatch.obfuscator.syntax import tree as s
+from moonlatch.obfuscator.syntax.diagnostics import Diagnostic
+from moonlatch.obfuscator.syntax.rewriter import Replacement, Rewriter
+from moonlatch.obfuscator.target import Target
+
+# A keyword from Lua 5.2 on.
+_GOTO = "goto"
+
+
+def constructs_without_counterpart(chunk: s.Chunk) -> list[Diagnostic]:
+    """One diagnostic for each construct that no Lua has and none can be written for, in source order."""
+    finder = _Unlowerable()
+    finder.chunk(chunk)
+    return sorted(finder.diagnostics, key=lambda diagnostic: diagnostic.line)
+
+
+def most_portable_target(chunk: s.Chunk, resolution: Resolution) -> Target:
+    """Plain Lua where the source, its types aside, would run on any version of it, Luau otherwise."""
+    too_wide = any(len(frame.upvalues) > MAX_UPVALUES[Target.LUA51] for frame in resolution.frames)
+    if too_wide:
+        return Target.LUAU
+    finder = _LuauSyntax()
+    finder.chunk(chunk)
+    return Target.LUAU if finder.is_there else Target.LUA51
+
+
+class _Unlowerable(Rewriter):
+    def __init__(self) -> None:
+        super().__init__()
+        self.diagnostics: list[Diagnostic] = []
+
+    def _found(self, line: int, construct: str) -> None:
+        self.diagnostics.append(
+            Diagnostic(line, 1, f"{construct} cannot be written in Lua 5.1; choose the target 'luau'")
+        )
+
+    def _name(self, name: str, line: int) -> None:
+        if name == _GOTO:
+            self._found(line, "A name 'goto'")
+
+    def rewrite_integer(self, node: s.Integer) -> s.Expression:
+        self._found(node.line, "An integer literal")
+        return node
+
+    def rewrite_local(self, node: s.Local) -> Replacement:
+        if node.is_exported:
+            self._found(node.line, "'export'")
+        return super().rewrite_local(node)
+
+    def rewrite_local_function(self, node: s.LocalFunction) -> Replacement:
+        if node.is_exported:
+            self._found(node.line, "'export'")
+        return super().rewrite_local_function(node)
+
+    # Locals are given other names, and fields can be written in quotes.
+
+    def rewrite_name(self, node: s.Name) -> s.Expression:
+        if node.binding is None:
+            self._name(node.name, node.line)
+        return node
+
+    def rewrite_method_call(self, node: s.MethodCall) -> s.Expression:
+        self._name(node.name, node.line)
+        return super().rewrite_method_call(node)
+
+    def rewrite_function_declaration(self, node: s.FunctionDeclaration) -> Replacement:
+        if isinstance(node.target, s.IndexName):
+            self._name(node.target.name, node.target.line)
+        return super().rewrite_function_declaration(node)
+
+
+class _LuauSyntax(Rewriter):
+    """Whether there is any; `//` does not count, for Lua 5.3 has it too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_there = False
+
+    def rewrite_interpolated_string(self, node: s.InterpolatedString) -> s.Expression:
+        self.is_there = True
+        return node
+
+    def rewrite_if_expression(self, node: s.IfExpression) -> s.Expression:
+        self.is_there = True
+        return node
+
+    def rewrite_integer(self, node: s.Integer) -> s.Expression:
+        self.is_there = True
+        return node
+
+    def function(self, function: s.Function) -> None:
+        self.is_there |= bool(function.attributes)
+        super().function(function)
+
+    def rewrite_compound_assign(self, node: s.CompoundAssign) -> Replacement:
+        self.is_there = True
+        return node
+
+    def rewrite_continue(self, node: s.Continue) -> Replacement:
+        self.is_there = True
+        return node
+
+    def rewrite_local(self, node: s.Local) -> Replacement:
+        self.is_there |= node.is_exported
+        return super().rewrite_local(node)
+
+    def rewrite_local_function(self, node: s.LocalFunction) -> Replacement:
+        self.is_there |= node.is_exported
+        return super().rewrite_local_function(node)

@@ -1,0 +1,50 @@
+"""What protecting a script comes to: a text, an error of the script's, or one of the engine's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from moonlatch.obfuscator.syntax.diagnostics import Diagnostic, parser_output
+from moonlatch.obfuscator.target import Target
+
+
+@dataclass(frozen=True, slots=True)
+class Protected:
+    """The finished text, pure ASCII on one line. `warnings` are for the script's author and name a line each.
+
+    `target` is the language it is written in, which the script decides where the options leave it open.
+    """
+
+    text: str
+    warnings: list[str] = field(default_factory=list)
+    target: Target = Target.LUAU
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """The script is at fault: `diagnostics` has at least one entry."""
+
+    diagnostics: list[Diagnostic]
+
+    @property
+    def parser_output(self) -> str:
+        """What Luau itself would print for the script."""
+        return parser_output(self.diagnostics)
+
+
+@dataclass(frozen=True, slots=True)
+class EngineError:
+    """One reason why an engine failed; `param` names the input it blames, None when it blames none."""
+
+    param: str | None
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """The engine is at fault, or the service behind it: the script may be fine, but there is no build."""
+
+    errors: list[EngineError]
+
+
+Outcome = Protected | Rejected | Failure

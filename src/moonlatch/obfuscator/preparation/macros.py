@@ -1,0 +1,184 @@
+"""Compiles the `LA_*` macros and their `LPH_*` namesakes to what they stand for: their argument, or a line number.
+
+A macro that the script defines itself, as a local or as a global outside a dead branch, is an ordinary name.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+
+from moonlatch.obfuscator.analysis.scopes import Resolution, resolve
+from moonlatch.obfuscator.preparation.dead_branches import remove_dead_branches
+from moonlatch.obfuscator.syntax import tree as s
+from moonlatch.obfuscator.syntax.diagnostics import Diagnostic
+from moonlatch.obfuscator.syntax.printer_expressions import unwrapped
+from moonlatch.obfuscator.syntax.rewriter import Replacement, Rewriter
+
+ALWAYS_TRUE = "LPH_OBFUSCATED"
+_LINES = frozenset({"LA_LINE", "LPH_LINE"})
+_STRINGS = frozenset({"LA_ENCRYPT_STRING", "LPH_ENCSTR", "LPH_STRENC"})
+_NUMBERS = frozenset({"LPH_ENCNUM", "LPH_NUMENC"})
+_NATIVE = frozenset({"LA_NO_VIRTUALIZE", "LPH_NO_VIRTUALIZE", "LPH_JIT", "LPH_JIT_MAX"})
+_UNTOUCHED = "LPH_NO_UPVALUES"
+# Luraph's takes a key to encrypt with and an expression to decrypt with after the function.
+_FUNCTION_WITH_KEYS = "LPH_ENCFUNC"
+_CRASH = "LPH_CRASH"
+_CALLED = _STRINGS | _NUMBERS | _NATIVE | {_UNTOUCHED, _FUNCTION_WITH_KEYS, _CRASH}
+MACROS = _CALLED | _LINES | {ALWAYS_TRUE}
+_TESTS = ("and", "or", "==", "~=")
+# How an engine that has the LPH_* macros itself knows those of ours that it has to see.
+_NAMESAKES = {"LA_ENCRYPT_STRING": "LPH_ENCSTR", "LA_NO_VIRTUALIZE": "LPH_NO_VIRTUALIZE"}
+
+
+@dataclass(slots=True)
+class Expansion:
+    """What the macros of a script ask for besides what they leave in its tree.
+
+    `native` functions are to stay code of the target language, with every function in them: no pass may compile them for
+    an interpreter. `untouched` ones, which are native too, must capture the variables they capture in the source and no
+    other (a host's hooks refuse more): no pass may change anything inside them but names.
+    """
+
+    diagnostics: list[Diagnostic] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    native: set[s.Function] = field(default_factory=set)
+    untouched: set[s.Function] = field(default_factory=set)
+
+
+def is_true_in_builds(chunk: s.Chunk, name: str) -> bool:
+    """True when the script only assigns the global `name`, if at all, where it is not true, as mocks do."""
+    if name not in resolve(chunk).assigned_globals:
+        return True
+    trial = copy.deepcopy(chunk)
+    resolve(trial)
+    remove_dead_branches(trial, {name})
+    return name not in resolve(trial).assigned_globals
+
+
+def string_macro_lines(resolution: Resolution) -> list[tuple[int, str]]:
+    """Where the script asks for encrypted strings, and by which macro."""
+    names = (_STRINGS & resolution.globals.keys()) - resolution.assigned_globals.keys()
+    return sorted((node.line, name) for name in names for node in resolution.globals[name])
+
+
+def expand_macros(chunk: s.Chunk, resolution: Resolution, *, keeps_calls: bool = False) -> Expansion:
+    """Replaces every macro in the tree, or says what is wrong with its use. `resolution` is the chunk's own.
+
+    `keeps_calls` leaves those that are called to the engine that gets the text, under their `LPH_*` names.
+    """
+    active = (MACROS & resolution.globals.keys()) - resolution.assigned_globals.keys()
+    if not active:
+        return Expansion()
+    expander = _Expander(active, keeps_calls=keeps_calls)
+    expander.chunk(chunk)
+    expansion = expander.expansion
+    for frame in resolution.frames:
+        if frame.node in expansion.untouched and frame.upvalues:
+            names = ", ".join(sorted(symbol.binding.name for symbol in frame.upvalues))
+            expansion.warnings.append(f"line {frame.node.line}: the function of {_UNTOUCHED} itself captures {names}")
+    return expansion
+
+
+class _Expander(Rewriter):
+    def __init__(self, active: AbstractSet[str], *, keeps_calls: bool) -> None:
+        super().__init__()
+        self._keeps_calls = keeps_calls
+        self.expansion = Expansion()
+        self._active = active
+
+    def _macro(self, node: s.Expression) -> str | None:
+        is_macro = isinstance(node, s.Name) and node.binding is None and node.name in self._active
+        return node.name if is_macro and isinstance(node, s.Name) else None
+
+    def _refuse(self, node: s.Name | s.Call, message: str) -> None:
+        self.expansion.diagnostics.append(Diagnostic(node.line, 1, message))
+
+    def rewrite_name(self, node: s.Name) -> s.Expression:
+        name = self._macro(node)
+        if name is None:
+            return node
+        if name == ALWAYS_TRUE:
+            return s.TrueValue(node.line)
+        if name in _LINES:
+            return s.Number(str(node.line), float(node.line), node.line)
+        self._refuse(node, f"{name} is a macro and can only be called")
+        return node
+
+    def _tested(self, node: s.Expression) -> s.Expression:
+        """An operand of a test: `LPH_JIT or function ...` asks whether the macro exists, and may."""
+        return node if self._macro(node) in _CALLED else self.expression(node)
+
+    def rewrite_unary(self, node: s.Unary) -> s.Expression:
+        node.operand = self._tested(node.operand) if node.operator == "not" else self.expression(node.operand)
+        return node
+
+    def rewrite_binary(self, node: s.Binary) -> s.Expression:
+        visit: Callable[[s.Expression], s.Expression] = self._tested if node.operator in _TESTS else self.expression
+        node.left = visit(node.left)
+        node.right = visit(node.right)
+        return node
+
+    def rewrite_call(self, node: s.Call) -> s.Expression:
+        name = self._macro(unwrapped(node.function))
+        if name not in _CALLED:
+            return super().rewrite_call(node)
+        node.arguments = self.expressions(node.arguments)
+        if self._keeps_calls:
+            return self._kept(node, name)
+        if name == _CRASH:
+            return self._crash(node)
+        if name == _FUNCTION_WITH_KEYS and len(node.arguments) > 1:
+            del node.arguments[1:]
+            self.expansion.warnings.append(f"line {node.line}: the key of {name} is not used; its function needs none")
+        argument = self._argument(node, name, node.arguments)
+        if isinstance(argument, s.Function):
+            self._mark(argument, name)
+        return argument
+
+    def _kept(self, node: s.Call, name: str) -> s.Expression:
+        if name == _CRASH:
+            self._crash(node)
+        else:
+            self._argument(node, name, node.arguments[:1] if name == _FUNCTION_WITH_KEYS else node.arguments)
+        node.function = s.Name(_NAMESAKES.get(name, name), node.line)
+        return node
+
+    def _mark(self, function: s.Function, name: str) -> None:
+        if name in _NATIVE or name == _UNTOUCHED:
+            self.expansion.native.add(function)
+        if name == _UNTOUCHED:
+            self.expansion.untouched.add(function)
+
+    def _crash(self, node: s.Call) -> s.Expression:
+        if node.arguments:
+            self._refuse(node, f"{_CRASH} takes no argument")
+        return s.Call(s.Name("error", node.line), [s.Nil(node.line), s.Number("0", 0.0, node.line)], node.line)
+
+    def _argument(self, node: s.Call, name: str, arguments: list[s.Expression]) -> s.Expression:
+        if len(arguments) != 1:
+            self._refuse(node, f"{name} takes exactly one argument, got {len(arguments)}")
+            return node
+        argument = unwrapped(arguments[0])
+        if name in _STRINGS:
+            is_literal, wanted = isinstance(argument, s.String), "a string literal"
+        elif name in _NUMBERS:
+            is_literal, wanted = _is_number_literal(argument), "a number literal"
+        else:
+            is_literal, wanted = isinstance(argument, s.Function), "a function expression"
+        if not is_literal:
+            self._refuse(node, f"{name} takes {wanted}")
+        return argument
+
+    def rewrite_call_statement(self, node: s.CallStatement) -> Replacement:
+        call = self.expression(node.call)
+        # A literal that nobody uses does nothing.
+        return s.CallStatement(call, node.line) if isinstance(call, s.Call | s.MethodCall) else None
+
+
+def _is_number_literal(node: s.Expression) -> bool:
+    if isinstance(node, s.Unary) and node.operator == "-":
+        node = unwrapped(node.operand)
+    return isinstance(node, s.Number | s.Integer)

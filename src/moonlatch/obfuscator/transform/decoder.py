@@ -1,0 +1,204 @@
+"""Enciphers the constant pool and writes the Lua that deciphers it, one constant at a time, on first use.
+
+The cipher hides text from readers and search tools; it is no cryptography, because its key is in the same file.
+The Lua it writes needs no bit operations, runs on every Lua from 5.1 and draws its numbers and its shape from the seed.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+from moonlatch.obfuscator.syntax import spelling
+from moonlatch.obfuscator.target import Target
+from moonlatch.obfuscator.transform.pool import Constant
+
+# Everything is written in the 95 printable ASCII characters, a space being 0.
+SYMBOLS = 95
+FIRST = 32
+_LARGEST_MULTIPLE = 9_999
+
+
+def congruent(value: int, modulus: int, generator: random.Random) -> int:
+    """A large number that stands for `value` before a division by `modulus`: small ones are the same in many builds."""
+    return value % modulus + modulus * generator.randrange(_LARGEST_MULTIPLE // 10, _LARGEST_MULTIPLE)
+
+
+@dataclass(frozen=True, slots=True)
+class Cipher:
+    """The numbers of one build.
+
+    A byte within `singles` of `base` is one symbol, any other two. A symbol is shifted by a keystream: a linear
+    congruence that starts from the constant's place, with the previous symbol fed back when `chained`. A constant's
+    length and kind come before it as digits to base `split`, the leading ones to base 95 - `split`.
+    """
+
+    base: int
+    singles: int
+    split: int
+    lead: int
+    factor: int
+    step: int
+    modulus: int
+    place_factor: int
+    place_step: int
+    chained: bool
+    subtracts: bool
+
+    @classmethod
+    def drawn(cls, generator: random.Random) -> Cipher:
+        modulus = generator.randrange(70_001, 999_983)
+        return cls(
+            base=generator.randrange(27, 34),
+            singles=generator.randrange(85, 94),
+            split=generator.randrange(40, 56),
+            lead=generator.randrange(11, SYMBOLS),
+            factor=generator.randrange(3_001, 99_991),
+            step=generator.randrange(1_001, modulus),
+            modulus=modulus,
+            place_factor=generator.randrange(1_001, modulus),
+            place_step=generator.randrange(1_001, modulus),
+            chained=generator.random() < 0.5,
+            subtracts=generator.random() < 0.5,
+        )
+
+    def encipher(self, constants: list[Constant]) -> str:
+        """All constants in the order of their places, as one text."""
+        pieces: list[str] = []
+        for place, constant in enumerate(constants, 1):
+            symbols = self.symbols(constant.text)
+            pieces += (self._header(len(symbols) * 2 + constant.is_number), self._shifted(symbols, place))
+        return "".join(pieces)
+
+    def symbols(self, text: bytes) -> list[int]:
+        """What stands for the text, each from 0 to 94."""
+        symbols: list[int] = []
+        base, singles = self.base, self.singles
+        for byte in text:
+            value = (byte - base) % 256
+            if value < singles:
+                symbols.append(value)
+            else:
+                high, low = divmod(value - singles, SYMBOLS)
+                symbols += (singles + high, low)
+        return symbols
+
+    def _header(self, value: int) -> str:
+        return "".join(chr(FIRST + (digit + self.lead) % SYMBOLS) for digit in self.digits(value))
+
+    def digits(self, value: int) -> list[int]:
+        """A number as digits of which only the last is below `split`."""
+        value, last = divmod(value, self.split)
+        digits = [last]
+        while value:
+            value, digit = divmod(value, SYMBOLS - self.split)
+            digits.append(self.split + digit)
+        return digits[::-1]
+
+    def _shifted(self, symbols: list[int], place: int) -> str:
+        return self.shifted(symbols, place * self.place_factor + self.place_step)
+
+    def shifted(self, symbols: list[int], state: int) -> str:
+        """The symbols under the keystream that starts from `state`, as text."""
+        state %= self.modulus
+        factor, step, modulus, chained = self.factor, self.step, self.modulus, self.chained
+        sign = -1 if self.subtracts else 1
+        out = bytearray()
+        for symbol in symbols:
+            state = (state * factor + step) % modulus
+            shifted = (symbol + sign * state) % SYMBOLS
+            out.append(FIRST + shifted)
+            if chained:
+                state += symbol
+        return out.decode("ascii")
+
+
+def decoder_source(pool: str, constants: list[Constant], target: Target, generator: random.Random) -> str:
+    """Lua that declares the local `pool`, a table with all constants at their places, decoded when first read."""
+    cipher = Cipher.drawn(generator)
+    data = spelling.string(cipher.encipher(constants).encode("ascii"), target)
+    captures = in_any_order(
+        generator,
+        [
+            "local _byte,_char=string.byte,string.char",
+            "local _join=table.concat",
+            "local _number=tonumber",
+            "local _starts,_ends,_kinds={},{},{}",
+        ],
+    )
+    # With its array part in place at once, a constant's first use never makes the table grow.
+    table = f"table.create({len(constants)})" if target is Target.LUAU else "{}"
+    return (
+        f"local {pool}=(function() local _data={data} {captures} {_index_source(cipher, generator)} "
+        f"return setmetatable({table},{{__index=function(_known,_place) {_decode_source(cipher, generator)} "
+        "_known[_place]=_value return _value end}) end)()"
+    )
+
+
+def _index_source(cipher: Cipher, generator: random.Random) -> str:
+    """Finds where each constant starts and ends and whether it is a number, by the lengths in front of them."""
+    leading = SYMBOLS - cipher.split
+    records = in_any_order(generator, ["_starts[_count]=_next", "_kinds[_count]=_size%2"])
+    return f"""
+        local _next,_count=1,0
+        while _next<=#_data do
+            local _size,_digit=0
+            repeat
+                _digit=(_byte(_data,_next)-{congruent(FIRST + cipher.lead, SYMBOLS, generator)})%{SYMBOLS}
+                _next=_next+1
+                if _digit<{cipher.split} then _size=_size*{cipher.split}+_digit
+                else _size=_size*{leading}+_digit-{cipher.split} end
+            until _digit<{cipher.split}
+            _count=_count+1
+            {records}
+            _next=_next+(_size-_size%2)/2
+            _ends[_count]=_next-1
+        end"""
+
+
+def _decode_source(cipher: Cipher, generator: random.Random) -> str:
+    """Decodes the constant at `_place` into `_value`."""
+    start = f"(_place*{cipher.place_factor}+{cipher.place_step})%{cipher.modulus}"
+    state = in_any_order(generator, [f"local _state={start}", "local _out={}", "local _length=0", "local _pending=nil"])
+    symbol = symbol_source(cipher, generator)
+    loop = generator.choice(
+        [
+            f"for _at=_starts[_place],_ends[_place] do {symbol} end",
+            f"local _at,_stop=_starts[_place],_ends[_place] while _at<=_stop do {symbol} _at=_at+1 end",
+        ]
+    )
+    value = generator.choice(
+        [
+            "local _value=_join(_out) if _kinds[_place]>0 then _value=_number(_value) end",
+            "local _value=_join(_out) if _kinds[_place]~=0 then _value=_number(_value) end",
+            "local _value=_kinds[_place]<1 and _join(_out) or _number(_join(_out))",
+        ]
+    )
+    return f"{state} {loop} {value}"
+
+
+def symbol_source(cipher: Cipher, generator: random.Random) -> str:
+    """Lua that decodes the symbol at `_at`: a byte of its own, or the first or second half of one."""
+    shift = "+_state" if cipher.subtracts else "-_state"
+    feedback = "_state=_state+_symbol" if cipher.chained else ""
+    single = f"_length=_length+1 _out[_length]=_char((_symbol+{congruent(cipher.base, 256, generator)})%256)"
+    second = "_length=_length+1 _out[_length]=_char((_symbol+_pending)%256) _pending=nil"
+    offset = cipher.base + cipher.singles - cipher.singles * SYMBOLS
+    first = f"_pending=_symbol*{SYMBOLS}+{congruent(offset, 256, generator)}"
+    branches = generator.choice(
+        [
+            f"if _pending then {second} elseif _symbol<{cipher.singles} then {single} else {first} end",
+            f"if _pending then {second} elseif _symbol>={cipher.singles} then {first} else {single} end",
+            f"if not _pending then if _symbol>={cipher.singles} then {first} else {single} end else {second} end",
+        ]
+    )
+    return f"""
+        _state=(_state*{cipher.factor}+{cipher.step})%{cipher.modulus}
+        local _symbol=(_byte(_data,_at)-{congruent(FIRST, SYMBOLS, generator)}{shift})%{SYMBOLS} {feedback}
+        {branches}"""
+
+
+def in_any_order(generator: random.Random, statements: list[str]) -> str:
+    """Statements that do not depend on each other, in an order of the build's own."""
+    generator.shuffle(statements)
+    return " ".join(statements)

@@ -1,0 +1,135 @@
+"""A text in which constants lie enciphered, each under a key of its own, and the Lua that deciphers one at a time.
+
+The key of a constant stands only where the script uses it: the store alone gives nothing away, and it keeps nothing
+that it has deciphered. As with every cipher here the point is to hide text from readers, not from cryptanalysts.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+
+from moonlatch.obfuscator.syntax import spelling
+from moonlatch.obfuscator.syntax import tree as s
+from moonlatch.obfuscator.target import Target
+from moonlatch.obfuscator.transform.decoder import FIRST, SYMBOLS, Cipher, congruent, in_any_order, symbol_source
+
+# Short constants are written again for every use, under another key.
+_LONGEST_REPEATED = 40
+
+
+@dataclass(slots=True)
+class _Entry:
+    text: bytes
+    is_number: bool
+    key: int
+    references: list[s.Number] = field(default_factory=list)
+
+
+class KeyedStore:
+    """`decode` is the variable that holds the function from a reference to its constant; `cache` that of a table which
+    does the same and remembers.
+
+    The references are numbers that say where a constant lies and what its key is; they are filled in by `source`.
+    """
+
+    def __init__(self, decode: s.Binding, cache: s.Binding, generator: random.Random) -> None:
+        self.decode = decode
+        self.cache = cache
+        self.is_cached = False
+        self._generator = generator
+        self._keys = generator.randrange(3_001, 9_967)
+        self._shift = generator.randrange(1_001, 99_991)
+        self._entries: list[_Entry] = []
+        self._long: dict[tuple[bytes, bool], _Entry] = {}
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def reference(self, text: bytes, *, is_number: bool, line: int) -> s.Number:
+        """A number that selects the constant; zero until `source` is called, so that no pass takes it for one of the script's."""
+        entry = self._long.get((text, is_number))
+        if entry is None:
+            entry = _Entry(text, is_number, self._generator.randrange(self._keys))
+            self._entries.append(entry)
+            if len(text) > _LONGEST_REPEATED:
+                self._long[text, is_number] = entry
+        reference = s.Number("0", 0.0, line)
+        entry.references.append(reference)
+        return reference
+
+    def source(self, target: Target) -> str:
+        """Lua that declares `decode`, and `cache` if `is_cached`; every reference gets its number."""
+        generator = self._generator
+        cipher = Cipher.drawn(generator)
+        data = spelling.string(self._lay_out(cipher).encode("ascii"), target)
+        captures = in_any_order(generator, ["local _byte,_char=string.byte,string.char", "local _join=table.concat"])
+        decode = (
+            f"local {self.decode.name}=(function() local _data={data} {captures} local _number=tonumber "
+            f"return function(_reference) {self._decode_source(cipher)} return _value end end)()"
+        )
+        if not self.is_cached:
+            return decode
+        return (
+            f"{decode} local {self.cache.name}=setmetatable({{}},{{__index=function(_known,_reference) "
+            f"local _value={self.decode.name}(_reference) _known[_reference]=_value return _value end}})"
+        )
+
+    def _lay_out(self, cipher: Cipher) -> str:
+        self._generator.shuffle(self._entries)
+        pieces: list[str] = []
+        length = 0
+        for entry in self._entries:
+            symbols = cipher.symbols(entry.text)
+            symbols[:0] = cipher.digits(len(symbols) * 2 + entry.is_number)
+            state = entry.key * cipher.place_factor + length * cipher.place_step
+            pieces.append(cipher.shifted(symbols, state))
+            value = length * self._keys + entry.key + self._shift
+            for reference in entry.references:
+                reference.text, reference.value = str(value), float(value)
+            length += len(symbols)
+        return "".join(pieces)
+
+    def _decode_source(self, cipher: Cipher) -> str:
+        """Deciphers the constant of `_reference` into `_value`."""
+        generator = self._generator
+        leading = SYMBOLS - cipher.split
+        shift = "+_state" if cipher.subtracts else "-_state"
+        feedback = "_state=_state+_digit" if cipher.chained else ""
+        start = generator.choice(
+            [
+                f"_reference=_reference-{self._shift} local _key=_reference%{self._keys} local _at=(_reference-_key)/{self._keys}",
+                f"local _key=(_reference-{self._shift})%{self._keys} local _at=(_reference-{self._shift}-_key)/{self._keys}",
+            ]
+        )
+        state = generator.choice(
+            [
+                f"local _state=(_key*{cipher.place_factor}+_at*{cipher.place_step})%{cipher.modulus}",
+                f"local _state=(_at*{cipher.place_step}+_key*{cipher.place_factor})%{cipher.modulus}",
+            ]
+        )
+        locals_ = in_any_order(
+            generator, ["local _size,_digit=0", "local _out={}", "local _length=0", "local _pending=nil"]
+        )
+        symbol = symbol_source(cipher, generator)
+        loop = generator.choice(
+            [
+                f"for _at=_at+1,_at+(_size-_size%2)/2 do {symbol} end",
+                f"local _stop=_at+(_size-_size%2)/2 while _at<_stop do _at=_at+1 {symbol} end",
+            ]
+        )
+        value = generator.choice(
+            [
+                "local _value=_join(_out) if _size%2>0 then _value=_number(_value) end",
+                "local _value=_size%2<1 and _join(_out) or _number(_join(_out))",
+            ]
+        )
+        return f"""{start} {state} {locals_}
+            repeat
+                _at=_at+1
+                _state=(_state*{cipher.factor}+{cipher.step})%{cipher.modulus}
+                _digit=(_byte(_data,_at)-{congruent(FIRST, SYMBOLS, generator)}{shift})%{SYMBOLS} {feedback}
+                if _digit<{cipher.split} then _size=_size*{cipher.split}+_digit
+                else _size=_size*{leading}+_digit-{cipher.split} end
+            until _digit<{cipher.split}
+            {loop} {value}"""

@@ -1,0 +1,1 @@
+"""How processes run: one server, several under a supervisor, the service manager that started them."""

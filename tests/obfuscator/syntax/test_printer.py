@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import pytest
+
+from moonlatch.obfuscator.syntax.parser import parse
+from moonlatch.obfuscator.syntax.printer import print_chunk
+from moonlatch.obfuscator.target import Target
+from support.protecting import ALL_PROGRAMS
+
+
+def printed(source: str, target: Target = Target.LUAU) -> str:
+    return print_chunk(parse(source.encode("latin-1")), target)
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ("local a , b = 1 , 2", "local a,b=1,2"),
+        ("print ( 'x' )", 'print"x"'),
+        ("f { 1 }", "f{1}"),
+        ("f(g())", "f(g())"),
+        ("f((g()))", "f((g()))"),
+        ("f((g()), 1)", "f(g(),1)"),
+        ("return (...)", "return(...)"),
+        ("return (...), ...", "return...,..."),
+        ("return { (f()) }", "return{(f())}"),
+        ("x = (1 + 2) * 3", "x=(1+2)*3"),
+        ("x = (1 * 2) + 3", "x=1*2+3"),
+        ("x = a - (b - c)", "x=a-(b-c)"),
+        ("x = (a - b) - c", "x=a-b-c"),
+        ("x = a .. (b .. c)", "x=a..b..c"),
+        ("x = (a .. b) .. c", "x=(a..b)..c"),
+        ("x = 2 ^ (3 ^ 2)", "x=2^3^2"),
+        ("x = (2 ^ 3) ^ 2", "x=(2^3)^2"),
+        ("x = (-2) ^ 2", "x=(-2)^2"),
+        ("x = -(2 ^ 2)", "x=-2^2"),
+        ("x = 2 ^ -3", "x=2^-3"),
+        ("x = -(-y)", "x=- -y"),
+        ("x = a - (-b)", "x=a- -b"),
+        ("x = not (a == b)", "x=not(a==b)"),
+        ("x = (not a) == b", "x=not a==b"),
+        ("x = (a or b) and c", "x=(a or b)and c"),
+        ("x = a or (b and c)", "x=a or b and c"),
+        ("x = 1 .. 2", "x=1 ..2"),
+        ("x = a .. .5", "x=a.. .5"),
+        ("x = ('a'):rep(3)", 'x=("a"):rep(3)'),
+        ("x = ({}).y", "x=({}).y"),
+        ("(function() end)()", "(function()end)()"),
+        ("f() ; (g)()", "f()g()"),
+        ("f() ; (g or h)()", "f();(g or h)()"),
+        ("do end ; (g or h)()", "do end(g or h)()"),
+        ("local x ; (g or h)()", "local x;(g or h)()"),
+        ("t['name'] = t['two words']", 't.name=t["two words"]'),
+        ("t = { ['a'] = 1, ['end'] = 2, [3] = 4, b = 5; 6 }", 't={a=1,["end"]=2,[3]=4,b=5,6}'),
+        ("t[ [=[x]=] ] = 1", "t.x=1"),
+        ("if a then elseif b then else end", "if a then elseif b then else end"),
+        ("for i = 1, 10, 2 do end", "for i=1,10,2 do end"),
+        ("for k, v in pairs(t) do end", "for k,v in pairs(t)do end"),
+        ("repeat local x until x", "repeat local x until x"),
+        ("while true do break end", "while true do break end"),
+        ("function a.b:c(d, ...) return self end", "function a.b:c(d,...)return self end"),
+        ("x += 1 y ..= 'z'", 'x+=1 y..="z"'),
+        ("x = if a then b elseif c then d else e", "x=if a then b elseif c then d else e"),
+        ("x = (if a then b else c) + 1", "x=(if a then b else c)+1"),
+        ("x = `a{b}c{ {1} }\\{`", "x=`a{b}c{ {1}}\\{`"),
+        ("local x: number = f() :: any", "local x=(f())"),
+        ("@native local function f() end", "@native local function f()end"),
+        ("const x = 1", "local x=1"),
+        ("return a and-1, 0xff, 1e3", "return a and-1,255,1e3"),
+        ("x = 5 y = 6", "x=5 y=6"),
+        ("x = 'a' y = {} z = 1", 'x="a"y={}z=1'),
+    ],
+)
+def test_the_text_is_the_tightest_that_means_the_same(source: str, text: str) -> None:
+    assert printed(source) == text
+
+
+def test_comments_vanish_and_everything_is_on_one_line() -> None:
+    assert printed("-- one\nlocal a = 1 --[[ two ]]\n\n--[==[ three\n]==] return a") == "local a=1 return a"
+
+
+def test_plain_lua_gets_no_field_that_is_a_keyword_there() -> None:
+    assert printed("t.goto = { goto = 1 }", Target.LUA51) == 't["goto"]={["goto"]=1}'
+
+
+def test_a_function_may_be_named_goto_where_the_source_says_so() -> None:
+    assert printed("function t.goto() end", Target.LUA51) == "function t.goto()end"
+    assert printed("function t.goto.x() end", Target.LUA51) == "function t.goto.x()end"
+    assert printed("function t.goto:y() end", Target.LUA51) == "function t.goto:y()end"
+
+
+@pytest.mark.parametrize("program", ALL_PROGRAMS, ids=lambda program: program.name)
+def test_printing_what_was_printed_changes_nothing(program: object) -> None:
+    once = printed(program.read_text("latin-1"))
+    assert once.isascii()
+    assert "\n" not in once
+    assert printed(once) == once
