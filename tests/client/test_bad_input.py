@@ -127,6 +127,20 @@ async def test_a_trusted_proxy_tells_the_clients_address_and_nobody_else_does(tm
         assert await world.value("select ip from users where key = :key", key=key) == expected
 
 
+@pytest.mark.parametrize("form", ["198.51.100.{}:40000", "[2001:db8:{}::1]:443", "[2001:db8:{}::1]", "2001:db8:{}::1"])
+async def test_customers_behind_a_proxy_that_writes_ports_are_counted_each_for_themselves(
+    tmp_path: Path, form: str
+) -> None:
+    limits = {"executes_per_second_per_address": 0.1, "execute_burst": 1}
+    async with running_world(tmp_path, trusted_proxies=["127.0.0.1"], **limits) as world:
+        client = await world.script(free_for_all=True)
+        for number in range(1, 21):
+            await client.send_execute(client.request(), headers={"x-forwarded-for": form.format(number)})
+        with pytest.raises(Refused) as caught:
+            await client.send_execute(client.request(), headers={"x-forwarded-for": form.format(1)})
+        assert caught.value.code == "RATE_LIMITED"
+
+
 class Broken:
     """A database whose disk has failed."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
@@ -23,9 +22,9 @@ from moonlatch.storage.projects import Project
 from moonlatch.storage.scripts import Script
 from moonlatch.storage.tokens import Token
 from moonlatch.storage.users import User
+from moonlatch.web.address import parse_address, parse_network
 
 _MAX_TOKEN = 200
-_MAPPED_PREFIX = 96  # RFC 4291 section 2.5.5.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,23 +64,8 @@ async def identify(backend: Backend, token_text: str, address: str) -> Caller:
 
 
 def _is_allowed(address: str, networks: Sequence[str]) -> bool:
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return False
-    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is not None:
-        parsed = parsed.ipv4_mapped
-    return any(parsed in _unmapped(network) for network in networks)
-
-
-def _unmapped(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
-    """The network, in IPv4 where it was written as IPv4 in IPv6 (`::ffff:192.0.2.1`)."""
-    network = ipaddress.ip_network(text)
-    if isinstance(network, ipaddress.IPv6Network) and network.prefixlen >= _MAPPED_PREFIX:
-        mapped = network.network_address.ipv4_mapped
-        if mapped is not None:
-            return ipaddress.IPv4Network((mapped, network.prefixlen - _MAPPED_PREFIX))
-    return network
+    parsed = parse_address(address)
+    return parsed is not None and any(parsed in parse_network(network) for network in networks)
 
 
 async def authenticated(request: Request) -> Caller:
@@ -107,12 +91,8 @@ async def metrics_reader(request: Request, backend: CurrentBackend) -> None:
 
 
 def _is_this_machine(address: str) -> bool:
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return False
-    mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
-    return (mapped or parsed).is_loopback
+    parsed = parse_address(address)
+    return parsed is not None and parsed.is_loopback
 
 
 CurrentCaller = Annotated[Caller, Depends(authenticated)]
