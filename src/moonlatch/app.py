@@ -39,6 +39,9 @@ from moonlatch.web.address import Addresses
 from moonlatch.web.direct import DirectTransport
 from moonlatch.web.limits import RateLimits, limits_of_this_process
 
+LOCK_NAME = ".server.lock"
+"""In the data folder; locked while a server runs on it."""
+
 _OUR_PATHS = ("/loader/", "/client/")
 
 
@@ -236,7 +239,7 @@ def _dispatcher(client: ASGIApp, management: ASGIApp, addresses: Addresses) -> A
 @contextlib.contextmanager
 def data_folder_locked(folder: Path) -> Iterator[None]:
     """One server for a data folder: live sessions are known to their own process alone. The command line is not kept out."""
-    with (folder / ".server.lock").open("w") as lock:
+    with (folder / LOCK_NAME).open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

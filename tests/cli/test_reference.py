@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,6 +31,12 @@ def commands(group: object, above: str = "") -> Iterator[tuple[str, list[str]]]:
             yield path, [one for one in options if one != "--help"]
 
 
+def helps() -> list[tuple[str, ...]]:
+    """What can be asked for help: the program, its groups, its commands."""
+    paths = [tuple(path.split()) for path, _ in commands(typer.main.get_command(app))]
+    return sorted({path[:length] for path in paths for length in range(len(path) + 1)})
+
+
 def sections() -> dict[str, str]:
     """The reference page by heading."""
     _, *parts = re.split(r"^## ", REFERENCE.read_text(), flags=re.MULTILINE)
@@ -50,6 +59,38 @@ def test_every_command_explains_itself(moonlatch: Command) -> None:
         helped = moonlatch(*path.split(), "--help")
         assert helped.status == 0
         assert [option for option in options if option not in helped.out] == []
+
+
+@pytest.mark.parametrize("path", helps(), ids=" ".join)
+def test_help_fits_a_terminal_of_80_columns_with_nothing_cut_off(
+    moonlatch: Command, monkeypatch: pytest.MonkeyPatch, path: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    shown = moonlatch(*path, "--help").out
+    assert [line for line in shown.splitlines() if len(line) > 80] == []
+    assert re.findall(r"\w*(?:\.\.\.$|…)", shown.replace("[ARGS]...", ""), re.MULTILINE) == []
+    assert "<bool>" not in shown
+
+
+def test_shells_complete_commands_and_options() -> None:
+    words = {"moonlatch acc": "accounts", "moonlatch accounts rem": "remove", "moonlatch backup --da": "--data"}
+    for typed, expected in words.items():
+        surroundings = {
+            **os.environ,
+            "_MOONLATCH_COMPLETE": "complete_bash",
+            "COMP_WORDS": typed,
+            "COMP_CWORD": str(len(typed.split()) - 1),
+        }
+        call = [sys.executable, "-c", "from moonlatch.cli import main; main()"]
+        completed = subprocess.run(call, env=surroundings, capture_output=True, text=True, check=False)
+        assert completed.stdout.split() == [expected]
+
+
+def test_every_shell_has_a_completion_to_install(moonlatch: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    for shell in ("bash", "zsh", "fish"):
+        monkeypatch.setattr("shellingham.detect_shell", lambda shell=shell: (shell, f"/bin/{shell}"))
+        shown = moonlatch("--show-completion")
+        assert (shown.status, f"_MOONLATCH_COMPLETE=complete_{shell}" in shown.out) == (0, True)
 
 
 def test_the_version_is_printed(moonlatch: Command) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import shlex
+import sqlite3
 import subprocess
 import sys
 import time
@@ -14,7 +16,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from moonlatch.crypto import Keyring
+from support.client import Client, Refused
 from support.commands import Command, Ended
+from support.developer import Developer
 from support.server import MoonlatchServer, free_port
 
 
@@ -98,10 +103,76 @@ def test_accounts_and_tokens_can_be_made_while_the_server_runs(server: Moonlatch
     assert httpx.get(f"{server.url}/account", headers=headers).status_code == 401
 
 
+async def test_a_removed_account_takes_everything_with_it_while_the_server_runs(server: MoonlatchServer) -> None:
+    token = server.new_account("leaving")
+    with Developer(server.url, token) as developer:
+        project = developer.new_project()
+        script = developer.new_script(project, "print('here')")
+        key = developer.new_key(project)
+        developer.post("/account/luraph", api_key="a-key")
+    with contextlib.closing(sqlite3.connect(server.data / "moonlatch.db")) as connection:
+        (loader,) = connection.execute("select loader from scripts where id = ?", [script]).fetchone()
+    secret = Keyring.open(server.data).loader_secret(loader)
+    async with httpx.AsyncClient(timeout=20) as http:
+        copy = await Client(server.url, script, loader, secret, http).execute(key=key)
+        place = ("--data", str(server.data))
+        refused = server.cli("accounts", "remove", "leaving", "--yes", *place, check=False)
+        assert (refused.returncode, "1 project, 1 script and 1 user" in refused.stderr) == (1, True)
+        before = everything_in(server)
+        removed = server.cli("accounts", "remove", "leaving", "--yes", "--with-projects", *place)
+        assert removed.stdout == "Account 'leaving' was removed with 1 project, 1 script and 1 user.\n"
+        with pytest.raises(Refused):
+            await copy.beat()
+    assert httpx.get(f"{server.url}/account", headers={"token": token}).status_code == 401
+    for value in (project, script, key, loader, copy.instance, "leaving"):
+        assert value in before
+        assert value not in everything_in(server)
+
+
+def everything_in(server: MoonlatchServer) -> str:
+    """All that any table holds, as text."""
+    with contextlib.closing(sqlite3.connect(server.data / "moonlatch.db")) as connection:
+        return "\n".join(connection.iterdump())
+
+
 def test_a_port_in_use_is_told_without_a_traceback(server: MoonlatchServer, tmp_path: Path) -> None:
     ended = server.cli("serve", "--port", str(server.port), "--data", str(tmp_path / "other"), check=False)
     assert ended.returncode == 1
     assert f"error: cannot listen on 127.0.0.1 port {server.port}: Address already in use" in ended.stderr
+    assert f"`MOONLATCH_PORT={server.port + 1} make run`" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"MOONLATCH_PORT": "TAKEN"},
+        {"MOONLATCH_METRICS__PORT": "TAKEN"},
+        {"MOONLATCH_HOST": "moonlatch.invalid"},
+        {"MOONLATCH_DATABASE_URL": "postgresql://127.0.0.1:1/nobody"},
+        {"MOONLATCH_DATABASE_URL": "postgresql://127.0.0.1:1/nobody", "MOONLATCH_REDIS_URL": "redis://127.0.0.1:1"},
+        {
+            "MOONLATCH_DATABASE_URL": "postgresql://127.0.0.1:1/nobody",
+            "MOONLATCH_REDIS_URL": "redis://127.0.0.1:1",
+            "MOONLATCH_WORKERS": "2",
+        },
+    ],
+    ids=" ".join,
+)
+def test_a_start_that_fails_leaves_no_folder(server: MoonlatchServer, tmp_path: Path, settings: dict[str, str]) -> None:
+    given = {name: value.replace("TAKEN", str(server.port)) for name, value in settings.items()}
+    failing = MoonlatchServer(tmp_path / "new" / "data", {"MOONLATCH_PORT": str(free_port()), **given})
+    ended = failing.cli("serve", "--data", str(failing.data), check=False)
+    assert (ended.returncode, "Traceback" in ended.stderr) == (1, False)
+    assert not (tmp_path / "new").exists()
+    if "MOONLATCH_METRICS__PORT" in settings:
+        assert "metrics.port" in ended.stderr
+
+
+def test_a_start_that_fails_leaves_a_folder_that_was_there(server: MoonlatchServer, tmp_path: Path) -> None:
+    (tmp_path / "kept").mkdir()
+    ended = server.cli("serve", "--port", str(server.port), "--data", str(tmp_path / "kept"), check=False)
+    assert ended.returncode == 1
+    assert list((tmp_path / "kept").iterdir()) == []
 
 
 def test_an_address_that_is_none_is_told(server: MoonlatchServer, tmp_path: Path) -> None:
@@ -116,7 +187,7 @@ def test_a_data_folder_that_cannot_be_written_is_told(moonlatch: Command) -> Non
     Path("file").write_text("")
     ended = moonlatch("serve", "--data", "file/data")
     assert ended.status == 1
-    assert ended.err.startswith("error: the data folder file/data cannot be written to: Not a directory")
+    assert ended.err.startswith("error: the data folder file/data cannot be made or written to: Not a directory")
 
 
 def test_a_broken_master_key_is_told(tmp_path: Path) -> None:

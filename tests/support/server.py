@@ -97,7 +97,7 @@ class MoonlatchServer:
         Before the first start it also spares that start its example, which takes a second to protect.
         """
         created = self.cli("accounts", "create", name, *options, "--data", str(self.data), "--json")
-        return str(json.loads(created.stdout)["token"])
+        return str(json.loads(created.stdout)["secret"])
 
     def start(self) -> Self:
         """Start it and wait until it is ready."""

@@ -28,7 +28,7 @@ app = typer.Typer(
     name="moonlatch",
     help="Moonlatch licenses, protects and delivers Lua and Luau scripts.",
     no_args_is_help=True,
-    add_completion=False,
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )

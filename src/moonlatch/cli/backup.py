@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from moonlatch import __version__
-from moonlatch.cli.output import CommandError, DataFolder, Json, remark, say, write_json
+from moonlatch.cli.output import CommandError, DataFolder, Json, remark, say, shown, write_json
 from moonlatch.clock import now_ms
 
 BackupFile = Annotated[Path, typer.Argument(metavar="FILE", help="The file to write; it must not be there yet.")]
@@ -24,7 +24,10 @@ ELSEWHERE = "The database is PostgreSQL's and not in the file: save it with `pg_
 
 
 def backup(file: BackupFile, data: DataFolder = None, as_json: Json = False) -> None:
-    """Save database, master key and settings file in one archive; works while the server runs."""
+    """Save database, master key and settings file in one archive.
+
+    Works while the server runs.
+    """
     from moonlatch.config.loading import load_with_origins
     from moonlatch.storage.archive import DATABASE, ArchiveError, Manifest, member_of, write_archive
     from moonlatch.storage.interface import StorageError
@@ -34,7 +37,7 @@ def backup(file: BackupFile, data: DataFolder = None, as_json: Json = False) -> 
     folder = loaded.settings.data_dir
     has_database = not loaded.settings.database_url.get_secret_value()
     if file.exists():
-        raise CommandError(f"{file} is there already", "Give the new backup a name of its own.")
+        raise CommandError(f"{shown(file)} is there already", "Give the new backup a name of its own.")
     try:
         # Beside the target: there must be room for it there anyway, and a rename needs the same disk.
         with tempfile.TemporaryDirectory(prefix=".moonlatch-backup-", dir=file.absolute().parent) as scratch:
@@ -57,7 +60,9 @@ def backup(file: BackupFile, data: DataFolder = None, as_json: Json = False) -> 
     if as_json:
         write_json({"file": str(file), "bytes": file.stat().st_size, "members": list(manifest.members)})
         return
-    say(f"{file} ({file.stat().st_size:,} bytes) holds {', '.join(manifest.members)}. It was read back and is sound.")
+    say(
+        f"{shown(file)} ({file.stat().st_size:,} bytes) holds {', '.join(manifest.members)}. It was read back and is sound."
+    )
 
 
 def _collect(folder: Path, settings_file: Path, scratch: Path, *, has_database: bool) -> dict[str, Path]:
@@ -68,12 +73,13 @@ def _collect(folder: Path, settings_file: Path, scratch: Path, *, has_database: 
     database, master_key = folder / DATABASE, folder / MASTER_KEY
     if has_database and not database.exists():
         raise CommandError(
-            f"there is no Moonlatch data in {folder}",
+            f"there is no Moonlatch data in {shown(folder)}",
             "Name the data folder with --data DIR, or start the server first.",
         )
     if not master_key.exists():
         raise CommandError(
-            f"{master_key} is missing", "Without it a backup is worth nothing: put it back, or start the server first."
+            f"{shown(master_key)} is missing",
+            "Without it a backup is worth nothing: put it back, or start the server first.",
         )
     files = {}
     if has_database:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from moonlatch.cli.output import CommandError, Json, console, read_script, say, write_json
+from moonlatch.cli.output import CommandError, Json, console, read_script, say, shown, write_json
 from moonlatch.obfuscator.options import PLAINEST_PROFILE, Options
 from moonlatch.obfuscator.outcome import Failure, Rejected
 from moonlatch.obfuscator.syntax.diagnostics import Diagnostic, format_diagnostic
@@ -17,7 +17,10 @@ ScriptFile = Annotated[Path, typer.Argument(metavar="FILE", help="The script.", 
 
 
 def check(file: ScriptFile, as_json: Json = False) -> None:
-    """Check a script as an upload does; exit status 1 when it is invalid."""
+    """Check a script as an upload does.
+
+    Exit status 1 when it is invalid.
+    """
     source = read_script(file)
     diagnostics = faults_in(source)
     if as_json:
@@ -26,7 +29,7 @@ def check(file: ScriptFile, as_json: Json = False) -> None:
     elif diagnostics:
         show_diagnostics(source, diagnostics, str(file))
     else:
-        say(f"{file} is valid.")
+        say(f"{shown(file)} is valid.")
     if diagnostics:
         raise typer.Exit(1)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from moonlatch.cli.output import DataFolder, Json, remark, show_table, write_json
+from moonlatch.cli.output import DataFolder, Json, remark, show_table, shown, write_json
 
 
 def config(data: DataFolder = None, as_json: Json = False) -> None:
@@ -19,4 +19,4 @@ def config(data: DataFolder = None, as_json: Json = False) -> None:
         return
     show_table(["setting", "value", "source"], [list(row) for row in values])
     there = "" if loaded.file.exists() else " (there is none)"
-    remark(f"Settings file: {loaded.file}{there}", "dim")
+    remark(f"Settings file: {shown(loaded.file)}{there}", "dim")

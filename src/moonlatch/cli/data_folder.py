@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
-from moonlatch.cli.output import CommandError
+from moonlatch.cli.output import CommandError, own_command, shown
 from moonlatch.clock import end_of_utc_day_ms, utc_day
 from moonlatch.config import Settings, load_settings
 from moonlatch.storage import accounts
 from moonlatch.storage.accounts import Account
 from moonlatch.storage.engines import open_database
-from moonlatch.storage.interface import Database, StorageError
+from moonlatch.storage.interface import Database, StorageError, UniqueViolation
 from moonlatch.storage.migration import SchemaTooOld
 
 T = TypeVar("T")
@@ -23,11 +24,15 @@ NEVER = "never"
 def with_database(data: Path | None, work: Callable[[Database, Settings], Awaitable[T]], *, create: bool = False) -> T:
     """Run `work` on the installation's database. `create` makes a data folder that is not there.
 
-    Raises CommandError and InvalidSettingsError.
+    Raises CommandError, InvalidSettingsError, and UniqueViolation as `work` does.
     """
     settings = load_settings({"data_dir": data})
-    if not settings.database_url.get_secret_value():
-        _look_for_folder(settings, create=create)
+    is_here = not settings.database_url.get_secret_value()
+    if is_here and not create and not settings.database_file.exists():
+        raise CommandError(
+            f"there is no Moonlatch data in {shown(settings.data_dir)}",
+            "Name the data folder with --data DIR, or start the server first.",
+        )
 
     async def opened() -> T:
         database = await open_database(settings)
@@ -37,32 +42,60 @@ def with_database(data: Path | None, work: Callable[[Database, Settings], Awaita
             await database.close()
 
     try:
+        if is_here and create:
+            with made_folder(settings.data_dir):
+                return asyncio.run(opened())
         return asyncio.run(opened())
+    except UniqueViolation:
+        raise
     except StorageError as error:
         raise CommandError(str(error), storage_hint(settings, error)) from None
+
+
+@contextmanager
+def made_folder(folder: Path) -> Iterator[None]:
+    """With the data folder, made where it is missing. When the work inside fails and left nothing in it, it is removed again.
+
+    Raises CommandError when it cannot be made or written to.
+    """
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        probe = folder / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        _remove(made)
+        raise CommandError(
+            f"the data folder {shown(folder)} cannot be made or written to: {error.strerror}",
+            "Choose another with --data DIR.",
+        ) from None
+    try:
+        yield
+    except BaseException:
+        _remove(made)
+        raise
+
+
+def _remove(made: list[Path]) -> None:
+    """Remove these folders, the innermost first, as far as there is nothing in them but a lock that nobody holds."""
+    from moonlatch.app import LOCK_NAME, FolderInUseError, data_folder_locked
+
+    with suppress(OSError, FolderInUseError):
+        if made and [path.name for path in made[0].iterdir()] == [LOCK_NAME]:
+            with data_folder_locked(made[0]):
+                (made[0] / LOCK_NAME).unlink()
+        for path in made:
+            path.rmdir()
 
 
 def storage_hint(settings: Settings, error: StorageError) -> str:
     """What to do about a database that cannot be used."""
     if isinstance(error, SchemaTooOld):
-        return "Run `moonlatch migrate` once; the server may go on running meanwhile."
+        return f"Run `{own_command('migrate', data=settings.data_dir)}` once; the server may go on running meanwhile."
     if settings.database_url.get_secret_value():
         return "The database is the one of the setting database_url. Is its server up, and may the role use it?"
-    return f"May you write to {settings.data_dir}? Is there room on its disk?"
-
-
-def _look_for_folder(settings: Settings, *, create: bool) -> None:
-    folder = settings.data_dir
-    if create:
-        try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        except OSError as error:
-            raise CommandError(f"the data folder {folder} cannot be made: {error.strerror}") from None
-    elif not settings.database_file.exists():
-        raise CommandError(
-            f"there is no Moonlatch data in {folder}",
-            "Name the data folder with --data DIR, or start the server first.",
-        )
+    return f"May you write to {shown(settings.data_dir)}? Is there room on its disk?"
 
 
 async def account_named(database: Database, name: str) -> Account:
@@ -81,7 +114,7 @@ def end_of_day(text: str | None) -> int | None:
     try:
         return end_of_utc_day_ms(text)
     except ValueError:
-        raise CommandError(f"{text!r} is no date", 'Write it as YYYY-MM-DD, like 2030-12-31, or "never".') from None
+        raise CommandError(f"{text!r} is not a date", 'Write it as YYYY-MM-DD, like 2030-12-31, or "never".') from None
 
 
 def day_or_never(at_ms: int | None) -> str:

@@ -20,7 +20,10 @@ DatabaseUrl = Annotated[
 
 
 def migrate(database_url: DatabaseUrl = None, data: DataFolder = None, as_json: Json = False) -> None:
-    """Bring the database's schema up to date; may be run from many places at once, and again."""
+    """Bring the database's schema up to date.
+
+    May be run from many places at once, and again.
+    """
     from moonlatch.cli.data_folder import storage_hint
     from moonlatch.config import load_settings
     from moonlatch.storage.engines import migrate_database

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+import shutil
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -27,6 +29,28 @@ class CommandError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+
+
+def shown(path: Path) -> str:
+    """A path as a shell takes it, so that one with spaces can be pasted."""
+    return shlex.quote(str(path))
+
+
+def own_command(*arguments: str, data: Path | None = None) -> str:
+    """A command of this program that can be pasted into any terminal: how it was called, each part quoted for the shell.
+
+    `data` is the data folder that the command is to work on.
+    """
+    folder = [] if data is None else ["--data", str(data.absolute())]
+    return shlex.join([*_own_program(), *arguments, *folder])
+
+
+def _own_program() -> list[str]:
+    called = Path(sys.argv[0])
+    if called.name != "moonlatch":
+        return [sys.executable, "-m", "moonlatch"]
+    found = shutil.which("moonlatch")
+    return ["moonlatch" if found is not None and Path(found).samefile(called) else str(called.absolute())]
 
 
 def console() -> Console:
@@ -79,4 +103,4 @@ def read_script(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise CommandError(f"{path} cannot be read: {error.strerror}") from None
+        raise CommandError(f"{shown(path)} cannot be read: {error.strerror}") from None

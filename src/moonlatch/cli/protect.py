@@ -11,7 +11,7 @@ import typer
 
 from moonlatch.cli.check import ScriptFile, show_diagnostics
 from moonlatch.cli.choices import EngineName, Profile, Target
-from moonlatch.cli.output import CommandError, Json, read_script, remark, write_json
+from moonlatch.cli.output import CommandError, Json, read_script, remark, shown, write_json
 from moonlatch.cli.remote import ordered, parsed_settings
 from moonlatch.cli.report import Watch, show_report
 from moonlatch.crypto import new_seed
@@ -70,7 +70,7 @@ def protect(
         Target | None, typer.Option(help="Language of the result; without it the result runs wherever the source does.")
     ] = None,
     seed: Annotated[
-        int | None, typer.Option(help="The same seed gives the same output; without it a fresh one.")
+        int | None, typer.Option(metavar="N", help="The same seed gives the same output; without it a fresh one.")
     ] = None,
     engine: Annotated[
         EngineName, typer.Option(help="What protects it; luraph is a service that needs a key of yours.")
@@ -78,7 +78,10 @@ def protect(
     luraph_key: Annotated[
         str,
         typer.Option(
-            envvar="MOONLATCH_LURAPH_KEY", help="API key with Luraph; better given by the variable.", show_default=False
+            envvar="MOONLATCH_LURAPH_KEY",
+            metavar="KEY",
+            help="API key with Luraph; better given by the variable.",
+            show_default=False,
         ),
     ] = "",
     luraph_option: Annotated[
@@ -87,7 +90,9 @@ def protect(
     luraph_url: Annotated[
         str | None,
         typer.Option(
-            envvar="MOONLATCH_LURAPH__BASE_URL", help="Address of Luraph's API; without it the service's own."
+            envvar="MOONLATCH_LURAPH__BASE_URL",
+            metavar="URL",
+            help="Address of Luraph's API; without it the service's own.",
         ),
     ] = None,
     output: Annotated[
@@ -100,10 +105,15 @@ def protect(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Protect a script into a file of its own; exit status 1 when it is invalid."""
+    """Protect a script into a file of its own.
+
+    Exit status 1 when it is invalid.
+    """
     source = read_script(file)
     if output is not None and not force and _is_same_file(file, output):
-        raise CommandError(f"{output} is the source itself, which would be lost", "Name another file, or add --force.")
+        raise CommandError(
+            f"{shown(output)} is the source itself, which would be lost", "Name another file, or add --force."
+        )
     is_remote = engine is not EngineName.EMBEDDED
     if is_remote and not luraph_key:
         raise CommandError("no API key for Luraph", "Set the variable MOONLATCH_LURAPH_KEY to it.")
@@ -186,7 +196,7 @@ def _tell(job: Job, ended: Ended, output: Path | None, *, report: bool) -> None:
     show_diagnostics(job.source, ended.diagnostics, str(job.file))
     if ended.errors:
         said = "; ".join(f"{one.param}: {one.message}" if one.param else one.message for one in ended.errors)
-        raise CommandError(f"{job.file} could not be protected: {said}")
+        raise CommandError(f"{shown(job.file)} could not be protected: {said}")
     for warning in ended.warnings:
         remark(f"warning: {warning}", "yellow")
     if not ended.is_success:
@@ -197,11 +207,11 @@ def _tell(job: Job, ended: Ended, output: Path | None, *, report: bool) -> None:
     if output is None:
         sys.stdout.buffer.write(ended.file)
     else:
-        remark(f"{job.file} ({len(job.source):,} bytes) -> {output} ({len(ended.text):,} bytes)", "green")
+        remark(f"{shown(job.file)} ({len(job.source):,} bytes) -> {shown(output)} ({len(ended.text):,} bytes)", "green")
 
 
 def _save(ended: Ended, output: Path) -> None:
     try:
         output.write_bytes(ended.file)
     except OSError as error:
-        raise CommandError(f"{output} cannot be written: {error.strerror}") from None
+        raise CommandError(f"{shown(output)} cannot be written: {error.strerror}") from None

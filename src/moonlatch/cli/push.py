@@ -14,7 +14,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, Te
 
 from moonlatch.cli.check import ScriptFile, what_cannot_be_sent
 from moonlatch.cli.choices import EngineName, Profile, Target
-from moonlatch.cli.output import CommandError, Json, read_script, remark, remarks, say, write_json
+from moonlatch.cli.output import CommandError, Json, own_command, read_script, remark, remarks, say, shown, write_json
 
 if TYPE_CHECKING:
     import httpx
@@ -26,7 +26,6 @@ _CHUNK_BYTES = 64 * 1024
 Reply = dict[str, Any]
 
 _HINTS = {
-    401: "Is the token right? `moonlatch tokens create ACCOUNT` makes a new one, beside the server's data folder.",
     404: "Is the script's id right, and does the script belong to the token's account?",
     413: "The script is too large for the account's tier, or for the server's management.max_body_bytes.",
 }
@@ -36,9 +35,17 @@ def push(
     file: ScriptFile,
     *,
     script: Annotated[str, typer.Option(metavar="ID", help="Id of the script to update.", show_default=False)],
-    url: Annotated[str, typer.Option(envvar="MOONLATCH_URL", help="Address of the server.")] = "http://127.0.0.1:8400",
+    url: Annotated[
+        str, typer.Option(envvar="MOONLATCH_URL", metavar="URL", help="Address of the server.")
+    ] = "http://127.0.0.1:8400",
     token: Annotated[
-        str, typer.Option(envvar="MOONLATCH_TOKEN", help="API token; better given by the variable.", show_default=False)
+        str,
+        typer.Option(
+            envvar="MOONLATCH_TOKEN",
+            metavar="TOKEN",
+            help="API token; better given by the variable.",
+            show_default=False,
+        ),
     ] = "",
     profile: Annotated[
         Profile | None, typer.Option(help="How this build is protected; without it as the script is set.")
@@ -51,7 +58,10 @@ def push(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Upload a script: the server checks, protects and publishes it. Exit status 1 when it refuses."""
+    """Upload a script: the server protects and publishes it.
+
+    Exit status 1 when it refuses, and tells why.
+    """
     if not token:
         raise CommandError("no API token", "Set the variable MOONLATCH_TOKEN to it.")
     asked = {"profile": profile, "target": target, "engine": engine}
@@ -63,7 +73,7 @@ def push(
     elif reply.get("success") is True:
         for warning in reply.get("warnings", []):
             remark(f"warning: {warning}", "yellow")
-        say(f"Published {file} as build {reply.get('build')}.")
+        say(f"Published {shown(file)} as build {reply.get('build')}.")
     if reply.get("success") is not True:
         if as_json:
             raise typer.Exit(1)
@@ -138,10 +148,12 @@ def _refusal(status: int, error: Reply, file: Path) -> CommandError:
         *(_failed_line(one) for one in error.get("failed", [])),
     ]
     hint = _HINTS.get(status, "")
+    if status == HTTPStatus.UNAUTHORIZED:
+        hint = f"Is the token right? `{own_command('tokens', 'create', 'ACCOUNT')}` makes a new one, beside the server's data folder."
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         hint = f"Try again in {error.get('retry_after', 'a few')} seconds."
     message = str(error.get("message", f"the server answered {status}"))
-    return CommandError("\n  ".join([f"{file} was not published: {message}", *details]), hint)
+    return CommandError("\n  ".join([f"{shown(file)} was not published: {message}", *details]), hint)
 
 
 def _luraph_line(error: Reply) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from moonlatch.cli.output import CommandError, Json, remark, say, write_json
+from moonlatch.cli.output import CommandError, Json, own_command, remark, say, shown, write_json
 from moonlatch.clock import utc_day
 
 if TYPE_CHECKING:
@@ -23,12 +23,14 @@ POSTGRESQL = (
     "The database is not in this backup: it was in PostgreSQL. Bring that back with pg_restore, and let the setting "
     "database_url name it before you start the server."
 )
-_LOCK = ".server.lock"
 _UNFINISHED = ".restoring"
 
 
 def restore(file: BackupFile, data: NewFolder, as_json: Json = False) -> None:
-    """Make a data folder from a backup; refuses a folder that holds anything, and a file that is damaged."""
+    """Make a data folder from a backup.
+
+    Refuses a folder that holds anything, and a file that is damaged.
+    """
     from moonlatch.storage.archive import ArchiveError, open_archive
     from moonlatch.storage.interface import StorageError
 
@@ -44,13 +46,14 @@ def restore(file: BackupFile, data: NewFolder, as_json: Json = False) -> None:
     if as_json:
         write_json({"created_at": manifest.created_at, "moonlatch": manifest.moonlatch, **counts})
         return
-    say(f"{data} is as it was on {utc_day(manifest.created_at)} with Moonlatch {manifest.moonlatch}.")
+    say(f"{shown(data)} is as it was on {utc_day(manifest.created_at)} with Moonlatch {manifest.moonlatch}.")
     held = "".join(f", {count} {noun.removesuffix('s') if count == 1 else noun}" for noun, count in counts.items())
     say(f"Restored: {', '.join(manifest.members)}{held}.")
     if manifest.database == "postgresql":
         remark(POSTGRESQL, "yellow")
     remark(
-        "Settings that came from environment variables are not in a backup; `moonlatch config` shows what holds now."
+        "Settings that came from environment variables are not in a backup; this shows what holds now:\n"
+        f"    {own_command('config', data=data)}"
     )
 
 
@@ -59,19 +62,22 @@ def _refuse_used_folder(folder: Path) -> None:
     if not folder.exists():
         return
     if not folder.is_dir():
-        raise CommandError(f"{folder} is no folder")
+        raise CommandError(f"{shown(folder)} is no folder")
     if not any(folder.iterdir()):
         return
-    lock = folder / _LOCK
+    from moonlatch.app import LOCK_NAME
+
+    lock = folder / LOCK_NAME
     if lock.exists():
         with lock.open() as held:
             try:
                 fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise CommandError(
-                    f"a server is running with the data folder {folder}", "Stop it, and restore into another folder."
+                    f"a server is running with the data folder {shown(folder)}",
+                    "Stop it, and restore into another folder.",
                 ) from None
-    raise CommandError(f"{folder} is not empty", "Restore into a new folder; then start the server with it.")
+    raise CommandError(f"{shown(folder)} is not empty", "Restore into a new folder; then start the server with it.")
 
 
 def _restore(archive: Archive, folder: Path) -> dict[str, int]:

@@ -2,49 +2,55 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
+import errno
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from moonlatch.cli.output import CommandError, DataFolder, say
+from moonlatch.cli.output import CommandError, DataFolder, own_command, say, shown
 from moonlatch.clock import now_ms
 from moonlatch.config import Settings, load_settings
 
 if TYPE_CHECKING:
     from moonlatch.app import Moonlatch
     from moonlatch.cli.first_start import Example
+    from moonlatch.serving.server import CannotListenError
 
-_WHERE_TO_LISTEN = (
-    "Is a server running there already? Choose another port with --port, or with --host an address of this machine."
-)
+_FIRST_OPEN_PORT = 1024
 
 
 def serve(
     host: Annotated[
-        str | None, typer.Option(help="Address to listen on; without it the setting host, 127.0.0.1.")
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Address to listen on; without it the setting host, 127.0.0.1."),
     ] = None,
-    port: Annotated[int | None, typer.Option(help="Port to listen on; without it the setting port, 8400.")] = None,
+    port: Annotated[
+        int | None, typer.Option(metavar="PORT", help="Port to listen on; without it the setting port, 8400.")
+    ] = None,
     workers: Annotated[
         int | None,
-        typer.Option(help="Server processes; without it the setting workers, 1. More need PostgreSQL and Redis."),
+        typer.Option(
+            metavar="N", help="Server processes; without it the setting workers, 1. More need PostgreSQL and Redis."
+        ),
     ] = None,
     data: DataFolder = None,
 ) -> None:
-    """Run the server until Ctrl-C; the first start makes an account and shows its token."""
+    """Run the server until Ctrl-C.
+
+    The first start makes an account, shows its token once, and says what to try.
+    """
     from moonlatch.app import FolderInUseError
-    from moonlatch.cli.data_folder import storage_hint
+    from moonlatch.cli.data_folder import made_folder, storage_hint
     from moonlatch.serving import server
     from moonlatch.serving.supervisor import ChildFailedError
     from moonlatch.storage.interface import StorageError
 
     settings = load_settings({"host": host, "port": port, "workers": workers, "data_dir": data})
-    _check_folder(settings.data_dir)
     try:
-        server.serve(settings, _welcome)
+        with made_folder(settings.data_dir):
+            server.serve(settings, _welcome)
     except server.CannotListenError as error:
-        raise CommandError(str(error), _WHERE_TO_LISTEN) from None
+        raise CommandError(str(error), _where_to_listen(settings, error)) from None
     except FolderInUseError as error:
         raise CommandError(str(error), "Stop it first, or choose another folder with --data.") from None
     except ChildFailedError as error:
@@ -56,20 +62,25 @@ def serve(
             str(error), "Put it back from your backup, or copy it from the machine that has it."
         ) from None
     except OSError as error:
-        raise CommandError(f"{error.filename or settings.data_dir}: {error.strerror or error}") from None
+        raise CommandError(f"{error.filename or shown(settings.data_dir)}: {error.strerror or error}") from None
 
 
-def _check_folder(folder: Path) -> None:
-    """Raises CommandError when the data folder cannot be made or written to."""
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        probe = folder / ".writable"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise CommandError(
-            f"the data folder {folder} cannot be written to: {error.strerror}", "Choose another with --data DIR."
-        ) from None
+def _where_to_listen(settings: Settings, error: CannotListenError) -> str:
+    """What to do about an address that cannot be listened on."""
+    if error.port != settings.port:  # one of those for metrics alone
+        return "Choose others with the setting metrics.port."
+    if error.errno == errno.EADDRINUSE:
+        return (
+            f"Is a server running there already? Another port: `MOONLATCH_PORT={_next(error.port)} make run`, "
+            f"or --port {_next(error.port)} when you call moonlatch yourself."
+        )
+    if error.errno == errno.EACCES and error.port < _FIRST_OPEN_PORT:
+        return "Ports below 1024 are the system's: listen on a higher one, behind a proxy that has this one."
+    return "Choose with --host an address of this machine, or with --port another port."
+
+
+def _next(port: int) -> int:
+    return port + 1 if port < 65_535 else port - 1
 
 
 async def _welcome(moonlatch: Moonlatch) -> None:
@@ -79,7 +90,7 @@ async def _welcome(moonlatch: Moonlatch) -> None:
 
     settings, database = moonlatch.settings, moonlatch.database
     url = local_url(settings)
-    say(f"Moonlatch is running at {url} with its data in {settings.data_dir}. Ctrl-C stops it.")
+    say(f"Moonlatch is running at {url} with its data in {shown(settings.data_dir)}. Ctrl-C stops it.")
     first = await first_account(database, now_ms, tier=settings.default_tier)
     if first is None:
         return
@@ -94,7 +105,7 @@ async def _welcome(moonlatch: Moonlatch) -> None:
         # Everything else works, and somebody may be using it by now.
         say(f"The example script could not be published: {error}\nEvery call, to try in the browser: {url}/docs")
     else:
-        say(instructions(settings, first.token, example, command=_own_command()))
+        say(instructions(settings, first.token, example, command=own_command()))
 
 
 def local_url(settings: Settings) -> str:
@@ -126,8 +137,3 @@ Publish a script of your own in its place:
 
 Every call, to try in the browser: {url}/docs
 """
-
-
-def _own_command() -> str:
-    """How this program was called, to be called again."""
-    return sys.argv[0] if Path(sys.argv[0]).name == "moonlatch" else f"{sys.executable} -m moonlatch"

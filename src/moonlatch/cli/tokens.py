@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from moonlatch.cli.data_folder import account_named, checked_name, day_or_never, end_of_day, with_database
-from moonlatch.cli.output import CommandError, DataFolder, Json, say, show_table, write_json
+from moonlatch.cli.output import CommandError, DataFolder, Json, own_command, say, show_table, write_json
 from moonlatch.clock import now_ms
 from moonlatch.config import Settings
 from moonlatch.crypto import new_api_token, new_id, token_hash
@@ -25,7 +25,7 @@ AccountName = Annotated[str, typer.Argument(metavar="ACCOUNT", help="Name of the
 def create(
     account: AccountName,
     *,
-    name: Annotated[str, typer.Option(help="What it is for.")] = "command line",
+    name: Annotated[str, typer.Option(metavar="NAME", help="What it is for.")] = "command line",
     expires: Annotated[str | None, typer.Option(metavar="YYYY-MM-DD", help="Last day of the token (UTC).")] = None,
     ip: Annotated[
         list[str] | None,
@@ -47,7 +47,7 @@ def create(
 
     token, secret = with_database(data, work)
     if as_json:
-        write_json({**_public(token), "token": secret})
+        write_json({"token": described(token), "secret": secret})
         return
     say(f"A new API token of {account!r}, shown only now (id {token.id}):\n\n    {secret}\n")
 
@@ -71,7 +71,10 @@ def new_token(
 
 @app.command("list")
 def list_tokens(account: AccountName, data: DataFolder = None, as_json: Json = False) -> None:
-    """List an account's tokens, oldest first, with those that expired or were revoked; never their secrets."""
+    """List an account's tokens, oldest first.
+
+    With those that expired or were revoked; never their secrets.
+    """
 
     async def work(database: Database, _: Settings) -> list[Token]:
         owner = await account_named(database, account)
@@ -79,7 +82,7 @@ def list_tokens(account: AccountName, data: DataFolder = None, as_json: Json = F
 
     found = with_database(data, work)
     if as_json:
-        write_json([_public(token) for token in found])
+        write_json([described(token) for token in found])
         return
     show_table(
         ["token", "state", "expires", "from", "id"],
@@ -109,7 +112,10 @@ def revoke(
         return await database.run(lambda tx: tokens.revoke(tx, token_id, owner.id, now=now_ms()))
 
     if not with_database(data, work):
-        raise CommandError(f"{account!r} has no token {token_id!r}", f"`moonlatch tokens list {account}` shows them.")
+        raise CommandError(
+            f"{account!r} has no token {token_id!r}",
+            f"`{own_command('tokens', 'list', account, data=data)}` shows them.",
+        )
     say("The token is revoked.")
 
 
@@ -117,7 +123,7 @@ def _network(address: str) -> str:
     try:
         return str(ipaddress.ip_network(address))
     except ValueError:
-        raise CommandError(f"{address!r} is no IP address and no network like 192.0.2.0/24") from None
+        raise CommandError(f"{address!r} is not an IP address, nor a network like 192.0.2.0/24") from None
 
 
 def _state(token: Token) -> str:
@@ -126,7 +132,8 @@ def _state(token: Token) -> str:
     return "expired" if token.expires_at is not None and token.expires_at <= now_ms() else "good"
 
 
-def _public(token: Token) -> dict[str, Any]:
+def described(token: Token) -> dict[str, Any]:
+    """A token without its secret, as the API shows it."""
     return {
         "id": token.id,
         "name": token.name,

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from moonlatch.cli.output import CommandError, Json, remarks, say, show_table, write_json
+from moonlatch.cli.output import CommandError, Json, remarks, say, show_table, shown, write_json
 
 SourceFolder = Annotated[
     Path, typer.Argument(metavar="SQLITE_DIR", help="Data folder of the installation; its server must be stopped.")
@@ -25,7 +25,10 @@ TargetUrl = Annotated[
 
 
 def transfer(source: SourceFolder, target: TargetUrl, as_json: Json = False) -> None:
-    """Copy everything from SQLite into an empty PostgreSQL database, all or nothing; the source is left as it is."""
+    """Copy everything from SQLite into an empty PostgreSQL.
+
+    All or nothing; the source is left as it is.
+    """
     from moonlatch.app import FolderInUseError, data_folder_locked
     from moonlatch.config import load_settings
     from moonlatch.crypto import MASTER_KEY_NAME
@@ -35,7 +38,7 @@ def transfer(source: SourceFolder, target: TargetUrl, as_json: Json = False) -> 
 
     settings = load_settings({"data_dir": source, "database_url": target})
     if not settings.database_file.exists():
-        raise CommandError(f"there is no Moonlatch data in {source}")
+        raise CommandError(f"there is no Moonlatch data in {shown(source)}")
     screen = remarks()
     columns = (
         TextColumn("{task.description}", markup=False),
@@ -71,9 +74,9 @@ def transfer(source: SourceFolder, target: TargetUrl, as_json: Json = False) -> 
     )
     say(
         f"""
-Every row was read back from PostgreSQL and is as it was. {source} was not changed.
+Every row was read back from PostgreSQL and is as it was. {shown(source)} was not changed.
 
-The master key is not in a database. Keep {source / MASTER_KEY_NAME} in the data folder of every server that uses the new
+The master key is not in a database. Keep {shown(source / MASTER_KEY_NAME)} in the data folder of every server that uses the new
 one (mode 0600): without it no published script can start. Then set, for each of them,
 
     MOONLATCH_DATABASE_URL=postgresql://...

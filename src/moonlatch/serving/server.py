@@ -49,6 +49,13 @@ Started = Callable[[Moonlatch], Awaitable[None]]
 class CannotListenError(Exception):
     """The address or port of the settings cannot be listened on."""
 
+    def __init__(self, host: str, port: int, error: OSError) -> None:
+        # The text knows more than the number, which for a name that is none is not the system's; it says the address again.
+        reason = str(error.strerror).partition(" (while attempting")[0]
+        super().__init__(f"cannot listen on {host} port {port}: {reason}")
+        self.port = port
+        self.errno = error.errno
+
 
 def serve(settings: Settings, started: Started | None = None) -> None:
     """Run the server until SIGINT or SIGTERM; `started` is awaited once, when connections are accepted.
@@ -190,9 +197,7 @@ def _listening(host: str, port: int, *, is_shared: bool = False) -> Iterator[soc
     try:
         listener = socket.create_server((host, port), family=family, backlog=_BACKLOG, reuse_port=is_shared)
     except OSError as error:
-        # The text knows more than the number, which for a name that is none is not the system's; it says the address again.
-        reason = str(error.strerror).partition(" (while attempting")[0]
-        raise CannotListenError(f"cannot listen on {host} port {port}: {reason}") from error
+        raise CannotListenError(host, port, error) from error
     with listener:
         yield listener
 

@@ -20,6 +20,14 @@ INSERT = Query(
     "(:id, :name, :tier, :expires_at, :created_at, :obfuscation_period_start, :obfuscations_used)",
 )
 SAVE = Query("accounts.save", "update accounts set tier = :tier, expires_at = :expires_at where id = :id")
+RENAME = Query("accounts.rename", "update accounts set name = :name where id = :id")
+# Starts name their script by its id alone, so that removing one does not have to look through millions of them.
+REMOVE_EXECUTIONS = Query(
+    "accounts.remove_executions",
+    "delete from executions where script_id in "
+    "(select s.id from scripts s join projects p on p.id = s.project_id where p.account_id = :id)",
+)
+REMOVE = Query("accounts.remove", "delete from accounts where id = :id")
 USAGE = Query(
     "accounts.usage",
     "select "
@@ -81,6 +89,17 @@ async def insert(tx: Transaction, account: Account) -> None:
 async def save(tx: Transaction, account: Account) -> bool:
     """Write what may be changed: tier and expiry. False when the account is gone."""
     return await tx.execute(SAVE, id=account.id, tier=account.tier, expires_at=account.expires_at) == 1
+
+
+async def rename(tx: Transaction, account_id: str, name: str) -> bool:
+    """False when the account is gone. Raises UniqueViolation when the name is taken."""
+    return await tx.execute(RENAME, id=account_id, name=name) == 1
+
+
+async def remove(tx: Transaction, account_id: str) -> bool:
+    """Remove the account with everything that belongs to it: tokens, projects, scripts, users, starts. False when it is gone."""
+    await tx.execute(REMOVE_EXECUTIONS, id=account_id)
+    return await tx.execute(REMOVE, id=account_id) == 1
 
 
 async def usage(db: Database | Transaction, account_id: str) -> Usage:
