@@ -60,6 +60,11 @@ def _integer(digits: str) -> int:
     return int(significant)
 
 
+def negated_integer(value: int) -> int:
+    """The negative of a 64-bit integer, which wraps around: the smallest one is its own."""
+    return value if value == ~MAX_SIGNED else -value
+
+
 def string_content(text: str, kind: str) -> str:
     """The text between a string token's delimiters, or between a section's backticks and braces."""
     if kind == RAW:

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from moonlatch.obfuscator.syntax import tree
 from moonlatch.obfuscator.syntax.lexer import NAME, QUOTED, RAW, Tokens
+from moonlatch.obfuscator.syntax.literals import negated_integer
 from moonlatch.obfuscator.syntax.local_names import LocalNames
 from moonlatch.obfuscator.syntax.parser_literals import LiteralParser
 from moonlatch.obfuscator.syntax.recovery import MAX_NESTING, BrokenExpression
@@ -101,8 +102,11 @@ class ExpressionParser(LiteralParser):
             self.report_here("Unexpected '!'; did you mean 'not'?")
             operator = "not"
         self.index = index + 1
-        value: Expression = tree.Unary(operator, self.expression(UNARY_PRIORITY, depth), self.lines[index])
-        return value
+        operand = self.expression(UNARY_PRIORITY, depth)
+        if operator == "-" and isinstance(operand, tree.Integer) and not operand.text.startswith("-"):
+            # As in Luau, where this is the literal of a negative integer; with anything in between it is an operation.
+            return tree.Integer("-" + operand.text, negated_integer(operand.value), self.lines[index])
+        return tree.Unary(operator, operand, self.lines[index])
 
     def confused_operator(self, limit: int) -> str:
         """The operator that `&&`, `||` or `!=` is meant to be, its first character taken; nothing when it is none here."""

@@ -229,7 +229,11 @@ class ExpressionPrinter(ABC):
             self._word("not")
         else:
             self._mark(node.operator)
-        self._operand(node.operand, _UNARY_PRIORITY, ties=True)
+        operand = unwrapped(node.operand)
+        if isinstance(operand, s.Integer) and node.operator == "-":
+            self._parenthesised(operand)  # without them it is a literal
+        else:
+            self._operand(operand, _UNARY_PRIORITY, ties=True)
 
     def _binary(self, node: s.Binary) -> None:
         strength, right_strength = _PRIORITY[node.operator]

@@ -91,7 +91,10 @@ class Number(Expression):
 
 @dataclass(slots=True, eq=False)
 class Integer(Expression):
-    """A 64-bit signed integer literal, `123i`. Hexadecimal and binary ones wrap around: `0xffffffffffffffffi` is -1."""
+    """A 64-bit signed integer literal, `123i` or `-123i`. Hexadecimal and binary ones wrap around: `0xffffffffffffffffi` is -1.
+
+    A `Unary` minus of one is `-(123i)`: an operation, which fails at run time as integers have none.
+    """
 
     text: str
     value: int

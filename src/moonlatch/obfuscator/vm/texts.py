@@ -321,7 +321,8 @@ class Texts:
         return Constant(spelling.number(node.value, node.text, self.target).encode("ascii"), is_number=True)
 
     def _integer(self, node: s.Integer) -> Built:
-        return f"{node.value & 0xFFFFFFFFFFFFFFFF:#x}i", []
+        # In parentheses, because a minus before it would be the sign of a literal.
+        return f"({node.value & 0xFFFFFFFFFFFFFFFF:#x}i)", []
 
     def _varargs_value(self, _: s.Varargs) -> Built:
         text, operands = self._varargs()
