@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 
 from moonlatch.config import InvalidSettingsError, Settings, load_settings, load_with_origins
 from moonlatch.config.reference import describe_settings, setting_values, settings_table
+from moonlatch.config.settings import Section
 from moonlatch.licensing.tier import BUILT_IN
 
 REFERENCE = Path(__file__).parents[1] / "docs/reference/configuration.md"
@@ -101,13 +104,13 @@ def test_every_wrong_setting_is_named_at_once_with_its_value_its_place_and_the_r
     for expected in (
         "9 settings are not valid",
         "prt = 1  (data/moonlatch.toml, key prt)\n    no setting has this name; did you mean port?",
-        "protector.workers = 0  (data/moonlatch.toml, key protector.workers)\n    Input should be greater than or equal",
+        "protector.workers = 0  (data/moonlatch.toml, key protector.workers)\n    should be 1 to 64\n",
         "client.heartbeat_second = 30  (data/moonlatch.toml, key client.heartbeat_second)\n    no setting has this name; did",
         "tiers.gold.users = -1  (data/moonlatch.toml, key tiers.gold.users)",
         "tiers.gold.usrs = 2  (data/moonlatch.toml, key tiers.gold.usrs)\n    no setting has this name",
         "public_url = 'ftp://example.com'  (variable MOONLATCH_PUBLIC_URL)\n    should look like https://",
         "MOONLATCH_LOGG__LEVEL  (environment)\n    no setting has this name; did you mean MOONLATCH_LOG__LEVEL?",
-        "log.level = 'loud'  (variable MOONLATCH_LOG__LEVEL)\n    Input should be 'debug', 'info', 'warning' or 'error'",
+        'log.level = \'loud\'  (variable MOONLATCH_LOG__LEVEL)\n    should be one of "debug", "info", "warning", "error"\n',
         "docs/reference/configuration.md lists every setting",
     ):
         assert expected in message
@@ -116,7 +119,40 @@ def test_every_wrong_setting_is_named_at_once_with_its_value_its_place_and_the_r
 
 def test_a_section_given_as_broken_json_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MOONLATCH_PROTECTOR", "{workers")
-    assert 'error parsing value for field "protector"' in refusal()
+    assert (
+        "protector = '{workers'  (variable MOONLATCH_PROTECTOR)\n    a whole section in one variable should be"
+        in refusal()
+    )
+    assert "set each by its own, like MOONLATCH_PROTECTOR__WORKERS\n" in refusal()
+
+
+ODD_VALUES = [-1, 0, 1.5, 10**30, True, "many", "", "x" * 3_000, "a b", [], ["here"], {"x": 1}, {}]
+THEIR_WORDS = re.compile(
+    r"[Ii]nput|instance|\bparse|\bliteral|constraint|dictionary|tuple|finite|\bvalid\b|Value error"
+)
+
+
+@pytest.mark.parametrize("path", [one.path.replace("NAME", "gold") for one in describe_settings()])
+def test_what_is_wrong_with_a_setting_is_said_in_our_words(path: str) -> None:
+    """The library's own sentences speak of its types, which nobody who writes a settings file knows."""
+    said = set()
+    for value in ODD_VALUES:
+        given: Any = value
+        for name in reversed(path.split(".")):
+            given = {name: given}
+        try:
+            load_settings(given)
+        except InvalidSettingsError as refused:
+            said |= {problem.reason for problem in refused.problems}
+    assert said
+    assert [reason for reason in said if THEIR_WORDS.search(reason) or reason[0].isupper()] == []
+
+
+@pytest.mark.parametrize(
+    "section", [name for name, one in Settings.model_fields.items() if isinstance(one.default, Section)]
+)
+def test_a_value_in_place_of_a_section_is_told_how_a_section_looks(section: str) -> None:
+    assert f"is a section: name the settings in it, like `[{section}]` in the file" in refusal({section: 5})
 
 
 def test_a_value_where_a_section_belongs_is_refused() -> None:

@@ -5,7 +5,6 @@ A wrong or unknown setting is refused with its path, its value, where it came fr
 
 from __future__ import annotations
 
-import difflib
 import os
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -13,10 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, SecretStr, ValidationError
+from pydantic import ValidationError
 from pydantic_settings import EnvSettingsSource, SettingsError
 
 from moonlatch.config.settings import ENV_NESTED_DELIMITER, ENV_PREFIX, Settings
+from moonlatch.config.variable import variable_name
+from moonlatch.config.wording import reason_for, secret_paths, setting_paths, unknown_name
 
 CONFIG_VARIABLE = "MOONLATCH_CONFIG"
 FILE_NAME = "moonlatch.toml"
@@ -143,7 +144,7 @@ def _read_file(file: Path) -> tuple[dict[str, Any], list[Problem]]:
 
 def _read_environment() -> tuple[dict[str, Any], list[Problem]]:
     problems = [
-        Problem(name, None, "environment", f"no setting has this name{_suggestion(name, _variable_names())}")
+        Problem(name, None, "environment", unknown_name(name, _variable_names()))
         for name in sorted(os.environ)
         if name.startswith(ENV_PREFIX) and name not in OTHER_VARIABLES and not _may_be_setting(name)
     ]
@@ -153,7 +154,23 @@ def _read_environment() -> tuple[dict[str, Any], list[Problem]]:
     try:
         return source(), problems
     except SettingsError as error:
-        return {}, [*problems, Problem("environment", None, "environment", f"{error}: {error.__cause__}")]
+        return {}, [*problems, _unreadable(error)]
+
+
+def _unreadable(error: SettingsError) -> Problem:
+    """For a section that a variable should hold as a whole. The library names the section only in its text."""
+    named = [name for name in Settings.model_fields if f'"{name}"' in str(error)]
+    section = named[0] if named else "environment"
+    variable = variable_name((section,))
+    why = (
+        f"a whole section in one variable should be JSON ({error.__cause__}); "
+        f"or set each by its own, like {variable}{ENV_NESTED_DELIMITER}{_first_below(section)}"
+    )
+    return Problem(section, _shown(os.environ.get(variable, "")), f"variable {variable}", why)
+
+
+def _first_below(section: str) -> str:
+    return next((path[-1].upper() for path in setting_paths(Settings) if path[0] == section and len(path) > 1), "NAME")
 
 
 def _may_be_setting(variable: str) -> bool:
@@ -163,12 +180,7 @@ def _may_be_setting(variable: str) -> bool:
 
 
 def _variable_names() -> list[str]:
-    return [variable_name(path) for path in _setting_paths(Settings)]
-
-
-def variable_name(path: SettingPath) -> str:
-    """The environment variable that sets this setting."""
-    return ENV_PREFIX + ENV_NESTED_DELIMITER.join(path).upper()
+    return [variable_name(path) for path in setting_paths(Settings)]
 
 
 def _variable_of(path: SettingPath) -> str:
@@ -178,22 +190,6 @@ def _variable_of(path: SettingPath) -> str:
         if any(candidate.upper() == name for candidate in os.environ):
             return f"variable {name}"
     return "environment"
-
-
-def _setting_paths(model: type[BaseModel]) -> Iterator[SettingPath]:
-    for name, field in model.model_fields.items():
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            yield from ((name, *rest) for rest in _setting_paths(field.annotation))
-        else:
-            yield (name,)
-
-
-def _secret_paths(model: type[BaseModel]) -> Iterator[SettingPath]:
-    for name, field in model.model_fields.items():
-        if field.annotation is SecretStr:
-            yield (name,)
-        elif isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            yield from ((name, *rest) for rest in _secret_paths(field.annotation))
 
 
 def _leaves(values: Mapping[str, Any], above: SettingPath = ()) -> Iterator[tuple[SettingPath, Any]]:
@@ -222,21 +218,10 @@ def _problem(details: Mapping[str, Any], origins: Mapping[str, str]) -> Problem:
         if found:
             origin = found[0]
             break
-    path = ".".join(location)
-    if details["type"] == "extra_forbidden":
-        known = [".".join(known) for known in _setting_paths(Settings)]
-        reason = f"no setting has this name{_suggestion(path, known)}"
-    else:
-        reason = str(details["msg"]).removeprefix("Value error, ")
-    value = "(not shown)" if location in _secret_paths(Settings) else _shown(details["input"])
-    return Problem(path, value, origin, reason)
+    value = "(not shown)" if location in secret_paths(Settings) else _shown(details["input"])
+    return Problem(".".join(location), value, origin, reason_for(details))
 
 
 def _shown(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= _SHOWN_VALUE_CHARACTERS else text[: _SHOWN_VALUE_CHARACTERS - 3] + "..."
-
-
-def _suggestion(name: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(name, known, n=1)
-    return f"; did you mean {close[0]}?" if close else ""

@@ -10,8 +10,8 @@ from typing import Any, cast
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from moonlatch.config.loading import variable_name
 from moonlatch.config.settings import Settings
+from moonlatch.config.variable import variable_name
 from moonlatch.licensing.tier import UNLIMITED, Tier
 
 TIERS = "tiers"

@@ -329,7 +329,15 @@ class Settings(BaseSettings):
     @field_validator("trusted_proxies")
     @classmethod
     def _check_proxies(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(str(ipaddress.ip_network(proxy)) for proxy in value)
+        networks = []
+        for proxy in value:
+            try:
+                networks.append(str(ipaddress.ip_network(proxy)))
+            except ValueError:
+                raise ValueError(
+                    f"{proxy[:80]!r} is not an IP address, nor a network like 10.0.0.0/8 (whose last bits are 0)"
+                ) from None
+        return tuple(networks)
 
     @field_validator("tiers", mode="before")
     @classmethod
