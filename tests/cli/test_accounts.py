@@ -62,7 +62,8 @@ def test_without_a_tier_the_configured_default_holds(moonlatch: Command, monkeyp
 
 def test_accounts_are_listed_with_what_they_have(moonlatch: Command) -> None:
     moonlatch("accounts", "create", "ann")
-    moonlatch("accounts", "create", "bob", "--expires", "2020-01-01")
+    moonlatch("accounts", "create", "bob")
+    moonlatch("accounts", "set", "bob", "--expires", "2020-01-01")
     heading, first, second = moonlatch("accounts", "list").out.splitlines()
     assert heading.split() == ["account", "tier", "expires", "projects", "scripts", "users", "id"]
     assert first.split()[:6] == ["ann", "unlimited", "never", "0", "0", "0"]
@@ -96,6 +97,10 @@ def test_a_token_can_be_limited_listed_and_revoked(moonlatch: Command) -> None:
         (("accounts", "create", "eve", "--tier", "gold"), "there is no tier 'gold'"),
         (("accounts", "create", "eve", "--expires", "soon"), "'soon' is not a date"),
         (("accounts", "create", "eve", "--expires", "2030-02-30"), "'2030-02-30' is not a date"),
+        (("accounts", "create", "eve", "--expires", "0203-02-28"), "'0203-02-28' is not a date"),
+        (("accounts", "create", "eve", "--expires", "2020-01-01"), "'2020-01-01' is in the past"),
+        (("accounts", "set", "ann", "--expires", "1970-01-31"), "'1970-01-31' is not a date"),
+        (("tokens", "create", "ann", "--expires", "2020-01-01"), "'2020-01-01' is in the past"),
         (("accounts", "create", ""), "a name should be 1 to 100 printable characters"),
         (("accounts", "create", "a\nb"), "a name should be 1 to 100 printable characters"),
         (("accounts", "set", "eve", "--tier", "pro"), "there is no account 'eve'"),

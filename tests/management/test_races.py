@@ -56,7 +56,13 @@ async def test_one_key_gets_a_discord_id_that_many_want(me: Developer, project: 
 
 
 async def test_edits_of_different_fields_at_once_are_all_kept(me: Developer, project: str, key: str) -> None:
-    changes = [{"note": "n"}, {"discord_id": "3"}, {"max_instances": 4}, {"max_executions": 5}, {"key_expires": 6}]
+    changes = [
+        {"note": "n"},
+        {"discord_id": "3"},
+        {"max_instances": 4},
+        {"max_executions": 5},
+        {"key_expires": 1_600_000_000_006},
+    ]
     await asyncio.gather(*(me.post(f"/users/{key}/edit", change) for change in changes))
     user = await me.user(key)
     for change in changes:

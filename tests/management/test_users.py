@@ -15,6 +15,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SOON = 60_000
 LAST_TIME = 253_402_300_799_999
+PAST = 1_600_000_000_000
 
 
 async def refusal(client: Client, **request: Any) -> str:
@@ -79,7 +80,7 @@ async def test_every_wrong_field_of_new_users_is_listed(me: Developer, project: 
     ("body", "field"),
     [
         ({"discord_id": "1", "amount": 2}, "amount"),
-        ({"key_days": 3, "key_expires": 5}, "key_days"),
+        ({"key_days": 3, "key_expires": LAST_TIME}, "key_days"),
         ({"key_expires": LAST_TIME + 1}, "key_expires"),
         ({"note": "a\0b"}, "note"),
         ({"amount": 10**30}, "amount"),
@@ -107,13 +108,44 @@ async def test_a_discord_id_belongs_to_one_key_of_a_project(me: Developer, proje
     await me.new_user(await me.new_project(), discord_id="42")
 
 
+@pytest.mark.parametrize("spelled", ["1123", " 1123 ", "<@1123>", "<@!1123>"])
+async def test_a_discord_id_is_the_same_however_it_is_spelled(me: Developer, project: str, spelled: str) -> None:
+    key = await me.new_user(project, discord_id=spelled)
+    assert (await me.user(key))["discord_id"] == "1123"
+    other = await me.new_user(project)
+    for path, code in ((f"/projects/{project}/users", 2), (f"/users/{other}/edit", 1)):
+        refused(await me.post(path, {"discord_id": spelled}), 409, code, "key already exists with this discord")
+    edited = done(await me.post(f"/users/{key}/edit", {"discord_id": spelled}))["user"]
+    assert edited["discord_id"] == "1123"
+    found = done(await me.get(f"/projects/{project}/users", params={"discord_id": spelled}))["users"]
+    assert [user["key"] for user in found] == [key]
+
+
+@pytest.mark.parametrize("wrong", ["ann#1123", "@ann", "<@&1123>", "01123", " ", "1" * 21])
+async def test_what_is_not_a_discord_id_is_refused_everywhere(
+    me: Developer, project: str, key: str, wrong: str
+) -> None:
+    replies = [
+        await me.post(f"/projects/{project}/users", {"discord_id": wrong}),
+        await me.post(f"/users/{key}/edit", {"discord_id": wrong}),
+        await me.get(f"/projects/{project}/users", params={"discord_id": wrong}),
+    ]
+    for reply in replies:
+        (error,) = invalid(reply)["discord_id"]
+        assert error.startswith("must be a Discord user id")
+
+
+async def test_a_discord_id_as_a_number_is_refused_with_the_reason(me: Developer, project: str) -> None:
+    found = invalid(await me.post(f"/projects/{project}/users", {"discord_id": 123456789012345678}))
+    assert found == {"discord_id": ["must be a string of digits: a JSON number may lose the last of them"]}
+
+
 async def test_users_are_filtered_by_every_condition(api: Api, me: Developer, project: str) -> None:
     keys = {}
-    for number, fields in enumerate(
-        ({"note": "a"}, {"note": "a", "discord_id": "7"}, {"key_expires": 1}, {"key_expires": LAST_TIME})
-    ):
+    for number, fields in enumerate(({"note": "a"}, {"note": "a", "discord_id": "7"}, {}, {"key_expires": LAST_TIME})):
         api.clock.ahead_ms = number
         keys[number] = await me.new_user(project, **fields)
+    await me.post(f"/users/{keys[2]}/edit", {"key_expires": PAST})
     await me.post(f"/users/{keys[3]}/blacklist", {"expires": api.clock() + SOON})
     for query, expected in (
         ("", [0, 1, 2, 3]),
@@ -159,7 +191,7 @@ async def test_an_edit_changes_what_is_given_and_nothing_else(me: Developer, key
 
 
 async def test_an_empty_string_clears_every_nullable_field(me: Developer, project: str) -> None:
-    key = await me.new_user(project, discord_id="5", note="n", key_expires=5, max_instances=1, max_executions=1)
+    key = await me.new_user(project, discord_id="5", note="n", key_expires=LAST_TIME, max_instances=1, max_executions=1)
     cleared = dict.fromkeys(("discord_id", "note", "key_expires", "max_instances", "max_executions"), "")
     await me.post(f"/users/{key}/edit", cleared)
     user = await me.user(key)
@@ -171,8 +203,8 @@ async def test_an_empty_string_clears_every_nullable_field(me: Developer, projec
 
 async def test_an_expiry_and_days_replace_each_other(me: Developer, key: str) -> None:
     await me.post(f"/users/{key}/edit", {"key_days": 7})
-    await me.post(f"/users/{key}/edit", {"key_expires": 5})
-    assert [(await me.user(key))[name] for name in ("key_expires", "key_days")] == [5, None]
+    await me.post(f"/users/{key}/edit", {"key_expires": LAST_TIME})
+    assert [(await me.user(key))[name] for name in ("key_expires", "key_days")] == [LAST_TIME, None]
     await me.post(f"/users/{key}/edit", {"key_days": 7})
     assert [(await me.user(key))[name] for name in ("key_expires", "key_days")] == [None, 7]
 
@@ -213,7 +245,7 @@ async def test_every_wrong_field_of_an_edit_is_listed(me: Developer, key: str) -
 
 async def test_an_edit_ends_sessions_of_a_key_that_is_over(api: Api, me: Developer, project: str, key: str) -> None:
     wire = await api.session(await api.running_script(project), key=key)
-    await me.post(f"/users/{key}/edit", {"key_expires": 1})
+    await me.post(f"/users/{key}/edit", {"key_expires": PAST})
     assert await wire.stopped() == "KEY_EXPIRED"
 
 

@@ -14,6 +14,7 @@ from moonlatch.cli.data_folder import (
     checked_name,
     day_or_never,
     end_of_day,
+    end_of_future_day,
     with_database,
 )
 from moonlatch.cli.output import CommandError, DataFolder, Json, own_command, remark, say, show_table, write_json
@@ -47,7 +48,7 @@ def create(
     The token is shown only now.
     """
     checked_name(name)
-    expires_at = end_of_day(expires)
+    expires_at = end_of_future_day(expires)
     # Before the folder is made: what is refused leaves none.
     chosen = tier and _known_tier(tier, load_settings({"data_dir": data}))
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from moonlatch.cli.output import CommandError, own_command, shown
-from moonlatch.clock import end_of_utc_day_ms, utc_day
+from moonlatch.clock import MIN_TIME_MS, end_of_utc_day_ms, now_ms, utc_day
 from moonlatch.config import Settings, load_settings
 from moonlatch.storage import accounts
 from moonlatch.storage.accounts import Account
@@ -112,9 +112,20 @@ def end_of_day(text: str | None) -> int | None:
     if text is None or text == NEVER:
         return None
     try:
-        return end_of_utc_day_ms(text)
+        end = end_of_utc_day_ms(text)
     except ValueError:
-        raise CommandError(f"{text!r} is not a date", 'Write it as YYYY-MM-DD, like 2030-12-31, or "never".') from None
+        end = 0
+    if end < MIN_TIME_MS:
+        raise CommandError(f"{text!r} is not a date", 'Write it as YYYY-MM-DD, like 2030-12-31, or "never".')
+    return end
+
+
+def end_of_future_day(text: str | None) -> int | None:
+    """As `end_of_day`, for what would be over before it began with a day that has passed."""
+    end = end_of_day(text)
+    if end is not None and end <= now_ms():
+        raise CommandError(f"{text!r} is in the past", 'Name today or a later day (UTC), or "never".')
+    return end
 
 
 def day_or_never(at_ms: int | None) -> str:

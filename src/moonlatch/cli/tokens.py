@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from moonlatch.cli.data_folder import account_named, checked_name, day_or_never, end_of_day, with_database
+from moonlatch.cli.data_folder import account_named, checked_name, day_or_never, end_of_future_day, with_database
 from moonlatch.cli.output import CommandError, DataFolder, Json, own_command, say, show_table, write_json
 from moonlatch.clock import now_ms
 from moonlatch.config import Settings
@@ -36,7 +36,7 @@ def create(
 ) -> None:
     """Create an API token, which is shown only now."""
     checked_name(name)
-    expires_at = end_of_day(expires)
+    expires_at = end_of_future_day(expires)
     allowed = tuple(_network(address) for address in ip or [])
 
     async def work(database: Database, _: Settings) -> tuple[Token, str]:

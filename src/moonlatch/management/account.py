@@ -10,14 +10,15 @@ from pydantic import AfterValidator, ConfigDict, Field
 
 from moonlatch import crypto
 from moonlatch.crypto import LURAPH_KEY
-from moonlatch.errors import invalid_field, not_found
+from moonlatch.errors import not_found
 from moonlatch.licensing.quota import ObfuscationQuota
 from moonlatch.management.auth import CurrentCaller, OwnedToken, require_active
 from moonlatch.management.backend import CurrentBackend
 from moonlatch.management.body import JsonBody
-from moonlatch.management.fields import Closed, Empty, Name, TimeMs
+from moonlatch.management.fields import Closed, Empty, Name
 from moonlatch.management.refusals import ACCOUNT_EXPIRED, Refusal, refusing
 from moonlatch.management.replies import Reply, Success
+from moonlatch.management.times import FutureMs
 from moonlatch.storage import accounts, luraph_keys, tokens
 from moonlatch.storage.interface import Transaction
 from moonlatch.storage.tokens import Token
@@ -43,7 +44,7 @@ class NewToken(Closed):
     model_config = ConfigDict(json_schema_extra={"examples": [{"name": "bot", "ip_allow": ["192.0.2.0/24"]}]})
 
     name: Name
-    expires_at: Annotated[TimeMs | None, Field(description="Unix milliseconds; null: never")] = None
+    expires_at: Annotated[FutureMs | None, Field(description="Unix milliseconds; null: never")] = None
     ip_allow: Annotated[
         list[Network], Field(max_length=50, default_factory=list, description="addresses or networks; empty: any")
     ]
@@ -179,8 +180,6 @@ async def create_token(
 ) -> NewTokenReply:
     """The reply is the only place that ever shows the token itself."""
     now = backend.clock()
-    if new.expires_at is not None and new.expires_at <= now:
-        raise invalid_field("expires_at", "must be in the future")
     secret = crypto.new_api_token()
     token = Token(
         id=crypto.new_id(),

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from moonlatch.errors import invalid_field, invalid_fields, not_json, too_large
 from moonlatch.management.backend import backend_of
 from moonlatch.management.envelope import failed_fields
+from moonlatch.management.times import NOW_MS
 from moonlatch.nesting import MAX_DEPTH, is_too_deep
 
 M = TypeVar("M", bound=BaseModel)
@@ -45,7 +46,7 @@ class JsonBody(Generic[M]):
             _require_json(request)
             value = self.parse(raw)
         try:
-            return self.model.model_validate(value)
+            return self.model.model_validate(value, context={NOW_MS: backend_of(request).clock()})
         except ValidationError as error:
             raise invalid_fields(failed_fields(error.errors(include_url=False, include_input=False))) from None
 

@@ -21,13 +21,13 @@ from pydantic import (
     WithJsonSchema,
 )
 from pydantic_core import CoreSchema
-from pydantic_core.core_schema import no_info_after_validator_function
+from pydantic_core.core_schema import no_info_after_validator_function, no_info_plain_validator_function
 
+from moonlatch.licensing.discord import discord_user_id
 from moonlatch.obfuscator.engine_name import EngineName
 from moonlatch.obfuscator.options import PROFILES
 from moonlatch.obfuscator.target import Target
 
-MAX_TIME_MS = 253_402_300_799_999  # the end of the year 9999
 MAX_EXACT_INTEGER = 2**53
 MAX_COUNT = 1_000_000_000
 
@@ -152,17 +152,39 @@ class OneOf:
         return {**handler(schema), "enum": list(self._choices)}
 
 
+class _DiscordId:
+    """A Discord user id in its one spelling, as `discord_user_id` has it; `clearable` takes `""` as well."""
+
+    def __init__(self, *, clearable: bool = False) -> None:
+        self._clearable = clearable
+
+    def _check(self, value: Any) -> str:
+        if value == "" and self._clearable:
+            return ""
+        if not isinstance(value, str):
+            # pydantic reports ValueError only.
+            raise ValueError("must be a string of digits: a JSON number may lose the last of them")  # noqa: TRY004
+        return discord_user_id(value)
+
+    def __get_pydantic_core_schema__(self, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
+        return no_info_plain_validator_function(self._check)
+
+    def __get_pydantic_json_schema__(self, _schema: CoreSchema, _handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        digits = "[1-9][0-9]{0,18}"
+        mention = f"{digits}|<@!?{digits}>"
+        return {"type": "string", "pattern": f"^({mention}|)$" if self._clearable else f"^({mention})$"}
+
+
 Clean = _CleanText()
 Integral = BeforeValidator(integral)
 Name = Annotated[str, Field(min_length=1, max_length=100), Clean]
 ClearableNote = Annotated[str, Field(max_length=255), Clean]
-ClearableDiscordId = Annotated[str, Field(max_length=64), Clean]
+DiscordId = Annotated[str, _DiscordId()]
+ClearableDiscordId = Annotated[str, _DiscordId(clearable=True)]
 Note = Annotated[str, Field(min_length=1, max_length=255), Clean]
-DiscordId = Annotated[str, Field(min_length=1, max_length=64), Clean]
 ClearableUrl = Annotated[str, Field(max_length=_MAX_URL), Clean, AfterValidator(_check_url)]
 Reason = Annotated[str, Field(min_length=1, max_length=255), Clean]
 Id = Annotated[str, Field(min_length=1, max_length=64), Clean]
-TimeMs = Annotated[int, Field(ge=0, le=MAX_TIME_MS), Integral]
 Days = Annotated[int, Field(ge=1, le=36_500), Integral]
 Count = Annotated[int, Field(ge=1, le=MAX_COUNT), Integral]
 ProfileName = Annotated[str, OneOf(PROFILES)]
@@ -173,11 +195,6 @@ ClearableTarget = Annotated[str, OneOf(Target, clearable=True)]
 ClearableEngine = Annotated[str, OneOf(EngineName, clearable=True)]
 Json = Annotated[Any, AfterValidator(check_json)]
 
-ClearableTime = Annotated[
-    int | Literal[""] | None,
-    PlainValidator(_clearable(0, MAX_TIME_MS)),
-    WithJsonSchema(_clearable_schema(0, MAX_TIME_MS)),
-]
 ClearableDays = Annotated[
     int | Literal[""] | None, PlainValidator(_clearable(1, 36_500)), WithJsonSchema(_clearable_schema(1, 36_500))
 ]

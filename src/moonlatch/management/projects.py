@@ -14,10 +14,11 @@ from moonlatch.errors import not_found
 from moonlatch.management.auth import CurrentCaller, OwnedProject, require_active
 from moonlatch.management.backend import CurrentBackend
 from moonlatch.management.body import JsonBody
-from moonlatch.management.fields import Clean, ClearableUrl, Closed, Edit, Empty, Engine, Name, TimeMs, clean_text
+from moonlatch.management.fields import Clean, ClearableUrl, Closed, Edit, Empty, Engine, Name, clean_text
 from moonlatch.management.paging import PageQuery
 from moonlatch.management.refusals import ACCOUNT_EXPIRED, Refusal, refusing
 from moonlatch.management.replies import ProjectView, Success, by_month_and_day, days_shown
+from moonlatch.management.times import CooldownMs
 from moonlatch.storage import accounts, projects
 from moonlatch.storage.interface import Transaction
 from moonlatch.storage.projects import Project
@@ -66,7 +67,7 @@ class EditProject(Edit):
     )
 
     name: Name | None = None
-    fingerprint_reset_cooldown: Annotated[TimeMs | None, Field(description="milliseconds")] = None
+    fingerprint_reset_cooldown: Annotated[CooldownMs | None, Field(description="milliseconds, whole seconds")] = None
     allow_fingerprint_resets: bool | None = None
     delete_expired_users: Annotated[
         bool | None, Field(description="remove users 15 minutes after their key expired")

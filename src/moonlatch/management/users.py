@@ -3,27 +3,24 @@
 # ruff: noqa: FAST003 -- the ownership dependency takes the path's parameter
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any, TypeVar
 
 import msgspec
 from fastapi import APIRouter, Depends, Query
-from pydantic import ConfigDict, Field, PlainValidator, ValidationInfo, WithJsonSchema, field_validator
+from pydantic import ConfigDict, Field, ValidationInfo, field_validator
 
 from moonlatch import crypto
-from moonlatch.errors import invalid_field, not_found
-from moonlatch.licensing.key import has_passed, is_blacklisted
+from moonlatch.errors import not_found
+from moonlatch.licensing.key import is_blacklisted
 from moonlatch.management.auth import Caller, CurrentCaller, OwnedProject, OwnedUser, require_active
 from moonlatch.management.backend import Backend, CurrentBackend
 from moonlatch.management.body import JsonBody
 from moonlatch.management.fields import (
-    MAX_TIME_MS,
     Clean,
     ClearableCount,
     ClearableDays,
     ClearableDiscordId,
     ClearableNote,
-    ClearableTime,
     Closed,
     Count,
     Days,
@@ -33,12 +30,11 @@ from moonlatch.management.fields import (
     Integral,
     Note,
     Reason,
-    TimeMs,
-    integral,
 )
 from moonlatch.management.paging import EmptyIsAbsent, PageQuery, QueryBoolean
 from moonlatch.management.refusals import ACCOUNT_EXPIRED, Refusal, refusing
 from moonlatch.management.replies import Success, UserView
+from moonlatch.management.times import ClearableTime, FutureMs, FutureMsOrDigits
 from moonlatch.storage import accounts, projects, users
 from moonlatch.storage.interface import Transaction, UniqueViolation
 from moonlatch.storage.users import User, UserFilter
@@ -74,7 +70,7 @@ class NewUsers(Closed):
     model_config = ConfigDict(json_schema_extra={"examples": [{"note": "first customer", "key_days": 30}]})
 
     discord_id: DiscordId | None = None
-    key_expires: Annotated[TimeMs | None, Field(description="Unix milliseconds; null: never")] = None
+    key_expires: Annotated[FutureMs | None, Field(description="Unix milliseconds; null: never")] = None
     key_days: Annotated[Days | None, Field(description="days from the first execution; not with key_expires")] = None
     note: Note | None = None
     max_instances: Annotated[Count | None, Field(description="running at once; null: any number")] = None
@@ -101,7 +97,7 @@ class EditUser(Edit):
     model_config = ConfigDict(json_schema_extra={"examples": [{"note": "renewed", "key_expires": 1_770_624_500_000}]})
 
     discord_id: ClearableDiscordId | None = None
-    key_expires: Annotated[ClearableTime, Field(description="Unix milliseconds; replaces key_days")] = None
+    key_expires: Annotated[ClearableTime | None, Field(description="Unix milliseconds; replaces key_days")] = None
     key_days: Annotated[ClearableDays, Field(description="days from the next execution; replaces key_expires")] = None
     note: ClearableNote | None = None
     max_instances: ClearableCount = None
@@ -124,37 +120,10 @@ class EditUser(Edit):
         return changes
 
 
-def _expiry(value: Any) -> Any:
-    if value is None:
-        return None
-    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,15}", value):
-        value = int(value)
-    value = integral(value)
-    if isinstance(value, bool) or not isinstance(value, int):
-        # pydantic reports ValueError only.
-        raise ValueError("must be a time in Unix milliseconds, as a number or its digits, or null")  # noqa: TRY004
-    if not 0 <= value <= MAX_TIME_MS:
-        raise ValueError(f"must be between 0 and {MAX_TIME_MS}")
-    return value
-
-
 class Blacklist(Closed):
     model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "charge-back", "expires": None}]})
 
-    expires: Annotated[
-        int | None,
-        PlainValidator(_expiry),
-        WithJsonSchema(
-            {
-                "anyOf": [
-                    {"type": "integer", "minimum": 0, "maximum": MAX_TIME_MS},
-                    {"type": "string", "pattern": "^[0-9]{1,14}$"},
-                    {"type": "null"},
-                ]
-            }
-        ),
-        Field(description="Unix milliseconds; null: for good"),
-    ] = None
+    expires: Annotated[FutureMsOrDigits | None, Field(description="Unix milliseconds; null: for good")] = None
     reason: Annotated[Reason | None, Field(description="shown to the customer")] = None
 
 
@@ -165,7 +134,7 @@ class ResetFingerprint(Closed):
 
 
 class UserQuery(PageQuery):
-    discord_id: Annotated[Annotated[str, Field(max_length=64), Clean] | None, EmptyIsAbsent] = None
+    discord_id: Annotated[DiscordId | None, EmptyIsAbsent] = None
     note: Annotated[Annotated[str, Field(max_length=255), Clean] | None, EmptyIsAbsent] = None
     blacklisted: Annotated[bool | None, EmptyIsAbsent, QueryBoolean] = None
     expired: Annotated[bool | None, EmptyIsAbsent, QueryBoolean] = None
@@ -287,8 +256,6 @@ async def blacklist_user(
     backend: CurrentBackend,
 ) -> Success:
     """Stops every running copy of the key, and bars its device from every key of the project."""
-    if blacklist.expires is not None and has_passed(blacklist.expires, backend.clock()):
-        raise invalid_field("expires", "must be in the future")
 
     async def save(tx: Transaction) -> bool:
         current = await _find(tx, user.key, caller)
