@@ -1,16 +1,24 @@
 """When the disk takes no more, no write is acknowledged, reads go on, and writing resumes once there is room."""
 
 import asyncio
+import contextlib
+import sqlite3
 from pathlib import Path
 
+import httpx
 import pytest
 
+from moonlatch.crypto import Keyring
 from moonlatch.storage.interface import StorageError, Transaction, Unavailable
 from moonlatch.storage.sqlite.engine import SqliteDatabase
 from support.accounts import ADD_ACCOUNT, account_ids, add_account
+from support.client import Client
 from support.crash import assert_sound
 from support.database import database, opened
+from support.developer import Developer
 from support.full_disk import full_disk
+from support.installation import code_of
+from support.server import MoonlatchServer
 
 __all__ = ["database"]
 
@@ -92,3 +100,29 @@ async def test_a_unit_too_large_for_the_cache_fails_in_the_middle_and_spares_the
     assert isinstance(outcomes[1], StorageError)
     assert stored == sorted([*BEFORE, *written])
     await add_account(database, "later")
+
+
+async def test_what_still_fits_into_the_log_of_a_full_disk_is_granted_and_saved(tmp_path: Path):
+    """A log that was folded into the file is written anew from its beginning, in the place that it has on the disk already."""
+    server = MoonlatchServer(tmp_path / "data")
+    token = server.new_account("ann")
+    with server, Developer(server.url, token) as developer:
+        project = developer.new_project()
+        script, key = developer.new_script(project, "print(1)"), developer.new_key(project)
+        with contextlib.closing(sqlite3.connect(server.data / "moonlatch.db")) as connection:
+            (loader,) = connection.execute("select loader from scripts").fetchone()
+            connection.execute("pragma wal_checkpoint(restart)")
+        secret = Keyring.open(server.data).loader_secret(loader)
+        async with httpx.AsyncClient(timeout=20) as http:
+            client = Client(server.url, script, loader, secret, http)
+            with full_disk(server.data, server.pid):
+                codes = [await code_of(client.execute(key=key)) for _ in range(60)]
+                granted = codes.count("granted")
+                assert codes == ["granted"] * granted + ["503 UNAVAILABLE"] * (60 - granted)
+                assert 0 < granted < 60
+                server.kill()
+            with contextlib.closing(sqlite3.connect(server.data / "moonlatch.db")) as connection:
+                assert connection.execute("select count(*) from executions").fetchone() == (granted,)
+                assert connection.execute("select executions from users").fetchone() == (granted,)
+            server.start()
+            assert await code_of(client.execute(key=key)) == "granted"
