@@ -221,6 +221,27 @@ async def test_a_start_without_a_fingerprint_leaves_the_key_unbound(world: World
     assert await world.value("select fingerprint from users where key = :key", key=key) is None
 
 
+async def test_a_project_may_ask_for_the_device_of_every_key_that_is_not_for_any(world: World) -> None:
+    client, key, roaming = await world.script(), await world.user(), await world.user(fingerprintless=True)
+    copy = await client.execute(key=key, fingerprint=None)
+    await world.change("update projects set require_fingerprint = true")
+    for nothing in (None, ""):
+        refused = await refusal(client.execute(key=key, fingerprint=nothing))
+        assert (refused.status, refused.code) == (403, "FINGERPRINT_REQUIRED")
+        assert "host table needs a fingerprint" in refused.error["message"]
+    assert await world.value("select executions from users where key = :key", key=key) == 1
+    await copy.beat()  # what runs already runs on
+    await client.execute(key=roaming, fingerprint=None)
+    await client.execute(key=key)
+    assert await world.value("select fingerprint from users where key = :key", key=key) is not None
+
+
+async def test_a_keyless_user_of_a_free_for_all_script_needs_no_device(world: World) -> None:
+    await world.change("update projects set require_fingerprint = true")
+    client = await world.script(free_for_all=True)
+    assert (await client.execute(fingerprint=None)).variables["la_is_premium"] is False
+
+
 async def test_a_key_runs_as_often_at_once_as_it_may(world: World) -> None:
     client, key = await world.script(), await world.user(max_instances=1)
     await client.execute(key=key)

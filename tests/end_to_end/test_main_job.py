@@ -237,8 +237,12 @@ def test_each_refusal_says_what_is_wrong(
     with run(server, script, engine=engine, key=used_up, fingerprint="mine") as running:
         running.wait_line("running")
         assert "another device" in refusal(server, script, engine=engine, key=used_up, fingerprint="not mine")
-        assert "which device" in refusal(server, script, engine=engine, key=used_up)
+        assert "which device" in refusal(server, script, engine=engine, key=used_up, fingerprint=None)
         assert "as often as it may" in refusal(server, script, engine=engine, key=used_up, fingerprint="mine")
+
+    assert "which device it runs on" in refusal(
+        server, script, engine=engine, key=developer.new_key(project), fingerprint=None
+    )
 
     alone = developer.new_key(project, max_instances=1)
     with run(server, script, engine=engine, key=alone) as running:

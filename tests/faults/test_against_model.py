@@ -246,6 +246,13 @@ class History(RuleBasedStateMachine):
         if expected is None:
             self.model.allow_resets = allowed
 
+    @rule(required=st.sampled_from([True, False, False]))
+    def require_fingerprint(self, required: bool) -> None:
+        expected = EXPIRED_ACCOUNT if self.model.account_expired else None
+        self.call(expected, f"/projects/{self.project}/edit", {"require_fingerprint": required})
+        if expected is None:
+            self.model.require_fingerprint = required
+
     @rule(expired=st.sampled_from([True, False, False, False]))
     def expire_or_renew_account(self, expired: bool) -> None:
         at = self.model.now if expired else None

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from moonlatch.licensing.verdict import (
+    FINGERPRINT_REQUIRED,
     Granted,
     Policy,
     Refusal,
@@ -48,6 +49,7 @@ OF_START: dict[str, Any] = {
     "key_days": None,
     "max_executions": None,
     "loader_version": 2,
+    "require_fingerprint": False,
 }
 NO_USER = dict.fromkeys(("user_key", "fingerprintless", "blacklisted", "key_expires", "max_instances", "fingerprint"))
 
@@ -83,6 +85,7 @@ START_GUARDS = [
     ("BLACKLISTED", {"barred_by": "other"}, {}),
     ("KEY_EXPIRED", {"key_expires": NOW}, {}),
     ("FINGERPRINT_REQUIRED", {"fingerprint": b"f"}, {"fingerprint": None}),
+    ("FINGERPRINT_REQUIRED", {"require_fingerprint": True}, {"fingerprint": None}),
     ("FINGERPRINT_MISMATCH", {"fingerprint": b"other"}, {}),
     ("TOO_MANY_INSTANCES", {"max_instances": 2}, {"instances": 2}),
     ("EXECUTION_LIMIT_REACHED", {"max_executions": 5, "executions": 5}, {}),
@@ -141,6 +144,8 @@ def test_what_breaks_no_rule_is_granted() -> None:
         ({"max_instances": 2}, {"instances": 1}),
         ({"max_executions": 5, "executions": 4}, {}),
         ({"require_sessions": True}, {}),
+        ({"require_fingerprint": True}, {}),
+        ({"require_fingerprint": True, "fingerprintless": True}, {"fingerprint": None}),
     ],
 )
 def test_just_inside_a_limit_is_granted(facts: dict, claim: dict) -> None:
@@ -155,6 +160,8 @@ def test_the_first_use_starts_the_days_of_a_key() -> None:
 @pytest.mark.parametrize("facts", [NO_USER, {"key_expires": NOW}, {"key_expires": NOW, "fingerprint": b"other"}])
 def test_a_free_for_all_script_runs_without_a_valid_key_as_non_premium(facts: dict) -> None:
     assert start(free_for_all=True, **facts) == Granted(premium=False)
+    nameless = {"fingerprint": None}
+    assert start(nameless, free_for_all=True, require_fingerprint=True, **facts) == Granted(premium=False)
     assert running(free_for_all=True, **facts) == Granted(premium=False)
 
 
@@ -216,6 +223,7 @@ any_facts = st.fixed_dictionaries(
         "barred_by": st.sampled_from([None, "x"]),
         "bar_expires": optional_time,
         "loader_version": st.none() | st.integers(1, 3),
+        "require_fingerprint": st.booleans(),
     }
 )
 any_claim = st.fixed_dictionaries(
@@ -238,6 +246,7 @@ def test_lifting_a_restriction_never_brings_an_earlier_refusal(facts: dict, clai
         {"blacklisted": False, "barred_by": None},
         {"key_expires": None},
         {"fingerprintless": True},
+        {"require_fingerprint": False},
         {"max_instances": None},
         {"max_executions": None},
     ):
@@ -263,6 +272,20 @@ def test_a_grant_breaks_no_rule(facts: dict, claim: dict) -> None:
         assert facts["user_key"] == "k"
         assert facts["key_expires"] is None or facts["key_expires"] > NOW
         assert facts["fingerprintless"] or facts["fingerprint"] in (None, claim["fingerprint"])
+        assert facts["fingerprintless"] or claim["fingerprint"] or not facts["require_fingerprint"]
+
+
+def test_a_device_that_is_not_told_is_refused_with_what_to_do_about_it() -> None:
+    bound, any_key = ({"fingerprint": b"f"}, {"require_fingerprint": True})
+    nameless = {"fingerprint": None}
+    assert start(nameless, **bound) == start(nameless, **bound, **any_key) == FINGERPRINT_REQUIRED
+    refusal = start(nameless, **any_key)
+    assert isinstance(refusal, Refusal)
+    assert (refusal.code, "host table needs a fingerprint" in refusal.message) == ("FINGERPRINT_REQUIRED", True)
+
+
+def test_a_copy_that_runs_without_a_device_runs_on_when_the_project_begins_to_ask_for_it() -> None:
+    assert running({"fingerprint": None}) == Granted(premium=True)
 
 
 def test_every_message_is_a_sentence_for_the_customer() -> None:

@@ -25,7 +25,18 @@ async def test_a_new_project_has_the_documented_fields_and_defaults(me: Develope
         "blacklist_webhook": None,
         "engine": "embedded",
         "luraph_options": {},
+        "require_fingerprint": True,
         "total_executions": 0,
+    }
+
+
+@pytest.mark.parametrize("required", [True, False])
+async def test_a_project_may_be_made_to_ask_for_no_devices(me: Developer, required: bool) -> None:
+    reply = done(await me.post("/projects", {"name": "New", "require_fingerprint": required}))
+    assert reply["project"]["require_fingerprint"] is required
+    assert await me.project(reply["project"]["id"]) == reply["project"]
+    assert set(invalid(await me.post("/projects", {"name": "New", "require_fingerprint": None}))) == {
+        "require_fingerprint"
     }
 
 
@@ -55,6 +66,7 @@ async def test_impossible_pages_are_refused(me: Developer, query: str) -> None:
         {"blacklist_webhook": "https://[2001:db8::1]/x"},
         {"engine": "luraph", "luraph_options": {"TARGET_VERSION": "Luau", "INTENSE": True}},
         {"luraph_options": {}},
+        {"require_fingerprint": False},
     ],
 )
 async def test_an_edit_changes_what_is_given_and_replies_with_the_project(
@@ -86,6 +98,7 @@ async def test_every_wrong_field_of_an_edit_is_listed(me: Developer, project: st
         "blacklist_webhook": 7,
         "engine": "",
         "luraph_options": [],
+        "require_fingerprint": 1,
         "total_executions": 5,
     }
     assert set(invalid(await me.post(f"/projects/{project}/edit", body))) == set(body)

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from moonlatch.storage import projects
 from moonlatch.storage.interface import StorageError
 from moonlatch.storage.migration import Migration, SchemaTooNew, shipped_migrations
+from moonlatch.storage.projects import Project
 from moonlatch.storage.sqlite.connection import connect_writer
 from moonlatch.storage.sqlite.engine import open_sqlite
 from moonlatch.storage.sqlite.migration import migrate
@@ -55,6 +57,24 @@ def test_shipped_migrations_are_numbered_from_one_without_gaps():
 
     assert versions == list(range(1, len(versions) + 1))
     assert shipped_migrations("sqlite")[0].name == "initial"
+
+
+async def test_projects_that_are_there_go_on_without_asking_for_devices_and_new_ones_ask(tmp_path: Path):
+    path = tmp_path / "moonlatch.db"
+    connection = connect_writer(path)
+    migrate(connection, shipped_migrations("sqlite")[:6])
+    connection.execute(
+        "insert into accounts (id, name, tier, created_at, obfuscation_period_start) values ('ann', 'ann', 'free', 1, 1)"
+    )
+    connection.execute("insert into projects (id, account_id, name, created_at) values ('old', 'ann', 'old', 1)")
+    connection.close()
+
+    async with opened(path) as database:
+        new = Project(id="new", account_id="ann", name="new", created_at=2)
+        await database.run(lambda tx: projects.insert(tx, new))
+
+        found = await projects.list_of_account(database, "ann", offset=0, limit=9)
+        assert [(project.id, project.require_fingerprint) for project in found] == [("old", False), ("new", True)]
 
 
 def test_only_what_is_missing_is_applied(tmp_path: Path):

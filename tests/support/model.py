@@ -76,6 +76,7 @@ class Model:
     now: int
     account_expires: int | None = None
     allow_resets: bool = True
+    require_fingerprint: bool = True
     scripts: dict[str, Script] = field(default_factory=dict)
     users: dict[str, User] = field(default_factory=dict)
     instances: dict[str, Instance] = field(default_factory=dict)
@@ -268,6 +269,8 @@ class Model:
         user = self.valid_user(key)
         if user is None:
             return None
+        if self.require_fingerprint and device is None and not user.fingerprintless:
+            return Refused("FINGERPRINT_REQUIRED")
         if user.max_instances is not None and self.running_with(user.key) >= user.max_instances:
             return Refused("TOO_MANY_INSTANCES")
         if user.max_executions is not None and user.executions >= user.max_executions:

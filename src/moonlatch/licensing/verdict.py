@@ -59,6 +59,8 @@ class StartFacts(Facts, frozen=True):
     max_executions: int | None
     loader_version: int | None
     """None when the loader was not made for this script."""
+    require_fingerprint: bool
+    """The project wants to know the device of every key that is not fingerprintless."""
 
 
 class RunningFacts(Facts, frozen=True):
@@ -137,6 +139,11 @@ FINGERPRINT_REQUIRED = Refusal(
     "FINGERPRINT_REQUIRED",
     "This key is bound to a device, and this program does not tell which device it runs on. Use the program you started with.",
 )
+FINGERPRINT_MISSING = Refusal(
+    FINGERPRINT_REQUIRED.code,
+    "Keys of this script belong to one device, and this program does not tell which device it runs on. Use a program that does, "
+    "or ask the script's developer: this program's host table needs a fingerprint, or the key must be one for any device.",
+)
 FINGERPRINT_MISMATCH = Refusal(
     "FINGERPRINT_MISMATCH", "This key belongs to another device. Ask for a fingerprint reset to use it on this one."
 )
@@ -177,6 +184,8 @@ def decide_start(facts: StartFacts | None, claim: Start, policy: Policy, now_ms:
     bound = is_bound(facts.fingerprint, bool(facts.fingerprintless))
     if bound and claim.fingerprint is None:
         return FINGERPRINT_REQUIRED
+    if facts.require_fingerprint and not facts.fingerprintless and claim.fingerprint is None:
+        return FINGERPRINT_MISSING
     if bound and claim.fingerprint != facts.fingerprint:
         return FINGERPRINT_MISMATCH
     if facts.max_instances is not None and claim.instances >= facts.max_instances:

@@ -53,10 +53,14 @@ LuraphSetting = Annotated[
 ]
 
 
+REQUIRE_FINGERPRINT = "refuse starts with a key whose host does not tell its device"
+
+
 class NewProject(Closed):
     model_config = ConfigDict(json_schema_extra={"examples": [{"name": "My game"}]})
 
     name: Name
+    require_fingerprint: Annotated[bool, Field(description=REQUIRE_FINGERPRINT)] = True
 
 
 class EditProject(Edit):
@@ -86,6 +90,7 @@ class EditProject(Edit):
         dict[LuraphOptionId, LuraphSetting] | None,
         Field(max_length=MAX_LURAPH_OPTIONS, description="all options of its jobs with Luraph, by the service's ids"),
     ] = None
+    require_fingerprint: Annotated[bool | None, Field(description=REQUIRE_FINGERPRINT)] = None
 
 
 class ProjectReply(Success):
@@ -122,7 +127,13 @@ async def create_project(
 ) -> ProjectReply:
     """A project holds scripts, and the users who may run them."""
     require_active(caller, backend)
-    project = Project(id=crypto.new_id(), account_id=caller.account.id, name=new.name, created_at=backend.clock())
+    project = Project(
+        id=crypto.new_id(),
+        account_id=caller.account.id,
+        name=new.name,
+        created_at=backend.clock(),
+        require_fingerprint=new.require_fingerprint,
+    )
 
     async def create(tx: Transaction) -> None:
         most = caller.tier.projects

@@ -126,6 +126,7 @@ class ProjectView(Reply):
         blacklist_webhook=None,
         engine="embedded",
         luraph_options={"TARGET_VERSION": "Luau"},
+        require_fingerprint=True,
         total_executions=0,
     )
 
@@ -139,6 +140,7 @@ class ProjectView(Reply):
     blacklist_webhook: str | None
     engine: str = Field(description="what protects its scripts that name no other")
     luraph_options: dict[str, str | bool] = Field(description="options of its jobs with Luraph, by the service's ids")
+    require_fingerprint: bool = Field(description="starts with a key whose host does not tell its device are refused")
     total_executions: int
 
     @classmethod
@@ -154,6 +156,7 @@ class ProjectView(Reply):
             blacklist_webhook=project.blacklist_webhook,
             engine=project.engine,
             luraph_options=project.luraph_options,
+            require_fingerprint=project.require_fingerprint,
             total_executions=project.total_executions,
         )
 
@@ -186,7 +189,9 @@ class UserView(Reply):
     key: str
     project_id: str
     discord_id: str | None
-    fingerprint_assigned: bool
+    fingerprint_assigned: bool = Field(
+        description="bound to a device; false after executions: its program tells no device, or the key is fingerprintless"
+    )
     executor: str | None
     executions: int
     key_expires: int | None

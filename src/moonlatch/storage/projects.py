@@ -12,13 +12,13 @@ from moonlatch.storage.interface import Database, Query, Row, Transaction
 
 _STORED = (
     "id, account_id, name, fingerprint_reset_cooldown, allow_fingerprint_resets, delete_expired_users, "
-    "execution_webhook, information_webhook, blacklist_webhook, created_at, engine, luraph_options"
+    "execution_webhook, information_webhook, blacklist_webhook, created_at, engine, luraph_options, require_fingerprint"
 )
 _COLUMNS = (
     f"{_STORED}, executions_of_removed_scripts + "
     "coalesce((select sum(s.total_executions) from scripts s where s.project_id = projects.id), 0)"
 )
-_BOOLEANS = ("allow_fingerprint_resets", "delete_expired_users")
+_BOOLEANS = ("allow_fingerprint_resets", "delete_expired_users", "require_fingerprint")
 
 FIND = Query("projects.find", f"select {_COLUMNS} from projects where id = :id")
 FIND_OWNED = Query(
@@ -33,7 +33,7 @@ INSERT = Query(
     "projects.insert",
     f"insert into projects ({_STORED}) values (:id, :account_id, :name, :fingerprint_reset_cooldown, "
     ":allow_fingerprint_resets, :delete_expired_users, :execution_webhook, :information_webhook, "
-    ":blacklist_webhook, :created_at, :engine, :luraph_options)",
+    ":blacklist_webhook, :created_at, :engine, :luraph_options, :require_fingerprint)",
 )
 SAVE = Query(
     "projects.save",
@@ -41,7 +41,7 @@ SAVE = Query(
     "allow_fingerprint_resets = :allow_fingerprint_resets, delete_expired_users = :delete_expired_users, "
     "execution_webhook = :execution_webhook, information_webhook = :information_webhook, "
     "blacklist_webhook = :blacklist_webhook, engine = :engine, "
-    "luraph_options = :luraph_options where id = :id",
+    "luraph_options = :luraph_options, require_fingerprint = :require_fingerprint where id = :id",
 )
 REMOVE = Query("projects.remove", "delete from projects where id = :id")
 EXECUTIONS_BY_DAY = Query(
@@ -65,6 +65,7 @@ class Project(msgspec.Struct, frozen=True, kw_only=True):
     """One project of an account. Times and the cooldown in (Unix) milliseconds; `total_executions` is only read.
 
     `engine` protects the scripts that name no other; `luraph_options` are those of its jobs with that service, by id.
+    `require_fingerprint` refuses starts whose host does not tell which device it runs on.
     """
 
     id: str
@@ -79,6 +80,7 @@ class Project(msgspec.Struct, frozen=True, kw_only=True):
     created_at: int
     engine: str = "embedded"
     luraph_options: dict[str, str | bool] = {}
+    require_fingerprint: bool = True
     total_executions: int = 0
 
 

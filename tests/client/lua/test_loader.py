@@ -110,7 +110,7 @@ def test_an_execution_says_what_the_protocol_asks_for(server: ProtocolServer) ->
 
 
 def test_what_a_host_does_not_know_is_null(server: ProtocolServer) -> None:
-    with start(server, key=None, executor=None, websocket=False) as run:
+    with start(server, key=None, fingerprint=None, executor=None, websocket=False) as run:
         run.wait_for("returned")
     request = server.executions[0]
     assert [request[name] for name in ("key", "fingerprint", "executor", "roblox_id", "place_id", "job_id")] == [

@@ -184,7 +184,7 @@ class LoaderRun(LuaRun):
         loader_url: str,
         *arguments: str,
         key: str | None = None,
-        fingerprint: str | None = None,
+        fingerprint: str | None = "Test device",
         executor: str | None = "Test host",
         player: int | None = None,
         place: int | None = None,
