@@ -115,6 +115,36 @@ def test_a_limit_holds_exactly_where_luau_has_it(largest, message_beyond):
     assert message_beyond in (None, faults[0].message)
 
 
+PARAMETERS = ", ".join(f"p{index}" for index in range(201))
+# (script, line and column, what is said there), all as Luau's own compiler says it (at 367f9d8)
+PLACES_OF_LIMITS = [
+    (lines("  local v{index} = f()", 201), (201, 9), "allocate v200: exceeded"),
+    (
+        lines("  local v{index} = f()", 199) + " local function aa() end local function zz() end",
+        (199, 59),
+        "allocate zz:",
+    ),
+    (f"  f(function({PARAMETERS}) end)", (1, 1104), "allocate p200:"),
+    (f"local q = 1 local function zz({listed('p', 256)}) end", (1, 13), "allocate 256 registers"),
+    (upvalues(201).replace("local w50", "   local w50"), (203, 10), "allocate w50:"),
+    (f"if a then x = a:b({listed('x', 254)}) end", (1, 15), "allocate 255 registers"),
+    (f"f(1, 2,\n f({listed('x', 255)}))", (2, 2), "allocate 256 registers"),
+    ("x = " + "z[" * 128 + "y" + "]" * 128, (1, 259), "allocate 1 registers"),
+    (f"return `{'{x}' * 254}`", (1, 8), "allocate 256 registers"),
+    (f"do  return {listed('x', 255)} end", (1, 5), "return count"),
+    (f"{listed('x', 255)} = f()", (1, 767), "result count"),
+    ("  x = function() end " * 32769, (1, 688_135), "closure limit"),
+    ("repeat\nif x then continue end local a = f()\nuntil b or a", (3, 7), "Local a used"),
+]
+
+
+@pytest.mark.parametrize(("script", "place", "said"), PLACES_OF_LIMITS)
+def test_a_limit_is_told_where_luau_tells_it(script: str, place: tuple[int, int], said: str) -> None:
+    (fault,) = check(script)
+    assert said in fault.message
+    assert (fault.line, fault.column) == place
+
+
 def test_real_luau_takes_the_largest_scripts_and_dies_of_larger_ones():
     # The build of Luau that runs here has no exceptions: what its compiler rejects ends the process.
     scripts = [script for _, fits, beyond, _ in LIMITS for script in (fits, beyond)]

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
 
 from moonlatch.obfuscator.analysis.check import check
 from moonlatch.obfuscator.syntax.diagnostics import Diagnostic, format_diagnostic, parser_output
-from support.corpus import broken_scripts
+from support.corpus import CORPUS, broken_scripts
 from support.luau import compile_luau_batch
 
 # Where Luau has changed since the version the tests can run (0.711), ours is the newer wording.
@@ -15,6 +16,9 @@ NEWER_MESSAGES = {
     "assignment-to-const-inside-function": "script:3: Variable 'limit' is constant and may not be reassigned",
     "brace-open": "script:5: Expected ',' after table constructor element",
     "const-function-assigned": "script:2: Variable 'f' is constant and may not be reassigned",
+    "export-after-attribute": "script:2: Expected 'function' after export declaration with attribute, but got 'local' instead",
+    "export-local-function": "script:1: 'export' must be followed by an identifier or 'function'; try removing 'local'",
+    "export-without-names": "script:1: Expected identifier when parsing variable name, got '('",
 }
 
 
@@ -29,6 +33,13 @@ def luau_messages() -> dict[str, str | None]:
 def test_the_first_message_is_luaus_own(name, luau_messages):
     first, *_ = parser_output(check(broken_scripts()[name])).split("\n")
     assert first == luau_messages[name]
+
+
+@pytest.mark.parametrize("name", broken_scripts())
+def test_every_message_and_its_place_are_luaus_own(name):
+    """As recorded from Luau's parser at 367f9d8 (0.735 and newer), which tells the columns that `loadstring` does not."""
+    recorded = json.loads((CORPUS / "broken" / "diagnostics.json").read_text("utf-8"))
+    assert [[fault.line, fault.column, fault.message] for fault in check(broken_scripts()[name])] == recorded[name]
 
 
 def test_recovery_finds_several_faults_at_once():

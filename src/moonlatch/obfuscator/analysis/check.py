@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from moonlatch.obfuscator.analysis.limits import limit_faults
 from moonlatch.obfuscator.syntax.diagnostics import Diagnostic, LuauSyntaxError
+from moonlatch.obfuscator.syntax.first_bytes import without_marks
 from moonlatch.obfuscator.syntax.parser import parse, utf8
+from moonlatch.obfuscator.syntax.places import parse_with_places
 from moonlatch.obfuscator.syntax.tree import Chunk
 
 
@@ -33,23 +33,17 @@ def syntax_faults(source: bytes) -> list[Diagnostic]:
 
 def check_parsed(chunk: Chunk, source: bytes | str) -> list[Diagnostic]:
     """What only Luau's compiler rejects about the script that `chunk` was parsed from."""
-    data = utf8(source)
-    faults = _nul_byte(data)
+    faults = _nul_byte(utf8(source))
     if faults:
         return faults
-    faults = limit_faults(chunk)
-    lines = data.split(b"\n") if faults else []
-    return [_at_first_character(fault, lines[fault.line - 1]) for fault in faults]
+    return limit_faults(parse_with_places(source)) if limit_faults(chunk) else []
 
 
-def _nul_byte(data: bytes) -> list[Diagnostic]:
+def _nul_byte(source: bytes) -> list[Diagnostic]:
+    data = without_marks(source)
     nul = data.find(b"\0")
     if nul < 0:
         return []
     line = data.count(b"\n", 0, nul) + 1
     column = nul - data.rfind(b"\n", 0, nul)
     return [Diagnostic(line, column, "Unexpected NUL byte; Luau ignores everything after it")]
-
-
-def _at_first_character(fault: Diagnostic, line: bytes) -> Diagnostic:
-    return replace(fault, column=len(line) - len(line.lstrip()) + 1)

@@ -119,6 +119,7 @@ class ExpressionRegisters(ABC):
         for index, value in enumerate(values):
             top = self.frame.top
             if index == len(values) - 1 and isinstance(value, CALLS):
+                self.frame.top = first + index
                 self.call(value, first + index)
             else:
                 self.frame.top = first + index + 1
@@ -182,7 +183,7 @@ class ExpressionRegisters(ABC):
 
     def function(self, node: tree.Function, _target: int) -> None:
         outer = self.frame
-        outer.add_closure(node.line)
+        outer.add_closure(first_line(node))
         self.frame = inner = Frame()
         mark = len(self.declared)
         inner.allocate(len(node.parameters), node)

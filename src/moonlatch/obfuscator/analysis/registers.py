@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from moonlatch.obfuscator.syntax import tree
 from moonlatch.obfuscator.syntax.diagnostics import Diagnostic
+from moonlatch.obfuscator.syntax.places import column_of
 from moonlatch.obfuscator.syntax.tree import Binding, Node
 
 MAX_REGISTERS = 255
@@ -24,7 +25,7 @@ class Frame:
 
     def fail(self, line: int, message: str) -> None:
         if self.fault is None:
-            self.fault = Diagnostic(line, 1, message)
+            self.fault = Diagnostic(int(line), column_of(line), message)
 
     def allocate(self, count: int, node: Node) -> int:
         """Takes the next `count` registers for a node; answers the first."""
@@ -73,5 +74,7 @@ def first_line(value: Node) -> int:
                 value = value.left
             case tree.TypeAssertion() | tree.Instantiation():
                 value = value.value
+            case tree.Function(attributes=[first, *_]):
+                return first.line
             case _:
                 return value.line

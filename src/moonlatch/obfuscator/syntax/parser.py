@@ -13,6 +13,7 @@ from contextlib import contextmanager
 
 from moonlatch.obfuscator.syntax import lexer, tree
 from moonlatch.obfuscator.syntax.diagnostics import LuauSyntaxError
+from moonlatch.obfuscator.syntax.first_bytes import without_marks
 from moonlatch.obfuscator.syntax.lexer import EOF, Tokens
 from moonlatch.obfuscator.syntax.parser_declarations import BrokenStatement, DeclarationParser
 from moonlatch.obfuscator.syntax.parser_expressions import location_of
@@ -31,12 +32,22 @@ COMMENT = re.compile(r"--(?:\[(=*)\[[\s\S]*?\]\1\]|(?P<text>[^\r\n]*))")
 def parse(source: bytes | str) -> Chunk:
     """The tree of a script. Raises LuauSyntaxError with everything that Luau's parser rejects about it.
 
-    Text is taken as UTF-8. As in Luau, a NUL byte ends the script. Never recurses deeper than Luau's own limit allows,
+    Text is taken as UTF-8; a byte order mark and a `#!` line are left out. As in Luau, a NUL byte ends the script. Never recurses deeper than Luau's own limit allows,
     and raises Python's recursion limit to suit (it stays raised: another thread may be parsing).
     """
+    return parse_tokens(tokens_of(source))
+
+
+def tokens_of(source: bytes | str) -> Tokens:
+    """The tokens of a script, behind what only marks the file as text or as a program."""
+    return Tokens(without_marks(utf8(source)).decode("latin-1"))
+
+
+def parse_tokens(tokens: Tokens) -> Chunk:
+    """As `parse`, for a script that has been split already."""
     allow_deep_recursion()
     with collector_at_rest():
-        parser = Parser(Tokens(utf8(source).decode("latin-1")))
+        parser = Parser(tokens)
         try:
             chunk = parser.chunk()
         except ParsingEndedError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from moonlatch.obfuscator.syntax import lexer, tree
 from moonlatch.obfuscator.syntax.lexer import QUOTED, RAW
 from moonlatch.obfuscator.syntax.parser_expressions import ExpressionParser
+from moonlatch.obfuscator.syntax.recovery import MISSING_NAME
 from moonlatch.obfuscator.syntax.tree import Attribute, Expression
 
 KNOWN_ATTRIBUTES = frozenset({"checked", "native", "deprecated"})
@@ -38,26 +39,34 @@ class AttributeParser(ExpressionParser):
                 index = self.index
                 name = self.name("attribute name")
                 arguments: list[Expression] | None = None
-                first = self.index
-                if self.kinds[first] in (RAW, QUOTED, "{", "("):
+                if self.kinds[self.index] in (RAW, QUOTED, "{", "("):
+                    first = self.index
                     arguments = self.arguments(depth)
                     for argument in arguments:
                         if not isinstance(argument, CONSTANTS) and not _is_literal_table(argument):
-                            self.report_since(first, "Only literals can be passed as arguments for attributes")
+                            self.report_arguments(first)
                 self.add_attribute(found, name, index, arguments)
                 if self.kinds[self.index] != ",":
                     break
                 self.index += 1
         self.expect_closing("]", opening)
 
+    def report_arguments(self, opening: int) -> None:
+        starts, end = self.tokens.starts, self.tokens.end
+        start = end(opening) if self.kinds[opening] in "({" else starts[opening]
+        self.report(start, end(self.index - 1), "Only literals can be passed as arguments for attributes")
+
     def add_attribute(
         self, found: list[Attribute], name: str, index: int, arguments: list[Expression] | None = None
     ) -> None:
-        """Judges the attribute that token `index` names and adds it to those found before."""
+        """Judges the attribute that token `index` names, or should name, and adds it to those found before."""
         if not name:
             self.report_at(index, "Attribute name is missing")
         elif name not in KNOWN_ATTRIBUTES:
-            self.report_at(index, f"Invalid attribute '@{name}'")
+            # A name that is missing has a place, but no length.
+            start = self.tokens.starts[index]
+            end = start if name == MISSING_NAME else self.tokens.end(index)
+            self.report(start, end, f"Invalid attribute '@{name}'")
         else:
             if any(attribute.name == name for attribute in found):
                 self.report_at(index, f"Cannot duplicate attribute '@{name}'")

@@ -6,7 +6,7 @@ from moonlatch.obfuscator.syntax import tree
 from moonlatch.obfuscator.syntax.lexer import NAME, Tokens
 from moonlatch.obfuscator.syntax.parser_expressions import is_assignable, location_of
 from moonlatch.obfuscator.syntax.parser_functions import FunctionParser
-from moonlatch.obfuscator.syntax.recovery import MAX_NESTING
+from moonlatch.obfuscator.syntax.recovery import MAX_NESTING, MISSING_NAME
 from moonlatch.obfuscator.syntax.tree import Binding, Expression, Statement
 
 
@@ -146,12 +146,11 @@ class DeclarationParser(FunctionParser):
 
     def export(self, depth: int, first: int, attributes: list[tree.Attribute] | None = None) -> Statement:
         """Reads what follows `export`, which token `first` (or an attribute before it) began."""
-        keyword = self.index - 1
         if self.function_depth != 0 or depth != 1:
-            self.report_at(keyword, "'export' may only be applied to top-level statements")
+            self.report_at(first, "'export' may only be applied to top-level statements")
         if self.has_module_return:
             message = "Exporting values is not compatible with top-level return (export/return conflict)"
-            self.report_at(keyword, message)
+            self.report_at(first, message)
         kind = self.texts[self.index]
         if attributes and kind != "function":
             found = self.describe(self.index)
@@ -159,13 +158,14 @@ class DeclarationParser(FunctionParser):
         if kind == "function":
             return self.export_function(depth, first, attributes)
         if kind not in ("local", "const"):
-            self.report_at(keyword, "'export' must be followed by an identifier or 'function'")
+            self.report_at(first, "'export' must be followed by an identifier or 'function'")
             return BrokenStatement()
-        self.index += 1
-        if self.kinds[self.index] == "function":
+        if self.kinds[self.index + 1] == "function":
             hint = "; try removing 'local'" if kind == "local" else ""
-            self.report_at(keyword, f"'export' must be followed by an identifier or 'function'{hint}")
+            self.report_at(first, f"'export' must be followed by an identifier or 'function'{hint}")
+            self.index += kind == "const"  # Luau goes on with `local` as if a name should stand there
             return self.declaration(depth, first, is_const=True)
+        self.index += 1
         declared = self.index
         statement = self.declaration(depth, first, is_const=kind == "const")
         if isinstance(statement, tree.Local):
@@ -185,9 +185,13 @@ class DeclarationParser(FunctionParser):
         """Notes names as exported; their tokens are at or after `index`."""
         for binding in bindings:
             if binding.name in self.exported_names:
+                message = f"Duplicate exported identifier '{binding.name}'"
+                if binding.name == MISSING_NAME:
+                    self.report(self.tokens.starts[index], self.tokens.starts[index], message)
+                    continue
                 while self.texts[index] != binding.name:
                     index += 1
-                self.report_at(index, f"Duplicate exported identifier '{binding.name}'")
+                self.report_at(index, message)
             self.exported_names.add(binding.name)
 
     def type_statement(self, depth: int, first: int, *, is_exported: bool) -> Statement:

@@ -70,12 +70,13 @@ class ExpressionParser(LiteralParser):
         else:
             read = self.readers.get(kind)
             value = self.suffixed(depth) if read is None else read(self, depth)
-        kind = kinds[self.index]
-        if kind not in CONTINUATIONS:
+        following = kinds[self.index]
+        if following not in CONTINUATIONS:
             return value
-        if kind == "::":
+        if following == "::" and kind not in UNARY_OPERATORS:  # the operand has had its chance
             value = self.assertion(value, depth)
-            kind = kinds[self.index]
+            following = kinds[self.index]
+        kind = following
         while True:
             priority = BINARY_PRIORITY.get(kind)
             if priority is None:
@@ -142,7 +143,7 @@ class ExpressionParser(LiteralParser):
     def suffixed(self, depth: int, *, is_statement: bool = False) -> Expression:
         """Reads a name or group and the indexing and calls that follow it."""
         kinds, texts, lines = self.kinds, self.texts, self.lines
-        index = self.index
+        first = index = self.index
         value: Expression
         if kinds[index] == NAME:
             self.index = index + 1
@@ -162,14 +163,14 @@ class ExpressionParser(LiteralParser):
                 value = tree.IndexName(value, texts[index + 1], lines[index + 1])
                 self.index = index + 2
             elif kind == "(":
-                if not is_statement and self.starts_line(index):
+                if not is_statement and self.begins_anew(index):
                     self.report_here(AMBIGUOUS_CALL)
                     return value
                 value = tree.Call(value, self.arguments(depth), lines[index])
             elif kind == "[":
                 value = self.index_expression(value, depth)
             elif kind == ":":
-                value = self.method_call(value, depth)
+                value = self.method_call(value, first, depth)
             elif kind == ".":
                 self.index = index + 1
                 name = self.name_after(index, None)
@@ -215,34 +216,37 @@ class ExpressionParser(LiteralParser):
             self.expect_closing("]", opening)
         return tree.Index(value, key, self.lines[opening])
 
-    def method_call(self, value: Expression, depth: int) -> Expression:
+    def method_call(self, value: Expression, first: int, depth: int) -> Expression:
+        """Reads a call of a method of `value`, which token `first` began."""
         operator = self.index
-        self.index = operator + 1
+        named = self.index = operator + 1
         name = self.name_after(operator, "method name")
         line = self.lines[self.index - 1]
         if self.kinds[self.index] == "<" and self.kinds[self.index + 1] == "<":
             self.depth = depth
             self.instantiation_parameters()
         if self.kinds[self.index] not in ("(", "{", QUOTED, RAW):
-            return self.missing_arguments(operator)
+            return self.missing_arguments(first, named)
         return tree.MethodCall(value, name, self.arguments(depth), line)
 
-    def missing_arguments(self, operator: int) -> Expression:
-        start = self.tokens.starts[operator]
-        if self.starts_line(self.index):
-            self.report(start, self.tokens.end(self.index - 1), "Expected function call arguments after '('")
-        else:
+    def missing_arguments(self, first: int, named: int) -> Expression:
+        """Says that a call of the method that token `named` names lacks its arguments; token `first` began it all."""
+        start = self.tokens.starts[first]
+        if self.lines[self.index] == self.lines[named]:
+            end = self.tokens.starts[self.index]
             found = self.describe(self.index)
             message = f"Expected '(', '{{' or <string> when parsing function call, got {found}"
-            self.report(start, self.tokens.starts[self.index], message)
-        return self.placeholder(start, self.tokens.starts[self.index])
+        else:
+            end, message = self.tokens.end(named), "Expected function call arguments after '('"
+        self.report(start, end, message)
+        return self.placeholder(start, end)
 
     def arguments(self, depth: int) -> list[Expression]:
         """Reads the arguments of a call: a list in parentheses, one table or one string."""
         opening = self.index
         kind = self.kinds[opening]
         if kind == "(":
-            if self.starts_line(opening):
+            if self.begins_anew(opening):
                 self.report_here(AMBIGUOUS_CALL)
             self.index = opening + 1
             if self.kinds[opening + 1] == ")":

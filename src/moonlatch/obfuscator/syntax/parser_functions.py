@@ -94,7 +94,8 @@ class FunctionParser(AttributeParser):
 
         end_line = self.lines[self.index]
         self.expect_end("end", opening, column_of)
-        return tree.Function(attributes or [], parameters, is_vararg, body, end_line, self.lines[opening])
+        line = self.lines[opening if column_of < 0 else column_of]
+        return tree.Function(attributes or [], parameters, is_vararg, body, end_line, line)
 
     def binding(self, depth: int) -> Binding:
         index = self.index

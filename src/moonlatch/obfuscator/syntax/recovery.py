@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import NoReturn
 
 from moonlatch.obfuscator.syntax import lexer
-from moonlatch.obfuscator.syntax.confusables import CONFUSABLES
+from moonlatch.obfuscator.syntax.confusables import confused_with
 from moonlatch.obfuscator.syntax.diagnostics import Diagnostic
 from moonlatch.obfuscator.syntax.lexer import EOF, NAME, RESERVED, Tokens
 from moonlatch.obfuscator.syntax.literals import string_content
@@ -21,6 +21,7 @@ from moonlatch.obfuscator.syntax.tree import Expression
 
 MAX_NESTING = 1000  # as in Luau, so that what it accepts is accepted here and nothing else is
 MAX_ERRORS = 100
+MISSING_NAME = "%error-id%"
 
 # What a kind of token is called when its text is not at hand.
 KIND_NAMES = {
@@ -71,6 +72,7 @@ class Recovery:
         self.faults: list[tuple[int, int, str]] = []
         # (opening token, token whose column counts for it, closing token) of every block that spans lines
         self.closed_blocks: list[tuple[int, int, int]] = []
+        self.missing_name_at = -1
         self.wanted_ends = 0
         self.wanted_equals = 0
         self.wanted_parentheses = 0
@@ -134,9 +136,9 @@ class Recovery:
     def column(self, index: int) -> int:
         return self.column_of(self.tokens.starts[index])
 
-    def starts_line(self, index: int) -> bool:
-        """Whether a token stands on a later line than the one before it ends on."""
-        return "\n" in self.gaps[index]
+    def begins_anew(self, index: int) -> bool:
+        """True for a token on a later line than the expression before it ends on; a missing name counts as if it stood here."""
+        return "\n" in self.gaps[index] and index != self.missing_name_at
 
     # Wording
 
@@ -246,6 +248,7 @@ class Recovery:
     # Names
 
     def name_missing(self, context: str | None) -> None:
+        self.missing_name_at = self.index
         during = f" when parsing {context}" if context else ""
         self.report_here(f"Expected identifier{during}, got {self.describe(self.index)}")
 
@@ -256,7 +259,7 @@ class Recovery:
             self.index = index + 1
             return self.texts[index]
         self.name_missing(context)
-        return "%error-id%"
+        return MISSING_NAME
 
     def name_after(self, operator: int, context: str | None) -> str:
         """Takes the name after `.` or `:`; a reserved word on the operator's line is taken for an unfortunate name."""
@@ -284,6 +287,6 @@ def _describe_character(text: str) -> str:
         code = code << 6 | ord(byte) & 0x3F
     if not code:
         return "invalid UTF-8 sequence"
-    confused_with = CONFUSABLES.get(code)
-    hint = f" (did you mean '{confused_with}'?)" if confused_with else ""
+    looks_like = confused_with(code)
+    hint = f" (did you mean '{looks_like}'?)" if looks_like else ""
     return f"Unicode character U+{code:x}{hint}"
