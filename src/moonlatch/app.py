@@ -20,7 +20,7 @@ from moonlatch.clock import SteadyClock, now_ms
 from moonlatch.config import Settings
 from moonlatch.crypto import MASTER_KEY_NAME, Keyring
 from moonlatch.jobs.expiry import watch_expiry
-from moonlatch.jobs.retention import watch_retention
+from moonlatch.jobs.retention import ANSWERS_KEPT, events_kept, executions_kept, watch_retention
 from moonlatch.licensing.verdict import Policy
 from moonlatch.live.memory import LocalLive
 from moonlatch.live.redis import RedisLive
@@ -30,6 +30,7 @@ from moonlatch.luraph.engine import LuraphEngine, luraph_client
 from moonlatch.management.application import management_app
 from moonlatch.management.readiness import Readiness, answers
 from moonlatch.metrics.exposition import Counts, Exposition, Gauge, Granted
+from moonlatch.operations.context import World
 from moonlatch.storage import installation, loaders
 from moonlatch.storage.engines import open_database
 from moonlatch.storage.interface import Database
@@ -111,13 +112,11 @@ async def open_moonlatch(settings: Settings) -> AsyncIterator[Moonlatch]:
         )
         readiness = Readiness({"database": lambda: answers(database)})
         exposition = Exposition(Counts())
+        world = World(database=database, live=live, keyring=keyring, tiers=settings.tiers, clock=now_ms)
         management = management_app(
-            database=database,
+            world=world,
             live=live,
             publisher=publisher,
-            keyring=keyring,
-            tiers=settings.tiers,
-            clock=now_ms,
             requests_per_second=settings.management.requests_per_second,
             burst=settings.management.burst,
             max_body_bytes=settings.management.max_body_bytes,
@@ -149,8 +148,12 @@ async def open_moonlatch(settings: Settings) -> AsyncIterator[Moonlatch]:
             database=database,
         )
         jobs = {"expiry": watch_expiry(database, live.user_changed, now_ms, live.takes_turn)}
+        kept = [ANSWERS_KEPT]
         if settings.retention.detail_days:
-            jobs["retention"] = watch_retention(database, now_ms, detail_days=settings.retention.detail_days)
+            kept.append(executions_kept(settings.retention.detail_days))
+        if settings.retention.event_days:
+            kept.append(events_kept(settings.retention.event_days))
+        jobs["retention"] = watch_retention(database, now_ms, kept)
         for name, job in jobs.items():
             closing.push_async_callback(_cancelled, asyncio.create_task(job, name=name))
         yield Moonlatch(

@@ -24,6 +24,9 @@ _NONCE_BYTES = 12
 LURAPH_KEY = "luraph api key"
 """Purpose of a stored secret: an account's key with the Luraph service."""
 
+IDEMPOTENT_REPLY = "idempotent reply"
+"""Purpose of a stored secret: the answer to a call with an idempotency key, which may hold a key or token."""
+
 
 _UNBIASED_BELOW = 248  # the largest multiple of 62 that fits a byte
 _CHARACTERS = bytes(ord(ID_ALPHABET[byte % 62]) for byte in range(256))
@@ -45,6 +48,22 @@ def new_id() -> str:
             characters = os.urandom(_IDS_AT_ONCE * ID_LENGTH).translate(_CHARACTERS, _BIASED).decode()
             starts = range(0, len(characters) - ID_LENGTH + 1, ID_LENGTH)
             _ready_ids.extend(characters[start : start + ID_LENGTH] for start in starts)
+
+
+_last_ordered = [0, 0]
+
+
+def new_ordered_id(now_ms: int) -> str:
+    """A fresh id that sorts by time: 12 hexadecimal digits of Unix milliseconds, 4 that count within one, 16 random characters.
+
+    Ids of one process are in the order in which they were made, also within a millisecond and when the clock goes back.
+    """
+    at, count = _last_ordered
+    at, count = (now_ms, 0) if now_ms > at else (at, count + 1)
+    if count > 0xFFFF:
+        at, count = at + 1, 0
+    _last_ordered[:] = at, count
+    return f"{at:012x}{count:04x}{new_id()[:16]}"
 
 
 def new_api_token() -> str:

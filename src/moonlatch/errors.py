@@ -7,6 +7,8 @@ from typing import Any
 UNAVAILABLE_RETRY_SECONDS = 2
 """How soon a caller may try again after an engine was away; it may have been a short one."""
 
+STILL_RUNNING_RETRY_SECONDS = 1
+
 Failed = list[str | dict[str, Any]]
 
 
@@ -52,6 +54,21 @@ def invalid_field(field: str, *errors: str) -> ApiError:
 def invalid_fields(failed: Failed) -> ApiError:
     """400: every wrong field of the request, as `{"field": ..., "errors": [...]}`."""
     return _invalid(400, failed)
+
+
+def changed_meanwhile(etag: str) -> ApiError:
+    """412: the resource is no longer as the caller's `If-Match` says; `etag` is what it is at now."""
+    return ApiError(412, -1, "changed meanwhile", etag=etag)
+
+
+def still_running() -> ApiError:
+    """409: a call with this idempotency key is being answered now."""
+    return ApiError(409, -1, "still running", retry_after=STILL_RUNNING_RETRY_SECONDS)
+
+
+def used_for_another() -> ApiError:
+    """422: this idempotency key was sent with another call."""
+    return ApiError(422, -1, "idempotency key was used for another request")
 
 
 def too_large(limit_bytes: int) -> ApiError:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from moonlatch.clock import DAY_MS
-from moonlatch.jobs.retention import BATCH, remove_old_executions, watch_retention
+from moonlatch.jobs.retention import BATCH, executions_kept, remove_old, watch_retention
 from moonlatch.storage.executions import Execution, record_all, stop
 from moonlatch.storage.interface import Database, Query, Transaction
 from support import rows
@@ -15,6 +15,7 @@ from support.database import ENGINES, engine_url, opened_at
 
 NOW = 400 * DAY_MS
 BEFORE = NOW - 90 * DAY_MS
+DETAIL = executions_kept(90)
 ADD = Query(
     "test.add_execution",
     "insert into executions (id, script_id, build, executor, started_at) values (:id, 's', 1, 'x', :at)",
@@ -61,15 +62,15 @@ class Watched:
 async def test_an_execution_goes_when_it_is_old_and_not_a_millisecond_before(database: Database) -> None:
     await add(database, ["old"], BEFORE - 1)
     await add(database, ["young"], BEFORE)
-    assert await remove_old_executions(database, before=BEFORE) == 1
+    assert await remove_old(database, DETAIL, now=NOW) == 1
     assert await left(database) == ["young"]
-    assert await remove_old_executions(database, before=BEFORE) == 0
+    assert await remove_old(database, DETAIL, now=NOW) == 0
 
 
 async def test_many_go_in_small_transactions(database: Database) -> None:
     watched = Watched(database)
     await add(database, [f"{number:05}" for number in range(2 * BATCH + 7)], 1)
-    assert await remove_old_executions(watched, before=BEFORE, pause_seconds=0) == 2 * BATCH + 7
+    assert await remove_old(watched, DETAIL, now=NOW, pause_seconds=0) == 2 * BATCH + 7
     assert watched.removed == [BATCH, BATCH, 7]
     assert await left(database) == []
 
@@ -78,10 +79,10 @@ async def test_many_processes_may_do_it_at_once(database: Database) -> None:
     await add(database, [f"{number:05}" for number in range(3 * BATCH)], 1)
     await add(database, ["young"], NOW)
     removed = await asyncio.gather(
-        *(remove_old_executions(database, before=BEFORE, pause_seconds=0) for _ in range(4)),
+        *(remove_old(database, DETAIL, now=NOW, pause_seconds=0) for _ in range(4)),
     )
     assert sum(removed) <= 3 * BATCH
-    assert await remove_old_executions(database, before=BEFORE, pause_seconds=0) + sum(removed) == 3 * BATCH
+    assert await remove_old(database, DETAIL, now=NOW, pause_seconds=0) + sum(removed) == 3 * BATCH
     assert await left(database) == ["young"]
 
 
@@ -97,7 +98,7 @@ async def test_counters_stay_and_so_does_what_keeps_a_stopped_copy_out(database:
     await record_all(database, executions)
     await stop(database, "stopped", "DISCONNECTED")
 
-    await remove_old_executions(database, before=BEFORE)
+    await remove_old(database, DETAIL, now=NOW)
 
     assert await left(database) == ["stopped"]
     for counter in (
@@ -111,7 +112,7 @@ async def test_counters_stay_and_so_does_what_keeps_a_stopped_copy_out(database:
 async def test_the_watch_counts_days_from_now_and_stops_when_cancelled(database: Database) -> None:
     await add(database, ["old"], NOW - 7 * DAY_MS - 1)
     await add(database, ["young"], NOW - 7 * DAY_MS)
-    watch = asyncio.create_task(watch_retention(database, lambda: NOW, detail_days=7))
+    watch = asyncio.create_task(watch_retention(database, lambda: NOW, [executions_kept(7)]))
     for _ in range(500):
         if await left(database) == ["young"]:
             break

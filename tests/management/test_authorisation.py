@@ -50,6 +50,8 @@ ENDPOINTS: dict[tuple[str, str], tuple[str | None, Any]] = {
     ("POST", "/sessions/disconnect"): (None, {"session_ids": [NOBODY]}),
     ("POST", "/sessions/message"): (None, {"session_ids": [NOBODY], "key": "give"}),
     ("GET", "/account"): (None, None),
+    ("GET", "/events"): (None, None),
+    ("GET", "/projects/{project_id}/events"): ("project", None),
     ("GET", "/account/tokens"): (None, None),
     ("POST", "/account/luraph"): (None, {"api_key": "key"}),
     ("POST", "/account/tokens"): (None, {"name": "New"}),

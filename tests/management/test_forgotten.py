@@ -12,6 +12,9 @@ from support.management import Api, Developer, done
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
+DEVELOPERS_ADDRESS = "127.0.0.1"
+"""In the tests developers and customers call from one machine; where a developer called from is kept."""
+
 TABLES = {
     "sqlite": Query("test.tables", "select name from sqlite_master where type = 'table'"),
     "postgres": Query("test.tables", "select tablename from pg_tables where schemaname = 'public'"),
@@ -23,6 +26,8 @@ async def places_of(api: Api, values: dict[str, Any]) -> set[tuple[str, str]]:
     found = set()
     for (table,) in await api.database.fetch_all(TABLES[api.engine]):
         for row in await api.database.fetch_all(Query("test.all", f"select * from {table}")):
+            if table == "events":
+                row = [cell for cell in row if cell != DEVELOPERS_ADDRESS]
             for cell in row:
                 text = bytes(cell) if isinstance(cell, bytes | memoryview) else str(cell).encode()
                 found |= {(table, name) for name, value in values.items() if value in text}

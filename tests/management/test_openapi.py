@@ -113,6 +113,8 @@ def test_what_the_document_says_is_what_happens(
         # Of a query's field that is given several times the last one counts, which no schema can say.
         assume(not any(isinstance(value, list) for value in case.query.values()))
         case.headers = {name: value for name, value in case.headers.items() if name.lower() not in FRAMING}
+        # The generator draws the same key for several calls, which is an error that no schema can say.
+        case.headers.pop("Idempotency-Key", None)
         excluded = [positive_data_acceptance] if path in MORE_THAN_A_SCHEMA_SAYS else []
         headers = {"token": served.token}
         case.call_and_validate(base_url=served.url, headers=headers, excluded_checks=excluded, timeout=20)

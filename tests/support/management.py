@@ -20,6 +20,7 @@ from moonlatch.crypto import Keyring
 from moonlatch.licensing.tier import BUILT_IN, Tier
 from moonlatch.live.memory import LocalLive
 from moonlatch.management.application import management_app
+from moonlatch.operations.context import World
 from moonlatch.storage import accounts, tokens
 from moonlatch.storage.accounts import Account
 from moonlatch.storage.interface import Database
@@ -181,13 +182,11 @@ async def running_api(folder: Path, *, database_url: str = "", **settings: Any) 
         loader=LoaderRecipe(version=1, write=write_loader),
         clock=clock,
     )
+    world = World(database=database, live=live, keyring=keyring, tiers=TIERS, clock=clock)
     management = management_app(
-        database=database,
+        world=world,
         live=live,
         publisher=publisher,
-        keyring=keyring,
-        tiers=TIERS,
-        clock=clock,
         **{"requests_per_second": 1e6, "burst": 1_000_000, "failures_burst": 1_000_000, **settings},
     )
     protocol = ClientProtocol(

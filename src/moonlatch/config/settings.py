@@ -199,6 +199,12 @@ class RetentionSettings(Section):
         le=36_500,
         description="Days for which each single start is kept; 0 keeps them for ever.",
     )
+    event_days: int = Field(
+        default=400,
+        ge=0,
+        le=36_500,
+        description="Days for which events (who did what) are kept; 0 keeps them for ever.",
+    )
 
 
 class Settings(BaseSettings):

@@ -1,39 +1,67 @@
-"""Removes the detail of executions when it has become old. Daily counters and totals are never touched."""
+"""Removes what is kept for a time only, when that is over: detail of executions, events, answers. Daily counters and totals stay."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 
 from moonlatch.clock import DAY_MS, Clock
 from moonlatch.jobs.periodic import run_periodically
-from moonlatch.storage.interface import Database
+from moonlatch.storage import events, idempotency
+from moonlatch.storage.interface import Database, Transaction
 from moonlatch.storage.retention import prune_executions
 
 EVERY_SECONDS = 3600.0
 BATCH = 500
-"""Executions per transaction: a few milliseconds, so that starts do not wait for a long removal."""
+"""Rows per transaction: a few milliseconds, so that starts do not wait for a long removal."""
 
 PAUSE_SECONDS = 0.02
 """Between two batches: others write most of the time even while a year of executions goes."""
 
-
-async def watch_retention(database: Database, clock: Clock, *, detail_days: int) -> None:
-    """Remove old detail every hour until cancelled. Any number of processes may do so at once."""
-    await run_periodically(
-        "removing old executions",
-        lambda: remove_old_executions(database, before=clock() - detail_days * DAY_MS),
-        every_seconds=EVERY_SECONDS,
-    )
+Prune = Callable[[Transaction, int, int], Awaitable[int]]
+"""Removes rows from before a time (Unix milliseconds), at most so many; gives how many went."""
 
 
-async def remove_old_executions(database: Database, *, before: int, pause_seconds: float = PAUSE_SECONDS) -> int:
-    """Remove every execution that started before a time (Unix milliseconds), in batches; gives how many went.
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Something that is kept for some days."""
+
+    name: str
+    days: int
+    prune: Prune
+
+
+def executions_kept(days: int) -> Kept:
+    return Kept("executions", days, lambda tx, before, most: prune_executions(tx, before=before, most=most))
+
+
+def events_kept(days: int) -> Kept:
+    return Kept("events", days, lambda tx, before, most: events.prune(tx, before=before, most=most))
+
+
+ANSWERS_KEPT = Kept("answers", 1, lambda tx, before, most: idempotency.prune(tx, before=before, most=most))
+"""To calls with an idempotency key."""
+
+
+async def watch_retention(database: Database, clock: Clock, kept: Sequence[Kept]) -> None:
+    """Remove what has become old every hour until cancelled. Any number of processes may do so at once."""
+
+    async def remove() -> None:
+        for each in kept:
+            await remove_old(database, each, now=clock())
+
+    await run_periodically("removing what is old", remove, every_seconds=EVERY_SECONDS)
+
+
+async def remove_old(database: Database, kept: Kept, *, now: int, pause_seconds: float = PAUSE_SECONDS) -> int:
+    """Remove everything that was kept for its days at `now` (Unix milliseconds), in batches; gives how many went.
 
     Raises StorageError when the database fails; batches that were committed before stay removed.
     """
-    total = 0
+    total, before = 0, now - kept.days * DAY_MS
     while True:
-        removed = await database.run(lambda tx: prune_executions(tx, before=before, most=BATCH))
+        removed = await database.run(lambda tx: kept.prune(tx, before, BATCH))
         total += removed
         if removed < BATCH:
             return total

@@ -5,29 +5,30 @@ from __future__ import annotations
 import ipaddress
 from typing import Annotated
 
-from fastapi import APIRouter, Depends
+from fastapi import Depends
 from pydantic import AfterValidator, ConfigDict, Field
 
-from moonlatch import crypto
-from moonlatch.crypto import LURAPH_KEY
-from moonlatch.errors import not_found
 from moonlatch.licensing.quota import ObfuscationQuota
-from moonlatch.management.auth import CurrentCaller, OwnedToken, require_active
+from moonlatch.licensing.roles import Permission
+from moonlatch.management.auth import CurrentCaller, OwnedToken
 from moonlatch.management.backend import CurrentBackend
 from moonlatch.management.body import JsonBody
+from moonlatch.management.call import CurrentCall
 from moonlatch.management.fields import Closed, Empty, Name
 from moonlatch.management.refusals import ACCOUNT_EXPIRED, Refusal, refusing
 from moonlatch.management.replies import Reply, Success
+from moonlatch.management.routes import needs, resource_router
 from moonlatch.management.times import FutureMs
+from moonlatch.operations import accounts as account_operations
+from moonlatch.operations import tokens as token_operations
+from moonlatch.operations.refusals import Reason
 from moonlatch.storage import accounts, luraph_keys, tokens
-from moonlatch.storage.interface import Transaction
 from moonlatch.storage.tokens import Token
 
-router = APIRouter(tags=["account"])
+router = resource_router("account")
 
-MAX_TOKENS_PER_ACCOUNT = 100
 MAX_LURAPH_KEY = 255
-MAX_TOKENS = Refusal(0, "max tokens reached", 403)
+MAX_TOKENS = Refusal(0, Reason.MAX_TOKENS, 403)
 
 
 def _network(text: str) -> str:
@@ -122,7 +123,7 @@ class NewTokenReply(Success):
     secret: Annotated[str, Field(description="the token itself; shown this once", examples=["ml_..."])]
 
 
-@router.get("/account", summary="Get the account")
+@router.get("/account", summary="Get the account", openapi_extra=needs(Permission.ACCOUNT_READ))
 async def get_account(caller: CurrentCaller, backend: CurrentBackend) -> AccountReply:
     """Tier, limits and usage of the account the token belongs to."""
     account, tier, now = caller.account, caller.tier, backend.clock()
@@ -148,70 +149,47 @@ async def get_account(caller: CurrentCaller, backend: CurrentBackend) -> Account
     )
 
 
-@router.post("/account/luraph", summary="Set the Luraph API key", responses=refusing(ACCOUNT_EXPIRED))
-async def set_luraph_key(
-    caller: CurrentCaller, body: Annotated[LuraphKey, Depends(JsonBody(LuraphKey))], backend: CurrentBackend
-) -> Success:
+@router.post(
+    "/account/luraph",
+    summary="Set the Luraph API key",
+    responses=refusing(ACCOUNT_EXPIRED),
+    openapi_extra=needs(Permission.ACCOUNT_WRITE),
+)
+async def set_luraph_key(body: Annotated[LuraphKey, Depends(JsonBody(LuraphKey))], call: CurrentCall) -> Success:
     """What the engine `luraph` calls the service with, in place of the one before; null forgets it. It is kept encrypted."""
-    account_id, key = caller.account.id, body.api_key
-    if key is not None:
-        require_active(caller, backend)
-
-    async def save(tx: Transaction) -> None:
-        if key is None:
-            await luraph_keys.clear(tx, account_id)
-        else:
-            await luraph_keys.put(tx, account_id, backend.keyring.seal_secret(LURAPH_KEY, account_id, key))
-
-    await backend.database.run(save)
-    return Success()
+    return await call.change(
+        lambda change: account_operations.set_luraph_key(change, body.api_key), lambda _: Success()
+    )
 
 
-@router.get("/account/tokens", summary="List API tokens")
+@router.get("/account/tokens", summary="List API tokens", openapi_extra=needs(Permission.TOKENS_READ))
 async def list_tokens(caller: CurrentCaller, backend: CurrentBackend) -> TokensReply:
     """Oldest first, with those that expired or were revoked; never their secrets."""
     found = await tokens.list_of_account(backend.database, caller.account.id)
     return TokensReply(tokens=[TokenView.of(token) for token in found])
 
 
-@router.post("/account/tokens", summary="Create an API token", responses=refusing(MAX_TOKENS))
-async def create_token(
-    caller: CurrentCaller, new: Annotated[NewToken, Depends(JsonBody(NewToken))], backend: CurrentBackend
-) -> NewTokenReply:
+@router.post(
+    "/account/tokens",
+    summary="Create an API token",
+    responses=refusing(MAX_TOKENS),
+    openapi_extra=needs(Permission.TOKENS_WRITE),
+)
+async def create_token(new: Annotated[NewToken, Depends(JsonBody(NewToken))], call: CurrentCall) -> NewTokenReply:
     """The reply is the only place that ever shows the token itself."""
-    now = backend.clock()
-    secret = crypto.new_api_token()
-    token = Token(
-        id=crypto.new_id(),
-        account_id=caller.account.id,
-        name=new.name,
-        hash=crypto.token_hash(secret),
-        ip_allow=tuple(new.ip_allow),
-        created_at=now,
-        expires_at=new.expires_at,
+    return await call.change(
+        lambda change: token_operations.create(
+            change, name=new.name, expires_at=new.expires_at, ip_allow=tuple(new.ip_allow)
+        ),
+        lambda made: NewTokenReply(token=TokenView.of(made[0]), secret=made[1]),
     )
 
-    async def create(tx: Transaction) -> None:
-        if await tokens.count_usable(tx, caller.account.id, now=now) >= MAX_TOKENS_PER_ACCOUNT:
-            raise MAX_TOKENS.error()
-        await tokens.insert(tx, token)
 
-    await backend.database.run(create)
-    return NewTokenReply(token=TokenView.of(token), secret=secret)
-
-
-@router.post("/account/tokens/{token_id}/revoke", summary="Revoke an API token")
+@router.post(
+    "/account/tokens/{token_id}/revoke", summary="Revoke an API token", openapi_extra=needs(Permission.TOKENS_WRITE)
+)
 async def revoke_token(
-    token: OwnedToken,
-    _body: Annotated[Empty, Depends(JsonBody(Empty))],
-    caller: CurrentCaller,
-    backend: CurrentBackend,
+    token: OwnedToken, _body: Annotated[Empty, Depends(JsonBody(Empty))], call: CurrentCall
 ) -> Success:
     """It is refused from the next call on. Revoking it again changes nothing."""
-
-    async def revoke(tx: Transaction) -> None:
-        if not await tokens.revoke(tx, token.id, caller.account.id, now=backend.clock()):
-            raise not_found("token")
-
-    await backend.database.run(revoke)
-    return Success()
+    return await call.change(lambda change: token_operations.revoke(change, token.id), lambda _: Success())

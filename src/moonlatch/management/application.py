@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from fastapi import FastAPI
 
-from moonlatch.clock import Clock, monotonic_seconds
-from moonlatch.crypto import Keyring
-from moonlatch.licensing.tier import Tier
+from moonlatch.clock import monotonic_seconds
 from moonlatch.live.interface import Live
 from moonlatch.management import (
     account,
     docs_page,
     envelope,
+    events,
     health,
     metrics,
     projects,
@@ -28,14 +27,16 @@ from moonlatch.management.gate import Gate, Limits
 from moonlatch.management.readiness import Readiness, answers
 from moonlatch.metrics.counts import Traffic
 from moonlatch.metrics.exposition import Counts, Exposition
-from moonlatch.storage.interface import Database
-from moonlatch.web.limits import RateLimits, limits_of_this_process
+from moonlatch.operations.context import World
+from moonlatch.web.limits import Buckets, RateLimits, limits_of_this_process
 
 DEADLINE_SECONDS = 100.0
 DEFAULT_MAX_BODY_BYTES = 20 * 1024 * 1024
 FAILURES_PER_SECOND = 1.0
 FAILURES_BURST = 20
 MINIMUM_LOADER_VERSION = 1
+REFUSALS_PER_SECOND = 1 / 60
+"""Events of one actor's refusals for lack of one permission."""
 
 ROUTERS = (
     scripts.router,
@@ -44,6 +45,7 @@ ROUTERS = (
     users.router,
     sessions.router,
     account.router,
+    events.router,
     health.router,
     metrics.router,
     docs_page.router,
@@ -52,12 +54,9 @@ ROUTERS = (
 
 def management_app(
     *,
-    database: Database,
+    world: World,
     live: Live,
     publisher: Publishing,
-    keyring: Keyring,
-    tiers: Mapping[str, Tier],
-    clock: Clock,
     requests_per_second: float = 50,
     burst: int = 50,
     failures_per_second: float = FAILURES_PER_SECOND,
@@ -71,7 +70,7 @@ def management_app(
     metrics_token: str = "",
     limits: RateLimits | None = None,
 ) -> FastAPI:
-    """The API as an ASGI application. `clock` gives Unix milliseconds, `monotonic` seconds.
+    """The API as an ASGI application. `monotonic` gives seconds.
 
     Each API token may make `requests_per_second` calls (`burst` at once), and so may each address without a token; an
     address that presents bad tokens has `failures_per_second` (`failures_burst` at once) for those. Addresses are those
@@ -80,17 +79,15 @@ def management_app(
     `readiness` is by default that of the database, `exposition` that of the API's own calls.
     """
     backend = Backend(
-        database=database,
+        world=world,
         live=live,
         publisher=publisher,
-        keyring=keyring,
-        tiers=tiers,
-        clock=clock,
         max_body_bytes=max_body_bytes,
         minimum_loader_version=minimum_loader_version,
-        readiness=readiness or Readiness({"database": lambda: answers(database)}),
+        readiness=readiness or Readiness({"database": lambda: answers(world.database)}),
         exposition=exposition or Exposition(Counts()),
         metrics_token=metrics_token,
+        refusals_noted=Buckets(per_second=REFUSALS_PER_SECOND, burst=1, monotonic_seconds=monotonic),
     )
     limit = limits or limits_of_this_process(monotonic)
     traffic = Traffic()

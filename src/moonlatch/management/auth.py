@@ -12,10 +12,15 @@ from pydantic import AfterValidator
 from moonlatch import crypto
 from moonlatch.errors import ApiError, forbidden, not_found, unauthorized
 from moonlatch.licensing.key import has_passed
+from moonlatch.licensing.roles import Permission
 from moonlatch.licensing.tier import Tier
 from moonlatch.live.interface import Session
-from moonlatch.management.backend import Backend, CurrentBackend
+from moonlatch.logs import request_id
+from moonlatch.management.backend import Backend, CurrentBackend, backend_of
 from moonlatch.management.refusals import ACCOUNT_EXPIRED, Refusal
+from moonlatch.operations.changing import Resource, note
+from moonlatch.operations.context import Actor, ActorKind
+from moonlatch.operations.kinds import EventKind
 from moonlatch.storage import accounts, projects, scripts, tokens, users
 from moonlatch.storage.accounts import Account
 from moonlatch.storage.projects import Project
@@ -29,11 +34,12 @@ _MAX_TOKEN = 200
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The account behind a call, and the token that proved it."""
+    """The account behind a call, the token that proved it, and whom its changes are ascribed to."""
 
     account: Account
     token: Token
     tier: Tier
+    actor: Actor
 
 
 def presented_token(headers: Sequence[tuple[bytes, bytes]]) -> str | None:
@@ -60,7 +66,15 @@ async def identify(backend: Backend, token_text: str, address: str) -> Caller:
     account = await accounts.find(backend.database, token.account_id)
     if account is None:
         raise unauthorized("invalid token")
-    return Caller(account, token, backend.tier_of(account))
+    actor = Actor(
+        account_id=account.id,
+        kind=ActorKind.TOKEN,
+        id=token.id,
+        name=token.name,
+        address=address,
+        request_id=request_id.get(),
+    )
+    return Caller(account, token, backend.tier_of(account), actor)
 
 
 def _is_allowed(address: str, networks: Sequence[str]) -> bool:
@@ -68,14 +82,34 @@ def _is_allowed(address: str, networks: Sequence[str]) -> bool:
     return parsed is not None and any(parsed in parse_network(network) for network in networks)
 
 
-async def authenticated(request: Request) -> Caller:
-    """The caller that the gate found; raises what the gate refused it for. Asynchronous as `CurrentBackend` is."""
+def caller_of(request: Request) -> Caller:
+    """The caller that the gate found; raises what the gate refused it for."""
     identity: Caller | ApiError | None = request.state.identity
     if identity is None:
         raise unauthorized("no token")
     if isinstance(identity, ApiError):
         raise identity
     return identity
+
+
+async def authenticated(request: Request) -> Caller:
+    """As `caller_of`. Asynchronous as `CurrentBackend` is."""
+    return caller_of(request)
+
+
+async def authorise(request: Request, permission: Permission) -> None:
+    """Raise ApiError 401 for nobody, and 403 for somebody without the permission, which leaves an event."""
+    actor = caller_of(request).actor
+    if actor.may(permission):
+        return
+    backend = backend_of(request)
+    # Not one event per try: who asks again and again has been told already.
+    if (await backend.refusals_noted.take(f"{actor.id} {permission}")).allowed:
+        route = f"{request.method} {request.scope['route'].path}"
+        await note(
+            backend.world, actor, EventKind.PERMISSION_REFUSED, Resource("route", route, f"{route} ({permission})")
+        )
+    raise forbidden(f"this needs the permission {permission}")
 
 
 async def metrics_reader(request: Request, backend: CurrentBackend) -> None:
@@ -115,7 +149,7 @@ async def owned_project(
     backend: CurrentBackend,
 ) -> Project:
     project = await projects.find_owned(backend.database, project_id, caller.account.id)
-    if project is None:
+    if project is None or not caller.actor.reaches(project.id):
         raise not_found("project")
     return project
 
@@ -126,7 +160,7 @@ async def owned_script(
     backend: CurrentBackend,
 ) -> Script:
     script = await scripts.find_owned(backend.database, script_id, caller.account.id)
-    if script is None:
+    if script is None or not caller.actor.reaches(script.project_id):
         raise not_found("script")
     return script
 
@@ -137,7 +171,7 @@ async def owned_user(
     backend: CurrentBackend,
 ) -> User:
     user = await users.find_owned(backend.database, key, caller.account.id)
-    if user is None:
+    if user is None or not caller.actor.reaches(user.project_id):
         raise not_found("user")
     return user
 
@@ -167,7 +201,9 @@ async def owned_token(
 async def find_owned_session(backend: Backend, caller: Caller, session_id: str) -> Session | None:
     """The open session if it belongs to one of the caller's scripts."""
     session = await backend.live.session(session_id)
-    if session is None or await scripts.find_owned(backend.database, session.script_id, caller.account.id) is None:
+    if session is None or not caller.actor.reaches(session.project_id):
+        return None
+    if await scripts.find_owned(backend.database, session.script_id, caller.account.id) is None:
         return None
     return session
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Protocol, cast
 
@@ -11,14 +10,16 @@ from fastapi import Depends, Request
 from moonlatch.builds.protection import Asked
 from moonlatch.clock import Clock
 from moonlatch.crypto import Keyring
-from moonlatch.licensing.tier import Tier, tier_of
+from moonlatch.licensing.tier import Tier
 from moonlatch.live.interface import Live
 from moonlatch.management.readiness import Readiness
 from moonlatch.metrics.exposition import Exposition
+from moonlatch.operations.context import World
 from moonlatch.storage.accounts import Account
 from moonlatch.storage.builds import Protection
 from moonlatch.storage.interface import Database
 from moonlatch.storage.scripts import Script
+from moonlatch.web.limits import RateLimit
 
 
 class PublishedBuild(Protocol):
@@ -47,21 +48,32 @@ class Publishing(Protocol):
 class Backend:
     """Everything behind the API. Times come from `clock`, in Unix milliseconds."""
 
-    database: Database
+    world: World
     live: Live
     publisher: Publishing
-    keyring: Keyring
-    tiers: Mapping[str, Tier]
-    clock: Clock
     max_body_bytes: int
     minimum_loader_version: int
     readiness: Readiness
     exposition: Exposition
     metrics_token: str
     """Reads `/metrics`; empty: only this machine itself does."""
+    refusals_noted: RateLimit
+    """How often the same refusal leaves an event."""
+
+    @property
+    def database(self) -> Database:
+        return self.world.database
+
+    @property
+    def keyring(self) -> Keyring:
+        return self.world.keyring
+
+    @property
+    def clock(self) -> Clock:
+        return self.world.clock
 
     def tier_of(self, account: Account) -> Tier:
-        return tier_of(self.tiers, account.tier)
+        return self.world.tier_of(account)
 
 
 def backend_of(request: Request) -> Backend:

@@ -40,7 +40,7 @@ class JsonBody(Generic[M]):
 
     async def __call__(self, request: Request) -> M:
         limit = _ordinary_limit(request) if self._limit is None else self._limit(request)
-        raw = await _read(request, limit)
+        raw = await read_bounded(request, limit)
         value: dict[str, Any] = {}
         if raw:
             _require_json(request)
@@ -74,7 +74,8 @@ def _ordinary_limit(request: Request) -> int:
     return min(backend_of(request).max_body_bytes, MAX_STRUCTURED_BYTES)
 
 
-async def _read(request: Request, limit: int) -> bytes:
+async def read_bounded(request: Request, limit: int) -> bytes:
+    """The whole body. Raises ApiError 413 as soon as it has more bytes than the limit."""
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > limit:
         raise too_large(limit)

@@ -10,8 +10,9 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 
 from moonlatch.management.documents import openapi
+from moonlatch.management.routes import PUBLIC, Route
 
-router = APIRouter(include_in_schema=False)
+router = APIRouter(route_class=Route, include_in_schema=False)
 
 # Swagger UI styles its elements inline and draws its icons from data URLs; scripts only ever come from this server.
 _POLICY = (
@@ -64,26 +65,26 @@ def _asset(name: str) -> bytes:
     return resources.files("fastapi_swagger.resources").joinpath(name).read_bytes()
 
 
-@router.get("/openapi.json")
+@router.get("/openapi.json", openapi_extra=PUBLIC)
 async def openapi_document(request: Request) -> Any:
     return JSONResponse(openapi(request.app), headers=_GUARDED)
 
 
-@router.get("/docs")
+@router.get("/docs", openapi_extra=PUBLIC)
 async def docs() -> Response:
     return HTMLResponse(_PAGE, headers=_GUARDED)
 
 
-@router.get("/docs/start.js")
+@router.get("/docs/start.js", openapi_extra=PUBLIC)
 async def start_script() -> Response:
     return Response(_START, media_type="text/javascript", headers=_CACHED)
 
 
-@router.get("/docs/swagger-ui-bundle.js")
+@router.get("/docs/swagger-ui-bundle.js", openapi_extra=PUBLIC)
 async def bundle() -> Response:
     return Response(_asset("swagger-ui-bundle.js"), media_type="text/javascript", headers=_CACHED)
 
 
-@router.get("/docs/swagger-ui.css")
+@router.get("/docs/swagger-ui.css", openapi_extra=PUBLIC)
 async def style_sheet() -> Response:
     return Response(_asset("swagger-ui.css"), media_type="text/css", headers=_CACHED)

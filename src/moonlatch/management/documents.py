@@ -15,17 +15,20 @@ from pydantic.json_schema import models_json_schema
 import moonlatch
 from moonlatch.errors import (
     ApiError,
+    changed_meanwhile,
     forbidden,
     internal,
     invalid_fields,
     not_found,
     not_json,
     rate_limited,
+    still_running,
     too_large,
     unauthorized,
     unavailable,
+    used_for_another,
 )
-from moonlatch.management import auth
+from moonlatch.management import auth, call
 from moonlatch.management.body import JsonBody
 
 DESCRIPTION = """Manage scripts, projects, users, sessions and tokens.
@@ -98,6 +101,7 @@ def _build(app: FastAPI) -> dict[str, Any]:
             {"name": "users", "description": "The keys of a project"},
             {"name": "sessions", "description": "Running copies with an open connection"},
             {"name": "account", "description": "Limits, usage and API tokens"},
+            {"name": "events", "description": "Who did what, when"},
             {"name": "health", "description": "For the service manager and the proxy"},
         ],
     )
@@ -133,14 +137,32 @@ def _complete(operation: dict[str, Any], route: APIRoute, schemas: dict[str, Any
         operation["security"] = [{"token": []}, {"bearer": []}]
     for error in _standard_errors(operation, dependencies, has_body=body is not None):
         _add_error(operation["responses"], error)
+    if call.current_call in dependencies and "POST" in (route.methods or ()):
+        _allow_dry_run(operation, schemas)
     operation["responses"] = dict(sorted(operation["responses"].items()))
     for response in operation["responses"].values():
         response["headers"] = {name: {"$ref": f"#/components/headers/{name}"} for name in _HEADERS}
         if not response["description"].strip():
             response["description"] = "Success"
     for status, response in operation["responses"].items():
-        if status == "429" or (status == "503" and auth.authenticated in dependencies):
+        if status in ("200", "412") and _is_conditional(operation):
+            response["headers"]["ETag"] = {"description": "for If-Match", "schema": {"type": "string"}}
+        if status in ("409", "429") or (status == "503" and auth.authenticated in dependencies):
             response["headers"]["Retry-After"] = {"description": "seconds", "schema": {"type": "integer"}}
+
+
+def _is_conditional(operation: dict[str, Any]) -> bool:
+    return any(parameter["name"] == "If-Match" for parameter in operation.get("parameters", []))
+
+
+def _allow_dry_run(operation: dict[str, Any], schemas: dict[str, Any]) -> None:
+    """A reply to a call that changed nothing says so."""
+    reference = operation["responses"]["200"]["content"]["application/json"]["schema"]["$ref"]
+    schemas[reference.rpartition("/")[2]]["properties"]["dry_run"] = {
+        "const": True,
+        "type": "boolean",
+        "description": "only where `dry_run` was asked for",
+    }
 
 
 def _dependencies(dependant: Dependant) -> Iterator[Any]:
@@ -183,6 +205,12 @@ def _standard_errors(operation: dict[str, Any], dependencies: list[Any], *, has_
     for dependency, noun in _OWNED.items():
         if dependency in dependencies:
             yield not_found(noun)
+    headers = {parameter["name"] for parameter in operation.get("parameters", []) if parameter["in"] == "header"}
+    if "If-Match" in headers:
+        yield changed_meanwhile('"0123456789abcdef0123456789abcdef"')
+    if "Idempotency-Key" in headers:
+        yield still_running()
+        yield used_for_another()
     has_query = any(parameter["in"] == "query" for parameter in operation.get("parameters", []))
     if has_body or has_query:
         field = "limit" if has_query else "name"

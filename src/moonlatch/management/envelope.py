@@ -12,7 +12,18 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
-from moonlatch.errors import ApiError, Failed, invalid_endpoint, invalid_fields
+from moonlatch.errors import (
+    ApiError,
+    Failed,
+    changed_meanwhile,
+    forbidden,
+    invalid_endpoint,
+    invalid_field,
+    invalid_fields,
+    not_found,
+)
+from moonlatch.management.refusals import Refusal
+from moonlatch.operations.refusals import ChangedMeanwhile, Invalid, NotAllowed, NotFound, Refused
 
 _MAX_FIELD_NAME = 200
 _SUBJECT = re.compile(r"^(Input|String|List|Value) should")
@@ -22,6 +33,8 @@ def error_reply(error: ApiError) -> JSONResponse:
     reply = JSONResponse(error.body(), status_code=error.status)
     if "retry_after" in error.extras:
         reply.headers["Retry-After"] = str(error.extras["retry_after"])
+    if "etag" in error.extras:
+        reply.headers["ETag"] = error.extras["etag"]
     return reply
 
 
@@ -50,9 +63,30 @@ def _message(error: Any) -> str:
             return _SUBJECT.sub("must", error["msg"])
 
 
-async def _api_error(_request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, ApiError)
-    return error_reply(error)
+def api_error_of(request: Request, error: Exception) -> ApiError | None:
+    """The API's words for what an operation or handler refused; None for what is no refusal."""
+    match error:
+        case ApiError():
+            return error
+        case Refused():
+            refusals: dict[str, Refusal] = request.scope["route"].refusals
+            return refusals[error.reason].error(**error.extras)
+        case NotFound():
+            return not_found(error.noun)
+        case Invalid():
+            return invalid_field(error.field, error.message)
+        case NotAllowed():
+            return forbidden(str(error))
+        case ChangedMeanwhile():
+            return changed_meanwhile(f'"{error.version}"')
+        case _:
+            return None
+
+
+async def _refusal(request: Request, error: Exception) -> JSONResponse:
+    refusal = api_error_of(request, error)
+    assert refusal is not None
+    return error_reply(refusal)
 
 
 async def _http_error(request: Request, error: Exception) -> JSONResponse:
@@ -80,6 +114,7 @@ async def _validation_error(_request: Request, error: Exception) -> JSONResponse
 
 def install(app: FastAPI) -> None:
     """Answer every error of `app` in the documented shape."""
-    app.add_exception_handler(ApiError, _api_error)
+    for refusal in (ApiError, Refused, NotFound, Invalid, NotAllowed, ChangedMeanwhile):
+        app.add_exception_handler(refusal, _refusal)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _validation_error)

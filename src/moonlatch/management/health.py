@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
-
 from moonlatch.management.backend import CurrentBackend
 from moonlatch.management.refusals import Refusal, refusing
 from moonlatch.management.replies import Success
+from moonlatch.management.routes import PUBLIC, resource_router
 
-router = APIRouter(tags=["health"])
+router = resource_router("health")
 
 NOT_READY = Refusal(-1, "not ready", 503, {"reasons": ["database"]})
 
 
 # Many monitors ask with HEAD, and would take a 405 for a server that is down.
-@router.head("/health/live", include_in_schema=False)
-@router.get("/health/live", summary="Is the process up?")
+@router.head("/health/live", include_in_schema=False, openapi_extra=PUBLIC)
+@router.get("/health/live", summary="Is the process up?", openapi_extra=PUBLIC)
 async def live() -> Success:
     """Answers as long as the process serves requests at all."""
     return Success()
 
 
-@router.head("/health/ready", include_in_schema=False)
-@router.get("/health/ready", summary="Can it serve?", responses=refusing(NOT_READY))
+@router.head("/health/ready", include_in_schema=False, openapi_extra=PUBLIC)
+@router.get("/health/ready", summary="Can it serve?", responses=refusing(NOT_READY), openapi_extra=PUBLIC)
 async def ready(backend: CurrentBackend) -> Success:
     """Ready means that its engines answer and that it is not stopping. Answered within 2 seconds."""
     faults = await backend.readiness.faults()

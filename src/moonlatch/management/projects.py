@@ -1,32 +1,32 @@
 """Project endpoints: settings, and execution counts of all their scripts."""
 
-# ruff: noqa: FAST003 -- the ownership dependency takes the path's parameter
 from __future__ import annotations
 
 from typing import Annotated, Any
 
-import msgspec
-from fastapi import APIRouter, Depends, Query
+from fastapi import Depends, Query
 from pydantic import ConfigDict, Field, PlainValidator, WithJsonSchema
 
-from moonlatch import crypto
-from moonlatch.errors import not_found
-from moonlatch.management.auth import CurrentCaller, OwnedProject, require_active
+from moonlatch.licensing.roles import Permission
+from moonlatch.management.auth import CurrentCaller, OwnedProject
 from moonlatch.management.backend import CurrentBackend
 from moonlatch.management.body import JsonBody
+from moonlatch.management.call import CurrentCall
 from moonlatch.management.fields import Clean, ClearableUrl, Closed, Edit, Empty, Engine, Name, clean_text
 from moonlatch.management.paging import PageQuery
 from moonlatch.management.refusals import ACCOUNT_EXPIRED, Refusal, refusing
 from moonlatch.management.replies import ProjectView, Success, by_month_and_day, days_shown
+from moonlatch.management.routes import needs, resource_router
 from moonlatch.management.times import CooldownMs
-from moonlatch.storage import accounts, projects
-from moonlatch.storage.interface import Transaction
+from moonlatch.operations import projects as operations
+from moonlatch.operations.refusals import Reason
+from moonlatch.storage import projects
 from moonlatch.storage.projects import Project
 
-router = APIRouter(tags=["projects"])
+router = resource_router("projects")
 
-MAX_PROJECTS = Refusal(1, "max projects reached", 403)
-CANNOT_EDIT_NOTHING = Refusal(1, "cannot edit nothing", 400)
+MAX_PROJECTS = Refusal(1, Reason.MAX_PROJECTS, 403)
+CANNOT_EDIT_NOTHING = Refusal(1, Reason.NOTHING_TO_EDIT, 400)
 
 MAX_LURAPH_OPTIONS = 100
 LuraphOptionId = Annotated[str, Field(min_length=1, max_length=100), Clean]
@@ -112,91 +112,71 @@ class ExecutorsReply(Success):
     executors: Annotated[dict[str, int], Field(examples=[{"Delta": 12}])]
 
 
-@router.get("/projects", summary="List projects")
+@router.get("/projects", summary="List projects", openapi_extra=needs(Permission.PROJECTS_READ))
 async def list_projects(
     caller: CurrentCaller, page: Annotated[PageQuery, Query()], backend: CurrentBackend
 ) -> ProjectsReply:
     """A page of the account's projects, oldest first."""
-    found = await projects.list_of_account(backend.database, caller.account.id, offset=page.offset, limit=page.size)
+    found = await projects.list_of_account(
+        backend.database, caller.account.id, only=caller.actor.projects, offset=page.offset, limit=page.size
+    )
     return ProjectsReply(projects=[ProjectView.of(project) for project in found])
 
 
-@router.post("/projects", summary="Create a project", responses=refusing(ACCOUNT_EXPIRED, MAX_PROJECTS))
-async def create_project(
-    caller: CurrentCaller, new: Annotated[NewProject, Depends(JsonBody(NewProject))], backend: CurrentBackend
-) -> ProjectReply:
+@router.post(
+    "/projects",
+    summary="Create a project",
+    responses=refusing(ACCOUNT_EXPIRED, MAX_PROJECTS),
+    openapi_extra=needs(Permission.PROJECTS_WRITE),
+)
+async def create_project(call: CurrentCall, new: Annotated[NewProject, Depends(JsonBody(NewProject))]) -> ProjectReply:
     """A project holds scripts, and the users who may run them."""
-    require_active(caller, backend)
-    project = Project(
-        id=crypto.new_id(),
-        account_id=caller.account.id,
-        name=new.name,
-        created_at=backend.clock(),
-        require_fingerprint=new.require_fingerprint,
+    return await call.change(
+        lambda change: operations.create(change, name=new.name, require_fingerprint=new.require_fingerprint),
+        _shown,
+        version=operations.version,
     )
 
-    async def create(tx: Transaction) -> None:
-        most = caller.tier.projects
-        if most is not None and (await accounts.usage(tx, caller.account.id)).projects >= most:
-            raise MAX_PROJECTS.error()
-        await projects.insert(tx, project)
 
-    await backend.database.run(create)
-    return ProjectReply(project=ProjectView.of(project))
-
-
-@router.get("/projects/{project_id}", summary="Get a project")
-async def get_project(project: OwnedProject) -> ProjectReply:
+@router.get("/projects/{project_id}", summary="Get a project", openapi_extra=needs(Permission.PROJECTS_READ))
+async def get_project(project: OwnedProject, call: CurrentCall) -> ProjectReply:
     """Settings, and how often its scripts were executed, those removed since included."""
-    return ProjectReply(project=ProjectView.of(project))
+    call.tag(operations.version(project))
+    return _shown(project)
 
 
 @router.post(
     "/projects/{project_id}/edit",
     summary="Edit a project",
     responses=refusing(ACCOUNT_EXPIRED, CANNOT_EDIT_NOTHING),
+    openapi_extra=needs(Permission.PROJECTS_WRITE, is_conditional=True),
 )
 async def edit_project(
-    project: OwnedProject,
-    edit: Annotated[EditProject, Depends(JsonBody(EditProject))],
-    caller: CurrentCaller,
-    backend: CurrentBackend,
+    project: OwnedProject, edit: Annotated[EditProject, Depends(JsonBody(EditProject))], call: CurrentCall
 ) -> ProjectReply:
     """Fields left out or null stay as they are; `""` removes a webhook."""
-    require_active(caller, backend)
-    changes = edit.changes()
-    if not changes:
-        raise CANNOT_EDIT_NOTHING.error()
-
-    async def save(tx: Transaction) -> Project:
-        current = await projects.find_owned(tx, project.id, caller.account.id)
-        if current is None:
-            raise not_found("project")
-        changed = msgspec.structs.replace(current, **changes)
-        await projects.save(tx, changed)
-        return changed
-
-    changed = await backend.database.run(save)
-    await backend.live.project_changed(project.id)
-    return ProjectReply(project=ProjectView.of(changed))
+    return await call.change(
+        lambda change: operations.edit(change, project.id, edit.changes()), _shown, version=operations.version
+    )
 
 
-@router.post("/projects/{project_id}/remove", summary="Remove a project")
+@router.post(
+    "/projects/{project_id}/remove",
+    summary="Remove a project",
+    openapi_extra=needs(Permission.PROJECTS_WRITE, is_conditional=True),
+)
 async def remove_project(
-    project: OwnedProject, _body: Annotated[Empty, Depends(JsonBody(Empty))], backend: CurrentBackend
+    project: OwnedProject, _body: Annotated[Empty, Depends(JsonBody(Empty))], call: CurrentCall
 ) -> Success:
     """Removes its scripts, users and counters too, and closes every session at once."""
-
-    async def remove(tx: Transaction) -> None:
-        if not await projects.remove(tx, project.id):
-            raise not_found("project")
-
-    await backend.database.run(remove)
-    await backend.live.project_changed(project.id)
-    return Success()
+    return await call.change(lambda change: operations.remove(change, project.id), lambda _: Success())
 
 
-@router.get("/projects/{project_id}/executions", summary="Get a project's executions")
+@router.get(
+    "/projects/{project_id}/executions",
+    summary="Get a project's executions",
+    openapi_extra=needs(Permission.PROJECTS_READ),
+)
 async def get_project_executions(project: OwnedProject, backend: CurrentBackend) -> ProjectExecutionsReply:
     """Executions of the last 30 UTC days: in all (`total`, removed scripts included) and per script (`NAME - ID`)."""
     days = days_shown(backend.clock())
@@ -207,8 +187,16 @@ async def get_project_executions(project: OwnedProject, backend: CurrentBackend)
     return ProjectExecutionsReply(executions=executions)
 
 
-@router.get("/projects/{project_id}/executors", summary="Get a project's executors")
+@router.get(
+    "/projects/{project_id}/executors",
+    summary="Get a project's executors",
+    openapi_extra=needs(Permission.PROJECTS_READ),
+)
 async def get_executors(project: OwnedProject, backend: CurrentBackend) -> ExecutorsReply:
     """Which host programs its scripts were executed in, in the last 30 UTC days, the most used first."""
     since = days_shown(backend.clock())[0]
     return ExecutorsReply(executors=await projects.executors(backend.database, project.id, since=since))
+
+
+def _shown(project: Project) -> ProjectReply:
+    return ProjectReply(project=ProjectView.of(project))

@@ -1,16 +1,16 @@
 """How a script is protected: its own settings, and what its next update will be protected with."""
 
-# ruff: noqa: FAST003 -- the ownership dependency takes the path's parameter
 from __future__ import annotations
 
-from fastapi import APIRouter
 from pydantic import Field
 
+from moonlatch.licensing.roles import Permission
 from moonlatch.management.auth import OwnedScript
 from moonlatch.management.backend import CurrentBackend
 from moonlatch.management.replies import Reply, Success
+from moonlatch.management.routes import needs, resource_router
 
-router = APIRouter(tags=["scripts"])
+router = resource_router("scripts")
 
 
 class EffectiveProtection(Reply):
@@ -36,7 +36,9 @@ class ProtectionReply(Success):
     protection: ProtectionView
 
 
-@router.get("/scripts/{script_id}/protection", summary="Get a script's protection")
+@router.get(
+    "/scripts/{script_id}/protection", summary="Get a script's protection", openapi_extra=needs(Permission.SCRIPTS_READ)
+)
 async def get_protection(script: OwnedScript, backend: CurrentBackend) -> ProtectionReply:
     """How the script is set to be protected, and what its next update will be protected with."""
     effective = await backend.publisher.protection(script)

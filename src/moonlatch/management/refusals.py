@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from moonlatch.errors import ApiError
+from moonlatch.operations.refusals import Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,16 +27,20 @@ class Refusal:
         return self.error(**self.extras).body()
 
 
-ACCOUNT_EXPIRED = Refusal(0, "account expired", 403)
+ACCOUNT_EXPIRED = Refusal(0, Reason.ACCOUNT_EXPIRED, 403)
 
 
 def refusing(*refusals: Refusal) -> dict[int | str, dict[str, Any]]:
-    """The `responses` of a route that can answer these errors; the errors every route has are added by `documents`."""
+    """The `responses` of a route that can answer these errors; the errors every route has are added by `documents`.
+
+    What an operation refuses gets the code and status of the one with its reason as message.
+    """
     responses: dict[int | str, dict[str, Any]] = {}
     for refusal in refusals:
         response = responses.setdefault(
-            refusal.status, {"content": {"application/json": {"examples": {}}}, "description": ""}
+            refusal.status, {"content": {"application/json": {"examples": {}}}, "description": "", "refusals": []}
         )
+        response["refusals"].append(refusal)
         line = f"{refusal.code} {refusal.message}"
         response["description"] = f"{response['description']}; {line}" if response["description"] else line
         response["content"]["application/json"]["examples"][line] = {"value": refusal.example()}

@@ -1,18 +1,18 @@
 """Script endpoints: settings, counters, updates and open sessions."""
 
-# ruff: noqa: FAST003 -- the ownership dependency takes the path's parameter
 from __future__ import annotations
 
 import re
 from typing import Annotated
 
 import msgspec
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import Depends, Query, Request
 from pydantic import AfterValidator, ConfigDict, Field
 
 from moonlatch import crypto
 from moonlatch.builds.protection import Asked
 from moonlatch.errors import not_found
+from moonlatch.licensing.roles import Permission
 from moonlatch.live.interface import LiveCounts, SessionFilter
 from moonlatch.management.auth import Caller, CurrentCaller, OwnedProject, OwnedScript, require_active
 from moonlatch.management.backend import CurrentBackend, backend_of
@@ -41,11 +41,12 @@ from moonlatch.management.replies import (
     by_month_and_day,
     days_shown,
 )
+from moonlatch.management.routes import needs, resource_router
 from moonlatch.storage import accounts, builds, loaders, projects, scripts
 from moonlatch.storage.interface import Transaction
 from moonlatch.storage.scripts import Script
 
-router = APIRouter(tags=["scripts"])
+router = resource_router("scripts")
 
 CANNOT_EDIT_NOTHING = Refusal(1, "cannot edit nothing", 400)
 NO_FREE_FOR_ALL = Refusal(2, "tier does not allow ffa mode", 403)
@@ -179,13 +180,15 @@ class BuildsReply(Success):
     builds: list[BuildView]
 
 
-@router.get("/scripts/{script_id}", summary="Get a script")
+@router.get("/scripts/{script_id}", summary="Get a script", openapi_extra=needs(Permission.SCRIPTS_READ))
 async def get_script(script: OwnedScript, backend: CurrentBackend) -> ScriptReply:
     """Settings, counters, and how many copies are running now."""
     return ScriptReply(script=ScriptView.of(script, await backend.live.counts(script.id)))
 
 
-@router.get("/scripts/{script_id}/executions", summary="Get a script's executions")
+@router.get(
+    "/scripts/{script_id}/executions", summary="Get a script's executions", openapi_extra=needs(Permission.SCRIPTS_READ)
+)
 async def get_executions(script: OwnedScript, backend: CurrentBackend) -> ExecutionsReply:
     """Executions of the last 30 UTC days including today, oldest first; days without any are 0."""
     days = days_shown(backend.clock())
@@ -193,7 +196,9 @@ async def get_executions(script: OwnedScript, backend: CurrentBackend) -> Execut
     return ExecutionsReply(executions=by_month_and_day(days, counted))
 
 
-@router.get("/projects/{project_id}/scripts", summary="List a project's scripts")
+@router.get(
+    "/projects/{project_id}/scripts", summary="List a project's scripts", openapi_extra=needs(Permission.SCRIPTS_READ)
+)
 async def list_scripts(
     project: OwnedProject, page: Annotated[PageQuery, Query()], backend: CurrentBackend
 ) -> ScriptsReply:
@@ -206,6 +211,7 @@ async def list_scripts(
     "/projects/{project_id}/scripts",
     summary="Create a script",
     responses=refusing(ACCOUNT_EXPIRED, MAX_SCRIPTS, NO_FREE_FOR_ALL),
+    openapi_extra=needs(Permission.SCRIPTS_WRITE),
 )
 async def create_script(
     project: OwnedProject,
@@ -247,6 +253,7 @@ async def create_script(
     "/scripts/{script_id}/edit",
     summary="Edit a script",
     responses=refusing(ACCOUNT_EXPIRED, CANNOT_EDIT_NOTHING, NO_FREE_FOR_ALL),
+    openapi_extra=needs(Permission.SCRIPTS_WRITE),
 )
 async def edit_script(
     script: OwnedScript,
@@ -273,7 +280,7 @@ async def edit_script(
     return Success()
 
 
-@router.post("/scripts/{script_id}/remove", summary="Remove a script")
+@router.post("/scripts/{script_id}/remove", summary="Remove a script", openapi_extra=needs(Permission.SCRIPTS_WRITE))
 async def remove_script(
     script: OwnedScript, _body: Annotated[Empty, Depends(JsonBody(Empty))], backend: CurrentBackend
 ) -> Success:
@@ -293,7 +300,12 @@ def _source_limit(request: Request) -> int:
     return min(backend_of(request).max_body_bytes, caller.tier.script_bytes * _JSON_OVERHEAD + _JSON_FRAME_BYTES)
 
 
-@router.post("/scripts/{script_id}/update", summary="Update a script", responses=refusing(*UPDATE_REFUSALS))
+@router.post(
+    "/scripts/{script_id}/update",
+    summary="Update a script",
+    responses=refusing(*UPDATE_REFUSALS),
+    openapi_extra=needs(Permission.SCRIPTS_PUBLISH),
+)
 async def update_script(
     script: OwnedScript,
     update: Annotated[UpdateScript, Depends(JsonBody(UpdateScript, limit=_source_limit))],
@@ -307,7 +319,10 @@ async def update_script(
 
 
 @router.post(
-    "/scripts/{script_id}/toggle", summary="Toggle a script", responses=refusing(ACCOUNT_EXPIRED, UPDATE_REQUIRED)
+    "/scripts/{script_id}/toggle",
+    summary="Toggle a script",
+    responses=refusing(ACCOUNT_EXPIRED, UPDATE_REQUIRED),
+    openapi_extra=needs(Permission.SCRIPTS_WRITE),
 )
 async def toggle_script(
     script: OwnedScript,
@@ -333,7 +348,9 @@ async def toggle_script(
     return Success()
 
 
-@router.post("/scripts/{script_id}/sessions", summary="List a script's sessions")
+@router.post(
+    "/scripts/{script_id}/sessions", summary="List a script's sessions", openapi_extra=needs(Permission.SESSIONS_READ)
+)
 async def list_sessions(
     script: OwnedScript, page: Annotated[PageBody, Depends(JsonBody(PageBody))], backend: CurrentBackend
 ) -> SessionsReply:
@@ -343,7 +360,10 @@ async def list_sessions(
 
 
 @router.get(
-    "/scripts/{script_id}/sessions/filter", summary="Filter a script's sessions", responses=refusing(MUST_FILTER)
+    "/scripts/{script_id}/sessions/filter",
+    summary="Filter a script's sessions",
+    responses=refusing(MUST_FILTER),
+    openapi_extra=needs(Permission.SESSIONS_READ),
 )
 async def filter_sessions(
     script: OwnedScript, query: Annotated[SessionQuery, Query()], backend: CurrentBackend
@@ -356,7 +376,9 @@ async def filter_sessions(
     return SessionsReply(sessions=[SessionView.of(session) for session in found])
 
 
-@router.get("/scripts/{script_id}/builds", summary="List a script's builds")
+@router.get(
+    "/scripts/{script_id}/builds", summary="List a script's builds", openapi_extra=needs(Permission.SCRIPTS_READ)
+)
 async def list_builds(script: OwnedScript, backend: CurrentBackend) -> BuildsReply:
     """The builds that are kept, newest first."""
     return BuildsReply(

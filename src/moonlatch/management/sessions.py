@@ -1,22 +1,23 @@
 """Session endpoints: look at an open session, end it, or call a handler in its script."""
 
-# ruff: noqa: FAST003 -- the ownership dependency takes the path's parameter
 from __future__ import annotations
 
 import asyncio
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends
+from fastapi import Depends
 from pydantic import AfterValidator, ConfigDict, Field
 
+from moonlatch.licensing.roles import Permission
 from moonlatch.live.interface import MessageOutcome
 from moonlatch.management.auth import Caller, CurrentCaller, OwnedSession, find_owned_session
 from moonlatch.management.backend import Backend, CurrentBackend
 from moonlatch.management.body import JsonBody
 from moonlatch.management.fields import Clean, Closed, Empty, Id, Json
 from moonlatch.management.replies import Reply, SessionView, Success
+from moonlatch.management.routes import needs, resource_router
 
-router = APIRouter(tags=["sessions"])
+router = resource_router("sessions")
 
 MAX_SESSIONS_PER_CALL = 1000
 MESSAGE_TIMEOUT_SECONDS = 60.0
@@ -88,13 +89,15 @@ class MessagesReply(Success):
     responses: list[Response]
 
 
-@router.get("/sessions/{session_id}", summary="Get a session")
+@router.get("/sessions/{session_id}", summary="Get a session", openapi_extra=needs(Permission.SESSIONS_READ))
 async def get_session(session: OwnedSession) -> SessionReply:
     """Who runs what, and where."""
     return SessionReply(session=SessionView.of(session))
 
 
-@router.post("/sessions/{session_id}/disconnect", summary="Disconnect a session")
+@router.post(
+    "/sessions/{session_id}/disconnect", summary="Disconnect a session", openapi_extra=needs(Permission.SESSIONS_STOP)
+)
 async def disconnect_session(
     session: OwnedSession, _body: Annotated[Empty, Depends(JsonBody(Empty))], backend: CurrentBackend
 ) -> Success:
@@ -103,7 +106,12 @@ async def disconnect_session(
     return Success()
 
 
-@router.post("/sessions/{session_id}/message", summary="Send a message to a session", response_model_exclude_unset=True)
+@router.post(
+    "/sessions/{session_id}/message",
+    summary="Send a message to a session",
+    response_model_exclude_unset=True,
+    openapi_extra=needs(Permission.SESSIONS_MESSAGE),
+)
 async def send_message(
     session: OwnedSession, message: Annotated[SendMessage, Depends(JsonBody(SendMessage))], backend: CurrentBackend
 ) -> MessageReply:
@@ -112,7 +120,9 @@ async def send_message(
     return MessageReply(success=True, **_outcome(outcome))
 
 
-@router.post("/sessions/disconnect", summary="Disconnect several sessions")
+@router.post(
+    "/sessions/disconnect", summary="Disconnect several sessions", openapi_extra=needs(Permission.SESSIONS_STOP)
+)
 async def disconnect_sessions(
     caller: CurrentCaller,
     disconnect: Annotated[DisconnectSessions, Depends(JsonBody(DisconnectSessions))],
@@ -125,7 +135,12 @@ async def disconnect_sessions(
     return Success()
 
 
-@router.post("/sessions/message", summary="Send a message to several sessions", response_model_exclude_unset=True)
+@router.post(
+    "/sessions/message",
+    summary="Send a message to several sessions",
+    response_model_exclude_unset=True,
+    openapi_extra=needs(Permission.SESSIONS_MESSAGE),
+)
 async def send_messages(
     caller: CurrentCaller,
     message: Annotated[SendMessages, Depends(JsonBody(SendMessages))],

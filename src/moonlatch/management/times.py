@@ -97,6 +97,7 @@ class _Cooldown:
 
 
 FutureMs = Annotated[int, Moment(future=True)]
+MsOrDigits = Annotated[int, Moment(digits=True)]
 FutureMsOrDigits = Annotated[int, Moment(future=True, digits=True)]
 ClearableTime = Annotated[int | Literal[""], Moment(clearable=True)]
 CooldownMs = Annotated[int, _Cooldown()]

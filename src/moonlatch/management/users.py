@@ -1,17 +1,17 @@
 """User endpoints: the keys of a project, their blacklisting and their devices."""
 
-# ruff: noqa: FAST003 -- the ownership dependency takes the path's parameter
 from __future__ import annotations
 
 from typing import Annotated, Any, TypeVar
 
 import msgspec
-from fastapi import APIRouter, Depends, Query
+from fastapi import Depends, Query
 from pydantic import ConfigDict, Field, ValidationInfo, field_validator
 
 from moonlatch import crypto
 from moonlatch.errors import not_found
 from moonlatch.licensing.key import is_blacklisted
+from moonlatch.licensing.roles import Permission
 from moonlatch.management.auth import Caller, CurrentCaller, OwnedProject, OwnedUser, require_active
 from moonlatch.management.backend import Backend, CurrentBackend
 from moonlatch.management.body import JsonBody
@@ -34,12 +34,13 @@ from moonlatch.management.fields import (
 from moonlatch.management.paging import EmptyIsAbsent, PageQuery, QueryBoolean
 from moonlatch.management.refusals import ACCOUNT_EXPIRED, Refusal, refusing
 from moonlatch.management.replies import Success, UserView
+from moonlatch.management.routes import needs, resource_router
 from moonlatch.management.times import ClearableTime, FutureMs, FutureMsOrDigits
 from moonlatch.storage import accounts, projects, users
 from moonlatch.storage.interface import Transaction, UniqueViolation
 from moonlatch.storage.users import User, UserFilter
 
-router = APIRouter(tags=["users"])
+router = resource_router("users")
 
 MAX_USERS = Refusal(1, "max users reached", 403)
 DISCORD_TAKEN_BY_KEY = "key already exists with this discord"
@@ -148,7 +149,7 @@ class UsersReply(Success):
     users: list[UserView]
 
 
-@router.get("/projects/{project_id}/users", summary="List a project's users")
+@router.get("/projects/{project_id}/users", summary="List a project's users", openapi_extra=needs(Permission.KEYS_READ))
 async def list_users(
     project: OwnedProject, query: Annotated[UserQuery, Query()], backend: CurrentBackend
 ) -> UsersReply:
@@ -167,6 +168,7 @@ async def list_users(
     "/projects/{project_id}/users",
     summary="Create users",
     responses=refusing(ACCOUNT_EXPIRED, MAX_USERS, NEW_DISCORD_TAKEN),
+    openapi_extra=needs(Permission.KEYS_WRITE),
 )
 async def create_users(
     project: OwnedProject,
@@ -209,7 +211,7 @@ async def create_users(
     return UsersReply(users=[UserView.of(user, now) for user in created])
 
 
-@router.get("/users/{key}", summary="Get a user")
+@router.get("/users/{key}", summary="Get a user", openapi_extra=needs(Permission.KEYS_READ))
 async def get_user(user: OwnedUser, backend: CurrentBackend) -> UserReply:
     """Settings, state and use of one key."""
     return UserReply(user=UserView.of(user, backend.clock()))
@@ -219,6 +221,7 @@ async def get_user(user: OwnedUser, backend: CurrentBackend) -> UserReply:
     "/users/{key}/edit",
     summary="Edit a user",
     responses=refusing(ACCOUNT_EXPIRED, DISCORD_TAKEN, CANNOT_EDIT_NOTHING),
+    openapi_extra=needs(Permission.KEYS_WRITE),
 )
 async def edit_user(
     user: OwnedUser,
@@ -247,7 +250,10 @@ async def edit_user(
 
 
 @router.post(
-    "/users/{key}/blacklist", summary="Blacklist a user", responses=refusing(ALREADY_BLACKLISTED, EXPIRED_AFTER_STATE)
+    "/users/{key}/blacklist",
+    summary="Blacklist a user",
+    responses=refusing(ALREADY_BLACKLISTED, EXPIRED_AFTER_STATE),
+    openapi_extra=needs(Permission.KEYS_WRITE),
 )
 async def blacklist_user(
     user: OwnedUser,
@@ -273,7 +279,10 @@ async def blacklist_user(
 
 
 @router.post(
-    "/users/{key}/unblacklist", summary="Unblacklist a user", responses=refusing(NOT_BLACKLISTED, EXPIRED_AFTER_STATE)
+    "/users/{key}/unblacklist",
+    summary="Unblacklist a user",
+    responses=refusing(NOT_BLACKLISTED, EXPIRED_AFTER_STATE),
+    openapi_extra=needs(Permission.KEYS_WRITE),
 )
 async def unblacklist_user(
     user: OwnedUser,
@@ -298,6 +307,7 @@ async def unblacklist_user(
     "/users/{key}/reset_fingerprint",
     summary="Reset a user's fingerprint",
     responses=refusing(ACCOUNT_EXPIRED, RESETS_DISABLED, ON_COOLDOWN, NO_FINGERPRINT),
+    openapi_extra=needs(Permission.KEYS_WRITE),
 )
 async def reset_fingerprint(
     user: OwnedUser,
@@ -327,7 +337,12 @@ async def reset_fingerprint(
     return Success()
 
 
-@router.post("/users/{key}/remove", summary="Remove a user", responses=refusing(ACCOUNT_EXPIRED))
+@router.post(
+    "/users/{key}/remove",
+    summary="Remove a user",
+    responses=refusing(ACCOUNT_EXPIRED),
+    openapi_extra=needs(Permission.KEYS_WRITE),
+)
 async def remove_user(
     user: OwnedUser,
     _body: Annotated[Empty, Depends(JsonBody(Empty))],

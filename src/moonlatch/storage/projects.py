@@ -3,6 +3,7 @@
 # ruff: noqa: S608 -- what is put into the statements is this module's own list of columns
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import msgspec
@@ -28,6 +29,11 @@ LIST = Query(
     "projects.list",
     f"select {_COLUMNS} from projects where account_id = :account_id "
     "order by created_at, id limit :limit offset :offset",
+)
+LIST_SOME = Query(
+    "projects.list_some",
+    f"select {_COLUMNS} from projects where account_id = :account_id "
+    "and cast(:ids as text) like '%\"' || id || '\"%' order by created_at, id limit :limit offset :offset",
 )
 INSERT = Query(
     "projects.insert",
@@ -119,9 +125,16 @@ async def find_owned(db: Database | Transaction, project_id: str, account_id: st
     return None if row is None else _project(row)
 
 
-async def list_of_account(db: Database | Transaction, account_id: str, *, offset: int, limit: int) -> list[Project]:
-    """A page of an account's projects, oldest first."""
-    return [_project(row) for row in await db.fetch_all(LIST, account_id=account_id, offset=offset, limit=limit)]
+async def list_of_account(
+    db: Database | Transaction, account_id: str, *, only: Collection[str] | None = None, offset: int, limit: int
+) -> list[Project]:
+    """A page of an account's projects, oldest first; `only` those of these ids, where they are given."""
+    page = {"account_id": account_id, "offset": offset, "limit": limit}
+    if only is None:
+        rows = await db.fetch_all(LIST, **page)
+    else:
+        rows = await db.fetch_all(LIST_SOME, ids=msgspec.json.encode(sorted(only)).decode(), **page)
+    return [_project(row) for row in rows]
 
 
 async def insert(tx: Transaction, project: Project) -> None:

@@ -1,0 +1,106 @@
+"""One call of the API on its way through its handler: who calls, and how the change that it asks for is to be made."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Annotated, TypeVar, cast
+
+from fastapi import Depends, Query, Request, Response
+from fastapi.responses import JSONResponse
+
+from moonlatch.errors import invalid_field
+from moonlatch.management.auth import Caller, CurrentCaller
+from moonlatch.management.backend import Backend, CurrentBackend
+from moonlatch.management.once import Once
+from moonlatch.management.replies import Success
+from moonlatch.operations.changing import Change, Intent, perform
+from moonlatch.operations.context import Actor, World
+from moonlatch.storage.interface import Transaction
+
+T = TypeVar("T")
+R = TypeVar("R", bound=Success)
+
+SUCCESS = 200
+
+
+@dataclass(slots=True)
+class Call:
+    """What a handler needs besides its own parameters."""
+
+    backend: Backend
+    caller: Caller
+    is_dry_run: bool
+    expected: str | None
+    once: Once | None
+    response: Response
+
+    @property
+    def world(self) -> World:
+        return self.backend.world
+
+    @property
+    def actor(self) -> Actor:
+        return self.caller.actor
+
+    async def change(
+        self,
+        operation: Callable[[Change], Awaitable[T]],
+        shown: Callable[[T], R],
+        *,
+        version: Callable[[T], str] | None = None,
+    ) -> R:
+        """Carry an operation out and give the reply that `shown` makes of its result; `version` gives its entity tag."""
+        once = self.once
+        answer: R | None = None
+
+        async def keep(tx: Transaction, result: T) -> None:
+            nonlocal answer
+            assert once is not None
+            answer = shown(result)
+            await once.keep(tx, SUCCESS, answer.model_dump_json().encode())
+
+        intent = Intent(
+            is_dry_run=self.is_dry_run,
+            expected=self.expected,
+            keep=keep if once is not None and not self.is_dry_run else None,
+        )
+        result = await perform(self.world, self.actor, operation, intent)
+        if answer is None:
+            answer = shown(result)
+        if version is not None:
+            self.tag(version(result))
+        if self.is_dry_run:
+            body = {**answer.model_dump(mode="json"), "dry_run": True}
+            return cast("R", JSONResponse(body, headers=dict(self.response.headers)))
+        return answer
+
+    def tag(self, version: str) -> None:
+        """Give the reply an entity tag, which `If-Match` takes."""
+        self.response.headers["ETag"] = f'"{version}"'
+
+
+def _expected(request: Request) -> str | None:
+    """The version of an `If-Match` header (RFC 9110 section 13.1.1); None where any will do."""
+    header = request.headers.get("if-match", "*").strip()
+    if header == "*":
+        return None
+    if len(header) < 2 or header[0] != '"' or header[-1] != '"' or '"' in header[1:-1]:
+        raise invalid_field("If-Match", "must be one entity tag as a reply's ETag shows it, or *")
+    return header[1:-1]
+
+
+async def current_call(
+    request: Request,
+    response: Response,
+    caller: CurrentCaller,
+    backend: CurrentBackend,
+    dry_run: Annotated[
+        bool, Query(description="check everything, change nothing, and answer as if it had been done")
+    ] = False,
+) -> Call:
+    once: Once | None = getattr(request.state, "once", None)
+    return Call(backend, caller, dry_run, _expected(request), once, response)
+
+
+CurrentCall = Annotated[Call, Depends(current_call)]

@@ -1,0 +1,72 @@
+"""What every operation works with: the world it changes, and who changes it. Holds no rule and starts nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from moonlatch.clock import Clock
+from moonlatch.crypto import Keyring
+from moonlatch.licensing.roles import ALL, Permission
+from moonlatch.licensing.tier import Tier, tier_of
+from moonlatch.live.interface import Live
+from moonlatch.operations.refusals import NotAllowed
+from moonlatch.storage.accounts import Account
+from moonlatch.storage.interface import Database
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """One installation. Times come from `clock`, in Unix milliseconds. `live` is None where no server runs."""
+
+    database: Database
+    live: Live | None
+    keyring: Keyring
+    tiers: Mapping[str, Tier]
+    clock: Clock
+
+    def tier_of(self, account: Account) -> Tier:
+        return tier_of(self.tiers, account.tier)
+
+
+class ActorKind(StrEnum):
+    """By what way somebody acts."""
+
+    TOKEN = "token"  # noqa: S105 -- a name
+    MEMBER = "member"
+    DISCORD = "discord"
+    CLI = "cli"
+    JOB = "job"
+    IMPORT = "import"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Actor:
+    """Who acts on an account, and what they may do. `projects` None reaches every project of the account."""
+
+    account_id: str
+    kind: ActorKind
+    id: str
+    name: str
+    permissions: frozenset[Permission] = field(default=ALL, repr=False)
+    projects: frozenset[str] | None = None
+    address: str | None = None
+    request_id: str | None = None
+
+    def may(self, permission: Permission) -> bool:
+        return permission in self.permissions
+
+    def reaches(self, project_id: str) -> bool:
+        """Whether the project is among theirs; one that is not must look as if it were not there."""
+        return self.projects is None or project_id in self.projects
+
+    def require(self, permission: Permission) -> None:
+        """Raise NotAllowed without it."""
+        if permission not in self.permissions:
+            raise NotAllowed(f"this needs the permission {permission}", permission)
+
+    def require_all_projects(self) -> None:
+        """Raise NotAllowed for an actor of some projects only: what is asked for is the whole account's."""
+        if self.projects is not None:
+            raise NotAllowed("this needs access to all projects of the account")

@@ -1,0 +1,34 @@
+"""Every kind of event there is. `docs/reference/events.md` lists them, held by a test."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class EventKind(StrEnum):
+    """What happened, as `noun.verb`; `DESCRIPTIONS` says what each means."""
+
+    ACCOUNT_CREATED = "account.created"
+    ACCOUNT_EDITED = "account.edited"
+    LURAPH_KEY_SET = "account.luraph_key_set"
+    LURAPH_KEY_CLEARED = "account.luraph_key_cleared"
+    TOKEN_CREATED = "token.created"  # noqa: S105 -- a name
+    TOKEN_REVOKED = "token.revoked"  # noqa: S105 -- a name
+    PROJECT_CREATED = "project.created"
+    PROJECT_EDITED = "project.edited"
+    PROJECT_REMOVED = "project.removed"
+    PERMISSION_REFUSED = "permission.refused"
+
+
+DESCRIPTIONS: dict[EventKind, str] = {
+    EventKind.ACCOUNT_CREATED: "An account was created.",
+    EventKind.ACCOUNT_EDITED: "An account's name, tier or expiry was changed.",
+    EventKind.LURAPH_KEY_SET: "The account's API key with Luraph was set; the key itself is never shown.",
+    EventKind.LURAPH_KEY_CLEARED: "The account's API key with Luraph was forgotten.",
+    EventKind.TOKEN_CREATED: "An API token was created.",
+    EventKind.TOKEN_REVOKED: "An API token was revoked.",
+    EventKind.PROJECT_CREATED: "A project was created.",
+    EventKind.PROJECT_EDITED: "A project's settings were changed.",
+    EventKind.PROJECT_REMOVED: "A project was removed, with its scripts and users.",
+    EventKind.PERMISSION_REFUSED: "A call was refused because its token or member lacks the permission.",
+}
