@@ -56,14 +56,12 @@ _last_ordered = [0, 0]
 def new_ordered_id(now_ms: int) -> str:
     """A fresh id that sorts by time: 12 hexadecimal digits of Unix milliseconds, 4 that count within one, 16 random characters.
 
-    Ids of one process are in the order in which they were made, also within a millisecond and when the clock goes back.
+    Ids that one process makes within a millisecond are in the order in which it made them, up to 65,536 of them.
     """
-    at, count = _last_ordered
-    at, count = (now_ms, 0) if now_ms > at else (at, count + 1)
-    if count > 0xFFFF:
-        at, count = at + 1, 0
-    _last_ordered[:] = at, count
-    return f"{at:012x}{count:04x}{new_id()[:16]}"
+    last, count = _last_ordered
+    count = count + 1 if now_ms == last else 0
+    _last_ordered[:] = now_ms, count
+    return f"{now_ms:012x}{min(count, 0xFFFF):04x}{new_id()[:16]}"
 
 
 def new_api_token() -> str:

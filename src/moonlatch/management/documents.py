@@ -38,6 +38,7 @@ Every error has the shape `{"success": false, "error": {"code", "message", ...}}
 authentication, existence and ownership, validation, then the endpoint's own codes in numeric order.
 """
 
+SUCCESS = 200
 _TEMPLATE = "#/components/schemas/{model}"
 _OWNED = {
     auth.owned_project: "project",
@@ -183,6 +184,7 @@ def _own_responses(route: APIRoute) -> dict[str, Any]:
             },
         }
         for status, response in route.responses.items()
+        if status != SUCCESS
     }
 
 

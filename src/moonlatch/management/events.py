@@ -27,6 +27,7 @@ router = resource_router("events")
 
 EXPORTED_AT_ONCE = 500
 NDJSON = "application/x-ndjson"
+_EXPORT: dict[int | str, dict[str, Any]] = {200: {"content": {NDJSON: {"schema": {"type": "string"}}}}}
 
 _Id = Annotated[str, Field(max_length=64), Clean]
 
@@ -103,7 +104,12 @@ class EventsReply(Success):
     next: str | None = Field(description="`cursor` of the next page; null on the last")
 
 
-@router.get("/events", summary="List an account's events", openapi_extra=needs(Permission.EVENTS_READ))
+@router.get(
+    "/events",
+    summary="List an account's events",
+    responses=_EXPORT,
+    openapi_extra=needs(Permission.EVENTS_READ),
+)
 async def list_events(
     query: Annotated[EventQuery, Query()], caller: CurrentCaller, backend: CurrentBackend
 ) -> EventsReply:
@@ -114,7 +120,10 @@ async def list_events(
 
 
 @router.get(
-    "/projects/{project_id}/events", summary="List a project's events", openapi_extra=needs(Permission.EVENTS_READ)
+    "/projects/{project_id}/events",
+    summary="List a project's events",
+    responses=_EXPORT,
+    openapi_extra=needs(Permission.EVENTS_READ),
 )
 async def list_project_events(
     project: OwnedProject, query: Annotated[EventQuery, Query()], caller: CurrentCaller, backend: CurrentBackend
