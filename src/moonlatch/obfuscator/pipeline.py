@@ -28,6 +28,7 @@ from moonlatch.obfuscator.preparation.macros import (
     string_macro_lines,
 )
 from moonlatch.obfuscator.preparation.powers import keep_powers
+from moonlatch.obfuscator.preparation.reserved_names import write_out_reserved_names
 from moonlatch.obfuscator.preparation.runtime_variables import (
     EXISTS,
     connect_runtime,
@@ -112,6 +113,8 @@ def _transformed(
     if write_out_late_arguments(chunk, resolution, expansion.untouched):
         resolution = resolve(chunk)
     target = options.target or most_portable_target(chunk, resolution)
+    if target is Target.LUA51 and b"goto" in source and write_out_reserved_names(chunk, resolution):
+        resolution = resolve(chunk)
     pool = ConstantPool(resolution.fresh_name("pool"))
     unit = Unit(
         chunk,

@@ -85,8 +85,6 @@ def test_helpers_are_there_only_when_needed() -> None:
         ("\nlocal x = 5i", "2: An integer literal cannot be written in Lua 5.1; choose the target 'luau'"),
         ("\nexport local x = 1", "2: 'export' cannot be written in Lua 5.1; choose the target 'luau'"),
         ("\n\nexport function f() end", "3: 'export' cannot be written in Lua 5.1; choose the target 'luau'"),
-        ("\nobject:goto(1)", "2: A name 'goto' cannot be written in Lua 5.1; choose the target 'luau'"),
-        ("\ngoto = 1", "2: A name 'goto' cannot be written in Lua 5.1; choose the target 'luau'"),
     ],
 )
 def test_what_has_no_counterpart_is_refused_with_its_line(source: str, fault: str) -> None:

@@ -83,12 +83,6 @@ def test_plain_lua_gets_no_field_that_is_a_keyword_there() -> None:
     assert printed("t.goto = { goto = 1 }", Target.LUA51) == 't["goto"]={["goto"]=1}'
 
 
-def test_a_function_may_be_named_goto_where_the_source_says_so() -> None:
-    assert printed("function t.goto() end", Target.LUA51) == "function t.goto()end"
-    assert printed("function t.goto.x() end", Target.LUA51) == "function t.goto.x()end"
-    assert printed("function t.goto:y() end", Target.LUA51) == "function t.goto:y()end"
-
-
 @pytest.mark.parametrize("program", ALL_PROGRAMS, ids=lambda program: program.name)
 def test_printing_what_was_printed_changes_nothing(program: object) -> None:
     once = printed(program.read_text("latin-1"))

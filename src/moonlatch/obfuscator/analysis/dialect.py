@@ -9,9 +9,6 @@ from moonlatch.obfuscator.syntax.diagnostics import Diagnostic
 from moonlatch.obfuscator.syntax.rewriter import Replacement, Rewriter
 from moonlatch.obfuscator.target import Target
 
-# A keyword from Lua 5.2 on.
-_GOTO = "goto"
-
 
 def constructs_without_counterpart(chunk: s.Chunk) -> list[Diagnostic]:
     """One diagnostic for each construct that no Lua has and none can be written for, in source order."""
@@ -40,10 +37,6 @@ class _Unlowerable(Rewriter):
             Diagnostic(line, 1, f"{construct} cannot be written in Lua 5.1; choose the target 'luau'")
         )
 
-    def _name(self, name: str, line: int) -> None:
-        if name == _GOTO:
-            self._found(line, "A name 'goto'")
-
     def rewrite_integer(self, node: s.Integer) -> s.Expression:
         self._found(node.line, "An integer literal")
         return node
@@ -57,22 +50,6 @@ class _Unlowerable(Rewriter):
         if node.is_exported:
             self._found(node.line, "'export'")
         return super().rewrite_local_function(node)
-
-    # Locals are given other names, and fields can be written in quotes.
-
-    def rewrite_name(self, node: s.Name) -> s.Expression:
-        if node.binding is None:
-            self._name(node.name, node.line)
-        return node
-
-    def rewrite_method_call(self, node: s.MethodCall) -> s.Expression:
-        self._name(node.name, node.line)
-        return super().rewrite_method_call(node)
-
-    def rewrite_function_declaration(self, node: s.FunctionDeclaration) -> Replacement:
-        if isinstance(node.target, s.IndexName):
-            self._name(node.target.name, node.target.line)
-        return super().rewrite_function_declaration(node)
 
 
 class _LuauSyntax(Rewriter):

@@ -13,13 +13,14 @@ from itertools import chain, count, product
 
 from moonlatch.obfuscator.analysis.scopes import Scope, Symbol
 from moonlatch.obfuscator.syntax.lexer import RESERVED
+from moonlatch.obfuscator.syntax.spelling import RESERVED_ELSEWHERE
 from moonlatch.obfuscator.transform.unit import Unit
 
 KEY = "rename_locals"
 _LETTERS = string.ascii_lowercase + string.ascii_uppercase + "_"
 _FOLLOWERS = _LETTERS + string.digits
 # `_G` is no keyword, but a reader expects it to be the global table.
-_UNUSABLE = RESERVED | {"_G"}
+_UNUSABLE = RESERVED | RESERVED_ELSEWHERE | {"_G"}
 
 
 def run(unit: Unit) -> None:

@@ -66,22 +66,13 @@ class _Printer(ExpressionPrinter):
         self._word("function")
         parameters = node.function.parameters
         if node.is_method and isinstance(node.target, s.IndexName):
-            self._function_name(node.target.object)
+            self._expression(node.target.object)
             self._mark(":")
             self._word(node.target.name)
             parameters = parameters[1:]
         else:
-            self._function_name(node.target)
+            self._expression(node.target)
         self._function_rest(node.function, parameters)
-
-    def _function_name(self, node: s.Expression) -> None:
-        """As an expression, but `function t["goto"]()` is no Lua, so that name stays what the source has."""
-        if isinstance(node, s.IndexName):
-            self._function_name(node.object)
-            self._mark(".")
-            self._word(node.name)
-        else:
-            self._expression(node)
 
     def _assign(self, node: s.Assign) -> None:
         for position, target in enumerate(node.targets):

@@ -169,8 +169,8 @@ class ExpressionPrinter(ABC):
 
     def _index_name(self, node: s.IndexName) -> None:
         self._prefix(node.object)
-        if self._target is Target.LUA51 and node.name == "goto":
-            self._mark('["goto"]')
+        if self._target is Target.LUA51 and node.name in spelling.RESERVED_ELSEWHERE:
+            self._mark(f'["{node.name}"]')
             return
         self._out.append(".")
         self._out.append(node.name)
@@ -274,8 +274,8 @@ class ExpressionPrinter(ABC):
 
     def _keyed_item(self, item: s.TableItem) -> None:
         if isinstance(item, s.NamedItem):
-            if self._target is Target.LUA51 and item.name == "goto":
-                self._mark('["goto"]')
+            if self._target is Target.LUA51 and item.name in spelling.RESERVED_ELSEWHERE:
+                self._mark(f'["{item.name}"]')
             else:
                 self._word(item.name)
             self._mark("=")

@@ -9,6 +9,8 @@ from decimal import Decimal
 from moonlatch.obfuscator.syntax.lexer import RESERVED
 from moonlatch.obfuscator.target import Target
 
+RESERVED_ELSEWHERE = frozenset({"goto"})
+"""In Lua 5.2 to 5.4 and LuaJIT, on which scripts for `lua51` have to run, but not in Luau and Lua 5.1."""
 _IDENTIFIER = re.compile(rb"[A-Za-z_][A-Za-z0-9_]*\Z")
 _PLAIN = re.compile(rb"[ !#-\[\]-~]*\Z")
 _PRINTABLE = re.compile(r"[ -~]*\Z")
@@ -24,7 +26,7 @@ def is_identifier(value: bytes, target: Target) -> bool:
     if not _IDENTIFIER.match(value):
         return False
     name = value.decode("ascii")
-    return name not in RESERVED and not (target is Target.LUA51 and name == "goto")
+    return name not in RESERVED and not (target is Target.LUA51 and name in RESERVED_ELSEWHERE)
 
 
 def number(value: float, text: str, target: Target) -> str:
