@@ -79,15 +79,15 @@ async def test_a_session_keeps_its_instance_alive_and_a_lease_follows_it(world: 
     assert (await world.live.counts(copy.client.script)).instances == 0
 
 
-async def test_a_key_whose_game_was_closed_starts_again_before_a_whole_lease(world: World) -> None:
-    client, key = await world.script(), await world.user(max_instances=1)
+async def test_a_key_whose_game_was_closed_starts_on_another_device_before_a_whole_lease(world: World) -> None:
+    client, key = await world.script(), await world.user(max_instances=1, fingerprintless=True)
     wire = await (await client.execute(key=key)).session()
     wire.socket.transport.abort()
     await gone(world, client)
     with pytest.raises(Refused, match="TOO_MANY_INSTANCES"):
-        await client.execute(key=key)
+        await client.execute(key=key, fingerprint="another device")
     world.clock.ahead_ms += 40_000
-    assert await client.execute(key=key)
+    assert await client.execute(key=key, fingerprint="another device")
 
 
 async def test_a_session_that_broke_keeps_its_place_for_one_beat(world: World) -> None:

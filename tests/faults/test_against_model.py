@@ -27,7 +27,7 @@ from support import client as protocol
 from support.client import Client, Copy, Wire
 from support.database import ENGINES, engine_url
 from support.management import Api, Developer, done, running_api
-from support.model import DAY, EXPIRED_ACCOUNT, GRACE, LEASE, RETURN, Model, Refused, Script
+from support.model import DAY, EXPIRED_ACCOUNT, GRACE, LEASE, RETURN, SILENT, Model, Refused, Script
 from support.quick_http import QuickHttp
 from support.rounds import IS_LONG, rounds
 
@@ -324,6 +324,40 @@ class History(RuleBasedStateMachine):
             self.scripts_agree()
             self.beat(instance, again=False)
         return started
+
+    @rule(
+        target=copies,
+        script=scripts,
+        instances=st.integers(1, 2),
+        device=devices,
+        how=st.sampled_from(["its session ends", "it misses a beat", "it has just beaten"]),
+        by=st.sampled_from([-1, 0, 1]),
+    )
+    def crash_and_start_again(self, script: str, instances: int, device: str | None, how: str, by: int) -> Any:
+        key = self.create_user_in_both(**{**UNLIMITED, "instances": instances, "fingerprintless": True})
+        if not isinstance(key, str):
+            return multiple()
+        started = [one for _ in range(instances) for one in self.start_in_both(script, key, "one").values]
+        for instance in started[:1]:
+            if how == "its session ends":
+                self.open_session(instance)
+                self.close_session(instance)
+                self.scripts_agree()
+            elif how == "it misses a beat":
+                self.beat(instance, again=False)
+                self.wait(LEASE - SILENT + by)
+        again = [one for _ in range(2) for one in self.start_in_both(script, key, device).values]
+        for instance in (*started, *again):
+            self.beat(instance, again=False)
+        return multiple(*started, *again)
+
+    @rule(key=users, instances=st.integers(1, 2))
+    def lower_a_limit(self, key: str, instances: int) -> None:
+        self.edit_user(key, discord_id=None, instances=instances, expires_in=None)
+        self.scripts_agree()
+        for instance, copy in list(self.model.instances.items()):
+            if copy.key == key:
+                self.beat(instance, again=False)
 
     @rule(target=copies, script=scripts, device=devices)
     def bind_a_key_beside_a_session(self, script: str, device: str | None) -> Any:

@@ -13,6 +13,7 @@ import pytest
 
 from moonlatch.clock import now_ms
 from moonlatch.crypto import new_id
+from moonlatch.live.interface import Told
 from moonlatch.live.memory import LocalLive
 from moonlatch.storage import quota, users
 from moonlatch.storage.executions import Execution, ExecutionLog, OvertakenError, Use
@@ -20,7 +21,7 @@ from moonlatch.storage.interface import Database, UniqueViolation
 from moonlatch.storage.users import User
 from support import rows
 from support.database import ENGINES, engine_url, opened, opened_at
-from support.live import AnyLive, new_instance, redis_live
+from support.live import AnyLive, Recorded, empty, has_place, new_instance, new_session, redis_live
 from support.rounds import rounds
 
 CLAIMANTS = 64
@@ -155,10 +156,11 @@ async def test_one_discord_per_project(databases_side_by_side: list[Database], p
 
 
 async def test_max_instances(request: pytest.FixtureRequest, tmp_path: Path, places: int) -> None:
-    """In one process and among several, as many copies of a key start as it may run."""
+    """In one process and among several, as many copies of a key start, or come back by a beat or a session, as it may run."""
     async with opened(tmp_path / "moonlatch.db") as database:
         local = LocalLive(database=database, clock=now_ms)
         assert await winners([local], places) == places
+        await empty(local)
         url = request.getfixturevalue("redis_url")
         async with contextlib.AsyncExitStack() as closing:
             shared = [await closing.enter_async_context(redis_live(url, database)) for _ in range(PROCESSES)]
@@ -167,5 +169,14 @@ async def test_max_instances(request: pytest.FixtureRequest, tmp_path: Path, pla
 
 
 async def winners(processes: Sequence[AnyLive], places: int) -> int:
-    claims = [processes[number % len(processes)].claim(new_instance(key="key"), places) for number in range(CLAIMANTS)]
-    return sum(await asyncio.gather(*claims))
+    def claim(number: int) -> Awaitable[Any]:
+        live, copy = processes[number % len(processes)], new_instance(key="key")
+        match number // len(processes) % 3:
+            case 0:
+                return live.claim(copy, places, beats=True)
+            case 1:
+                return live.beat(copy, 1, False, limit=places)
+            case _:
+                return live.join(new_session(copy), copy, Recorded(), Told(0, None), new_id(), limit=places)
+
+    return sum(await asyncio.gather(*(has_place(claim(number)) for number in range(CLAIMANTS))))

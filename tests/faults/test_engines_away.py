@@ -252,6 +252,22 @@ async def test_a_revoked_copy_does_not_come_back(installation: Installation) -> 
     await revocation_without_database(installation)
 
 
+async def test_a_limit_stops_nobody_while_redis_is_away_and_holds_once_it_is_back(installation: Installation) -> None:
+    client = await installation.client()
+    key = await rows.add_user(installation.database, installation.project, max_instances=3)
+    copies = [await client.execute(key=key) for _ in range(3)]
+    async with installation.cut_off([installation.redis], "refuse"):
+        await rows.change(installation.database, "update users set max_instances = 1 where key = :key", key=key)
+        assert [await code_of(copy.beat()) for copy in copies] == ["granted"] * 3
+        copies[1].client = installation.at(client, 1)
+        assert await code_of(copies[1].beat()) == "granted"
+        wire = await copies[2].session()
+    async with asyncio.timeout(10):
+        assert await wire.stopped() == "TOO_MANY_INSTANCES"
+    assert await code_of(copies[0].beat()) == "granted"
+    assert await code_of(copies[1].beat()) == "403 TOO_MANY_INSTANCES"
+
+
 async def test_expired_users_go_once_redis_is_back(installation: Installation) -> None:
     live = installation.processes[0].moonlatch.live
     assert await live.takes_turn("removing", 60)

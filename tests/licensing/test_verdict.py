@@ -63,7 +63,15 @@ def start(claim: dict[str, Any] | None = None, **facts: Any) -> Granted | Refusa
 
 def running(claim: dict[str, Any] | None = None, **facts: Any) -> Granted | Refusal:
     known = RunningFacts(**{**FACTS, "stopped": None, **facts})
-    asked = {"key": "k", "fingerprint": b"f", "supports_sessions": True, "build": 3, **(claim or {})}
+    asked = {
+        "instance": "i",
+        "script": "s",
+        "key": "k",
+        "fingerprint": b"f",
+        "supports_sessions": True,
+        "build": 3,
+        **(claim or {}),
+    }
     return decide_running(known, Running(**asked), POLICY, NOW)
 
 
@@ -87,7 +95,6 @@ START_GUARDS = [
     ("FINGERPRINT_REQUIRED", {"fingerprint": b"f"}, {"fingerprint": None}),
     ("FINGERPRINT_REQUIRED", {"require_fingerprint": True}, {"fingerprint": None}),
     ("FINGERPRINT_MISMATCH", {"fingerprint": b"other"}, {}),
-    ("TOO_MANY_INSTANCES", {"max_instances": 2}, {"instances": 2}),
     ("EXECUTION_LIMIT_REACHED", {"max_executions": 5, "executions": 5}, {}),
 ]
 RUNNING_GUARDS = [
@@ -103,12 +110,11 @@ RUNNING_GUARDS = [
     ("KEY_EXPIRED", {"key_expires": NOW}, {}),
     ("FINGERPRINT_REQUIRED", {"fingerprint": b"f"}, {"fingerprint": None}),
     ("FINGERPRINT_MISMATCH", {"fingerprint": b"other"}, {}),
-    ("TOO_MANY_INSTANCES", {"max_instances": 2}, {"other_instances": 2}),
 ]
 ORDER = [
     *("SCRIPT_NOT_FOUND", "DISCONNECTED", "SCRIPT_DISABLED", "OUTDATED", "LOADER_OUTDATED", "SESSIONS_REQUIRED"),
     *("KEY_REQUIRED", "KEY_NOT_FOUND", "BLACKLISTED", "KEY_EXPIRED", "FINGERPRINT_REQUIRED", "FINGERPRINT_MISMATCH"),
-    *("TOO_MANY_INSTANCES", "EXECUTION_LIMIT_REACHED", "granted"),
+    *("EXECUTION_LIMIT_REACHED", "granted"),
 ]
 
 
@@ -124,12 +130,18 @@ def test_each_guard_stops_a_running_copy(expected: str, facts: dict, claim: dict
 
 def test_a_script_that_is_gone_is_not_found() -> None:
     assert code(decide_start(None, Start("k", None, True), POLICY, NOW)) == "SCRIPT_NOT_FOUND"
-    assert code(decide_running(None, Running("k", None, True, 1), POLICY, NOW)) == "SCRIPT_NOT_FOUND"
+    assert code(decide_running(None, Running("i", "s", "k", None, True, 1), POLICY, NOW)) == "SCRIPT_NOT_FOUND"
 
 
 def test_what_breaks_no_rule_is_granted() -> None:
     assert start() == Granted(premium=True, binds_fingerprint=True)
     assert running() == Granted(premium=True)
+
+
+def test_a_grant_says_how_many_places_the_key_has() -> None:
+    assert start(max_instances=2) == Granted(premium=True, binds_fingerprint=True, max_instances=2)
+    assert running(max_instances=2) == Granted(premium=True, max_instances=2)
+    assert running(max_instances=2, free_for_all=True, key_expires=NOW) == Granted(premium=False)
 
 
 @pytest.mark.parametrize(
@@ -141,7 +153,6 @@ def test_what_breaks_no_rule_is_granted() -> None:
         ({"key_expires": NOW + 1}, {}),
         ({"fingerprint": b"f"}, {}),
         ({"fingerprint": b"other", "fingerprintless": True}, {}),
-        ({"max_instances": 2}, {"instances": 1}),
         ({"max_executions": 5, "executions": 4}, {}),
         ({"require_sessions": True}, {}),
         ({"require_fingerprint": True}, {}),
@@ -231,7 +242,6 @@ any_claim = st.fixed_dictionaries(
         "key": st.sampled_from(["k", None]),
         "fingerprint": st.sampled_from([None, b"f", b"g"]),
         "supports_sessions": st.booleans(),
-        "instances": st.integers(0, 3),
     }
 )
 

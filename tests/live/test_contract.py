@@ -2,15 +2,25 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Awaitable
+from typing import Any
 
 import pytest
 
 from moonlatch.crypto import new_id
-from moonlatch.live.interface import AliveAlreadyError, LiveCounts, NonceUsedError, SessionFilter, Told
+from moonlatch.live.interface import (
+    AliveAlreadyError,
+    Instance,
+    LiveCounts,
+    NonceUsedError,
+    NoPlaceError,
+    SessionFilter,
+    Told,
+)
 from moonlatch.storage.sqlite.engine import SqliteDatabase
 from support import rows
 from support.client_server import MovableClock
-from support.live import AnyLive, Recorded, eventually, join, join_as, new_instance, new_session
+from support.live import AnyLive, Recorded, eventually, has_claimed, has_place, join, join_as, new_instance, new_session
 
 EVERYTHING = SessionFilter()
 LEASE_MS = 104_000
@@ -21,7 +31,7 @@ async def test_an_instance_is_alive_for_a_lease_after_its_claim_and_after_each_b
     live: AnyLive, clock: MovableClock
 ) -> None:
     instance = new_instance(key="key", fingerprint=b"\x00\xff", build=7)
-    assert await live.claim(instance, None)
+    assert await has_claimed(live, instance, None)
     found = await live.find(instance.id)
     assert found is not None
     assert (found.script_id, found.project_id, found.user_key, found.build, found.started_at, found.fingerprint) == (
@@ -30,7 +40,7 @@ async def test_an_instance_is_alive_for_a_lease_after_its_claim_and_after_each_b
     clock.ahead_ms += LEASE_MS - 1_000
     found = await live.find(instance.id)
     assert found is not None
-    assert await live.beat(found, 1, False)
+    assert await live.beat(found, 1, False, limit=None)
     clock.ahead_ms += LEASE_MS - 1_000
     assert await live.instances_of("key") == 1
     assert await live.counts("script") == LiveCounts(0, 1)
@@ -44,14 +54,14 @@ async def test_a_sequence_counts_once_and_a_forgotten_instance_is_known_again(
     live: AnyLive, clock: MovableClock
 ) -> None:
     instance = new_instance()
-    assert await live.beat(instance, 5, False)
+    assert await live.beat(instance, 5, False, limit=None)
     for sequence, is_new in ((5, False), (4, False), (6, True), (6, False)):
         found = await live.find(instance.id)
         assert found is not None
-        assert await live.beat(found, sequence, False) is is_new
+        assert await live.beat(found, sequence, False, limit=None) is is_new
     clock.ahead_ms += LEASE_MS + 1_000
     assert await live.find(instance.id) is None
-    assert await live.beat(new_instance(id=instance.id), 1, False)
+    assert await live.beat(new_instance(id=instance.id), 1, False, limit=None)
     assert await live.counts("script") == LiveCounts(0, 1)
 
 
@@ -59,31 +69,160 @@ async def test_a_claim_beyond_the_limit_is_refused_and_one_that_is_alive_is_not_
     live: AnyLive, clock: MovableClock
 ) -> None:
     first, second = new_instance(key="key"), new_instance(key="key")
-    assert await live.claim(first, 1)
-    assert not await live.claim(second, 1)
-    assert not await live.claim(new_instance(key="none"), 0)
+    assert await has_claimed(live, first, 1)
+    assert not await has_claimed(live, second, 1)
+    assert not await has_claimed(live, new_instance(key="none"), 0)
     with pytest.raises(AliveAlreadyError):
-        await live.claim(new_instance(id=first.id, key="key"), 5)
-    assert await live.claim(new_instance(), 1), "a key's limit is no other's"
-    assert await live.claim(new_instance(), 1)
+        await has_claimed(live, new_instance(id=first.id, key="key"), 5)
+    assert await has_claimed(live, new_instance(), 1), "a key's limit is no other's"
+    assert await has_claimed(live, new_instance(), 1)
     await live.release(first.id)
-    assert await live.claim(second, 1)
+    assert await has_claimed(live, second, 1)
     clock.ahead_ms += LEASE_MS + 1_000
-    assert await live.claim(first, 1)
+    assert await has_claimed(live, first, 1)
 
 
 @pytest.mark.parametrize("places", [1, 7])
 async def test_of_many_claims_at_once_there_are_as_many_winners_as_places(live: AnyLive, places: int) -> None:
-    claims = await asyncio.gather(*(live.claim(new_instance(key="key"), places) for _ in range(64)))
+    claims = await asyncio.gather(*(has_claimed(live, new_instance(key="key"), places) for _ in range(64)))
     assert Counter(claims) == {True: places, False: 64 - places}
     assert await live.instances_of("key") == places
+
+
+@pytest.mark.parametrize("places", [1, 7])
+async def test_of_many_late_beats_at_once_as_many_go_on_as_there_are_places(live: AnyLive, places: int) -> None:
+    copies = [new_instance(key="key", started_at=number) for number in range(64)]
+    beats = await asyncio.gather(*(has_place(live.beat(copy, 1, False, limit=places)) for copy in copies))
+    assert Counter(beats) == {True: places, False: 64 - places}
+    assert await live.instances_of("key") == places
+    again = await asyncio.gather(*(has_place(live.beat(copy, 2, False, limit=places)) for copy in copies))
+    assert again == beats
+
+
+@pytest.mark.parametrize("places", [1, 7])
+async def test_starts_late_beats_and_late_sessions_share_the_places(live: AnyLive, places: int) -> None:
+    def session_of(instance: Instance) -> Awaitable[bool]:
+        return live.join(new_session(instance), instance, Recorded(), Told(0, None), new_id(), limit=places)
+
+    copies = [new_instance(key="key", started_at=number) for number in range(63)]
+    calls = [
+        *(has_claimed(live, copy, places) for copy in copies[::3]),
+        *(has_place(live.beat(copy, 1, False, limit=places)) for copy in copies[1::3]),
+        *(has_place(session_of(copy)) for copy in copies[2::3]),
+    ]
+    assert Counter(await asyncio.gather(*calls)) == {True: places, False: 63 - places}
+    assert await live.instances_of("key") == places
+
+
+async def test_of_more_copies_than_places_the_oldest_go_on(live: AnyLive) -> None:
+    copies = [new_instance(key="key", started_at=number // 2, id=f"{number}") for number in range(6)]
+    for copy in reversed(copies[2:]):
+        assert await has_claimed(live, copy, None)
+    for copy in copies[:2]:
+        await join_as(live, copy)
+    assert [await live.keeps_place(copy, 3) for copy in copies] == [True] * 3 + [False] * 3
+    assert [await has_place(live.beat(copy, 1, False, limit=3)) for copy in copies[::-1]] == [False] * 3 + [True] * 3
+    assert await live.instances_of("key") == 3
+    assert not await has_claimed(live, new_instance(key="key"), 3)
+    assert await live.keeps_place(new_instance(key="another key"), 1)
+
+
+async def test_a_copy_that_finds_no_place_is_over_with_its_session(live: AnyLive) -> None:
+    older, younger = new_instance(key="key", started_at=1), new_instance(key="key", started_at=2)
+    await join_as(live, older)
+    await join_as(live, younger)
+    known = await live.find(younger.id)
+    assert known is not None
+    with pytest.raises(NoPlaceError):
+        await live.join(new_session(younger), known, Recorded(), Told(0, None), new_id(), limit=1)
+    assert await live.counts("script") == LiveCounts(1, 1)
+    assert await live.find(younger.id) is None
+
+
+async def test_a_beat_that_finds_no_place_leaves_the_session_to_whoever_holds_it(live: AnyLive) -> None:
+    older, younger = new_instance(key="key", started_at=1), new_instance(key="key", started_at=2)
+    await join_as(live, older)
+    session, _ = await join_as(live, younger)
+    known = await live.find(younger.id)
+    assert known is not None
+    assert not await has_place(live.beat(known, 1, False, limit=1))
+    assert await live.session(session.id) == session
+    assert await live.counts("script") == LiveCounts(2, 2)
+
+
+def of_device(device: bytes | None, **changes: Any) -> Instance:
+    return new_instance(key="key", fingerprint=device, **changes)
+
+
+async def test_a_start_takes_the_place_of_its_devices_copy_once_that_is_not_connected(
+    live: AnyLive, clock: MovableClock
+) -> None:
+    crashed = of_device(b"one")
+    session, _ = await join_as(live, crashed)
+    assert not await has_claimed(live, of_device(b"one"), 1), "its session stands"
+    await live.leave(session.id)
+    assert not await has_claimed(live, of_device(b"two"), 1)
+    assert not await has_claimed(live, of_device(None), 1)
+    assert not await has_claimed(live, of_device(b"one", script="other"), 1)
+    again = of_device(b"one")
+    assert await has_claimed(live, again, 1)
+    assert await live.instances_of("key") == 1
+    with pytest.raises(NoPlaceError) as refused:
+        await live.beat(crashed, 1, False, limit=1)
+    assert refused.value.refusal.code == "SUPERSEDED"
+    with pytest.raises(NoPlaceError) as refused:
+        await live.join(new_session(crashed), crashed, Recorded(), Told(0, None), new_id(), limit=1)
+    assert refused.value.refusal.code == "SUPERSEDED"
+    with pytest.raises(NoPlaceError) as refused:
+        await live.beat(of_device(b"one"), 1, False, limit=1)
+    assert refused.value.refusal.code == "TOO_MANY_INSTANCES"
+
+
+async def test_a_copy_that_beats_is_not_connected_once_it_missed_one(live: AnyLive, clock: MovableClock) -> None:
+    copy = of_device(b"one")
+    assert await has_claimed(live, copy, 1)
+    clock.ahead_ms += RETURN_MS - 1_000
+    assert not await has_claimed(live, of_device(b"one"), 1)
+    assert await live.beat(copy, 1, False, limit=1)
+    clock.ahead_ms += RETURN_MS - 1_000
+    assert not await has_claimed(live, of_device(b"one"), 1)
+    clock.ahead_ms += 2_000
+    with pytest.raises(NoPlaceError):
+        await live.claim(of_device(b"one"), 1, beats=False)
+    assert await has_claimed(live, of_device(b"one"), 1)
+
+
+async def test_a_start_takes_as_many_places_as_it_lacks_or_none(live: AnyLive) -> None:
+    for _ in range(2):
+        await live.leave((await join_as(live, of_device(b"one")))[0].id)
+    assert await has_claimed(live, of_device(b"one"), None)
+    assert not await has_claimed(live, of_device(b"one"), 1), "one of three is not its to take"
+    assert await live.instances_of("key") == 3
+    assert await has_claimed(live, of_device(b"one"), 2)
+    assert await live.instances_of("key") == 2
+
+
+async def test_a_copy_whose_place_was_taken_comes_back_when_there_is_room(live: AnyLive) -> None:
+    crashed, again = of_device(b"one"), of_device(b"one")
+    await live.leave((await join_as(live, crashed))[0].id)
+    assert await has_claimed(live, again, 1)
+    await live.release(again.id)
+    assert await live.beat(crashed, 1, False, limit=1)
+    assert await live.instances_of("key") == 1
+
+
+async def test_of_many_starts_of_a_device_at_once_one_takes_the_place(live: AnyLive) -> None:
+    await live.leave((await join_as(live, of_device(b"one")))[0].id)
+    claims = await asyncio.gather(*(has_claimed(live, of_device(b"one"), 1) for _ in range(64)))
+    assert Counter(claims) == {True: 1, False: 63}
+    assert await live.instances_of("key") == 1
 
 
 async def test_a_required_session_is_due_from_the_start_and_after_it_was_lost(
     live: AnyLive, clock: MovableClock
 ) -> None:
     instance = new_instance()
-    await live.claim(instance, None)
+    await has_claimed(live, instance, None)
     found = await live.find(instance.id)
     assert found is not None and found.session_due is not None
     assert found.session_due - clock() == pytest.approx(30_000, abs=2_000)
@@ -94,10 +233,10 @@ async def test_a_required_session_is_due_from_the_start_and_after_it_was_lost(
     found = await live.find(instance.id)
     assert found is not None and found.session_due is not None
     assert found.session_due - clock() == pytest.approx(60_000, abs=2_000)
-    assert await live.beat(found, 1, False)
+    assert await live.beat(found, 1, False, limit=None)
     found = await live.find(instance.id)
     assert found is not None and found.session_due is None
-    assert await live.beat(found, 2, True)
+    assert await live.beat(found, 2, True, limit=None)
     found = await live.find(instance.id)
     assert found is not None and found.session_due is not None
 
@@ -165,7 +304,7 @@ async def test_a_held_instance_is_neither_released_nor_shortened_by_a_beat(live:
     await join_as(live, instance)
     found = await live.find(instance.id)
     assert found is not None
-    assert await live.beat(found, 1, True)
+    assert await live.beat(found, 1, True, limit=None)
     await live.release(instance.id)
     clock.ahead_ms += 10 * LEASE_MS
     assert await live.counts("script") == LiveCounts(1, 1)
@@ -184,12 +323,12 @@ async def test_the_newer_session_of_an_instance_takes_over(live: AnyLive) -> Non
 async def test_a_nonce_opens_one_session(live: AnyLive) -> None:
     instance = new_instance()
     session = new_session(instance)
-    assert await live.join(session, instance, Recorded(), Told(0, None), "nonce")
+    assert await live.join(session, instance, Recorded(), Told(0, None), "nonce", limit=None)
     for _ in range(3):
         found = await live.find(instance.id)
         assert found is not None
         with pytest.raises(NonceUsedError):
-            await live.join(new_session(instance), found, Recorded(), Told(0, None), "nonce")
+            await live.join(new_session(instance), found, Recorded(), Told(0, None), "nonce", limit=None)
         await join_as(live, instance)
     assert await live.counts("script") == LiveCounts(1, 1)
 

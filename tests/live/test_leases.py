@@ -6,6 +6,7 @@ from moonlatch.live.interface import Instance
 from moonlatch.live.memory import LocalLive, lease_ms
 from support.client_server import MovableClock
 from support.database import database
+from support.live import has_claimed
 
 __all__ = ["database"]
 
@@ -21,7 +22,7 @@ def instance() -> Instance:
 async def test_a_changed_system_time_ends_no_lease_and_prolongs_none(database) -> None:
     clock, leases = MovableClock(), MovableClock()
     live = LocalLive(database=database, clock=clock, lease_clock=leases)
-    await live.claim(instance(), None)
+    await has_claimed(live, instance(), None)
     for jump in (DAY_MS, -2 * DAY_MS):
         clock.ahead_ms += jump
         assert await live.find("one") is not None

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moonlatch.live.interface import AliveAlreadyError, Instance
+from moonlatch.live.interface import AliveAlreadyError, Instance, NoPlaceError
 from moonlatch.live.memory import lease_ms
 from moonlatch.live.presence import Presence
 
@@ -16,13 +16,21 @@ def instance(name: str, key: str | None = "k", script: str = "s") -> Instance:
     return Instance(id=name, script_id=script, project_id="p", user_key=key, build=1, started_at=0, alive_until=0)
 
 
+def has_claimed(presence: Presence, one: Instance, limit: int | None, now: int, *, beats: bool = True) -> bool:
+    try:
+        presence.claim(one, limit, now, beats=beats)
+    except NoPlaceError:
+        return False
+    return True
+
+
 def test_a_lease_outlives_three_late_beats() -> None:
     assert 3 * 33_000 < lease_ms(30) < 4 * 30_000
 
 
 def test_an_instance_is_alive_for_a_lease() -> None:
     presence = Presence(LEASE, RETURN)
-    assert presence.claim(instance("a"), None, 0)
+    assert has_claimed(presence, instance("a"), None, 0)
     assert presence.find("a", LEASE - 1) is not None
     assert presence.find("a", LEASE) is None
     assert len(presence) == 0
@@ -30,34 +38,34 @@ def test_an_instance_is_alive_for_a_lease() -> None:
 
 def test_a_limit_counts_those_alive_only() -> None:
     presence = Presence(LEASE, RETURN)
-    assert presence.claim(instance("a"), 1, 0)
-    assert not presence.claim(instance("b"), 1, 50)
-    assert presence.claim(instance("b"), 1, LEASE)
+    assert has_claimed(presence, instance("a"), 1, 0)
+    assert not has_claimed(presence, instance("b"), 1, 50)
+    assert has_claimed(presence, instance("b"), 1, LEASE)
     presence.remove("b")
-    assert presence.claim(instance("c"), 1, LEASE)
+    assert has_claimed(presence, instance("c"), 1, LEASE)
 
 
 def test_an_instance_without_a_key_has_no_limit() -> None:
     presence = Presence(LEASE, RETURN)
-    assert all(presence.claim(instance(str(number), None), 1, 0) for number in range(3))
+    assert all(has_claimed(presence, instance(str(number), None), 1, 0) for number in range(3))
     assert presence.of_script("s", 0) == 3
 
 
 def test_one_that_is_alive_is_not_claimed_again() -> None:
     presence = Presence(LEASE, RETURN)
     first = instance("a")
-    presence.claim(first, None, 0)
+    has_claimed(presence, first, None, 0)
     with pytest.raises(AliveAlreadyError):
-        presence.claim(instance("a"), None, 1)
+        has_claimed(presence, instance("a"), None, 1)
     assert presence.find("a", LEASE - 1) is first
     assert presence.of_key("k", LEASE) == 0
-    assert presence.claim(instance("a"), None, LEASE)
+    assert has_claimed(presence, instance("a"), None, LEASE)
 
 
 def test_one_that_is_held_needs_no_lease() -> None:
     presence = Presence(LEASE, RETURN)
     one = instance("a")
-    presence.claim(one, None, 0)
+    has_claimed(presence, one, None, 0)
     presence.hold(one)
     presence.renew(one, 10)
     assert presence.of_script("s", 10 * LEASE) == 1
@@ -81,17 +89,17 @@ def test_a_copy_whose_session_ended_has_one_beat_to_go_on() -> None:
 
 def test_when_room_is_short_those_without_their_session_go_first() -> None:
     presence = Presence(LEASE, RETURN, max_instances=2)
-    presence.claim(instance("beats"), None, 0)
+    has_claimed(presence, instance("beats"), None, 0)
     presence.hold(instance("left"))
     presence.let_go("left", 1)
-    presence.claim(instance("new"), None, 2)
+    has_claimed(presence, instance("new"), None, 2)
     assert [name for name in ("beats", "left", "new") if presence.find(name, 2)] == ["beats", "new"]
 
 
 def test_memory_is_bounded_and_the_longest_silent_go_first() -> None:
     presence = Presence(LEASE, RETURN, max_instances=3)
     for number in range(5):
-        presence.claim(instance(str(number)), None, number)
+        has_claimed(presence, instance(str(number)), None, number)
     assert [name for name in "01234" if presence.find(name, 5)] == ["2", "3", "4"]
     assert presence.of_key("k", 5) == 3
 

@@ -7,13 +7,32 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from moonlatch.crypto import new_id
 from moonlatch.live import redis as engine
-from moonlatch.live.interface import LiveCounts, LiveUnavailableError, NonceUsedError, SessionFilter, Told
+from moonlatch.live.interface import (
+    LiveCounts,
+    LiveUnavailableError,
+    NonceUsedError,
+    NoPlaceError,
+    SessionFilter,
+    Told,
+)
 from moonlatch.live.redis import RedisLive
 from moonlatch.storage.sqlite.engine import SqliteDatabase
 from support import rows
 from support.client_server import MovableClock
-from support.live import Recorded, die, eventually, join, join_as, new_instance, new_session, redis_live
+from support.live import (
+    Recorded,
+    die,
+    eventually,
+    has_claimed,
+    has_place,
+    join,
+    join_as,
+    new_instance,
+    new_session,
+    redis_live,
+)
 from support.services import RedisServer, redis_command, running
 
 EVERYTHING = SessionFilter()
@@ -75,24 +94,121 @@ async def test_each_process_sees_all(pair: tuple[RedisLive, RedisLive]) -> None:
 
 
 async def test_of_claims_in_two_processes_as_many_win_as_there_are_places(pair: tuple[RedisLive, RedisLive]) -> None:
-    claims = [live.claim(new_instance(key="key"), 5) for _ in range(32) for live in pair]
+    claims = [has_claimed(live, new_instance(key="key"), 5) for _ in range(32) for live in pair]
     assert sum(await asyncio.gather(*claims)) == 5
+
+
+async def test_late_beats_and_late_sessions_in_two_processes_share_the_places(
+    pair: tuple[RedisLive, RedisLive],
+) -> None:
+    copies = [new_instance(key="key", started_at=number) for number in range(64)]
+    calls = []
+    for number, copy in enumerate(copies):
+        live = pair[number % 2]
+        if number % 4 < 2:
+            calls.append(live.beat(copy, 1, False, limit=5))
+        else:
+            calls.append(live.join(new_session(copy), copy, Recorded(), Told(0, None), new_id(), limit=5))
+    assert sum(await asyncio.gather(*map(has_place, calls))) == 5
+    assert await pair[0].instances_of("key") == 5
+    held = sum(len(live.here.members()) for live in pair)
+    assert (await pair[1].counts("script")).sessions == held
+
+
+async def test_a_lowered_limit_stops_the_youngest_sessions_wherever_they_are(
+    pair: tuple[RedisLive, RedisLive], database: SqliteDatabase
+) -> None:
+    project = await rows.add_project(database)
+    script, _ = await rows.add_script(database, project)
+    key = await rows.add_user(database, project)
+    copies = [new_instance(script, key, project_id=project, started_at=number) for number in range(10)]
+    connections = [(await join_as(pair[number % 2], copy))[1] for number, copy in enumerate(copies)]
+    await rows.change(database, "update users set max_instances = 3")
+    await pair[0].user_changed(key)
+    for connection in connections[3:]:
+        await heard(connection, "TOO_MANY_INSTANCES")
+    assert not [one for one in connections[:3] if "TOO_MANY_INSTANCES" in one.heard]
+    assert await pair[1].counts(script) == LiveCounts(3, 3)
+
+
+async def test_a_start_takes_the_place_of_its_devices_copy_wherever_that_was(pair: tuple[RedisLive, RedisLive]) -> None:
+    one, _ = pair
+    crashed = new_instance(key="key", fingerprint=b"device")
+    session, _ = await join_as(one, crashed)
+    starts = [has_claimed(live, new_instance(key="key", fingerprint=b"device"), 1) for _ in range(32) for live in pair]
+    assert sum(await asyncio.gather(*starts)) == 0
+    await one.leave(session.id)
+    starts = [has_claimed(live, new_instance(key="key", fingerprint=b"device"), 1) for _ in range(32) for live in pair]
+    assert sum(await asyncio.gather(*starts)) == 1
+    for live in pair:
+        with pytest.raises(NoPlaceError) as refused:
+            await live.beat(crashed, 1, False, limit=1)
+        assert refused.value.refusal.code == "SUPERSEDED"
+
+
+@pytest.mark.usefixtures("quick")
+async def test_a_copy_that_another_process_only_remembers_stops_nobody(
+    redis_url: str, database: SqliteDatabase, clock: MovableClock
+) -> None:
+    async with redis_live(redis_url, database, clock) as one, redis_live(redis_url, database, clock) as other:
+        gone = new_instance(key="key", started_at=1)
+        assert await has_claimed(one, gone, 1)
+        await other.release(gone.id)
+        running = new_instance(key="key", started_at=2)
+        assert await has_claimed(other, running, 1)
+        redis_command(redis_url, "DEL", f"test:process:{one.process}")
+
+        async def is_reminded() -> bool:
+            return await other.find(gone.id) is not None
+
+        await eventually(is_reminded)
+        assert await has_place(other.beat(running, 1, False, limit=1))
+        assert not await has_claimed(other, new_instance(key="key"), 1)
+        assert await has_place(one.beat(gone, 1, False, limit=1)), "it was alive after all"
+        assert not await has_place(other.beat(running, 2, False, limit=1))
+
+
+@pytest.mark.usefixtures("quick")
+async def test_copies_that_went_on_without_redis_are_counted_when_it_is_back(
+    fragile: RedisServer, database: SqliteDatabase
+) -> None:
+    url = fragile.url(0)
+    redis_command(url, "FLUSHALL")
+    async with redis_live(url, database) as one, redis_live(url, database) as other:
+        copies = [new_instance(key="key", started_at=number) for number in range(8)]
+        fragile.stop()
+        for number, copy in enumerate(copies):
+            assert await has_place((one, other)[number % 2].beat(copy, 1, False, limit=2))
+            assert await one.keeps_place(copy, 2)
+        fragile.start()
+
+        async def are_known() -> bool:
+            with contextlib.suppress(LiveUnavailableError):
+                return await one.instances_of("key") == len(copies) and other._directory.is_up
+            return False
+
+        await eventually(are_known)
+        for sequence in (2, 3):  # all are heard again, and then they are counted
+            went_on = [await has_place(one.beat(copy, sequence, False, limit=2)) for copy in copies]
+        assert went_on == [True] * 2 + [False] * 6
 
 
 async def test_a_sequence_and_a_nonce_count_once_wherever_they_come(pair: tuple[RedisLive, RedisLive]) -> None:
     one, other = pair
     instance = new_instance()
-    assert await one.beat(instance, 1, False)
+    assert await one.beat(instance, 1, False, limit=None)
     known = await other.find(instance.id)
     assert known is not None
-    assert not await other.beat(known, 1, False)
-    assert await other.beat(known, 2, False)
+    assert not await other.beat(known, 1, False, limit=None)
+    assert await other.beat(known, 2, False, limit=None)
     stale = await one.here.find(instance.id)
     assert stale is not None
-    assert not await one.beat(stale, 2, False)
-    assert await one.join(new_session(instance), known, Recorded(), Told(0, None), "nonce")
+    assert not await one.beat(stale, 2, False, limit=None)
+    assert await one.join(new_session(instance), known, Recorded(), Told(0, None), "nonce", limit=None)
     with pytest.raises(NonceUsedError):
-        await other.join(new_session(instance), new_instance(id=instance.id), Recorded(), Told(0, None), "nonce")
+        await other.join(
+            new_session(instance), new_instance(id=instance.id), Recorded(), Told(0, None), "nonce", limit=None
+        )
     assert await other.counts("script") == LiveCounts(1, 1)
     assert other.here.members() == []
 
@@ -231,9 +347,9 @@ async def test_redis_away_and_back(fragile: RedisServer, database: SqliteDatabas
         session, _ = await join(one, key="held")
         gone, _ = await join(one, created_at=2)
         beating = new_instance(key="beats")
-        assert await one.claim(beating, 1)
+        assert await has_claimed(one, beating, 1)
         ended = new_instance(key="ended")
-        assert await one.claim(ended, 1)
+        assert await has_claimed(one, ended, 1)
 
         away = loss != "flush"
         newer = gone
@@ -244,8 +360,8 @@ async def test_redis_away_and_back(fragile: RedisServer, database: SqliteDatabas
             await while_redis_is_away(one, other)
             known = await one.find(beating.id)
             assert known is not None
-            assert await one.beat(known, 1, False)
-            assert not await one.beat(known, 1, False)
+            assert await one.beat(known, 1, False, limit=None)
+            assert not await one.beat(known, 1, False, limit=None)
             await one.leave(gone.id)
             await one.release(ended.id)
             newer, _ = await join(other, key="joined meanwhile", created_at=3)
@@ -264,7 +380,7 @@ async def test_redis_away_and_back(fragile: RedisServer, database: SqliteDatabas
         await eventually(is_healed, within_seconds=15)
         outcome = await other.message(session.id, "handler", [1], 5)
         assert outcome.response == [1]
-        assert not await other.claim(new_instance(key="beats"), 1)
+        assert not await has_claimed(other, new_instance(key="beats"), 1)
 
 
 async def while_redis_is_away(one: RedisLive, other: RedisLive) -> None:
@@ -276,8 +392,8 @@ async def while_redis_is_away(one: RedisLive, other: RedisLive) -> None:
             with pytest.raises(LiveUnavailableError):
                 await live.sessions("script", EVERYTHING, 0, 50)
             with pytest.raises(LiveUnavailableError):
-                await live.claim(new_instance(key="limited"), 1)
-            assert await live.claim(new_instance(key="unlimited"), None)
+                await has_claimed(live, new_instance(key="limited"), 1)
+            assert await has_claimed(live, new_instance(key="unlimited"), None)
             await live.script_changed("script")
         (member, *_) = one.here.members()
         outcome = await one.message(member.session.id, "handler", [1], 5)

@@ -17,6 +17,8 @@ from moonlatch.client.protocol import ClientProtocol
 from moonlatch.clock import now_ms
 from moonlatch.crypto import Keyring
 from moonlatch.live.memory import LocalLive
+from moonlatch.live.redis import RedisLive
+from moonlatch.live.redis_directory import RedisDirectory
 from moonlatch.storage.interface import Database
 from moonlatch.storage.sqlite.engine import open_sqlite
 from moonlatch.web.limits import limits_of_this_process
@@ -50,7 +52,7 @@ class World:
     url: str
     database: Database
     keyring: Keyring
-    live: LocalLive
+    live: LocalLive | RedisLive
     app: ClientProtocol
     clock: MovableClock
     http: httpx.AsyncClient
@@ -119,12 +121,23 @@ async def served(app: Any, http: Any = "httptools", keep_alive_seconds: int = 5)
 
 @contextlib.asynccontextmanager
 async def running_world(folder: Path, **settings: Any) -> AsyncIterator[World]:
-    """A fresh server; settings are those of `ClientProtocol`, `max_sessions`, and `keep_alive_seconds`."""
+    """A fresh server; settings are those of `ClientProtocol`, `max_sessions`, `keep_alive_seconds`, and `redis_url` for an engine of many processes."""
     keep_alive_seconds = settings.pop("keep_alive_seconds", 5)
+    redis_url = settings.pop("redis_url", None)
     database = await open_sqlite(folder / "moonlatch.db")
     clock = MovableClock()
     keyring = Keyring(MASTER)
-    live = LocalLive(database=database, clock=clock, max_sessions=settings.pop("max_sessions", 1_000))
+    of_live: dict[str, Any] = {
+        "database": database,
+        "clock": clock,
+        "max_sessions": settings.pop("max_sessions", 1_000),
+    }
+    live: LocalLive | RedisLive
+    if redis_url is None:
+        live = LocalLive(**of_live)
+    else:
+        live = RedisLive(directory=RedisDirectory(redis_url, "test:", 10.0), **of_live)
+        await live.start()
     app = ClientProtocol(
         database=database,
         live=live,
@@ -144,4 +157,6 @@ async def running_world(folder: Path, **settings: Any) -> AsyncIterator[World]:
             yield world
     finally:
         await live.close_all()
+        if isinstance(live, RedisLive):
+            await live.close()
         await database.close()

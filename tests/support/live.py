@@ -9,7 +9,7 @@ from typing import Any
 
 from moonlatch.crypto import new_id
 from moonlatch.licensing.verdict import Refusal
-from moonlatch.live.interface import Instance, MessageOutcome, Session, Told
+from moonlatch.live.interface import Instance, MessageOutcome, NoPlaceError, Session, Told
 from moonlatch.live.memory import LocalLive
 from moonlatch.live.redis import RedisLive
 from moonlatch.live.redis_directory import RedisDirectory
@@ -92,8 +92,22 @@ async def join(
 async def join_as(live: AnyLive, instance: Instance, **changes: Any) -> tuple[Session, Recorded]:
     session, connection = new_session(instance, **changes), Recorded()
     known = await live.find(instance.id) or instance
-    assert await live.join(session, known, connection, Told(0, None), new_id())
+    assert await live.join(session, known, connection, Told(0, None), new_id(), limit=None)
     return session, connection
+
+
+async def has_claimed(live: AnyLive, instance: Instance, limit: int | None) -> bool:
+    """Whether a start gets one of so many places."""
+    return await has_place(live.claim(instance, limit, beats=True))
+
+
+async def has_place(call: Awaitable[Any]) -> bool:
+    """Whether a claim, a beat or a session finds a place."""
+    try:
+        await call
+    except NoPlaceError:
+        return False
+    return True
 
 
 @contextlib.asynccontextmanager

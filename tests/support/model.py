@@ -15,6 +15,10 @@ LEASE = 3 * 33_000 + 5_000
 RETURN = 33_000 + 5_000
 """One whose session has closed: time for one beat."""
 COOLDOWN = DAY
+SILENT = max(LEASE - RETURN, RETURN)
+"""How much is left of the lease, at most, of one that has missed a beat or lost its session."""
+SUPERSEDED = 15 * 60_000
+"""For so long one whose place was taken is told so."""
 GRACE = 7 * DAY
 """For so long the scripts of an expired account are served."""
 
@@ -65,8 +69,11 @@ class Instance:
     device: str | None
     build: int
     alive_until: int
+    age: tuple[int, str]
+    """When it was started; of several at once, by their ids."""
     has_session: bool = False
     is_stopped: bool = False
+    superseded_until: int = 0
     sequence: int = 0
     """As the server remembers it."""
 
@@ -244,6 +251,9 @@ class Model:
         script = self.scripts[script_id]
         user = self.users.get(key or "")
         if user is not None and not self._has_expired(user):
+            for replaced in self._silent(script_id, user, device)[: self._lacking_places(user)]:
+                replaced.alive_until = self.now
+                replaced.superseded_until = self.now + SUPERSEDED
             user.executions += 1
             if not user.fingerprintless and user.device is None:
                 user.device = device
@@ -253,7 +263,12 @@ class Model:
         day = (script_id, self.now // DAY)
         self.days[day] = self.days.get(day, 0) + 1
         self.instances[instance_id] = Instance(
-            script_id, None if user is None else user.key, device, script.build, self.now + LEASE
+            script_id,
+            None if user is None else user.key,
+            device,
+            script.build,
+            self.now + LEASE,
+            (self.now, instance_id),
         )
         self._look_again()
         return None
@@ -271,11 +286,27 @@ class Model:
             return None
         if self.require_fingerprint and device is None and not user.fingerprintless:
             return Refused("FINGERPRINT_REQUIRED")
-        if user.max_instances is not None and self.running_with(user.key) >= user.max_instances:
+        is_used_up = user.max_executions is not None and user.executions >= user.max_executions
+        lacking = self._lacking_places(user)
+        if lacking and (is_used_up or len(self._silent(script_id, user, device)) < lacking):
             return Refused("TOO_MANY_INSTANCES")
-        if user.max_executions is not None and user.executions >= user.max_executions:
-            return Refused("EXECUTION_LIMIT_REACHED")
-        return None
+        return Refused("EXECUTION_LIMIT_REACHED") if is_used_up else None
+
+    def _lacking_places(self, user: User) -> int:
+        """How many copies have to go before another may start."""
+        return 0 if user.max_instances is None else max(0, len(self.running_with(user.key)) - user.max_instances + 1)
+
+    def _silent(self, script_id: str, user: User, device: str | None) -> list[Instance]:
+        """Copies that a start on this device may replace, in the order in which it does."""
+        silent = [
+            one
+            for one in self.running_with(user.key)
+            if one.script == script_id
+            and one.device == device is not None
+            and not one.has_session
+            and one.alive_until <= self.now + SILENT
+        ]
+        return sorted(silent, key=lambda one: (one.alive_until, one.age[1]))
 
     def beat(self, instance_id: str, sequence: int) -> Refused | None:
         instance = self.instances[instance_id]
@@ -285,7 +316,7 @@ class Model:
             self._forget(instance)
             return refused
         if not self.is_alive(instance):
-            instance.sequence = 0
+            instance.sequence = instance.superseded_until = 0
         instance.sequence = sequence
         instance.alive_until = self.now + LEASE
         return None
@@ -296,7 +327,7 @@ class Model:
             self._forget(instance)
             return refused
         if not self.is_alive(instance):
-            instance.sequence = 0
+            instance.sequence = instance.superseded_until = 0
         instance.has_session = True
         return None
 
@@ -325,8 +356,8 @@ class Model:
     def is_alive(self, instance: Instance) -> bool:
         return instance.has_session or instance.alive_until > self.now
 
-    def running_with(self, key: str) -> int:
-        return sum(1 for one in self.instances.values() if one.key == key and self.is_alive(one))
+    def running_with(self, key: str) -> list[Instance]:
+        return [one for one in self.instances.values() if one.key == key and self.is_alive(one)]
 
     def of_script(self, script_id: str) -> list[Instance]:
         return [one for one in self.instances.values() if one.script == script_id and self.is_alive(one)]
@@ -375,9 +406,12 @@ class Model:
         if refused := self._key_refusal(script, instance.key, instance.device):
             return refused
         user = self.valid_user(instance.key)
-        if user is None or user.max_instances is None or self.is_alive(instance):
+        if user is None or user.max_instances is None:
             return None
-        return Refused("TOO_MANY_INSTANCES") if self.running_with(user.key) >= user.max_instances else None
+        before = [one for one in self.running_with(user.key) if not self.is_alive(instance) or one.age < instance.age]
+        if len(before) < user.max_instances:
+            return None
+        return Refused("SUPERSEDED" if instance.superseded_until > self.now else "TOO_MANY_INSTANCES")
 
     def _look_again(self) -> None:
         """A session is stopped as soon as its copy may not go on; a copy that beats learns it from its next beat."""

@@ -7,6 +7,7 @@ from moonlatch.clock import Clock
 from moonlatch.crypto import Keyring
 from moonlatch.licensing.verdict import Policy
 from moonlatch.live.interface import Roster
+from moonlatch.live.judge import Judge
 from moonlatch.storage.licences import Licences
 
 _KEPT_LOADER_KEYS = 1_000
@@ -15,7 +16,7 @@ _KEPT_LOADER_KEYS = 1_000
 class Backend:
     """The parts behind the endpoints; times come from `clock`, in Unix milliseconds."""
 
-    __slots__ = ("_loader_keys", "clock", "keyring", "licences", "policy", "roster")
+    __slots__ = ("_loader_keys", "clock", "judge", "keyring", "licences", "policy", "roster")
 
     def __init__(self, *, licences: Licences, roster: Roster, keyring: Keyring, clock: Clock, policy: Policy) -> None:
         self.licences = licences
@@ -23,6 +24,7 @@ class Backend:
         self.keyring = keyring
         self.clock = clock
         self.policy = policy
+        self.judge = Judge(licences, policy)
         self._loader_keys: dict[str, LoaderKeys] = {}
 
     def loader_keys(self, loader: str) -> LoaderKeys:

@@ -11,6 +11,7 @@ from moonlatch.client.wire import Execute
 from moonlatch.crypto import new_id
 from moonlatch.licensing.variables import start_variables
 from moonlatch.licensing.verdict import (
+    EXECUTION_LIMIT_REACHED,
     SCRIPT_NOT_FOUND,
     TOO_MANY_INSTANCES,
     Granted,
@@ -20,7 +21,7 @@ from moonlatch.licensing.verdict import (
     decide_start,
     is_first_use,
 )
-from moonlatch.live.interface import AliveAlreadyError, Instance
+from moonlatch.live.interface import AliveAlreadyError, Instance, NoPlaceError
 from moonlatch.storage.executions import UNKNOWN_EXECUTOR, Execution, ExecutionLog, OvertakenError, RepeatedError, Use
 from moonlatch.storage.licences import Owner, StartQuestion
 
@@ -66,13 +67,12 @@ class ExecuteEndpoint:
                 alive_until=now,
                 fingerprint=fingerprint,
             )
-            limit = facts.max_instances if granted.premium else None
             try:
-                claimed = await backend.roster.claim(instance, limit)
+                await backend.roster.claim(instance, granted.max_instances, beats=bool(facts.use_heartbeat))
             except AliveAlreadyError:  # a repeated start has the first one's id
                 raise RefusedError(REPLAYED) from None
-            if not claimed:
-                raise RefusedError(TOO_MANY_INSTANCES)
+            except NoPlaceError as error:
+                raise RefusedError(error.refusal) from None
             execution = Execution(
                 id=instance_id,
                 project_id=instance.project_id,
@@ -101,15 +101,19 @@ class ExecuteEndpoint:
         facts = await self._backend.licences.for_start(
             owner, StartQuestion(request.script_id, request.loader, key, fingerprint, now)
         )
-        instances = 0
-        if facts is not None and facts.user_key is not None and facts.max_instances is not None:
-            instances = await self._backend.roster.instances_of(facts.user_key)
-        claim = Start(key, fingerprint, request.supports_sessions, instances)
-        verdict = decide_start(facts, claim, self._backend.policy, now)
+        verdict = decide_start(facts, Start(key, fingerprint, request.supports_sessions), self._backend.policy, now)
         if isinstance(verdict, Refusal):
+            if verdict is EXECUTION_LIMIT_REACHED and await self._has_no_place(facts):
+                verdict = TOO_MANY_INSTANCES
             raise RefusedError(verdict)
         assert facts is not None  # no script, no grant
         return facts, verdict
+
+    async def _has_no_place(self, facts: StartFacts | None) -> bool:
+        """For the order of refusals. A start that is granted is counted when it claims its place."""
+        if facts is None or facts.user_key is None or facts.max_instances is None:
+            return False
+        return await self._backend.roster.instances_of(facts.user_key) >= facts.max_instances
 
     async def _write(self, execution: Execution) -> Use | None:
         """Commit the execution; None when the verdict has to be made anew. Raises RefusedError, StorageError."""

@@ -10,16 +10,8 @@ from moonlatch.client.tokens import Claims, TokenReader
 from moonlatch.client.transcript import heartbeat_mac
 from moonlatch.client.wire import Heartbeat
 from moonlatch.licensing.key import seconds_left
-from moonlatch.licensing.verdict import (
-    INSTANCE_UNKNOWN,
-    SESSIONS_REQUIRED,
-    Refusal,
-    Running,
-    RunningFacts,
-    decide_running,
-)
+from moonlatch.licensing.verdict import INSTANCE_UNKNOWN, SESSIONS_REQUIRED, Granted, Refusal, Running, RunningFacts
 from moonlatch.live.interface import Instance
-from moonlatch.storage.licences import RunningQuestion
 
 
 class HeartbeatEndpoint:
@@ -37,28 +29,29 @@ class HeartbeatEndpoint:
         known = await self._backend.roster.find(claims.instance)
         if known is not None and request.sequence <= known.sequence:
             raise RefusedError(REPLAYED)
-        facts = await self._backend.licences.for_heartbeat(
-            RunningQuestion(claims.script, claims.instance, claims.key, claims.fingerprint, now)
-        )
-        running = Running(
+
+        async def go_on(facts: RunningFacts, granted: Granted) -> int | None:
+            instance = known or instance_of(claims, facts, now)
+            required, limit = bool(facts.require_sessions), granted.max_instances
+            if not await self._backend.roster.beat(instance, request.sequence, required, limit=limit):
+                raise RefusedError(REPLAYED)  # by another copy of this request, while facts were asked for
+            return seconds_left(granted.key_expires, now)
+
+        copy = Running(
+            claims.instance,
+            claims.script,
             claims.key,
             claims.fingerprint,
             claims.supports_sessions,
             claims.build,
-            0 if known is not None or claims.key is None else await self._backend.roster.instances_of(claims.key),
             known is not None and known.session_due is not None and known.session_due <= now,
         )
-        verdict = decide_running(facts, running, self._backend.policy, now)
-        if isinstance(verdict, Refusal):
+        left = await self._backend.judge.of_beat(copy, now, go_on)
+        if isinstance(left, Refusal):
             # Forgotten, an overdue instance would come back with its next beat as one whose session is not due yet.
-            if verdict is not SESSIONS_REQUIRED:
+            if left is not SESSIONS_REQUIRED:
                 await self._backend.roster.release(claims.instance)
-            raise RefusedError(verdict)
-        assert facts is not None  # no script, no grant
-        instance = known or instance_of(claims, facts, now)
-        if not await self._backend.roster.beat(instance, request.sequence, bool(facts.require_sessions)):
-            raise RefusedError(REPLAYED)  # by another copy of this request, while facts were asked for
-        left = seconds_left(verdict.key_expires, now)
+            raise RefusedError(left)
         mac = heartbeat_mac(live, request.sequence, left)
         return f'{{"success":true,"seconds_left":{"null" if left is None else left},"mac":"{mac}"}}'.encode()
 

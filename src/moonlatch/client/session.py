@@ -17,10 +17,9 @@ from moonlatch.clock import SECOND_MS
 from moonlatch.crypto import new_id
 from moonlatch.licensing.key import seconds_left
 from moonlatch.licensing.variables import variables_hash
-from moonlatch.licensing.verdict import Refusal, Running, decide_running
+from moonlatch.licensing.verdict import Granted, Refusal, Running, RunningFacts
 from moonlatch.live.interface import NEVER_RESPONDED, Instance, MessageOutcome, NonceUsedError, Session, Told
 from moonlatch.storage.interface import StorageError
-from moonlatch.storage.licences import RunningQuestion
 from moonlatch.web.close_codes import OVERLOADED, STOPPED
 from moonlatch.web.socket import Hear, Receive, Scope, Send, Socket
 from moonlatch.web.transport import INVALID_FRAME, SOCKET
@@ -147,31 +146,32 @@ class SessionEndpoint:
         """Decide, and register the session; gives its id. Raises _ClosingError, StorageError."""
         now = self._backend.clock()
         known = await self._backend.roster.find(claims.instance)
-        facts = await self._backend.licences.for_session(
-            RunningQuestion(claims.script, claims.instance, claims.key, claims.fingerprint, now)
-        )
-        others = 0 if known is not None or claims.key is None else await self._backend.roster.instances_of(claims.key)
-        running = Running(claims.key, claims.fingerprint, True, claims.build, others)
-        verdict = decide_running(facts, running, self._backend.policy, now)
-        if isinstance(verdict, Refusal):
-            self._note(verdict)
+
+        async def join(facts: RunningFacts, granted: Granted) -> str:
+            instance = known or instance_of(claims, facts, now)
+            session = _session(claims, instance, now)
+            told = Told(variables_hash(facts, granted), granted.key_expires)
+            try:
+                joined = await self._backend.roster.join(
+                    session, instance, connection, told, request.nonce, limit=granted.max_instances
+                )
+            except NonceUsedError:
+                raise _ClosingError(NOT_AUTHENTICATED, "this nonce was used before") from None
+            if not joined:
+                raise _ClosingError(*OVERLOADED)
+            left = seconds_left(granted.key_expires, now)
+            connection.outgoing.put({"type": "opened", "session": session.id, "seconds_left": left})
+            return session.id
+
+        copy = Running(claims.instance, claims.script, claims.key, claims.fingerprint, True, claims.build)
+        opened = await self._backend.judge.of_session(copy, now, join)
+        if isinstance(opened, Refusal):
+            self._note(opened)
             await self._backend.roster.release(claims.instance)
-            connection.stop(verdict)
+            connection.stop(opened)
             return None
-        assert facts is not None  # no script, no grant
-        instance = known or instance_of(claims, facts, now)
-        session = _session(claims, instance, now)
-        told = Told(variables_hash(facts, verdict), verdict.key_expires)
-        try:
-            joined = await self._backend.roster.join(session, instance, connection, told, request.nonce)
-        except NonceUsedError:
-            raise _ClosingError(NOT_AUTHENTICATED, "this nonce was used before") from None
-        if not joined:
-            raise _ClosingError(*OVERLOADED)
         self._note(None)
-        left = seconds_left(verdict.key_expires, now)
-        connection.outgoing.put({"type": "opened", "session": session.id, "seconds_left": left})
-        return session.id
+        return opened
 
     async def _listen(self, connection: SessionConnection, socket: Socket, receive: Receive) -> None:
         """Hear the client until it leaves."""

@@ -74,22 +74,22 @@ class RunningFacts(Facts, frozen=True):
 
 
 class Start(msgspec.Struct, frozen=True, gc=False):
-    """What a client says about itself when it asks to start. `instances` is how many copies its key runs already."""
+    """What a client says about itself when it asks to start."""
 
     key: str | None
     fingerprint: bytes | None
     supports_sessions: bool
-    instances: int = 0
 
 
 class Running(msgspec.Struct, frozen=True, gc=False):
-    """What is known of a running copy. `other_instances` counts its key's further copies, where that matters (else 0)."""
+    """What is known of a running copy."""
 
+    instance: str
+    script: str
     key: str | None
     fingerprint: bytes | None
     supports_sessions: bool
     build: int
-    other_instances: int = 0
     overdue_session: bool = False
     """It went without a session for longer than a script that requires one allows."""
 
@@ -110,6 +110,8 @@ class Granted(msgspec.Struct, frozen=True, gc=False):
     """When that key expires; for a start, with the days that begin now."""
     binds_fingerprint: bool = False
     """The device becomes the key's own with this start."""
+    max_instances: int | None = None
+    """The copy needs one of so many places of its key; whoever counts the copies gives it one, or refuses."""
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -149,7 +151,11 @@ FINGERPRINT_MISMATCH = Refusal(
 )
 TOO_MANY_INSTANCES = Refusal(
     "TOO_MANY_INSTANCES",
-    "This key is already running as often as it may. Close another copy, and wait two minutes if you have just closed it.",
+    "This key is already running as often as it may. Close another copy. "
+    "If you have just closed it, wait one minute, or two on another device.",
+)
+SUPERSEDED = Refusal(
+    "SUPERSEDED", "The script was started again on this device, and the newer copy took the place of this one."
 )
 EXECUTION_LIMIT_REACHED = Refusal(
     "EXECUTION_LIMIT_REACHED",
@@ -161,7 +167,7 @@ INSTANCE_UNKNOWN = Refusal("INSTANCE_UNKNOWN", "The server does not know this ru
 
 
 def decide_start(facts: StartFacts | None, claim: Start, policy: Policy, now_ms: int) -> Granted | Refusal:
-    """Whether a client may start a script."""
+    """Whether a client may start a script. Of EXECUTION_LIMIT_REACHED a key hears only while it has a place free."""
     if facts is None:
         return SCRIPT_NOT_FOUND
     if not facts.enabled or facts.build == 0 or _is_abandoned(facts, policy, now_ms):
@@ -188,14 +194,13 @@ def decide_start(facts: StartFacts | None, claim: Start, policy: Policy, now_ms:
         return FINGERPRINT_MISSING
     if bound and claim.fingerprint != facts.fingerprint:
         return FINGERPRINT_MISMATCH
-    if facts.max_instances is not None and claim.instances >= facts.max_instances:
-        return TOO_MANY_INSTANCES
     if facts.max_executions is not None and (facts.executions or 0) >= facts.max_executions:
         return EXECUTION_LIMIT_REACHED
     return Granted(
         premium=True,
         key_expires=expiry_after_first_use(facts.key_expires, facts.key_days, now_ms),
         binds_fingerprint=binds_on_use(facts.fingerprint, bool(facts.fingerprintless), claim.fingerprint),
+        max_instances=facts.max_instances,
     )
 
 
@@ -227,9 +232,7 @@ def decide_running(facts: RunningFacts | None, claim: Running, policy: Policy, n
         return FINGERPRINT_REQUIRED
     if bound and claim.fingerprint != facts.fingerprint:
         return FINGERPRINT_MISMATCH
-    if facts.max_instances is not None and claim.other_instances >= facts.max_instances:
-        return TOO_MANY_INSTANCES
-    return Granted(premium=True, key_expires=facts.key_expires)
+    return Granted(premium=True, key_expires=facts.key_expires, max_instances=facts.max_instances)
 
 
 def is_first_use(facts: StartFacts, granted: Granted) -> bool:

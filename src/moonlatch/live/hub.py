@@ -1,6 +1,6 @@
 """The sessions whose sockets this process holds, and the look again that ends them when they may not go on.
 
-It reads what it needs with the one query a heartbeat uses; it writes nothing and knows no wire format.
+It asks the judge whom a heartbeat asks; it writes nothing and knows no wire format.
 """
 
 from __future__ import annotations
@@ -9,16 +9,16 @@ import asyncio
 import heapq
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from itertools import islice
 
 from moonlatch.clock import SECOND_MS, Clock
 from moonlatch.licensing.variables import changing_variables, variables_hash
-from moonlatch.licensing.verdict import Policy, Refusal, Running, decide_running
+from moonlatch.licensing.verdict import Granted, Refusal, Running, RunningFacts
 from moonlatch.live.directory import Directory
-from moonlatch.live.interface import Connection, Instance, Session, Told
-from moonlatch.storage.interface import Database, StorageError
-from moonlatch.storage.licences import Licences, RunningQuestion
+from moonlatch.live.interface import Connection, Instance, NoPlaceError, Session, Told
+from moonlatch.live.judge import Judge
+from moonlatch.storage.interface import StorageError
 
 TICK_SECONDS = 0.25
 """How exactly an expiry is met; well under the second it may take."""
@@ -50,12 +50,18 @@ class Hub:
     """Open sessions by id, instance, script, key and project; started with `run`, which lasts until it is cancelled."""
 
     def __init__(
-        self, database: Database, clock: Clock, policy: Policy, stop: Callable[[Member, Refusal], None]
+        self,
+        judge: Judge,
+        clock: Clock,
+        *,
+        stop: Callable[[Member, Refusal], None],
+        keeps_place: Callable[[Instance, int], Awaitable[bool]],
     ) -> None:
-        self._licences = Licences(database)
+        """`keeps_place` tells whether an instance may stay where its key has so many places."""
+        self._judge = judge
         self._clock = clock
-        self._policy = policy
         self._stop = stop
+        self._keeps_place = keeps_place
         self._members: dict[str, Member] = {}  # in the order in which the sweep takes them
         self._by_instance: dict[str, Member] = {}
         self._by_script: defaultdict[str, dict[str, Member]] = defaultdict(dict)
@@ -168,22 +174,22 @@ class Hub:
 
     async def _check(self, member: Member) -> None:
         instance, now = member.instance, self._clock()
-        facts = await self._licences.for_session(
-            RunningQuestion(instance.script_id, instance.id, instance.user_key, instance.fingerprint, now)
-        )
-        claim = Running(
-            key=instance.user_key, fingerprint=instance.fingerprint, supports_sessions=True, build=instance.build
-        )
-        verdict = decide_running(facts, claim, self._policy, now)
-        if isinstance(verdict, Refusal):
-            self._stop(member, verdict)
-            return
-        assert facts is not None  # no script, no grant
-        told = Told(variables_hash(facts, verdict), verdict.key_expires)
-        if told != member.told:
-            member.told = told
-            member.connection.show(changing_variables(facts, verdict, now))
-            self._expect_expiry(member)
+
+        async def go_on(facts: RunningFacts, granted: Granted) -> None:
+            limit = granted.max_instances
+            if limit is not None and not await self._keeps_place(instance, limit):
+                raise NoPlaceError
+            told = Told(variables_hash(facts, granted), granted.key_expires)
+            if told != member.told:
+                member.told = told
+                member.connection.show(changing_variables(facts, granted, now))
+                self._expect_expiry(member)
+
+        copy = Running(instance.id, instance.script_id, instance.user_key, instance.fingerprint, True, instance.build)
+        refusal = await self._judge.of_session(copy, now, go_on)
+        # Meanwhile it may have left, or another session of its instance may have taken over.
+        if refusal is not None and self._members.get(member.session.id) is member:
+            self._stop(member, refusal)
 
     def _expect_expiry(self, member: Member) -> None:
         if member.told.key_expires is not None:

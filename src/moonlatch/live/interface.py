@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from moonlatch.licensing.verdict import Refusal
+from moonlatch.licensing.verdict import TOO_MANY_INSTANCES, Refusal
 
 
 class Instance(msgspec.Struct, kw_only=True, gc=False):
@@ -103,6 +103,14 @@ class AliveAlreadyError(Exception):
     """An instance of this id is alive."""
 
 
+class NoPlaceError(Exception):
+    """The key runs as many copies as it may without this one; `refusal` is what the customer hears."""
+
+    def __init__(self, refusal: Refusal = TOO_MANY_INSTANCES) -> None:
+        super().__init__(refusal.code)
+        self.refusal = refusal
+
+
 class NonceUsedError(Exception):
     """The instance opened a session with this nonce before."""
 
@@ -114,7 +122,11 @@ class LiveUnavailableError(Exception):
 class Roster(Protocol):
     """Live as the client protocol sees it: who starts, beats, connects and leaves. Times in Unix milliseconds.
 
-    What runs already goes on while an engine is away: only `claim` may raise LiveUnavailableError.
+    A `limit` is how many copies the key of an instance may run at once (None: any number). Counting them and letting one
+    in are one step, whoever else asks at the same time. One that is alive goes on if it is among the `limit` oldest that
+    are, so that a limit which was lowered stops the youngest; one that is not needs room.
+
+    What runs already goes on while an engine is away, whatever the limit: only `claim` may raise LiveUnavailableError.
     """
 
     async def find(self, instance_id: str) -> Instance | None:
@@ -125,11 +137,15 @@ class Roster(Protocol):
         """How many copies the key runs now."""
         ...
 
-    async def claim(self, instance: Instance, limit: int | None) -> bool:
-        """Take one of the key's places and count the instance as alive; False when `limit` copies run already.
+    async def claim(self, instance: Instance, limit: int | None, *, beats: bool) -> None:
+        """Take one of the key's places and count the instance as alive.
 
-        Raises AliveAlreadyError, and leaves the one that is alive as it is; LiveUnavailableError where a limit cannot be
-        looked after.
+        Where all are taken, it takes those of copies which its own device started from the same script and which are not
+        connected: their session has ended, or `beats` says that they should have beaten and the beat is overdue. Such a
+        copy counts no longer.
+
+        Raises AliveAlreadyError, and leaves the one that is alive as it is; NoPlaceError; LiveUnavailableError where a limit
+        cannot be looked after.
         """
         ...
 
@@ -137,14 +153,27 @@ class Roster(Protocol):
         """Give a claimed place back: the start came to nothing, or the copy was stopped."""
         ...
 
-    async def beat(self, instance: Instance, sequence: int, session_required: bool) -> bool:
-        """Keep the instance alive for another lease; one that was forgotten is known again. False for a `sequence` seen before."""
+    async def beat(self, instance: Instance, sequence: int, session_required: bool, *, limit: int | None) -> bool:
+        """Keep the instance alive for another lease; one that was forgotten is known again. False for a `sequence` seen before.
+
+        Raises NoPlaceError; the instance counts no longer then, unless a session of it stands.
+        """
         ...
 
-    async def join(self, session: Session, instance: Instance, connection: Connection, told: Told, nonce: str) -> bool:
+    async def join(
+        self,
+        session: Session,
+        instance: Instance,
+        connection: Connection,
+        told: Told,
+        nonce: str,
+        *,
+        limit: int | None,
+    ) -> bool:
         """Register an open session, closing the one the instance had; False when there are too many.
 
-        Raises NonceUsedError; of an instance's latest sessions none may be opened with the same `nonce`.
+        Raises NonceUsedError (of an instance's latest sessions none may be opened with the same `nonce`); NoPlaceError,
+        and the instance and the session it had are over then.
         """
         ...
 

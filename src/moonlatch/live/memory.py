@@ -18,13 +18,16 @@ from moonlatch.live.interface import (
     LiveCounts,
     MessageOutcome,
     NonceUsedError,
+    NoPlaceError,
     Session,
     SessionFilter,
     Told,
 )
+from moonlatch.live.judge import Judge
 from moonlatch.live.presence import Presence
 from moonlatch.storage.executions import stop
 from moonlatch.storage.interface import Database, StorageError
+from moonlatch.storage.licences import Licences
 from moonlatch.web.close_codes import RESTARTING, TAKEN_OVER
 
 FIRST_SESSION_MS = 30 * SECOND_MS
@@ -64,9 +67,10 @@ class LocalLive:
         heartbeat_seconds: float = 30,
         max_sessions: int = 50_000,
         stopped: Callable[[Member], None] | None = None,
+        keeps_place: Callable[[Instance, int], Awaitable[bool]] | None = None,
         lease_clock: Clock | None = None,
     ) -> None:
-        """`stopped` hears of every session that a verdict ended.
+        """`stopped` hears of every session that a verdict ended. `keeps_place` answers for those who see more than this process.
 
         `lease_clock` counts the milliseconds of leases where the system's time, which may be changed, should not.
         """
@@ -77,7 +81,12 @@ class LocalLive:
         self._stopped = stopped
         # Most sessions end because their program did; a copy that runs on reconnects in seconds, or beats once by then.
         self._presence = Presence(lease_ms(heartbeat_seconds), lease_ms(heartbeat_seconds, beats=1))
-        self._hub = Hub(database, clock, policy or Policy(), self._stop)
+        self._hub = Hub(
+            Judge(Licences(database), policy or Policy()),
+            clock,
+            stop=self._stop,
+            keeps_place=keeps_place or self.keeps_place,
+        )
         self._work: asyncio.Task[None] | None = None
         self._closing = False
         self._emptied = asyncio.Event()
@@ -139,32 +148,57 @@ class LocalLive:
     async def instances_of(self, user_key: str) -> int:
         return self._presence.of_key(user_key, self._lease_clock())
 
-    async def claim(self, instance: Instance, limit: int | None) -> bool:
+    async def claim(self, instance: Instance, limit: int | None, *, beats: bool) -> None:
         instance.session_due = self._clock() + FIRST_SESSION_MS
-        return self._presence.claim(instance, limit, self._lease_clock())
+        self._presence.claim(instance, limit, self._lease_clock(), beats=beats)
+
+    async def keeps_place(self, instance: Instance, limit: int) -> bool:
+        """Whether an instance that is alive is among the `limit` oldest of its key."""
+        try:
+            self._presence.require_place(instance, limit, self._lease_clock())
+        except NoPlaceError:
+            return False
+        return True
 
     async def release(self, instance_id: str) -> None:
         # A session that stands is the hub's to end.
         if self._hub.of_instance(instance_id) is None:
             self._presence.remove(instance_id)
 
-    async def beat(self, instance: Instance, sequence: int, session_required: bool) -> bool:
+    async def beat(self, instance: Instance, sequence: int, session_required: bool, *, limit: int | None) -> bool:
+        now = self._lease_clock()
+        instance = self._presence.find(instance.id, now) or instance  # it may have become known, or been forgotten
         if sequence <= instance.sequence:
             return False
+        if limit is not None:
+            try:
+                self._presence.require_place(instance, limit, now)
+            except NoPlaceError:
+                await self.release(instance.id)
+                raise
         instance.sequence = sequence
-        self._presence.renew(instance, self._lease_clock())
+        self._presence.renew(instance, now)
         if not session_required or self._hub.of_instance(instance.id) is not None:
             instance.session_due = None
         elif instance.session_due is None:  # the requirement is new, or the server was restarted
             instance.session_due = self._clock() + NEXT_SESSION_MS
         return True
 
-    async def join(self, session: Session, instance: Instance, connection: Connection, told: Told, nonce: str) -> bool:
+    async def join(
+        self, session: Session, instance: Instance, connection: Connection, told: Told, nonce: str, *, limit: int | None
+    ) -> bool:
         if nonce in instance.nonces:
             raise NonceUsedError
         before = self._hub.of_instance(instance.id)
         if before is None and (self._closing or len(self._hub) >= self._max_sessions):
             return False
+        try:
+            self._presence.require_place(instance, limit, self._lease_clock())
+        except NoPlaceError as error:
+            self._presence.remove(instance.id)
+            if before is not None:
+                self._stop(before, error.refusal)
+            raise
         if before is not None:
             self._hub.remove(before.session.id)
             before.connection.close(*TAKEN_OVER)

@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 from collections import OrderedDict, defaultdict
+from collections.abc import Iterator
 
-from moonlatch.live.interface import AliveAlreadyError, Instance
+from moonlatch.licensing.verdict import SUPERSEDED, TOO_MANY_INSTANCES
+from moonlatch.live.interface import AliveAlreadyError, Instance, NoPlaceError
 
 MAX_INSTANCES = 500_000
 """Instances to remember. Beyond, those silent for longest are forgotten early; their next beat brings them back."""
+
+SUPERSEDED_MS = 900_000
+"""For so long a copy whose place was taken is told so. A loader that cannot reach its server gives up sooner."""
+
+MAX_SUPERSEDED = 100_000
+
+
+def overdue_ms(lease_ms: int, return_ms: int) -> int:
+    """How much of a lease is left, at most, of a copy that is not connected: its session has ended, or it has missed a beat."""
+    return max(lease_ms - return_ms, return_ms)
 
 
 class Presence:
@@ -27,12 +39,20 @@ class Presence:
         self._silent_at = 0
         """Until then no lease ends: of those that run now the first, and one that begins later runs longer."""
         self._scripts: defaultdict[str, int] = defaultdict(int)
-        self._keys: defaultdict[str, int] = defaultdict(int)
+        self._keys: defaultdict[str, set[str]] = defaultdict(set)
+        self._superseded: OrderedDict[str, int] = OrderedDict()
+        """Until when those whose place was taken are told so, by id."""
 
     def find(self, instance_id: str, now_ms: int) -> Instance | None:
         if now_ms >= self._silent_at:
             self._forget_silent(now_ms)
+        return self._known(instance_id)
+
+    def _known(self, instance_id: str) -> Instance | None:
         return self._held.get(instance_id) or self._leased.get(instance_id) or self._returning.get(instance_id)
+
+    def _copies_of(self, user_key: str) -> Iterator[Instance]:
+        return filter(None, map(self._known, self._keys.get(user_key, ())))
 
     def alive(self, now_ms: int) -> int:
         self._forget_silent(now_ms)
@@ -49,20 +69,62 @@ class Presence:
 
     def of_key(self, user_key: str, now_ms: int) -> int:
         self._forget_silent(now_ms)
-        return self._keys.get(user_key, 0)
+        return len(self._keys.get(user_key, ()))
 
-    def claim(self, instance: Instance, limit: int | None, now_ms: int) -> bool:
-        """Add a starting instance unless its key has `limit` already. Nothing can come between the two.
+    def claim(self, instance: Instance, limit: int | None, now_ms: int, *, beats: bool) -> None:
+        """Add a starting instance, as `Roster.claim` tells. Nothing can come between counting and adding.
 
-        Raises AliveAlreadyError.
+        Raises AliveAlreadyError, NoPlaceError.
         """
         if self.find(instance.id, now_ms) is not None:
             raise AliveAlreadyError
-        key = instance.user_key
-        if limit is not None and key is not None and self._keys.get(key, 0) >= limit:
-            return False
+        if limit is not None and instance.user_key is not None:
+            lacking = self.of_key(instance.user_key, now_ms) - limit + 1
+            if lacking > 0:
+                self._supersede(self._replaceable(instance, lacking, now_ms, beats=beats), now_ms)
         self._lease(instance, now_ms)
-        return True
+
+    def require_place(self, instance: Instance, limit: int | None, now_ms: int) -> None:
+        """Raise NoPlaceError unless the instance may be one of the `limit` copies of its key: one of the oldest, or a new one while there is room."""
+        if limit is None or instance.user_key is None:
+            return
+        is_alive = self.find(instance.id, now_ms) is not None
+        copies = self.of_key(instance.user_key, now_ms)
+        if copies < limit or (is_alive and (copies == limit or self._older_than(instance) < limit)):
+            return
+        raise NoPlaceError(SUPERSEDED if self._superseded.get(instance.id, 0) > now_ms else TOO_MANY_INSTANCES)
+
+    def _older_than(self, instance: Instance) -> int:
+        age = instance.started_at, instance.id
+        return sum((one.started_at, one.id) < age for one in self._copies_of(instance.user_key or ""))
+
+    def _replaceable(self, instance: Instance, number: int, now_ms: int, *, beats: bool) -> list[Instance]:
+        """So many copies whose places a starting one may take, those first that would be forgotten first. Raises NoPlaceError."""
+        unheard = now_ms + overdue_ms(self._lease_ms, self._return_ms)
+        found = [
+            one
+            for one in self._copies_of(instance.user_key or "")
+            if one.id not in self._held
+            and one.alive_until <= unheard
+            and one.fingerprint is not None
+            and one.fingerprint == instance.fingerprint
+            and one.script_id == instance.script_id
+            and (beats or one.nonces)
+        ]
+        if len(found) < number:
+            raise NoPlaceError
+        return sorted(found, key=_end_of_lease)[:number]
+
+    def _supersede(self, replaced: list[Instance], now_ms: int) -> None:
+        for instance in replaced:
+            self.remove(instance.id)
+            self._superseded[instance.id] = now_ms + SUPERSEDED_MS
+            self._superseded.move_to_end(instance.id)
+        while self._superseded:
+            oldest, until = next(iter(self._superseded.items()))
+            if until > now_ms and len(self._superseded) <= MAX_SUPERSEDED:
+                break
+            del self._superseded[oldest]
 
     def renew(self, instance: Instance, now_ms: int) -> None:
         """Start the instance's lease anew, adding it when it is not known. One held by a session stays held."""
@@ -135,17 +197,21 @@ class Presence:
                 self._forget(instance)
 
     def _count(self, instance: Instance) -> None:
+        self._superseded.pop(instance.id, None)  # it is back
         self._scripts[instance.script_id] += 1
         if instance.user_key is not None:
-            self._keys[instance.user_key] += 1
+            self._keys[instance.user_key].add(instance.id)
 
     def _forget(self, instance: Instance) -> None:
-        _count_down(self._scripts, instance.script_id)
+        self._scripts[instance.script_id] -= 1
+        if self._scripts[instance.script_id] <= 0:
+            del self._scripts[instance.script_id]
         if instance.user_key is not None:
-            _count_down(self._keys, instance.user_key)
+            copies = self._keys[instance.user_key]
+            copies.discard(instance.id)
+            if not copies:
+                del self._keys[instance.user_key]
 
 
-def _count_down(counts: defaultdict[str, int], name: str) -> None:
-    counts[name] -= 1
-    if counts[name] <= 0:
-        del counts[name]
+def _end_of_lease(instance: Instance) -> tuple[int, str]:
+    return instance.alive_until, instance.id

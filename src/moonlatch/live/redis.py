@@ -14,7 +14,7 @@ import msgspec
 
 from moonlatch.clock import SECOND_MS, Clock
 from moonlatch.crypto import new_id
-from moonlatch.licensing.verdict import DISCONNECTED, Policy
+from moonlatch.licensing.verdict import DISCONNECTED, SUPERSEDED, TOO_MANY_INSTANCES, Policy
 from moonlatch.live.hub import Member
 from moonlatch.live.interface import (
     AliveAlreadyError,
@@ -24,11 +24,13 @@ from moonlatch.live.interface import (
     LiveUnavailableError,
     MessageOutcome,
     NonceUsedError,
+    NoPlaceError,
     Session,
     SessionFilter,
     Told,
 )
 from moonlatch.live.memory import FIRST_SESSION_MS, NEXT_SESSION_MS, LocalLive, lease_ms
+from moonlatch.live.presence import overdue_ms
 from moonlatch.live.records import (
     filter_suffixes,
     instance_record,
@@ -49,6 +51,8 @@ RECONNECT_SECONDS = 0.5
 READ_MS = 1_000
 MAX_UNSAID = 10_000
 _ANNOUNCED_AT_ONCE = 500
+_NO_PLACE = {b"full": TOO_MANY_INSTANCES, b"superseded": SUPERSEDED}
+"""What the directory answers, as what the customer hears."""
 
 logger = logging.getLogger(__name__)
 
@@ -71,6 +75,7 @@ class RedisLive:
         self._clock = clock
         self._lease_ms = lease_ms(heartbeat_seconds)
         self._return_ms = lease_ms(heartbeat_seconds, beats=1)
+        self._overdue_ms = overdue_ms(self._lease_ms, self._return_ms)
         self.here = LocalLive(
             database=database,
             clock=clock,
@@ -78,6 +83,7 @@ class RedisLive:
             heartbeat_seconds=heartbeat_seconds,
             max_sessions=max_sessions,
             stopped=self._stopped,
+            keeps_place=self.keeps_place,
         )
         self._calls = RemoteCalls(directory)
         self._who = new_id()
@@ -185,26 +191,41 @@ class RedisLive:
         except LiveUnavailableError:
             return await self.here.instances_of(user_key)
 
-    async def claim(self, instance: Instance, limit: int | None) -> bool:
+    async def claim(self, instance: Instance, limit: int | None, *, beats: bool) -> None:
         now = self._clock()
         instance.session_due = now + FIRST_SESSION_MS
-        record = instance_record(instance)
         try:
             outcome = await self._directory.ask(
-                "claim", instance.id, record, False if limit is None else limit, now + self._lease_ms, now
+                "claim",
+                instance.id,
+                instance_record(instance),
+                _or_false(limit),
+                now + self._lease_ms,
+                now,
+                now + self._overdue_ms,
+                beats,
             )
         except LiveUnavailableError:
             self._leave_unsaid(instance.id)  # it may be claimed there
             if limit is not None and instance.user_key is not None:
                 raise
             self._unsaid.pop(instance.id, None)
-            return await self.here.claim(instance, None)
+            await self.here.claim(instance, None, beats=beats)
+            return
         if outcome == b"alive":
             raise AliveAlreadyError
         if outcome == b"full":
-            return False
+            raise NoPlaceError
+        for replaced in outcome:
+            await self.here.release(replaced.decode())
         self.here.remember(instance)
-        return True
+
+    async def keeps_place(self, instance: Instance, limit: int) -> bool:
+        """As `LocalLive.keeps_place`, among all processes; without Redis nobody has to go."""
+        try:
+            return bool(await self._directory.ask("keeps_place", instance.id, limit, self._clock()))
+        except LiveUnavailableError:
+            return True
 
     async def release(self, instance_id: str) -> None:
         await self.here.release(instance_id)
@@ -213,10 +234,10 @@ class RedisLive:
         if not self._directory.tell("release", instance_id):
             self._leave_unsaid(instance_id)
 
-    async def beat(self, instance: Instance, sequence: int, session_required: bool) -> bool:
+    async def beat(self, instance: Instance, sequence: int, session_required: bool, *, limit: int | None) -> bool:
         now = self._clock()
         try:
-            taken = await self._directory.ask(
+            outcome = await self._directory.ask(
                 "beat",
                 instance.id,
                 instance_record(instance),
@@ -224,30 +245,46 @@ class RedisLive:
                 session_required,
                 now + NEXT_SESSION_MS,
                 now + self._lease_ms,
+                _or_false(limit),
                 now,
             )
         except LiveUnavailableError:
-            return await self.here.beat(instance, sequence, session_required)
-        if taken:
-            instance.sequence = sequence
-            self.here.remember(instance)
-        return bool(taken)
+            return await self.here.beat(instance, sequence, session_required, limit=None)
+        if outcome == b"repeated":
+            return False
+        if outcome != b"taken":
+            await self.here.release(instance.id)
+            raise NoPlaceError(_NO_PLACE[outcome])
+        instance.sequence = sequence
+        self.here.remember(instance)
+        return True
 
-    async def join(self, session: Session, instance: Instance, connection: Connection, told: Told, nonce: str) -> bool:
-        if not await self.here.join(session, instance, connection, told, nonce):
+    async def join(
+        self, session: Session, instance: Instance, connection: Connection, told: Told, nonce: str, *, limit: int | None
+    ) -> bool:
+        # Where it stands is settled before the others hear of it: one of them may take it over at once.
+        if not await self.here.join(session, instance, connection, told, nonce, limit=None):
             return False
         record = instance_record(instance)
         record[4] = ""  # the nonces that count are those of the directory, the new one not among them
         try:
-            joined = await self._directory.ask(
-                "join", session.id, session_record(self.process, session), record, nonce, self._clock()
+            outcome = await self._directory.ask(
+                "join",
+                session.id,
+                session_record(self.process, session),
+                record,
+                nonce,
+                _or_false(limit),
+                self._clock(),
             )
         except LiveUnavailableError:
             return True  # announced when Redis is back
-        if not joined:
-            self.here.drop(session.id)
+        if outcome == b"joined":
+            return True
+        self.here.drop(session.id)
+        if outcome == b"used":
             raise NonceUsedError
-        return True
+        raise NoPlaceError(_NO_PLACE[outcome])
 
     async def leave(self, session_id: str) -> None:
         if self.here.member(session_id) is not None:
@@ -348,7 +385,7 @@ class RedisLive:
         for start in range(0, len(leased), _ANNOUNCED_AT_ONCE):
             await asyncio.gather(
                 *(
-                    self._directory.ask("remind", one.id, instance_record(one), one.alive_until)
+                    self._directory.ask("remind", one.id, instance_record(one), one.alive_until, now)
                     for one in leased[start : start + _ANNOUNCED_AT_ONCE]
                 )
             )
@@ -420,3 +457,8 @@ class RedisLive:
 
 def _order(position: str) -> tuple[int, ...]:
     return tuple(int(part) for part in position.split("-"))
+
+
+def _or_false(limit: int | None) -> int | bool:
+    """In the directory nil would end the list of arguments."""
+    return False if limit is None else limit

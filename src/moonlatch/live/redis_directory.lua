@@ -15,11 +15,13 @@ local KEPT_NONCES = 8
 local KEPT_CHANGES = 10000
 local KEPT_ENTRIES = 100000
 local INBOX_MS = 120000
+local SUPERSEDED_MS = 900000
 local SLICE = 500
 
 -- Fields of a session's record, and of an instance's.
 local PROCESS, INSTANCE, SCRIPT, PROJECT, KEY, ROBLOX, PLACE, JOB, CREATED = 1, 2, 3, 4, 5, 6, 7, 8, 9
-local I_SCRIPT, I_KEY, I_SEQUENCE, I_DUE, I_NONCES = 1, 2, 3, 4, 5
+local I_SCRIPT, I_KEY, I_SEQUENCE, I_DUE, I_NONCES, I_PROJECT, I_BUILD, I_STARTED, I_DEVICE, I_HEARSAY =
+  1, 2, 3, 4, 5, 6, 7, 8, 9, 10
 
 local call, pack, unpacked = redis.call, cmsgpack.pack, cmsgpack.unpack
 
@@ -53,10 +55,14 @@ local function is_alive(id, now)
   return lease and tonumber(lease) > now
 end
 
+local function copies_of(key)
+  return prefix .. "key:" .. key
+end
+
 local function instance_indexes(record)
   local names = { LEASES, prefix .. "instances:" .. record[I_SCRIPT] }
   if record[I_KEY] then
-    names[3] = prefix .. "key:" .. record[I_KEY]
+    names[3] = copies_of(record[I_KEY])
   end
   return names
 end
@@ -83,8 +89,81 @@ local function known(id, now)
   return packed and unpacked(packed)
 end
 
+local function behind(time)
+  return "(" .. string.format("%.0f", time)
+end
+
 local function alive_in(index, now)
-  return call("ZCOUNT", index, "(" .. string.format("%.0f", now), "+inf")
+  return call("ZCOUNT", index, behind(now), "+inf")
+end
+
+-- A key's places.
+
+local function superseded_key(id)
+  return prefix .. "superseded:" .. id
+end
+
+-- An instance that nobody knew is back.
+local function welcome(id)
+  call("DEL", superseded_key(id))
+end
+
+-- How many copies of its key are older than this one, as far as that matters. One that only another process remembers
+-- may be over long since: it takes places from starts, but from nobody who runs.
+local function older_than(id, record, now, most)
+  local older = 0
+  for _, other in ipairs(call("ZRANGEBYSCORE", copies_of(record[I_KEY]), behind(now), "+inf")) do
+    local packed = other ~= id and call("HGET", INSTANCES, other)
+    local one = packed and unpacked(packed)
+    if one and not one[I_HEARSAY] then
+      local began, begun = one[I_STARTED], record[I_STARTED]
+      if began < begun or (began == begun and other < id) then
+        older = older + 1
+        if older >= most then
+          break
+        end
+      end
+    end
+  end
+  return older
+end
+
+-- Whether an instance may be one of the `limit` copies of its key: one of the oldest, or a new one while there is room.
+local function has_place(id, record, alive, limit, now)
+  if not (limit and record[I_KEY]) then
+    return true
+  end
+  local copies = alive_in(copies_of(record[I_KEY]), now)
+  return copies < limit or (alive and (copies == limit or older_than(id, record, now, limit) < limit))
+end
+
+local function why_no_place(id)
+  return call("EXISTS", superseded_key(id)) == 1 and "superseded" or "full"
+end
+
+-- Copies whose places a start may take, those first that would be forgotten first: started on the same device from the
+-- same script, and not connected, which is that their lease ends by `unheard`. Without beats only a lost session shows that.
+local function replaceable(record, number, now, unheard, beats)
+  local found = {}
+  if not record[I_DEVICE] then
+    return found
+  end
+  local silent = call(
+    "ZRANGEBYSCORE", copies_of(record[I_KEY]), behind(now), string.format("%.0f", unheard), "LIMIT", 0, SLICE
+  )
+  for _, id in ipairs(silent) do
+    local packed = #found < number and call("HGET", INSTANCES, id)
+    local one = packed and unpacked(packed)
+    if
+      one
+      and one[I_DEVICE] == record[I_DEVICE]
+      and one[I_SCRIPT] == record[I_SCRIPT]
+      and (beats or one[I_NONCES] ~= "")
+    then
+      found[#found + 1] = id
+    end
+  end
+  return found
 end
 
 -- Sessions.
@@ -151,16 +230,33 @@ function operations.counts(script, now)
   return { call("ZCARD", prefix .. "sessions:" .. script), alive_in(prefix .. "instances:" .. script, now) }
 end
 
-function operations.claim(id, record, limit, lease, now)
+-- Gives the ids of those whose places it took.
+function operations.claim(id, record, limit, lease, now, unheard, beats)
   if is_alive(id, now) then
     return "alive"
   end
-  local key = record[I_KEY]
-  if key and limit and alive_in(prefix .. "key:" .. key, now) >= limit then
-    return "full"
+  local replaced = {}
+  if record[I_KEY] and limit then
+    local lacking = alive_in(copies_of(record[I_KEY]), now) - limit + 1
+    if lacking > 0 then
+      replaced = replaceable(record, lacking, now, unheard, beats)
+      if #replaced < lacking then
+        return "full"
+      end
+    end
+  end
+  for _, other in ipairs(replaced) do
+    forget(other)
+    call("SET", superseded_key(other), "1", "PX", SUPERSEDED_MS)
   end
   keep(id, record, lease)
-  return "claimed"
+  return replaced
+end
+
+-- Whether an instance that is alive is among the `limit` oldest of its key; one that is not known will be announced.
+function operations.keeps_place(id, limit, now)
+  local record = known(id, now)
+  return (not record or has_place(id, record, true, limit, now)) and 1 or 0
 end
 
 function operations.release(id)
@@ -170,35 +266,43 @@ function operations.release(id)
 end
 
 -- `due` is when the instance must have a session, if it is now that it comes to lack a required one.
-function operations.beat(id, given, sequence, required, due, lease, now)
+function operations.beat(id, given, sequence, required, due, lease, limit, now)
   local record = known(id, now)
   if record and sequence <= record[I_SEQUENCE] then
-    return 0
+    return "repeated"
   end
-  record = record or given
   local holder = call("HGET", HOLDERS, id)
+  if not has_place(id, record or given, record, limit, now) then
+    if not holder then -- a session that stands is its process' to end
+      forget(id)
+    end
+    return why_no_place(id)
+  end
+  if not record then
+    welcome(id)
+    record = given
+  end
   record[I_SEQUENCE] = sequence
+  record[I_HEARSAY] = false
   if holder or not required then
     record[I_DUE] = false
   elseif not record[I_DUE] then
     record[I_DUE] = due
   end
   keep(id, record, holder and HELD or lease)
-  return 1
+  return "taken"
 end
 
-function operations.join(id, record, given, nonce, now)
-  local instance = known(record[INSTANCE], now) or given
+function operations.join(id, record, given, nonce, limit, now)
+  local alive = known(record[INSTANCE], now)
+  local instance = alive or given
   local nonces = {}
   for used in string.gmatch(instance[I_NONCES], "[^,]+") do
     if used == nonce then
-      return 0
+      return "used"
     end
     nonces[#nonces + 1] = used
   end
-  nonces[#nonces + 1] = nonce
-  instance[I_NONCES] = table.concat(nonces, ",", math.max(1, #nonces - KEPT_NONCES + 1))
-  instance[I_DUE] = false
   local old = call("HGET", HOLDERS, record[INSTANCE])
   local before = old and session(old)
   if before then
@@ -207,9 +311,20 @@ function operations.join(id, record, given, nonce, now)
       tell(before[PROCESS], "over", "session", old)
     end
   end
+  if not has_place(record[INSTANCE], instance, alive, limit, now) then
+    forget(record[INSTANCE])
+    return why_no_place(record[INSTANCE])
+  end
+  if not alive then
+    welcome(record[INSTANCE])
+  end
+  nonces[#nonces + 1] = nonce
+  instance[I_NONCES] = table.concat(nonces, ",", math.max(1, #nonces - KEPT_NONCES + 1))
+  instance[I_DUE] = false
+  instance[I_HEARSAY] = false
   keep(record[INSTANCE], instance, HELD)
   add_session(id, record)
-  return 1
+  return "joined"
 end
 
 function operations.leave(id, process, lease, due)
@@ -248,16 +363,22 @@ function operations.announce(id, record, given, now)
   if same then
     drop_session(id, same)
   end
-  keep(record[INSTANCE], known(record[INSTANCE], now) or given, HELD)
+  local instance = known(record[INSTANCE], now) or given
+  instance[I_HEARSAY] = false
+  keep(record[INSTANCE], instance, HELD)
   add_session(id, record)
   return 1
 end
 
-function operations.remind(id, record, lease)
+-- What a process remembers of instances that beat. Others may have seen them end, so it counts for little until they beat again.
+function operations.remind(id, record, lease, now)
   local now_kept = call("ZSCORE", LEASES, id)
-  if not (now_kept and tonumber(now_kept) >= lease) then
-    keep(id, record, lease)
+  if (now_kept and tonumber(now_kept) >= lease) or call("EXISTS", superseded_key(id)) == 1 then
+    return
   end
+  local before = known(id, now)
+  record[I_HEARSAY] = not before or before[I_HEARSAY]
+  keep(id, record, lease)
 end
 
 function operations.session(id)

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from moonlatch.licensing.verdict import Facts, RunningFacts, StartFacts
+from moonlatch.licensing.verdict import Facts, Running, RunningFacts, StartFacts
 from moonlatch.storage.interface import Database, Query, parameter_names
 
 AnyFacts = TypeVar("AnyFacts", bound=Facts)
@@ -99,16 +99,6 @@ class StartQuestion(msgspec.Struct, frozen=True, gc=False):
     now: int
 
 
-class RunningQuestion(msgspec.Struct, frozen=True, gc=False):
-    """Which running copy to look at again."""
-
-    script: str
-    instance: str
-    key: str | None
-    fingerprint: bytes | None
-    now: int
-
-
 class Owner(msgspec.Struct, frozen=True):
     """Whose script it is; never changes."""
 
@@ -157,26 +147,26 @@ class Licences:
             return await self._with_reason(facts, who)
         return facts
 
-    def for_heartbeat(self, question: RunningQuestion) -> Coroutine[Any, Any, RunningFacts | None]:
+    def for_heartbeat(self, copy: Running, now_ms: int) -> Coroutine[Any, Any, RunningFacts | None]:
         """Everything a running copy's verdict depends on; None when the script is gone."""
-        return self._while_running(question, BEATING_USER)
+        return self._while_running(copy, now_ms, BEATING_USER)
 
-    def for_session(self, question: RunningQuestion) -> Coroutine[Any, Any, RunningFacts | None]:
+    def for_session(self, copy: Running, now_ms: int) -> Coroutine[Any, Any, RunningFacts | None]:
         """As `for_heartbeat`, with what the script is shown of its user."""
-        return self._while_running(question, CONNECTED_USER)
+        return self._while_running(copy, now_ms, CONNECTED_USER)
 
-    async def _while_running(self, question: RunningQuestion, query: Query) -> RunningFacts | None:
-        owner = self.known_owner(question.script) or await self.owner(question.script)
+    async def _while_running(self, copy: Running, now_ms: int, query: Query) -> RunningFacts | None:
+        owner = self.known_owner(copy.script) or await self.owner(copy.script)
         if owner is None:
             return None
         ask = self._database.ask
-        script = ask(RUNNING_SCRIPT, (owner.account, question.script))
+        script = ask(RUNNING_SCRIPT, (owner.account, copy.script))
         if isinstance(script, asyncio.Future):
             script = await script
         if script is None:
             return None
-        who = question.key, owner.project, question.fingerprint, question.now
-        user = ask(query, (*who, question.instance))
+        who = copy.key, owner.project, copy.fingerprint, now_ms
+        user = ask(query, (*who, copy.instance))
         if isinstance(user, asyncio.Future):
             user = await user
         assert user is not None  # a row of nothing, when there is no such user
