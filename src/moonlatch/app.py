@@ -20,7 +20,7 @@ from moonlatch.clock import SteadyClock, now_ms
 from moonlatch.config import Settings
 from moonlatch.crypto import MASTER_KEY_NAME, Keyring
 from moonlatch.jobs.expiry import watch_expiry
-from moonlatch.jobs.retention import ANSWERS_KEPT, events_kept, executions_kept, watch_retention
+from moonlatch.jobs.retention import ANSWERS_KEPT, REMOVED_USERS_KEPT, events_kept, executions_kept, watch_retention
 from moonlatch.licensing.verdict import Policy
 from moonlatch.live.memory import LocalLive
 from moonlatch.live.redis import RedisLive
@@ -148,7 +148,7 @@ async def open_moonlatch(settings: Settings) -> AsyncIterator[Moonlatch]:
             database=database,
         )
         jobs = {"expiry": watch_expiry(database, live.user_changed, now_ms, live.takes_turn)}
-        kept = [ANSWERS_KEPT]
+        kept = [ANSWERS_KEPT, REMOVED_USERS_KEPT]
         if settings.retention.detail_days:
             kept.append(executions_kept(settings.retention.detail_days))
         if settings.retention.event_days:

@@ -269,7 +269,7 @@ async def test_a_loader_of_ours_stays_when_the_engine_changes(publishing: Publis
     publisher = publishing.publisher(loader=LoaderRecipe(version=1, write=lambda **_: b"return 1"))
     await publisher.update(publishing.account, script, SOURCE)
     changed = msgspec.structs.replace(publishing.project, engine="luraph")
-    await publishing.database.run(lambda tx: projects.save(tx, changed))
+    await publishing.database.run(lambda tx: projects.save(tx, changed, now=1))
     await publisher.update(publishing.account, script, SOURCE)
     assert len(luraph.jobs) == 1
     assert await publishing.used() == 3

@@ -1,12 +1,17 @@
-"""Expired users go 15 minutes after expiry, where the project wants it, and whoever is connected with them is told."""
+"""Expired users go 15 minutes after expiry, where the project wants it, and whoever is connected with them is told; no mistake removes at once."""
 
 import asyncio
 
+import msgspec
 import pytest
 
 from moonlatch.jobs.expiry import BATCH, GRACE_MS, remove_expired_users, watch_expiry
+from moonlatch.storage import projects as stored_projects
+from moonlatch.storage import removed_users, users
 from moonlatch.storage.interface import Transaction
+from moonlatch.storage.removed_users import RemovedUser
 from moonlatch.storage.sqlite.engine import SqliteDatabase
+from support import rows
 from support.accounts import ADD_PROJECT, USER_KEYS, add_account, add_project, add_user, insert_user
 from support.database import database
 
@@ -60,6 +65,49 @@ async def test_users_without_expiry_and_users_of_other_projects_stay(database: S
 
     assert await keys(database) == ["for-ever", "kept", "later"]
     assert told.keys == []
+
+
+async def test_an_expiry_that_was_set_moments_ago_to_long_ago_removes_nobody_at_once(
+    database: SqliteDatabase, projects: None
+):
+    await add_user(database, "key", project_id="tidy", key_expires=1)
+    await rows.change(database, "update users set expiry_set_at = :now", now=NOW)
+    told = Told()
+
+    assert await remove_expired_users(database, told.user_changed, NOW + GRACE_MS - 1) == 0
+    assert await remove_expired_users(database, told.user_changed, NOW + GRACE_MS) == 1
+    assert told.keys == ["key"]
+
+
+async def test_a_project_that_wants_it_since_moments_ago_loses_nobody_at_once(database: SqliteDatabase, projects: None):
+    await add_user(database, "key", project_id="keeping", key_expires=1)
+
+    async def turn_on(tx: Transaction) -> None:
+        project = await stored_projects.find(tx, "keeping")
+        assert project is not None
+        changed = msgspec.structs.replace(project, delete_expired_users=True)
+        await stored_projects.save(tx, changed, now=NOW)
+        await stored_projects.save(tx, changed, now=NOW + 1)  # on already: what is counted from stays
+
+    await database.run(turn_on)
+
+    assert await remove_expired_users(database, Told().user_changed, NOW + GRACE_MS - 1) == 0
+    assert await remove_expired_users(database, Told().user_changed, NOW + GRACE_MS) == 1
+
+
+async def test_who_was_removed_is_kept_as_they_were(database: SqliteDatabase, projects: None):
+    fingerprint = bytes(range(32))
+    await add_user(
+        database, "key", project_id="tidy", key_expires=1, discord_id="7", note="Ada", fingerprint=fingerprint
+    )
+    before = await users.find(database, "key")
+
+    await remove_expired_users(database, Told().user_changed, NOW)
+
+    (removed,) = await removed_users.list_of_project(
+        database, "tidy", discord_id=None, removed_after=0, offset=0, limit=9
+    )
+    assert removed == RemovedUser(user=before, removed_at=NOW, removed_by="expiry")
 
 
 async def test_blacklisted_users_stay_and_with_them_the_bar_on_their_device(database: SqliteDatabase, projects: None):

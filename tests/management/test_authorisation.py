@@ -27,6 +27,8 @@ ENDPOINTS: dict[tuple[str, str], tuple[str | None, Any]] = {
     ("POST", "/scripts/{script_id}/update"): ("script", {"script": "print(1)"}),
     ("POST", "/scripts/{script_id}/toggle"): ("script", {"state": False}),
     ("POST", "/scripts/{script_id}/sessions"): ("script", {}),
+    ("GET", "/projects/{project_id}/users/removed"): ("project", None),
+    ("POST", "/projects/{project_id}/users/restore"): ("project", {"keys": ["A" * 32]}),
     ("GET", "/projects"): (None, None),
     ("POST", "/projects"): (None, {"name": "New"}),
     ("GET", "/projects/{project_id}"): ("project", None),
@@ -164,6 +166,7 @@ async def test_every_endpoint_answers_its_owner(
     unready = {
         "/users/{key}/unblacklist": 409,
         "/scripts/{script_id}/sessions/filter": 400,
+        "/projects/{project_id}/users/restore": 409,
     }
     # Nobody answers the message: the wait itself is tested with the sessions.
     if path != "/sessions/{session_id}/message":

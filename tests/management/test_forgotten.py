@@ -1,4 +1,4 @@
-"""Who is removed leaves no trace: no table holds a value that identifies the user or their device any more."""
+"""Who is removed leaves no trace, but what brings them back for seven days: no table holds a value that identifies the user or their device."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from moonlatch.clock import DAY_MS
+from moonlatch.jobs.retention import REMOVED_USERS_KEPT, remove_old
 from moonlatch.storage.interface import Query
 from support.client import DEVICE
 from support.management import Api, Developer, done
@@ -34,7 +36,7 @@ async def places_of(api: Api, values: dict[str, Any]) -> set[tuple[str, str]]:
     return found
 
 
-@pytest.mark.parametrize("way", ["users", "projects"])
+@pytest.mark.parametrize("way", ["users", "users for ever", "projects"])
 async def test_a_removed_user_is_in_no_table(api: Api, me: Developer, project: str, way: str) -> None:
     client = await api.running_script(project)
     key = await me.new_user(project, discord_id="987654321098765432", note="Ada, of 12 Example Street")
@@ -70,8 +72,15 @@ async def test_a_removed_user_is_in_no_table(api: Api, me: Developer, project: s
         ("bars", "fingerprint"),
     }
 
-    done(await me.post(f"/users/{key}/remove" if way == "users" else f"/projects/{project}/remove", {}))
+    if way == "projects":
+        done(await me.post(f"/projects/{project}/remove", {}))
+    else:
+        done(await me.post(f"/users/{key}/remove", {"forever": way == "users for ever"}))
+    if way == "users":
+        assert {table for table, _ in await places_of(api, values)} == {"removed_users"}
+        await remove_old(api.database, REMOVED_USERS_KEPT, now=api.clock() + 7 * DAY_MS + 1)
 
     assert await places_of(api, values) == set()
-    if way == "users":  # what was counted stays, and says nothing of whom
+    assert await api.value("select count(*) from removed_users where project_id = :id", id=project) == 0
+    if way != "projects":  # what was counted stays, and says nothing of whom
         assert (await me.script(client.script))["total_executions"] == 1

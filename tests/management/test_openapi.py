@@ -35,6 +35,7 @@ MORE_THAN_A_SCHEMA_SAYS = {
     "/scripts/{script_id}/update": "a script must be valid",
     "/scripts/{script_id}/sessions/filter": "a filter must filter something",
     "/projects/{project_id}/users": "some fields exclude each other",
+    "/projects/{project_id}/users/restore": "the end must be in the future",
     "/users/{key}/blacklist": "the end must be in the future",
     "/account/tokens": "networks have a syntax, and the end must be in the future",
     "/sessions/{session_id}/message": "integers in data must be exact",

@@ -19,8 +19,9 @@ from support import rows
 from support.database import opened
 
 TABLES = [
-    *("accounts", "bars", "builds", "execution_days", "executions", "installation", "loaders", "luraph_keys"),
-    *("projects", "scripts", "tokens", "users"),
+    *("accounts", "bars", "builds", "event_retention", "events", "execution_days", "executions"),
+    *("idempotency_records", "installation", "loaders", "luraph_keys"),
+    *("projects", "removed_users", "scripts", "tokens", "users"),
 ]
 
 
@@ -50,6 +51,20 @@ async def source(tmp_path: Path) -> Path:
         await rows.insert(database, "executions", id="e", script_id=script, build=1, executor="x", started_at=1)
         day = {"project_id": project, "script_id": script, "day": "2026-01-01", "executor": "x", "executions": 7}
         await rows.insert(database, "execution_days", **day)
+        actor = {"actor_kind": "token", "actor_id": "t", "actor_name": "Grüße 🌙"}
+        about = {"resource_kind": "project", "resource_id": project, "kind": "project.edited"}
+        await rows.insert(database, "events", id="0-e", account_id=account, at=1, **actor, **about)
+        await rows.insert(database, "event_retention", id=1, before=1)
+        answer = {"request_hash": b"\x00\xff", "status": 200, "reply": b"{}", "created_at": 1}
+        await rows.insert(database, "idempotency_records", account_id=account, key="k", **answer)
+        removed = {
+            "key": "gone",
+            "discord_id": None,
+            "removed_at": 2**53,
+            "removed_by": "expiry",
+            "record": '{"🌙": 1}',
+        }
+        await rows.insert(database, "removed_users", project_id=project, **removed)
         await rows.insert(database, "installation", id=1, key_check=b"check")
         await rows.insert(database, "luraph_keys", account_id=account, sealed=b"sealed")
     return path

@@ -1,4 +1,4 @@
-"""Removes the users of projects with `delete_expired_users`, 15 minutes after their keys expire."""
+"""Removes the users of projects with `delete_expired_users`, 15 minutes after their keys expire or are set to have expired."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ async def remove_expired_users(database: Database, user_changed: UserChanged, no
     """
     total = 0
     while True:
-        keys = await database.run(lambda tx: remove_expired(tx, expired_by=now_ms - GRACE_MS, most=BATCH))
+        keys = await database.run(lambda tx: remove_expired(tx, expired_by=now_ms - GRACE_MS, now=now_ms, most=BATCH))
         total += len(keys)
         for key in keys:
             await _tell(user_changed, key)

@@ -1,4 +1,4 @@
-"""Removes what is kept for a time only, when that is over: detail of executions, events, answers. Daily counters and totals stay."""
+"""Removes what is kept for a time only, when that is over: detail of executions, events, answers, removed users. Daily counters and totals stay."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from moonlatch.clock import DAY_MS, Clock
 from moonlatch.jobs.periodic import run_periodically
-from moonlatch.storage import events, idempotency
+from moonlatch.licensing.key import RESTORABLE_DAYS
+from moonlatch.storage import events, idempotency, removed_users
 from moonlatch.storage.interface import Database, Transaction
 from moonlatch.storage.retention import prune_executions
 
@@ -42,6 +43,11 @@ def events_kept(days: int) -> Kept:
 
 ANSWERS_KEPT = Kept("answers", 1, lambda tx, before, most: idempotency.prune(tx, before=before, most=most))
 """To calls with an idempotency key."""
+
+REMOVED_USERS_KEPT = Kept(
+    "removed users", RESTORABLE_DAYS, lambda tx, before, most: removed_users.prune(tx, before=before, most=most)
+)
+"""So that they can be brought back."""
 
 
 async def watch_retention(database: Database, clock: Clock, kept: Sequence[Kept]) -> None:

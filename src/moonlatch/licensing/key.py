@@ -5,6 +5,10 @@ from __future__ import annotations
 _SECOND_MS = 1_000
 _DAY_MS = 24 * 60 * 60 * _SECOND_MS
 
+RESTORABLE_DAYS = 7
+RESTORABLE_MS = RESTORABLE_DAYS * _DAY_MS
+"""For how long after their removal users are kept so that they can be brought back."""
+
 
 def has_passed(at_ms: int | None, now_ms: int) -> bool:
     """Whether a moment is over; it belongs to what follows it, and None never comes."""

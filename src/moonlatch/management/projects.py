@@ -74,7 +74,10 @@ class EditProject(Edit):
     fingerprint_reset_cooldown: Annotated[CooldownMs | None, Field(description="milliseconds, whole seconds")] = None
     allow_fingerprint_resets: bool | None = None
     delete_expired_users: Annotated[
-        bool | None, Field(description="remove users 15 minutes after their key expired")
+        bool | None,
+        Field(
+            description="remove users 15 minutes after their key expired, was set to have expired, or this was turned on"
+        ),
     ] = None
     execution_webhook: Annotated[
         ClearableUrl | None, Field(description="http(s) URL; kept for you, this version calls none")

@@ -238,6 +238,10 @@ class UserView(Reply):
         )
 
 
+class UsersReply(Success):
+    users: list[UserView]
+
+
 def days_shown(now_ms: int) -> Sequence[str]:
     """The last 30 UTC days including today, oldest first, as `YYYY-MM-DD`."""
     return [utc_day(now_ms - back * DAY_MS) for back in range(DAYS_SHOWN - 1, -1, -1)]

@@ -33,10 +33,10 @@ from moonlatch.management.fields import (
 )
 from moonlatch.management.paging import EmptyIsAbsent, PageQuery, QueryBoolean
 from moonlatch.management.refusals import ACCOUNT_EXPIRED, Refusal, refusing
-from moonlatch.management.replies import Success, UserView
+from moonlatch.management.replies import Success, UsersReply, UserView
 from moonlatch.management.routes import needs, resource_router
 from moonlatch.management.times import ClearableTime, FutureMs, FutureMsOrDigits
-from moonlatch.storage import accounts, projects, users
+from moonlatch.storage import accounts, projects, removed_users, users
 from moonlatch.storage.interface import Transaction, UniqueViolation
 from moonlatch.storage.users import User, UserFilter
 
@@ -134,6 +134,12 @@ class ResetFingerprint(Closed):
     force: Annotated[bool | None, Field(description="even when resets are disabled or on cooldown")] = None
 
 
+class RemoveUser(Closed):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"forever": True}]})
+
+    forever: Annotated[bool | None, Field(description="leave nothing of them that could be brought back")] = None
+
+
 class UserQuery(PageQuery):
     discord_id: Annotated[DiscordId | None, EmptyIsAbsent] = None
     note: Annotated[Annotated[str, Field(max_length=255), Clean] | None, EmptyIsAbsent] = None
@@ -143,10 +149,6 @@ class UserQuery(PageQuery):
 
 class UserReply(Success):
     user: UserView
-
-
-class UsersReply(Success):
-    users: list[UserView]
 
 
 @router.get("/projects/{project_id}/users", summary="List a project's users", openapi_extra=needs(Permission.KEYS_READ))
@@ -191,6 +193,7 @@ async def create_users(
             max_executions=new.max_executions,
             fingerprintless=new.fingerprintless,
             created_at=now,
+            expiry_set_at=now,
         )
         for _ in range(new.amount)
     ]
@@ -237,6 +240,8 @@ async def edit_user(
 
     async def save(tx: Transaction) -> User:
         current = await _find(tx, user.key, caller)
+        if "key_expires" in changes or "key_days" in changes:
+            changes["expiry_set_at"] = backend.clock()
         changed = msgspec.structs.replace(current, **changes)
         await users.save_settings(tx, changed)
         return changed
@@ -345,16 +350,19 @@ async def reset_fingerprint(
 )
 async def remove_user(
     user: OwnedUser,
-    _body: Annotated[Empty, Depends(JsonBody(Empty))],
+    body: Annotated[RemoveUser, Depends(JsonBody(RemoveUser))],
     caller: CurrentCaller,
     backend: CurrentBackend,
 ) -> Success:
-    """Stops every running copy of the key. A device barred with it is no longer barred."""
+    """Stops every running copy of the key. A device barred with it is no longer barred. For 7 days it can be brought back."""
     require_active(caller, backend)
 
     async def remove(tx: Transaction) -> None:
-        if not await users.remove(tx, user.key):
+        removed = await users.remove(tx, user.key)
+        if removed is None:
             raise not_found("user")
+        if not body.forever:
+            await removed_users.keep(tx, [removed], now=backend.clock(), by="developer")
 
     await backend.database.run(remove)
     await backend.live.user_changed(user.key)

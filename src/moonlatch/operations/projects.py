@@ -53,7 +53,7 @@ async def edit(change: Change, project_id: str, changes: dict[str, Any]) -> Proj
         raise Refused(Reason.NOTHING_TO_EDIT)
     change.expect(version(current))
     changed = msgspec.structs.replace(current, **changes)
-    await projects.save(change.tx, changed)
+    await projects.save(change.tx, changed, now=change.now)
     change.record(
         EventKind.PROJECT_EDITED,
         _resource(changed),

@@ -60,7 +60,8 @@ USE_KEY = Query("executions.use_key", _USE_KEY + "returning executions, key_expi
 START_DAYS = Query(
     "executions.start_days",
     """
-    update users set key_expires = :started_at + key_days * 86400000 where key = :key returning key_expires
+    update users set key_expires = :started_at + key_days * 86400000, expiry_set_at = :started_at
+    where key = :key returning key_expires
     """,
 )
 TAKE_BACK = Query("executions.take_back", "delete from executions where id = :id")

@@ -47,6 +47,8 @@ SAVE = Query(
     "allow_fingerprint_resets = :allow_fingerprint_resets, delete_expired_users = :delete_expired_users, "
     "execution_webhook = :execution_webhook, information_webhook = :information_webhook, "
     "blacklist_webhook = :blacklist_webhook, engine = :engine, "
+    "delete_expired_users_since = case when :delete_expired_users and not delete_expired_users then :now "
+    "else delete_expired_users_since end, "
     "luraph_options = :luraph_options, require_fingerprint = :require_fingerprint where id = :id",
 )
 REMOVE = Query("projects.remove", "delete from projects where id = :id")
@@ -141,9 +143,9 @@ async def insert(tx: Transaction, project: Project) -> None:
     await tx.execute(INSERT, **_stored(project))
 
 
-async def save(tx: Transaction, project: Project) -> bool:
-    """Write what a developer may change. False when the project is gone."""
-    values = _stored(project)
+async def save(tx: Transaction, project: Project, *, now: int) -> bool:
+    """Write what a developer may change, at `now` (Unix milliseconds). False when the project is gone."""
+    values = {**_stored(project), "now": now}
     del values["account_id"], values["created_at"]
     return await tx.execute(SAVE, **values) == 1
 

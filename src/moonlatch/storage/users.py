@@ -29,19 +29,22 @@ _NAMES = (
     "blacklist_reason",
     "blacklist_expires",
     "created_at",
+    "expiry_set_at",
 )
-_COLUMNS = ", ".join(_NAMES)
+COLUMNS = ", ".join(_NAMES)
+"""What `from_row` takes, in its order."""
+
 _BOOLEANS = ("fingerprintless", "blacklisted")
 _BLACKLISTED = "(blacklisted and (blacklist_expires is null or blacklist_expires > :now))"
 
-FIND = Query("users.find", f"select {_COLUMNS} from users where key = :key")
+FIND = Query("users.find", f"select {COLUMNS} from users where key = :key")
 FIND_OWNED = Query(
     "users.find_owned",
     f"select {', '.join('u.' + name for name in _NAMES)} "
     "from users u join projects p on p.id = u.project_id where u.key = :key and p.account_id = :account_id",
 )
 _FITTING = (
-    f"select {_COLUMNS} from users where project_id = :project_id "
+    f"select {COLUMNS} from users where project_id = :project_id "
     "and (cast(:discord_id as text) is null or discord_id = :discord_id) "
     "and (cast(:note as text) is null or note = :note) "
     f"and (cast(:blacklisted as boolean) is null or {_BLACKLISTED} = :blacklisted) "
@@ -56,12 +59,13 @@ LIST_BLACKLISTED = Query("users.list_blacklisted", f"{_FITTING} and blacklisted 
 LIST_EXPIRED = Query("users.list_expired", f"{_FITTING} and key_expires <= :now order by key_expires, key {_PAGE}")
 INSERT = Query(
     "users.insert",
-    f"insert into users ({_COLUMNS}) values ({', '.join(':' + name for name in _NAMES)})",
+    f"insert into users ({COLUMNS}) values ({', '.join(':' + name for name in _NAMES)})",
 )
 SAVE_SETTINGS = Query(
     "users.save_settings",
     "update users set discord_id = :discord_id, note = :note, key_expires = :key_expires, key_days = :key_days, "
-    "max_instances = :max_instances, max_executions = :max_executions, fingerprintless = :fingerprintless "
+    "max_instances = :max_instances, max_executions = :max_executions, fingerprintless = :fingerprintless, "
+    "expiry_set_at = :expiry_set_at "
     "where key = :key",
 )
 SET_BLACKLIST = Query(
@@ -80,11 +84,17 @@ RESET_FINGERPRINT = Query(
     "update users set fingerprint = null, ip = null, last_reset = :now, "
     "total_fingerprint_resets = total_fingerprint_resets + 1 where key = :key",
 )
-REMOVE = Query("users.remove", "delete from users where key = :key")
+REMOVE = Query("users.remove", f"delete from users where key = :key returning {COLUMNS}")
+HAS_DISCORD = Query(
+    "users.has_discord", "select 1 from users where project_id = :project_id and discord_id = :discord_id"
+)
 
 
 class User(msgspec.Struct, frozen=True, kw_only=True):
-    """One key of a project. Times in Unix milliseconds; `fingerprint` and `ip` are keyed hashes."""
+    """One key of a project. Times in Unix milliseconds; `fingerprint` and `ip` are keyed hashes.
+
+    `expiry_set_at` is when the key's end was last decided upon; 0 is longer ago than anybody asks for.
+    """
 
     key: str
     project_id: str
@@ -105,6 +115,7 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
     blacklist_reason: str | None = None
     blacklist_expires: int | None = None
     created_at: int
+    expiry_set_at: int = 0
 
 
 class UserFilter(msgspec.Struct, frozen=True, kw_only=True):
@@ -116,7 +127,8 @@ class UserFilter(msgspec.Struct, frozen=True, kw_only=True):
     expired: bool | None = None
 
 
-def _user(row: Row) -> User:
+def from_row(row: Row) -> User:
+    """The user of a row of `COLUMNS`."""
     values: dict[str, Any] = dict(zip(User.__struct_fields__, row, strict=True))
     for name in _BOOLEANS:
         values[name] = bool(values[name])
@@ -128,13 +140,13 @@ def _user(row: Row) -> User:
 
 async def find(db: Database | Transaction, key: str) -> User | None:
     row = await db.fetch_one(FIND, key=key)
-    return None if row is None else _user(row)
+    return None if row is None else from_row(row)
 
 
 async def find_owned(db: Database | Transaction, key: str, account_id: str) -> User | None:
     """The user if it is there and belongs to the account; the two refusals cannot be told apart."""
     row = await db.fetch_one(FIND_OWNED, key=key, account_id=account_id)
-    return None if row is None else _user(row)
+    return None if row is None else from_row(row)
 
 
 async def list_of_project(
@@ -144,7 +156,7 @@ async def list_of_project(
     rows = await db.fetch_all(
         _list_for(where), project_id=project_id, now=now, offset=offset, limit=limit, **msgspec.structs.asdict(where)
     )
-    return [_user(row) for row in rows]
+    return [from_row(row) for row in rows]
 
 
 def _list_for(where: UserFilter) -> Query:
@@ -158,8 +170,18 @@ def _list_for(where: UserFilter) -> Query:
 
 
 async def insert(tx: Transaction, user: User) -> None:
-    """Raises UniqueViolation when the project has a key with this Discord id already."""
+    """Write the user, with the bar that a blacklisted one's device has.
+
+    Raises UniqueViolation when the project has a key with this Discord id already.
+    """
     await tx.execute(INSERT, **msgspec.structs.asdict(user))
+    if user.blacklisted:
+        await _bar_device(tx, user, user.blacklist_expires)
+
+
+async def has_discord(tx: Transaction, project_id: str, discord_id: str) -> bool:
+    """Tell if a key of the project has this Discord id."""
+    return await tx.fetch_one(HAS_DISCORD, project_id=project_id, discord_id=discord_id) is not None
 
 
 async def save_settings(tx: Transaction, user: User) -> bool:
@@ -175,6 +197,7 @@ async def save_settings(tx: Transaction, user: User) -> bool:
             max_instances=user.max_instances,
             max_executions=user.max_executions,
             fingerprintless=user.fingerprintless,
+            expiry_set_at=user.expiry_set_at,
         )
         == 1
     )
@@ -184,6 +207,10 @@ async def blacklist(tx: Transaction, user: User, *, reason: str | None, expires:
     """Blacklist the key until `expires` (None: for good) and bar its device, if one is bound, from the project."""
     await tx.execute(SET_BLACKLIST, key=user.key, blacklisted=True, reason=reason, expires=expires)
     await tx.execute(REMOVE_BARS, key=user.key)
+    await _bar_device(tx, user, expires)
+
+
+async def _bar_device(tx: Transaction, user: User, expires: int | None) -> None:
     if user.fingerprint is not None:
         await tx.execute(
             ADD_BAR, project_id=user.project_id, fingerprint=user.fingerprint, key=user.key, expires=expires
@@ -201,6 +228,7 @@ async def reset_fingerprint(tx: Transaction, key: str, *, now: int) -> None:
     await tx.execute(RESET_FINGERPRINT, key=key, now=now)
 
 
-async def remove(tx: Transaction, key: str) -> bool:
-    """Remove the user and the bars of its device. False when it is gone."""
-    return await tx.execute(REMOVE, key=key) == 1
+async def remove(tx: Transaction, key: str) -> User | None:
+    """Remove the user and the bars of its device; gives the user as they were, None when they are gone."""
+    row = await tx.fetch_one(REMOVE, key=key)
+    return None if row is None else from_row(row)
