@@ -1,4 +1,4 @@
-# Two commands: `make run` starts a server, `make test` runs every check and test. Both set up what they need.
+# `make run` starts a server, `make try` shows one at work in a minute, `make test` runs every check and test. Each sets up what it needs.
 
 PYTHON ?= python3
 VENV := .venv
@@ -9,10 +9,14 @@ PYTEST_WORKERS ?= 4
 # The tests start hundreds of processes, each of which would compile all of it again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test setup setup-test lint types imports tests faults bench nightly format lock clean
+.PHONY: run try test setup setup-test lint types imports tests faults bench nightly format lock clean
 
 run: setup
 	exec $(BIN)/moonlatch serve --data ./data
+
+# With a Lua to run the example in, which a server does not need.
+try: setup $(VENV)/.installed-try
+	exec $(BIN)/moonlatch try
 
 # A service that may not write here would compile everything at each start.
 setup: $(VENV)/.installed
@@ -28,6 +32,10 @@ $(VENV)/.installed: requirements/base.txt requirements/build.txt pyproject.toml 
 	$(PIP_INSTALL) --require-hashes -r requirements/base.txt
 	$(PIP_INSTALL) --require-hashes -r requirements/build.txt
 	$(PIP_INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.installed-try: requirements/try.txt $(VENV)/.installed
+	$(PIP_INSTALL) --require-hashes -r requirements/try.txt
 	@touch $@
 
 $(VENV)/.installed-test: requirements/dev.txt $(VENV)/.installed
@@ -75,7 +83,7 @@ format: setup-test
 
 # Renews the locked versions; run it on Python 3.11, which the lock files are made for.
 lock: setup-test
-	cd requirements && for file in base build dev; do \
+	cd requirements && for file in base build try dev; do \
 		CUSTOM_COMPILE_COMMAND="make lock" ../$(BIN)/pip-compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links \
 			--no-emit-trusted-host --allow-unsafe --strip-extras $$file.in --output-file $$file.txt || exit 1; done
 

@@ -37,7 +37,7 @@ def test_every_dependency_says_what_it_is_for() -> None:
     page = (ROOT / "docs/why/libraries.md").read_text().lower()
     names = [
         line.strip()
-        for file in ("base.in", "dev.in")
+        for file in ("base.in", "try.in", "dev.in")
         for line in (ROOT / "requirements" / file).read_text().splitlines()
         if line.strip() and not line.startswith(("#", "-"))
     ]
@@ -45,7 +45,7 @@ def test_every_dependency_says_what_it_is_for() -> None:
 
 
 def test_lock_files_name_no_download_address() -> None:
-    files = ["package-lock.json", *(f"requirements/{name}.txt" for name in ("base", "build", "dev"))]
+    files = ["package-lock.json", *(f"requirements/{name}.txt" for name in ("base", "build", "try", "dev"))]
     addresses = re.compile(r'"resolved"|--(extra-)?index-url|--find-links|--trusted-host [^-]')
     assert [name for name in files if addresses.search((ROOT / name).read_text())] == []
 

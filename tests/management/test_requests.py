@@ -45,7 +45,7 @@ async def test_every_reply_carries_a_request_id_and_the_rate_limit(api: Api, me:
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/nowhere", "/scripts", "/scripts/", "/projects/", "/scripts/a/b/c", "//account"]
+    "path", ["/nowhere", "/scripts", "/scripts/", "/projects/", "/scripts/a/b/c", "/account//tokens"]
 )
 async def test_an_unknown_path_is_an_invalid_endpoint(me: Developer, path: str) -> None:
     refused(await me.get(path), 404, -1, "invalid endpoint")
@@ -254,6 +254,13 @@ async def test_bad_tokens_use_up_their_address_but_never_a_good_token(tmp_path: 
         assert bad[3].headers["retry-after"] == "10"
         assert (await me.get("/account")).status_code == 200
         assert (await api.http.get("/health/ready")).status_code == 200
+
+
+async def test_the_bare_address_leads_to_the_documentation(api: Api) -> None:
+    for method in ("GET", "HEAD"):
+        answer = await api.http.request(method, "/")
+        assert (answer.status_code, answer.headers["location"]) == (302, "docs")
+    assert (await api.http.get("/", follow_redirects=True)).text == (await api.http.get("/docs")).text
 
 
 async def test_the_documentation_needs_nothing_from_elsewhere(api: Api) -> None:

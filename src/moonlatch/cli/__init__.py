@@ -20,6 +20,7 @@ from moonlatch.cli import (
     serve,
     tokens,
     transfer,
+    trial,
 )
 from moonlatch.cli.output import CommandError, show_error
 from moonlatch.config import InvalidSettingsError
@@ -33,6 +34,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("serve")(serve.serve)
+app.command("try")(trial.try_)
 app.add_typer(accounts.app, name="accounts")
 app.add_typer(tokens.app, name="tokens")
 app.command("check")(check.check)

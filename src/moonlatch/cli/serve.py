@@ -123,6 +123,10 @@ An example script is published already, with a key. Your customers run it like t
     script_key = "{example.user_key}"
     loadstring(game:HttpGet("{settings.public_url}/loader/{example.script_id}"))()
 
+See it run here, without a game (once `make try` has installed a Lua):
+
+    {command} try {settings.public_url}/loader/{example.script_id} --key {example.user_key}
+
 Look at it, make a key for somebody, see who runs it:
 
     curl {url}/scripts/{example.script_id} {call}

@@ -7,7 +7,7 @@ from importlib import resources
 from typing import Any
 
 from fastapi import APIRouter, Request
-from fastapi.responses import HTMLResponse, JSONResponse, Response
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from moonlatch.management.documents import openapi
 from moonlatch.management.routes import PUBLIC, Route
@@ -63,6 +63,13 @@ _CACHED = {**_GUARDED, "Cache-Control": "public, max-age=86400"}
 @cache
 def _asset(name: str) -> bytes:
     return resources.files("fastapi_swagger.resources").joinpath(name).read_bytes()
+
+
+# HEAD too, because whoever looks whether anything is there asks so. A relative address stays below a proxy's path.
+@router.head("/", openapi_extra=PUBLIC)
+@router.get("/", openapi_extra=PUBLIC)
+async def root() -> Response:
+    return RedirectResponse("docs", status_code=302)
 
 
 @router.get("/openapi.json", openapi_extra=PUBLIC)
