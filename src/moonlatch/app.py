@@ -51,6 +51,7 @@ class Moonlatch:
     """A whole installation, opened: what the server serves, and what the first start needs."""
 
     settings: Settings
+    world: World
     database: Database
     live: LocalLive | RedisLive
     publisher: Publisher
@@ -101,9 +102,7 @@ async def open_moonlatch(settings: Settings) -> AsyncIterator[Moonlatch]:
         workshop = Workshop(database=database, keyring=keyring, workers=workers, remote=remote)
         publisher = Publisher(
             database=database,
-            live=live,
             workshop=workshop,
-            tiers=settings.tiers,
             public_url=settings.public_url,
             keyring=keyring,
             loader=LoaderRecipe(LOADER_VERSION, loader_source),
@@ -112,7 +111,9 @@ async def open_moonlatch(settings: Settings) -> AsyncIterator[Moonlatch]:
         )
         readiness = Readiness({"database": lambda: answers(database)})
         exposition = Exposition(Counts())
-        world = World(database=database, live=live, keyring=keyring, tiers=settings.tiers, clock=now_ms)
+        world = World(
+            database=database, keyring=keyring, tiers=settings.tiers, clock=now_ms, live=live, publisher=publisher
+        )
         management = management_app(
             world=world,
             live=live,
@@ -120,7 +121,6 @@ async def open_moonlatch(settings: Settings) -> AsyncIterator[Moonlatch]:
             requests_per_second=settings.management.requests_per_second,
             burst=settings.management.burst,
             max_body_bytes=settings.management.max_body_bytes,
-            minimum_loader_version=policy.minimum_loader_version,
             readiness=readiness,
             exposition=exposition,
             metrics_token=settings.metrics.token.get_secret_value(),
@@ -158,6 +158,7 @@ async def open_moonlatch(settings: Settings) -> AsyncIterator[Moonlatch]:
             closing.push_async_callback(_cancelled, asyncio.create_task(job, name=name))
         yield Moonlatch(
             settings=settings,
+            world=world,
             database=database,
             live=live,
             publisher=publisher,

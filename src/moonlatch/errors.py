@@ -76,6 +76,12 @@ def too_large(limit_bytes: int) -> ApiError:
     return _invalid(413, [f"the body may have at most {limit_bytes} bytes"])
 
 
+def too_large_field(field: str, limit_bytes: int, has_bytes: int) -> ApiError:
+    """413: one field of the request is larger than the tier allows."""
+    problem = {"field": field, "errors": [f"may have at most {limit_bytes} bytes, has {has_bytes}"]}
+    return _invalid(413, [problem])
+
+
 def not_json() -> ApiError:
     """415: the body is not declared as JSON."""
     return _invalid(415, ["the body must be JSON, with Content-Type: application/json"])

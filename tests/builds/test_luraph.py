@@ -11,12 +11,13 @@ from typing import Any
 import msgspec
 import pytest
 
+from moonlatch.builds.outcomes import Published
 from moonlatch.builds.pool import WorkerPool
 from moonlatch.builds.protection import Asked
-from moonlatch.builds.publisher import LoaderRecipe, Published
+from moonlatch.builds.publisher import LoaderRecipe
 from moonlatch.crypto import LURAPH_KEY, Keyring
-from moonlatch.errors import ApiError
 from moonlatch.luraph.engine import Limits, LuraphEngine, luraph_client
+from moonlatch.operations.refusals import Reason, Refused, TryLater
 from moonlatch.storage import builds, luraph_keys, projects
 from moonlatch.storage.builds import Protection
 from moonlatch.storage.scripts import Script
@@ -58,10 +59,10 @@ async def set_up(publishing: Publishing, *, key: str = API_KEY, **project: Any) 
     return script
 
 
-async def refused(publishing: Publishing, script: Script, source: str = SOURCE, **options: Any) -> ApiError:
+async def refused(publishing: Publishing, script: Script, source: str = SOURCE, **options: Any) -> Refused:
     """The error of an update that is refused, after making sure that it cost and changed nothing."""
     before = await publishing.snapshot(script.id)
-    with pytest.raises(ApiError) as error:
+    with pytest.raises(Refused) as error:
         await publishing.publisher(**options).update(publishing.account, script, source)
     assert await publishing.snapshot(script.id) == before
     return error.value
@@ -149,9 +150,9 @@ async def test_one_update_can_choose_the_engine_and_is_told_what_has_no_effect(
 async def test_an_invalid_script_never_reaches_the_service(publishing: Publishing, luraph: LuraphServer) -> None:
     script = await set_up(publishing)
     error = await refused(publishing, script, "local x = ")
-    assert (error.status, error.code) == (422, 2)
-    assert (await refused(publishing, script, "la_is_premium = true")).code == 2
-    assert (await refused(publishing, script, "LPH_JIT(5)")).code == 2
+    assert error.reason == Reason.SCRIPT_INVALID
+    assert (await refused(publishing, script, "la_is_premium = true")).reason == Reason.SCRIPT_INVALID
+    assert (await refused(publishing, script, "LPH_JIT(5)")).reason == Reason.SCRIPT_INVALID
     assert luraph.requests == []
 
 
@@ -159,7 +160,7 @@ async def test_the_services_errors_are_code_3_unchanged(publishing: Publishing, 
     script = await set_up(publishing)
     luraph.plan("new", reply(402, {"errors": [{"param": "useTokens", "message": "No tokens."}, {"message": "Sorry."}]}))
     error = await refused(publishing, script)
-    assert (error.status, error.code, error.message) == (422, 3, "failed to obfuscate script")
+    assert error.reason == Reason.NOT_PROTECTED
     assert error.extras["luraph_errors"] == [
         {"param": "useTokens", "message": "No tokens."},
         {"param": None, "message": "Sorry."},
@@ -170,7 +171,7 @@ async def test_when_the_loader_fails_there_is_no_build_either(publishing: Publis
     script = await set_up(publishing)
     luraph.plan("status", reply(), reply(200, {"error": "Too busy."}))
     error = await refused(publishing, script)
-    assert (error.status, error.code, error.message) == (422, 5, "failed to obfuscate init script")
+    assert error.reason == Reason.LOADER_NOT_PROTECTED
     assert error.extras["luraph_errors"] == [{"param": None, "message": "Too busy."}]
 
 
@@ -192,7 +193,7 @@ async def test_without_a_key_the_way_to_set_one_is_told(publishing: Publishing, 
     script = await set_up(publishing)
     await publishing.database.run(lambda tx: luraph_keys.clear(tx, publishing.account.id))
     error = await refused(publishing, script)
-    assert error.code == 3
+    assert error.reason == Reason.NOT_PROTECTED
     assert "POST /account/luraph" in error.extras["luraph_errors"][0]["message"]
     assert luraph.requests == []
 
@@ -222,7 +223,7 @@ async def test_a_result_that_is_no_script_is_not_published(
     script = await set_up(publishing)
     luraph.plan("download", reply(200, result))
     error = await refused(publishing, script)
-    assert error.code == 3
+    assert error.reason == Reason.NOT_PROTECTED
     assert error.extras["luraph_errors"][0]["message"].startswith("Luraph's result is no script: script:1: ")
 
 
@@ -250,9 +251,8 @@ async def test_an_account_has_half_of_the_places_with_the_service(publishing: Pu
     publisher = publishing.publisher()
     waiting = [asyncio.create_task(publisher.update(publishing.account, one, "print(1)")) for one in scripts[:16]]
     await all_wait(luraph, len(waiting))
-    with pytest.raises(ApiError) as error:
+    with pytest.raises(TryLater):
         await publisher.update(publishing.account, scripts[16], "print(1)")
-    assert error.value.status == 429
     for task in waiting:
         task.cancel()
     await asyncio.gather(*waiting, return_exceptions=True)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
+from moonlatch.builds.outcomes import Published
 from moonlatch.builds.pool import WorkerPool
-from moonlatch.builds.publisher import LoaderRecipe, Published
-from moonlatch.errors import ApiError
+from moonlatch.builds.publisher import LoaderRecipe
 from moonlatch.licensing.quota import PERIOD_MS
 from moonlatch.licensing.tier import Tier
+from moonlatch.operations.refusals import Invalid, NotFound, Reason, Refused, TooLarge, TryLater
 from moonlatch.storage import builds, loaders, scripts
 from moonlatch.storage.scripts import Script
 from moonlatch.storage.sqlite.engine import SqliteDatabase
@@ -22,10 +24,12 @@ from support.publishing import Publishing, write_loader
 SOURCE = 'local greeting = "hello from the source"\nprint(greeting, la_script_name)'
 
 
-async def refused(publishing: Publishing, script: Script, source: str = SOURCE, **options: object) -> ApiError:
+async def refused(
+    publishing: Publishing, script: Script, source: str = SOURCE, kind: type[Any] = Refused, **options: object
+) -> Any:
     """The error of an update that is refused, after making sure that it changed nothing."""
     before = await publishing.snapshot(script.id)
-    with pytest.raises(ApiError) as error:
+    with pytest.raises(kind) as error:
         await publishing.publisher(**options).update(publishing.account, script, source)  # type: ignore[arg-type]
     assert await publishing.snapshot(script.id) == before
     return error.value
@@ -139,14 +143,14 @@ async def test_warnings_of_the_protector_reach_the_author(publishing: Publishing
 async def test_an_invalid_script_is_refused_with_what_luau_prints(publishing: Publishing, source: str) -> None:
     script = await publishing.set_up()
     error = await refused(publishing, script, source)
-    assert (error.status, error.code, error.message) == (422, 2, "script is invalid")
+    assert error.reason == Reason.SCRIPT_INVALID
     assert error.extras["parser_output"].splitlines()[0] == (compile_luau(source) or "").splitlines()[0]
 
 
 async def test_a_script_that_forges_its_licence_data_is_invalid(publishing: Publishing) -> None:
     script = await publishing.set_up()
     error = await refused(publishing, script, "print(1)\nla_is_premium = true")
-    assert error.code == 2
+    assert error.reason == Reason.SCRIPT_INVALID
     assert error.extras["parser_output"].startswith("script:2: la_is_premium may be assigned only inside")
 
 
@@ -154,7 +158,7 @@ async def test_an_expired_account_is_refused_before_anything_else_is_looked_at(p
     script = await publishing.set_up()
     await publishing.expire()
     error = await refused(publishing, script, "not lua")
-    assert (error.status, error.code, error.message) == (403, 0, "account expired")
+    assert error.reason == Reason.ACCOUNT_EXPIRED
 
 
 async def test_without_quota_even_an_invalid_script_gets_the_quota_error(
@@ -162,7 +166,7 @@ async def test_without_quota_even_an_invalid_script_gets_the_quota_error(
 ) -> None:
     publishing = Publishing(database, workers, Tier(name="none", obfuscations_per_period=0))
     error = await refused(publishing, await publishing.set_up(), "not lua")
-    assert (error.status, error.code, error.message) == (403, 1, "max obfuscations reached")
+    assert error.reason == Reason.MAX_OBFUSCATIONS
 
 
 async def test_a_quota_that_covers_only_the_script_is_not_enough_for_the_first_update(
@@ -170,14 +174,14 @@ async def test_a_quota_that_covers_only_the_script_is_not_enough_for_the_first_u
 ) -> None:
     publishing = Publishing(database, workers, Tier(name="one", obfuscations_per_period=1))
     error = await refused(publishing, await publishing.set_up())
-    assert (error.status, error.code, error.message) == (403, 4, "not enough obfuscations for init script")
+    assert error.reason == Reason.NOT_ENOUGH_FOR_LOADER
 
 
 async def test_an_invalid_script_is_reported_before_a_missing_place_for_the_loader(
     database: SqliteDatabase, workers: WorkerPool
 ) -> None:
     publishing = Publishing(database, workers, Tier(name="one", obfuscations_per_period=1))
-    assert (await refused(publishing, await publishing.set_up(), "not lua")).code == 2
+    assert (await refused(publishing, await publishing.set_up(), "not lua")).reason == Reason.SCRIPT_INVALID
 
 
 async def test_a_new_period_gives_a_new_quota(database: SqliteDatabase, workers: WorkerPool) -> None:
@@ -185,7 +189,7 @@ async def test_a_new_period_gives_a_new_quota(database: SqliteDatabase, workers:
     script = await publishing.set_up()
     await publishing.publisher().update(publishing.account, script, SOURCE)
     publishing.now += PERIOD_MS - 1
-    assert (await refused(publishing, script)).code == 1
+    assert (await refused(publishing, script)).reason == Reason.MAX_OBFUSCATIONS
     publishing.now += 1
     await publishing.publisher().update(publishing.account, script, SOURCE)
     assert await publishing.used() == 1
@@ -196,7 +200,7 @@ async def test_a_script_that_takes_too_long_fails_with_the_limits_name(database:
     publishing = Publishing(database, workers)
     error = await refused(publishing, await publishing.set_up(), "print(1)\n" * 100_000)
     await workers.close()
-    assert (error.status, error.code, error.message) == (422, 3, "failed to obfuscate script")
+    assert error.reason == Reason.NOT_PROTECTED
     assert error.extras["luraph_errors"] == [
         {
             "param": "script",
@@ -210,28 +214,27 @@ async def test_a_loader_that_cannot_be_protected_leaves_everything_as_it_was(pub
     script = await publishing.set_up()
     broken = LoaderRecipe(version=1, write=lambda **_: b"local x = ")
     error = await refused(publishing, script, loader=broken)
-    assert (error.status, error.code, error.message) == (422, 5, "failed to obfuscate init script")
+    assert error.reason == Reason.LOADER_NOT_PROTECTED
     assert error.extras["luraph_errors"][0]["message"].startswith("script:1: Expected identifier")
 
 
 @pytest.mark.parametrize(
-    ("source", "status", "problem"),
+    ("source", "kind", "problem"),
     [
-        ("", 400, "must not be empty"),
-        ("print('\ud800')", 400, "has a lone surrogate at character 7"),
-        ("x" * 1001, 413, "may have at most 1000 bytes, has 1001"),
-        ("é" * 501, 413, "may have at most 1000 bytes, has 1002"),
+        ("", Invalid, "must not be empty"),
+        ("print('\ud800')", Invalid, "has a lone surrogate at character 7"),
+        ("x" * 1001, TooLarge, "may have at most 1000 bytes, has 1001"),
+        ("é" * 501, TooLarge, "may have at most 1000 bytes, has 1002"),
     ],
 )
 async def test_a_text_that_can_be_no_script_is_a_validation_error_even_for_an_expired_account(
-    database: SqliteDatabase, workers: WorkerPool, source: str, status: int, problem: str
+    database: SqliteDatabase, workers: WorkerPool, source: str, kind: type[Exception], problem: str
 ) -> None:
     publishing = Publishing(database, workers, Tier(name="small", script_bytes=1000))
     script = await publishing.set_up()
     await publishing.expire()
-    error = await refused(publishing, script, source)
-    assert (error.status, error.code, error.message) == (status, -1, "unauthorized or invalid request")
-    assert error.extras["failed"] == [{"field": "script", "errors": [problem]}]
+    error = await refused(publishing, script, source, kind=kind)
+    assert str(error) == f"script {problem}"
 
 
 async def test_only_the_newest_builds_are_kept(database: SqliteDatabase, workers: WorkerPool) -> None:
@@ -264,9 +267,9 @@ async def test_updates_of_several_scripts_at_the_same_time_cannot_pass_the_quota
     outcomes = await asyncio.gather(
         *(publisher.update(publishing.account, script, SOURCE) for script in ours), return_exceptions=True
     )
-    refusals = [outcome.code for outcome in outcomes if isinstance(outcome, ApiError)]
+    refusals = [outcome.reason for outcome in outcomes if isinstance(outcome, Refused)]
     assert len(refusals) == 4
-    assert set(refusals) <= {1, 4}
+    assert set(refusals) <= {Reason.MAX_OBFUSCATIONS, Reason.NOT_ENOUGH_FOR_LOADER}
     assert await publishing.used() == 4
 
 
@@ -277,9 +280,8 @@ async def test_a_script_that_is_removed_during_its_update_is_not_found_and_costs
     update = asyncio.create_task(publishing.publisher().update(publishing.account, script, SOURCE))
     await asyncio.sleep(0)
     await publishing.database.run(lambda tx: scripts.remove(tx, script.id))
-    with pytest.raises(ApiError) as error:
+    with pytest.raises(NotFound):
         await update
-    assert (error.value.status, error.value.extras) == (404, {"failed": ["script not found"]})
     assert await publishing.used() == 0
     assert publishing.live.changed == []
 
@@ -293,8 +295,7 @@ async def test_when_too_many_updates_wait_the_next_is_told_to_come_back(database
         *(publisher.update(publishing.account, script, SOURCE) for _ in range(3)), return_exceptions=True
     )
     await workers.close()
-    refusals = [(outcome.status, outcome.code) for outcome in outcomes if isinstance(outcome, ApiError)]
-    assert refusals == [(429, -1)]
+    assert [str(outcome) for outcome in outcomes if isinstance(outcome, TryLater)] == ["try again in 10 seconds"]
 
 
 async def test_an_account_that_keeps_its_workers_busy_leaves_one_for_the_others(database: SqliteDatabase) -> None:
@@ -313,4 +314,4 @@ async def test_an_account_that_keeps_its_workers_busy_leaves_one_for_the_others(
     assert [flood.done() for flood in floods] == [False] * 4
     outcomes = await asyncio.gather(*floods, return_exceptions=True)
     await workers.close()
-    assert [outcome.code for outcome in outcomes if isinstance(outcome, ApiError)] == [3] * 4
+    assert [outcome.reason for outcome in outcomes if isinstance(outcome, Refused)] == [Reason.NOT_PROTECTED] * 4

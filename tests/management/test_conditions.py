@@ -67,3 +67,49 @@ async def test_a_dry_run_checks_the_rules(api: Api) -> None:
 
 async def test_a_wrong_dry_run_is_named(me: Developer) -> None:
     assert set(invalid(await me.post("/projects", {"name": "x"}, params={"dry_run": "perhaps"}))) == {"dry_run"}
+
+
+async def test_scripts_have_versions_too(me: Developer, project: str) -> None:
+    script = await me.new_script(project)
+    read = (await me.get(f"/scripts/{script}")).headers["etag"]
+    done(await me.post(f"/scripts/{script}/edit", {"name": "Theirs"}, headers={"If-Match": read}))
+    for path, body in (
+        ("edit", {"name": "Mine"}),
+        ("toggle", {"state": False}),
+        ("remove", {}),
+        ("update", {"script": "print(1)"}),
+    ):
+        reply = await me.post(f"/scripts/{script}/{path}", body, headers={"If-Match": read})
+        assert (reply.status_code, reply.json()["error"]["message"]) == (412, "changed meanwhile"), path
+    assert (await me.script(script))["name"] == "Theirs"
+
+
+async def test_an_update_can_be_tried(api: Api, me: Developer, project: str) -> None:
+    script = await me.new_script(project)
+    broken = await me.post(f"/scripts/{script}/update", {"script": "local x ="}, params={"dry_run": "true"})
+    assert (broken.status_code, broken.json()["error"]["message"]) == (422, "script is invalid")
+    before = (await me.get("/account")).json()["account"]["obfuscations"]["used"]
+    tried = done(await me.post(f"/scripts/{script}/update", {"script": "print(1)"}, params={"dry_run": "true"}))
+    assert (tried["build"], tried["dry_run"]) == (1, True)
+    assert done(await me.get(f"/scripts/{script}/builds"))["builds"] == []
+    assert (await me.get("/account")).json()["account"]["obfuscations"]["used"] == before
+
+
+async def test_what_is_done_to_a_script_leaves_events(api: Api) -> None:
+    me = await api.developer()
+    project = await me.new_project()
+    script = await me.new_script(project)
+    done(await me.post(f"/scripts/{script}/update", {"script": "print(1)"}))
+    done(await me.post(f"/scripts/{script}/edit", {"kick_outdated": True}))
+    for state in (False, True):
+        done(await me.post(f"/scripts/{script}/toggle", {"state": state}))
+    done(await me.post(f"/scripts/{script}/remove", {}))
+    events = done(await me.get("/events", params={"resource": script}))["events"]
+    assert [(event["kind"], event["changes"]) for event in events] == [
+        ("script.removed", {}),
+        ("script.enabled", {"enabled": [False, True]}),
+        ("script.disabled", {"enabled": [True, False]}),
+        ("script.edited", {"kick_outdated": [False, True]}),
+        ("script.published", {"build": [None, 1], "profile": [None, "standard"]}),
+        ("script.created", {}),
+    ]

@@ -174,15 +174,13 @@ async def running_api(folder: Path, *, database_url: str = "", **settings: Any) 
     workers = WorkerPool(workers=1, timeout_seconds=20, memory_mib=512, max_waiting=64)
     publisher = Publisher(
         database=database,
-        live=live,
         workshop=Workshop(database=database, keyring=keyring, workers=workers, remote=None),
-        tiers=TIERS,
         public_url="http://127.0.0.1",
         keyring=keyring,
         loader=LoaderRecipe(version=1, write=write_loader),
         clock=clock,
     )
-    world = World(database=database, live=live, keyring=keyring, tiers=TIERS, clock=clock)
+    world = World(database=database, keyring=keyring, tiers=TIERS, clock=clock, live=live, publisher=publisher)
     management = management_app(
         world=world,
         live=live,

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 import msgspec
 
+from moonlatch.builds.outcomes import Published
 from moonlatch.builds.pool import WorkerPool
+from moonlatch.builds.protection import Asked
 from moonlatch.builds.publisher import LoaderRecipe, Publisher
 from moonlatch.builds.workshop import Workshop
 from moonlatch.clock import DAY_MS
@@ -12,8 +17,13 @@ from moonlatch.crypto import Keyring, new_id
 from moonlatch.licensing.tier import NO_LIMITS, Tier
 from moonlatch.live.memory import LocalLive
 from moonlatch.luraph.order import RemoteEngine
+from moonlatch.metrics.counts import BuildCounts
+from moonlatch.operations.changing import Intent
+from moonlatch.operations.context import Actor, ActorKind, World
+from moonlatch.operations.scripts import publish
 from moonlatch.storage import accounts, builds, loaders, projects, scripts
 from moonlatch.storage.accounts import Account
+from moonlatch.storage.builds import Protection
 from moonlatch.storage.interface import Database, Query
 from moonlatch.storage.projects import Project
 from moonlatch.storage.scripts import Script
@@ -40,6 +50,28 @@ def write_loader(*, script_id: str, loader_id: str, secret: bytes, base_url: str
     return f"return {script_id!r}, {loader_id!r}, {secret.hex()!r}, {base_url!r}".encode()
 
 
+@dataclass(frozen=True)
+class Updates:
+    """Publishes by the operation, on one world."""
+
+    world: World
+
+    @property
+    def counts(self) -> BuildCounts:
+        assert self.world.publisher is not None
+        return self.world.publisher.counts
+
+    async def update(
+        self, account: Account, script: Script, source: str, asked: Asked | None = None, **intent: Any
+    ) -> Published:
+        actor = Actor(account_id=account.id, kind=ActorKind.TOKEN, id="token", name="test")
+        return await publish(self.world, actor, script, source, asked=asked, intent=Intent(**intent))
+
+    async def protection(self, script: Script, asked: Asked | None = None) -> Protection | None:
+        assert self.world.publisher is not None
+        return await self.world.publisher.protection(script, asked)
+
+
 class Publishing:
     """One account of one tier, and a publisher for it. `now` may be moved."""
 
@@ -57,16 +89,24 @@ class Publishing:
         )
         self.project = Project(id=new_id(), account_id=self.account.id, name="project", created_at=NOW)
 
-    def publisher(self, *, loader: LoaderRecipe | None = None, public_url: str = "http://127.0.0.1:8400") -> Publisher:
-        return Publisher(
+    def publisher(self, *, loader: LoaderRecipe | None = None, public_url: str = "http://127.0.0.1:8400") -> Updates:
+        publisher = Publisher(
             database=self.database,
-            live=self.live,
             workshop=self.workshop,
-            tiers={self.tier.name: self.tier},
             public_url=public_url,
             keyring=self.keyring,
             loader=loader or LoaderRecipe(version=1, write=write_loader),
             clock=lambda: self.now,
+        )
+        return Updates(
+            World(
+                database=self.database,
+                keyring=self.keyring,
+                tiers={self.tier.name: self.tier},
+                clock=lambda: self.now,
+                live=self.live,
+                publisher=publisher,
+            )
         )
 
     async def set_up(self) -> Script:

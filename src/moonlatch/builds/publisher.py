@@ -1,4 +1,4 @@
-"""What `update` does: check and protect a script, build its loader when needed, publish both in one transaction.
+"""What an update does before it is published: check and protect a script, and build its loader when needed.
 
 All or nothing: a failed update costs no obfuscation and the previous build is served on. Sources are not kept.
 """
@@ -6,30 +6,36 @@ All or nothing: a failed update costs no obfuscation and the previous build is s
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-import msgspec
-
-from moonlatch import crypto, errors
-from moonlatch.builds.job import Done, Failed, Invalid
+from moonlatch import crypto
+from moonlatch.builds.job import Done, Failed, Fault, Invalid
+from moonlatch.builds.outcomes import (
+    Broken,
+    Busy,
+    Gone,
+    NotProtected,
+    Outcome,
+    OverQuota,
+    Prepared,
+    Published,
+    Unpublished,
+)
 from moonlatch.builds.places import PoolBusyError
 from moonlatch.builds.protection import Asked, loader_protection, protection_of
 from moonlatch.builds.turns import Turns
 from moonlatch.builds.workshop import Piece, Workshop
 from moonlatch.clock import Clock, monotonic_seconds, now_ms
 from moonlatch.crypto import Keyring
-from moonlatch.errors import ApiError
-from moonlatch.licensing.tier import Tier, tier_of
-from moonlatch.live.interface import Live
+from moonlatch.licensing.tier import Tier
 from moonlatch.metrics.counts import BuildCounts
 from moonlatch.obfuscator.options import DEFAULT_PROFILE
-from moonlatch.storage import builds, loaders, projects, quota
+from moonlatch.storage import loaders, projects, quota
 from moonlatch.storage.accounts import Account
 from moonlatch.storage.builds import Protection
-from moonlatch.storage.interface import Database, Transaction
+from moonlatch.storage.interface import Database
 from moonlatch.storage.loaders import LoaderInfo
-from moonlatch.storage.projects import Project
 from moonlatch.storage.scripts import Script
 
 UPDATE_SECONDS = 95
@@ -37,26 +43,19 @@ UPDATE_SECONDS = 95
 
 BUSY_RETRY_SECONDS = 10
 
-PUBLISHED, INVALID, FAILED, OVER_QUOTA, BUSY, REFUSED, ERROR = (
-    "published",
-    "invalid",
-    "failed",
-    "over_quota",
-    "busy",
-    "refused",
-    "error",
-)
-"""Outcomes of updates, as they are counted."""
+_COUNTED: dict[type, str] = {
+    Published: "published",
+    Broken: "invalid",
+    NotProtected: "failed",
+    OverQuota: "over_quota",
+    Busy: "busy",
+    Gone: "refused",
+}
+_ERROR = "error"
+_WITH_WORK = (Published, Broken, NotProtected)
 
-_OUTCOMES = {1: OVER_QUOTA, 2: INVALID, 3: FAILED, 4: OVER_QUOTA, 5: FAILED}
-"""By the code of the update endpoint's error; any other is a refusal before the work began."""
-
-
-class Published(msgspec.Struct, frozen=True, kw_only=True):
-    """A successful update: the number of the new build, and what the script's author should know."""
-
-    build: int
-    warnings: list[str]
+Store = Callable[[Prepared], Awaitable[Published | Unpublished]]
+"""Publishes what was prepared, or says why not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,16 +69,25 @@ class LoaderRecipe:
     write: Callable[..., bytes]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Update:
+    """A text (UTF-8) that is to become a script's next build, and what was asked for with it."""
+
+    account: Account
+    tier: Tier
+    script: Script
+    source: bytes
+    asked: Asked | None = None
+
+
 class Publisher:
-    """Publishes scripts. Updates of one script run one after the other; an account's never take every worker."""
+    """Prepares updates. Those of one script run one after the other; an account's never take every worker."""
 
     def __init__(
         self,
         *,
         database: Database,
-        live: Live,
         workshop: Workshop,
-        tiers: Mapping[str, Tier],
         public_url: str,
         keyring: Keyring,
         loader: LoaderRecipe,
@@ -87,9 +95,7 @@ class Publisher:
         clock: Clock = now_ms,
     ) -> None:
         self._database = database
-        self._live = live
         self._workshop = workshop
-        self._tiers = tiers
         self._public_url = public_url
         self._keyring = keyring
         self._loader = loader
@@ -98,39 +104,32 @@ class Publisher:
         self.counts = BuildCounts()
         self._turns_of_script = Turns(1)
 
-    async def protection(self, script: Script, asked: Asked | None = None) -> Protection:
-        """What an update of the script that asks for this is protected with. Raises ApiError when the script is gone."""
-        return protection_of(script, await self._project(script), server_profile=self._profile, asked=asked)
-
-    async def _project(self, script: Script) -> Project:
+    async def protection(self, script: Script, asked: Asked | None = None) -> Protection | None:
+        """What an update of the script that asks for this is protected with; None when its project is gone."""
         project = await projects.find(self._database, script.project_id)
         if project is None:
-            raise errors.not_found("script")
-        return project
+            return None
+        return protection_of(script, project, server_profile=self._profile, asked=asked)
 
-    async def update(self, account: Account, script: Script, source: str, asked: Asked | None = None) -> Published:
-        """Publish `source` as the script's next build. Raises ApiError with the codes documented for the endpoint."""
-        began, outcome = monotonic_seconds(), ERROR
+    async def update(self, update: Update, store: Store) -> Outcome:
+        """Prepare the script's next build and have it stored, before any later update of the script begins."""
+        began, counted = monotonic_seconds(), _ERROR
         try:
-            published = await self._update(account, script, source, asked)
-            outcome = PUBLISHED
-        except ApiError as error:
-            outcome = BUSY if error.status == 429 else _OUTCOMES.get(error.code, REFUSED)
-            raise
+            outcome = await self._update(update, store)
+            counted = _COUNTED[type(outcome)]
         finally:
-            self.counts.outcomes[outcome] += 1
-            if outcome in (PUBLISHED, INVALID, FAILED):
-                self.counts.seconds.add(monotonic_seconds() - began)
-        return published
+            self.counts.outcomes[counted] += 1
+        if isinstance(outcome, _WITH_WORK):
+            self.counts.seconds.add(monotonic_seconds() - began)
+        return outcome
 
-    async def _update(self, account: Account, script: Script, source: str, asked: Asked | None) -> Published:
-        tier = tier_of(self._tiers, account.tier)
-        text = _checked_size(source, tier.script_bytes)
-        if account.is_expired(self._clock()):
-            raise ApiError(403, 0, "account expired")
-        project = await self._project(script)
+    async def _update(self, update: Update, store: Store) -> Outcome:
+        account, script, asked = update.account, update.script, update.asked
+        project = await projects.find(self._database, script.project_id)
+        if project is None:
+            return Gone()
         piece = Piece(
-            source=text,
+            source=update.source,
             name=script.name,
             project=project,
             protection=protection_of(script, project, server_profile=self._profile, asked=asked),
@@ -140,44 +139,45 @@ class Publisher:
         try:
             with self._workshop.admission(account.id, piece.protection.engine):
                 async with self._turns_of_script.turn(script.id, deadline=deadline):
-                    published = await self._publish(account, script, piece, tier, deadline)
+                    prepared = await self._prepare(update, piece, deadline)
+                    outcome = await store(prepared) if isinstance(prepared, Prepared) else prepared
         except PoolBusyError:
-            raise errors.rate_limited(BUSY_RETRY_SECONDS) from None
-        await self._live.script_changed(script.id)
-        if asked is not None and asked.profile not in (None, piece.protection.profile):
-            published.warnings.append(
+            return Busy(BUSY_RETRY_SECONDS)
+        if (
+            isinstance(outcome, Published)
+            and asked is not None
+            and asked.profile not in (None, piece.protection.profile)
+        ):
+            outcome.warnings.append(
                 f"the profile '{asked.profile}' has no effect with the engine '{piece.protection.engine}'"
             )
-        return published
+        return outcome
 
-    async def _publish(self, account: Account, script: Script, piece: Piece, tier: Tier, deadline: float) -> Published:
-        left = await quota.find(self._database, account.id, limit=tier.obfuscations_per_period, now=self._clock())
+    async def _prepare(self, update: Update, piece: Piece, deadline: float) -> Prepared | Unpublished:
+        script, limit = update.script, update.tier.obfuscations_per_period
+        left = await quota.find(self._database, update.account.id, limit=limit, now=self._clock())
         if left is None or not left.covers(1):
-            raise _quota_exceeded(0)
-        build = await self._protect_script(piece, deadline)
+            return OverQuota(0)
+        build = await self._workshop.protect(piece, deadline=deadline)
+        if not isinstance(build, Done):
+            return _unprotected(build)
         loader: tuple[LoaderInfo, bytes] | None = None
         if await self._needs_loader(script.id):
             if not left.covers(2):
-                raise _quota_exceeded(1)
-            loader = await self._build_loader(script, piece, deadline)
-        number = await self._store(account, script, tier, piece, build=build, loader=loader)
-        return Published(build=number, warnings=build.warnings)
-
-    async def _protect_script(self, piece: Piece, deadline: float) -> Done:
-        answer = await self._workshop.protect(piece, deadline=deadline)
-        match answer:
-            case Invalid():
-                raise ApiError(422, 2, "script is invalid", parser_output=answer.parser_output)
-            case Failed():
-                raise ApiError(422, 3, "failed to obfuscate script", luraph_errors=_luraph_errors(answer))
-            case Done():
-                return answer
+                return OverQuota(1)
+            built = await self._build_loader(script, piece, deadline)
+            if isinstance(built, NotProtected):
+                return built
+            loader = built
+        return Prepared(build=build, protection=piece.protection, source_bytes=len(piece.source), loader=loader)
 
     async def _needs_loader(self, script_id: str) -> bool:
         served = await loaders.find_served(self._database, script_id)
         return served is None or served.version < self._loader.version or served.base_url != self._public_url
 
-    async def _build_loader(self, script: Script, build: Piece, deadline: float) -> tuple[LoaderInfo, bytes]:
+    async def _build_loader(
+        self, script: Script, build: Piece, deadline: float
+    ) -> tuple[LoaderInfo, bytes] | NotProtected:
         info = LoaderInfo(id=crypto.new_id(), version=self._loader.version, base_url=self._public_url)
         source = self._loader.write(
             script_id=script.id,
@@ -197,70 +197,10 @@ class Publisher:
             case Done():
                 return info, answer.text
             case Invalid():  # our own fault, whatever it says: the developer did not write the loader
-                failed = [{"param": None, "message": answer.parser_output}]
+                return NotProtected([Fault(None, answer.parser_output)], is_loader=True)
             case Failed():
-                failed = _luraph_errors(answer)
-        raise ApiError(422, 5, "failed to obfuscate init script", luraph_errors=failed)
-
-    async def _store(
-        self,
-        account: Account,
-        script: Script,
-        tier: Tier,
-        piece: Piece,
-        *,
-        build: Done,
-        loader: tuple[LoaderInfo, bytes] | None,
-    ) -> int:
-        now = self._clock()
-        cost = 1 if loader is None else 2
-
-        async def unit(tx: Transaction) -> int:
-            number = await builds.serve_next(tx, script.id, loader_id=None if loader is None else loader[0].id)
-            if number is None:
-                raise errors.not_found("script")
-            # Claimed here and not before: what was left has been taken by another update since, for all we know.
-            limit = tier.obfuscations_per_period
-            if not await quota.claim(tx, account.id, cost, limit=limit, now=now):
-                left = await quota.find(tx, account.id, limit=limit, now=now)
-                raise _quota_exceeded(0 if left is None else left.left)
-            await builds.insert(
-                tx,
-                script.id,
-                number,
-                payload=build.text,
-                protection=piece.protection,
-                source_bytes=len(piece.source),
-                now=now,
-            )
-            if loader is not None:
-                await loaders.insert(tx, loader[0], script.id, source=loader[1], now=now)
-            await builds.prune(tx, script.id, keep=tier.build_history)
-            return number
-
-        return await self._database.run(unit)
+                return NotProtected(answer.faults, is_loader=True)
 
 
-def _checked_size(source: str, limit_bytes: int) -> bytes:
-    """The source as UTF-8. It may hold any byte but lone surrogates; those have no UTF-8."""
-    if not source:
-        raise errors.invalid_field("script", "must not be empty")
-    try:
-        encoded = source.encode()
-    except UnicodeEncodeError as error:
-        raise errors.invalid_field("script", f"has a lone surrogate at character {error.start}") from None
-    if len(encoded) > limit_bytes:
-        problem = {"field": "script", "errors": [f"may have at most {limit_bytes} bytes, has {len(encoded)}"]}
-        raise ApiError(413, -1, "unauthorized or invalid request", failed=[problem])
-    return encoded
-
-
-def _quota_exceeded(left: int | None) -> ApiError:
-    """Nothing left, or not enough for script and loader together."""
-    if left:
-        return ApiError(403, 4, "not enough obfuscations for init script")
-    return ApiError(403, 1, "max obfuscations reached")
-
-
-def _luraph_errors(failed: Failed) -> list[dict[str, str | None]]:
-    return [{"param": fault.param, "message": fault.message} for fault in failed.faults]
+def _unprotected(answer: Invalid | Failed) -> Broken | NotProtected:
+    return Broken(answer.parser_output) if isinstance(answer, Invalid) else NotProtected(answer.faults)

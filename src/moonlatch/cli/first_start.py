@@ -6,11 +6,15 @@ from importlib import resources
 
 import msgspec
 
-from moonlatch.builds.publisher import Publisher
+from moonlatch.cli.operator import operator
 from moonlatch.cli.tokens import new_token
 from moonlatch.clock import Clock
 from moonlatch.crypto import new_id
-from moonlatch.storage import accounts, projects, scripts, tokens, users
+from moonlatch.operations import projects as project_operations
+from moonlatch.operations import scripts as script_operations
+from moonlatch.operations.changing import Change, perform
+from moonlatch.operations.context import World
+from moonlatch.storage import accounts, tokens, users
 from moonlatch.storage.accounts import Account
 from moonlatch.storage.interface import Database, Transaction
 from moonlatch.storage.projects import Project
@@ -54,20 +58,19 @@ async def first_account(database: Database, clock: Clock, *, tier: str) -> First
     return await database.run(unit)
 
 
-async def publish_example(database: Database, publisher: Publisher, clock: Clock, account: Account) -> Example:
-    """Make a project with a published script and a user. Raises StorageError, and ApiError when nothing can be published."""
-    now = clock()
-    project = Project(id=new_id(), account_id=account.id, name="Example", created_at=now)
-    script = Script(id=new_id(), project_id=project.id, name="hello", created_at=now)
-    user = User(key=new_id(), project_id=project.id, note="made by the first start", created_at=now)
+async def publish_example(world: World, account: Account) -> Example:
+    """Make a project with a published script and a user. Raises StorageError, and Refused when nothing can be published."""
+    actor = operator(account.id)
 
-    async def unit(tx: Transaction) -> None:
-        await projects.insert(tx, project)
-        await scripts.insert(tx, script)
-        await users.insert(tx, user)
+    async def unit(change: Change) -> tuple[Project, Script, User]:
+        project = await project_operations.create(change, name="Example")
+        script = await script_operations.create(change, project.id, name="hello")
+        user = User(key=new_id(), project_id=project.id, note="made by the first start", created_at=change.now)
+        await users.insert(change.tx, user)
+        return project, script, user
 
-    await database.run(unit)
-    await publisher.update(account, script, example_source())
+    project, script, user = await perform(world, actor, unit)
+    await script_operations.publish(world, actor, script, example_source())
     return Example(project_id=project.id, script_id=script.id, user_key=user.key)
 
 

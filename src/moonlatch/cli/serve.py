@@ -85,7 +85,7 @@ def _next(port: int) -> int:
 
 async def _welcome(moonlatch: Moonlatch) -> None:
     from moonlatch.cli.first_start import first_account, publish_example
-    from moonlatch.errors import ApiError
+    from moonlatch.operations.refusals import Refused
     from moonlatch.storage.interface import StorageError
 
     settings, database = moonlatch.settings, moonlatch.database
@@ -100,8 +100,8 @@ async def _welcome(moonlatch: Moonlatch) -> None:
         f"its API token is shown only now:\n\n    {first.token}\n"
     )
     try:
-        example = await publish_example(database, moonlatch.publisher, now_ms, first.account)
-    except (ApiError, StorageError) as error:
+        example = await publish_example(moonlatch.world, first.account)
+    except (Refused, StorageError) as error:
         # Everything else works, and somebody may be using it by now.
         say(f"The example script could not be published: {error}\nEvery call, to try in the browser: {url}/docs")
     else:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from fastapi import FastAPI
 
+from moonlatch.builds.publisher import Publisher
 from moonlatch.clock import monotonic_seconds
 from moonlatch.live.interface import Live
 from moonlatch.management import (
@@ -22,7 +23,7 @@ from moonlatch.management import (
     sessions,
     users,
 )
-from moonlatch.management.backend import Backend, Publishing
+from moonlatch.management.backend import Backend
 from moonlatch.management.documents import openapi
 from moonlatch.management.gate import Gate, Limits
 from moonlatch.management.readiness import Readiness, answers
@@ -35,7 +36,6 @@ DEADLINE_SECONDS = 100.0
 DEFAULT_MAX_BODY_BYTES = 20 * 1024 * 1024
 FAILURES_PER_SECOND = 1.0
 FAILURES_BURST = 20
-MINIMUM_LOADER_VERSION = 1
 REFUSALS_PER_SECOND = 1 / 60
 """Events of one actor's refusals for lack of one permission."""
 
@@ -58,14 +58,13 @@ def management_app(
     *,
     world: World,
     live: Live,
-    publisher: Publishing,
+    publisher: Publisher,
     requests_per_second: float = 50,
     burst: int = 50,
     failures_per_second: float = FAILURES_PER_SECOND,
     failures_burst: int = FAILURES_BURST,
     max_body_bytes: int = DEFAULT_MAX_BODY_BYTES,
     deadline_seconds: float = DEADLINE_SECONDS,
-    minimum_loader_version: int = MINIMUM_LOADER_VERSION,
     monotonic: Callable[[], float] = monotonic_seconds,
     readiness: Readiness | None = None,
     exposition: Exposition | None = None,
@@ -85,7 +84,6 @@ def management_app(
         live=live,
         publisher=publisher,
         max_body_bytes=max_body_bytes,
-        minimum_loader_version=minimum_loader_version,
         readiness=readiness or Readiness({"database": lambda: answers(world.database)}),
         exposition=exposition or Exposition(Counts()),
         metrics_token=metrics_token,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Protocol, cast
+from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
-from moonlatch.builds.protection import Asked
+from moonlatch.builds.publisher import Publisher
 from moonlatch.clock import Clock
 from moonlatch.crypto import Keyring
 from moonlatch.licensing.tier import Tier
@@ -16,32 +16,8 @@ from moonlatch.management.readiness import Readiness
 from moonlatch.metrics.exposition import Exposition
 from moonlatch.operations.context import World
 from moonlatch.storage.accounts import Account
-from moonlatch.storage.builds import Protection
 from moonlatch.storage.interface import Database
-from moonlatch.storage.scripts import Script
 from moonlatch.web.limits import RateLimit
-
-
-class PublishedBuild(Protocol):
-    """What a successful update tells."""
-
-    @property
-    def build(self) -> int: ...
-
-    @property
-    def warnings(self) -> Any: ...
-
-
-class Publishing(Protocol):
-    """The update pipeline, as far as the API knows it; `builds.publisher.Publisher` is one."""
-
-    async def protection(self, script: Script) -> Protection:
-        """What an update of the script is protected with when it asks for nothing. Raises ApiError when it is gone."""
-        ...
-
-    async def update(self, account: Account, script: Script, source: str, asked: Asked | None = None) -> PublishedBuild:
-        """Publish `source` as the script's next build. Raises ApiError with the codes 0 to 5 of the update endpoint."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +26,8 @@ class Backend:
 
     world: World
     live: Live
-    publisher: Publishing
+    publisher: Publisher
     max_body_bytes: int
-    minimum_loader_version: int
     readiness: Readiness
     exposition: Exposition
     metrics_token: str

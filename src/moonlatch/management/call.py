@@ -51,6 +51,18 @@ class Call:
         version: Callable[[T], str] | None = None,
     ) -> R:
         """Carry an operation out and give the reply that `shown` makes of its result; `version` gives its entity tag."""
+        return await self.carry_out(
+            lambda intent: perform(self.world, self.actor, operation, intent), shown, version=version
+        )
+
+    async def carry_out(
+        self,
+        operation: Callable[[Intent[T]], Awaitable[T]],
+        shown: Callable[[T], R],
+        *,
+        version: Callable[[T], str] | None = None,
+    ) -> R:
+        """As `change`, for an operation that has its transaction to itself."""
         once = self.once
         answer: R | None = None
 
@@ -65,7 +77,7 @@ class Call:
             expected=self.expected,
             keep=keep if once is not None and not self.is_dry_run else None,
         )
-        result = await perform(self.world, self.actor, operation, intent)
+        result = await operation(intent)
         if answer is None:
             answer = shown(result)
         if version is not None:

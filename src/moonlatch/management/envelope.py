@@ -21,9 +21,11 @@ from moonlatch.errors import (
     invalid_field,
     invalid_fields,
     not_found,
+    rate_limited,
+    too_large_field,
 )
 from moonlatch.management.refusals import Refusal
-from moonlatch.operations.refusals import ChangedMeanwhile, Invalid, NotAllowed, NotFound, Refused
+from moonlatch.operations.refusals import ChangedMeanwhile, Invalid, NotAllowed, NotFound, Refused, TooLarge, TryLater
 
 _MAX_FIELD_NAME = 200
 _SUBJECT = re.compile(r"^(Input|String|List|Value) should")
@@ -77,6 +79,10 @@ def api_error_of(request: Request, error: Exception) -> ApiError | None:
             return invalid_field(error.field, error.message)
         case NotAllowed():
             return forbidden(str(error))
+        case TooLarge():
+            return too_large_field(error.field, error.limit_bytes, error.has_bytes)
+        case TryLater():
+            return rate_limited(error.retry_after_seconds)
         case ChangedMeanwhile():
             return changed_meanwhile(f'"{error.version}"')
         case _:
@@ -114,7 +120,7 @@ async def _validation_error(_request: Request, error: Exception) -> JSONResponse
 
 def install(app: FastAPI) -> None:
     """Answer every error of `app` in the documented shape."""
-    for refusal in (ApiError, Refused, NotFound, Invalid, NotAllowed, ChangedMeanwhile):
+    for refusal in (ApiError, Refused, NotFound, Invalid, NotAllowed, TooLarge, TryLater, ChangedMeanwhile):
         app.add_exception_handler(refusal, _refusal)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _validation_error)

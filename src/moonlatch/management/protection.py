@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from moonlatch.errors import not_found
 from moonlatch.licensing.roles import Permission
 from moonlatch.management.auth import OwnedScript
 from moonlatch.management.backend import CurrentBackend
@@ -42,6 +43,8 @@ class ProtectionReply(Success):
 async def get_protection(script: OwnedScript, backend: CurrentBackend) -> ProtectionReply:
     """How the script is set to be protected, and what its next update will be protected with."""
     effective = await backend.publisher.protection(script)
+    if effective is None:
+        raise not_found("script")
     return ProtectionReply(
         protection=ProtectionView(
             profile=script.profile,

@@ -5,18 +5,16 @@ from __future__ import annotations
 import re
 from typing import Annotated
 
-import msgspec
 from fastapi import Depends, Query, Request
 from pydantic import AfterValidator, ConfigDict, Field
 
-from moonlatch import crypto
 from moonlatch.builds.protection import Asked
-from moonlatch.errors import not_found
 from moonlatch.licensing.roles import Permission
 from moonlatch.live.interface import LiveCounts, SessionFilter
-from moonlatch.management.auth import Caller, CurrentCaller, OwnedProject, OwnedScript, require_active
+from moonlatch.management.auth import Caller, OwnedProject, OwnedScript
 from moonlatch.management.backend import CurrentBackend, backend_of
 from moonlatch.management.body import JsonBody
+from moonlatch.management.call import CurrentCall
 from moonlatch.management.fields import (
     MAX_EXACT_INTEGER,
     Clean,
@@ -42,26 +40,26 @@ from moonlatch.management.replies import (
     days_shown,
 )
 from moonlatch.management.routes import needs, resource_router
-from moonlatch.storage import accounts, builds, loaders, projects, scripts
-from moonlatch.storage.interface import Transaction
-from moonlatch.storage.scripts import Script
+from moonlatch.operations import scripts as operations
+from moonlatch.operations.refusals import Reason
+from moonlatch.storage import builds, scripts
 
 router = resource_router("scripts")
 
-CANNOT_EDIT_NOTHING = Refusal(1, "cannot edit nothing", 400)
-NO_FREE_FOR_ALL = Refusal(2, "tier does not allow ffa mode", 403)
-MAX_SCRIPTS = Refusal(1, "max scripts reached", 403)
-UPDATE_REQUIRED = Refusal(1, "script update required", 409)
+CANNOT_EDIT_NOTHING = Refusal(1, Reason.NOTHING_TO_EDIT, 400)
+NO_FREE_FOR_ALL = Refusal(2, Reason.NO_FREE_FOR_ALL, 403)
+MAX_SCRIPTS = Refusal(1, Reason.MAX_SCRIPTS, 403)
+UPDATE_REQUIRED = Refusal(1, Reason.UPDATE_REQUIRED, 409)
 MUST_FILTER = Refusal(0, "must filter something", 400)
 
 _PARAM_ERRORS = {"luraph_errors": [{"param": "script", "message": "line 3: too many local variables"}]}
 UPDATE_REFUSALS = (
     ACCOUNT_EXPIRED,
-    Refusal(1, "max obfuscations reached", 403),
-    Refusal(2, "script is invalid", 422, {"parser_output": "script:3: Expected 'end', got <eof>"}),
-    Refusal(3, "failed to obfuscate script", 422, _PARAM_ERRORS),
-    Refusal(4, "not enough obfuscations for init script", 403),
-    Refusal(5, "failed to obfuscate init script", 422, _PARAM_ERRORS),
+    Refusal(1, Reason.MAX_OBFUSCATIONS, 403),
+    Refusal(2, Reason.SCRIPT_INVALID, 422, {"parser_output": "script:3: Expected 'end', got <eof>"}),
+    Refusal(3, Reason.NOT_PROTECTED, 422, _PARAM_ERRORS),
+    Refusal(4, Reason.NOT_ENOUGH_FOR_LOADER, 403),
+    Refusal(5, Reason.LOADER_NOT_PROTECTED, 422, _PARAM_ERRORS),
 )
 
 # JSON writes the worst characters of a source file (two bytes in UTF-8) as six bytes.
@@ -181,8 +179,9 @@ class BuildsReply(Success):
 
 
 @router.get("/scripts/{script_id}", summary="Get a script", openapi_extra=needs(Permission.SCRIPTS_READ))
-async def get_script(script: OwnedScript, backend: CurrentBackend) -> ScriptReply:
+async def get_script(script: OwnedScript, call: CurrentCall, backend: CurrentBackend) -> ScriptReply:
     """Settings, counters, and how many copies are running now."""
+    call.tag(operations.version(script))
     return ScriptReply(script=ScriptView.of(script, await backend.live.counts(script.id)))
 
 
@@ -214,85 +213,42 @@ async def list_scripts(
     openapi_extra=needs(Permission.SCRIPTS_WRITE),
 )
 async def create_script(
-    project: OwnedProject,
-    new: Annotated[NewScript, Depends(JsonBody(NewScript))],
-    caller: CurrentCaller,
-    backend: CurrentBackend,
+    project: OwnedProject, new: Annotated[NewScript, Depends(JsonBody(NewScript))], call: CurrentCall
 ) -> ScriptReply:
     """The new script is disabled until its first successful update."""
-    require_active(caller, backend)
-    script = Script(
-        id=crypto.new_id(),
-        project_id=project.id,
-        name=new.name,
-        free_for_all=new.free_for_all,
-        use_heartbeat=new.use_heartbeat,
-        kick_outdated=new.kick_outdated,
-        require_sessions=new.require_sessions,
-        profile=new.profile,
-        target=new.target,
-        engine=new.engine,
-        created_at=backend.clock(),
+    settings = new.model_dump(exclude={"name"})
+    return await call.change(
+        lambda change: operations.create(change, project.id, name=new.name, settings=settings),
+        lambda script: ScriptReply(script=ScriptView.of(script, LiveCounts(sessions=0, instances=0))),
+        version=operations.version,
     )
-
-    async def create(tx: Transaction) -> None:
-        if await projects.find_owned(tx, project.id, caller.account.id) is None:
-            raise not_found("project")
-        most = caller.tier.scripts
-        if most is not None and (await accounts.usage(tx, caller.account.id)).scripts >= most:
-            raise MAX_SCRIPTS.error()
-        if new.free_for_all and not caller.tier.free_for_all:
-            raise NO_FREE_FOR_ALL.error()
-        await scripts.insert(tx, script)
-
-    await backend.database.run(create)
-    return ScriptReply(script=ScriptView.of(script, LiveCounts(sessions=0, instances=0)))
 
 
 @router.post(
     "/scripts/{script_id}/edit",
     summary="Edit a script",
     responses=refusing(ACCOUNT_EXPIRED, CANNOT_EDIT_NOTHING, NO_FREE_FOR_ALL),
-    openapi_extra=needs(Permission.SCRIPTS_WRITE),
+    openapi_extra=needs(Permission.SCRIPTS_WRITE, is_conditional=True),
 )
 async def edit_script(
-    script: OwnedScript,
-    edit: Annotated[EditScript, Depends(JsonBody(EditScript))],
-    caller: CurrentCaller,
-    backend: CurrentBackend,
+    script: OwnedScript, edit: Annotated[EditScript, Depends(JsonBody(EditScript))], call: CurrentCall
 ) -> Success:
     """Fields left out or null stay as they are; `""` leaves profile, target or engine to the server and the project again."""
-    require_active(caller, backend)
-    changes = edit.changes()
-    if not changes:
-        raise CANNOT_EDIT_NOTHING.error()
-    if edit.free_for_all and not caller.tier.free_for_all:
-        raise NO_FREE_FOR_ALL.error()
-
-    async def save(tx: Transaction) -> None:
-        current = await scripts.find_owned(tx, script.id, caller.account.id)
-        if current is None:
-            raise not_found("script")
-        await scripts.save_settings(tx, msgspec.structs.replace(current, **changes))
-
-    await backend.database.run(save)
-    await backend.live.script_changed(script.id)
-    return Success()
+    return await call.change(
+        lambda change: operations.edit(change, script.id, edit.changes()), _done, version=operations.version
+    )
 
 
-@router.post("/scripts/{script_id}/remove", summary="Remove a script", openapi_extra=needs(Permission.SCRIPTS_WRITE))
+@router.post(
+    "/scripts/{script_id}/remove",
+    summary="Remove a script",
+    openapi_extra=needs(Permission.SCRIPTS_WRITE, is_conditional=True),
+)
 async def remove_script(
-    script: OwnedScript, _body: Annotated[Empty, Depends(JsonBody(Empty))], backend: CurrentBackend
+    script: OwnedScript, _body: Annotated[Empty, Depends(JsonBody(Empty))], call: CurrentCall
 ) -> Success:
     """Its sessions are closed at once, its loader answers that it is not there, its executions stay counted."""
-
-    async def remove(tx: Transaction) -> None:
-        if not await scripts.remove(tx, script.id):
-            raise not_found("script")
-
-    await backend.database.run(remove)
-    await backend.live.script_changed(script.id)
-    return Success()
+    return await call.change(lambda change: operations.remove(change, script.id), _done)
 
 
 def _source_limit(request: Request) -> int:
@@ -304,48 +260,34 @@ def _source_limit(request: Request) -> int:
     "/scripts/{script_id}/update",
     summary="Update a script",
     responses=refusing(*UPDATE_REFUSALS),
-    openapi_extra=needs(Permission.SCRIPTS_PUBLISH),
+    openapi_extra=needs(Permission.SCRIPTS_PUBLISH, is_conditional=True),
 )
 async def update_script(
     script: OwnedScript,
     update: Annotated[UpdateScript, Depends(JsonBody(UpdateScript, limit=_source_limit))],
-    caller: CurrentCaller,
-    backend: CurrentBackend,
+    call: CurrentCall,
 ) -> UpdateReply:
     """Check, protect and publish a new build, all or nothing: after an error the previous build is still served."""
     asked = Asked(profile=update.profile, target=update.target, engine=update.engine)
-    published = await backend.publisher.update(caller.account, script, update.script, asked)
-    return UpdateReply(build=published.build, warnings=list(published.warnings))
+    return await call.carry_out(
+        lambda intent: operations.publish(call.world, call.actor, script, update.script, asked=asked, intent=intent),
+        lambda published: UpdateReply(build=published.build, warnings=list(published.warnings)),
+    )
 
 
 @router.post(
     "/scripts/{script_id}/toggle",
     summary="Toggle a script",
     responses=refusing(ACCOUNT_EXPIRED, UPDATE_REQUIRED),
-    openapi_extra=needs(Permission.SCRIPTS_WRITE),
+    openapi_extra=needs(Permission.SCRIPTS_WRITE, is_conditional=True),
 )
 async def toggle_script(
-    script: OwnedScript,
-    toggle: Annotated[ToggleScript, Depends(JsonBody(ToggleScript))],
-    caller: CurrentCaller,
-    backend: CurrentBackend,
+    script: OwnedScript, toggle: Annotated[ToggleScript, Depends(JsonBody(ToggleScript))], call: CurrentCall
 ) -> Success:
     """Off: no new executions, and running instances are stopped. On needs a build that can still be served."""
-    require_active(caller, backend)
-
-    async def save(tx: Transaction) -> None:
-        current = await scripts.find_owned(tx, script.id, caller.account.id)
-        if current is None:
-            raise not_found("script")
-        if toggle.state:
-            loader = await loaders.find_served(tx, script.id)
-            if current.build == 0 or loader is None or loader.version < backend.minimum_loader_version:
-                raise UPDATE_REQUIRED.error()
-        await scripts.save_settings(tx, msgspec.structs.replace(current, enabled=toggle.state))
-
-    await backend.database.run(save)
-    await backend.live.script_changed(script.id)
-    return Success()
+    return await call.change(
+        lambda change: operations.toggle(change, script.id, enabled=toggle.state), _done, version=operations.version
+    )
 
 
 @router.post(
@@ -396,3 +338,7 @@ async def list_builds(script: OwnedScript, backend: CurrentBackend) -> BuildsRep
             for build in await builds.list_of_script(backend.database, script.id)
         ]
     )
+
+
+def _done(_: object) -> Success:
+    return Success()

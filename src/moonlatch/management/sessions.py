@@ -13,9 +13,11 @@ from moonlatch.live.interface import MessageOutcome
 from moonlatch.management.auth import Caller, CurrentCaller, OwnedSession, find_owned_session
 from moonlatch.management.backend import Backend, CurrentBackend
 from moonlatch.management.body import JsonBody
+from moonlatch.management.call import CurrentCall
 from moonlatch.management.fields import Clean, Closed, Empty, Id, Json
 from moonlatch.management.replies import Reply, SessionView, Success
 from moonlatch.management.routes import needs, resource_router
+from moonlatch.operations import sessions as operations
 
 router = resource_router("sessions")
 
@@ -99,11 +101,10 @@ async def get_session(session: OwnedSession) -> SessionReply:
     "/sessions/{session_id}/disconnect", summary="Disconnect a session", openapi_extra=needs(Permission.SESSIONS_STOP)
 )
 async def disconnect_session(
-    session: OwnedSession, _body: Annotated[Empty, Depends(JsonBody(Empty))], backend: CurrentBackend
+    session: OwnedSession, _body: Annotated[Empty, Depends(JsonBody(Empty))], call: CurrentCall
 ) -> Success:
     """Closes it and stops the running copy for good. One that is gone by now counts as disconnected."""
-    await backend.live.disconnect(session.id)
-    return Success()
+    return await call.change(lambda change: operations.disconnect(change, [session]), lambda _: Success())
 
 
 @router.post(
@@ -124,15 +125,12 @@ async def send_message(
     "/sessions/disconnect", summary="Disconnect several sessions", openapi_extra=needs(Permission.SESSIONS_STOP)
 )
 async def disconnect_sessions(
-    caller: CurrentCaller,
-    disconnect: Annotated[DisconnectSessions, Depends(JsonBody(DisconnectSessions))],
-    backend: CurrentBackend,
+    disconnect: Annotated[DisconnectSessions, Depends(JsonBody(DisconnectSessions))], call: CurrentCall
 ) -> Success:
     """Sessions that are not open, or not yours, are passed over."""
-    for session_id in disconnect.session_ids:
-        if await find_owned_session(backend, caller, session_id) is not None:
-            await backend.live.disconnect(session_id)
-    return Success()
+    found = [await find_owned_session(call.backend, call.caller, each) for each in disconnect.session_ids]
+    sessions = [session for session in found if session is not None]
+    return await call.change(lambda change: operations.disconnect(change, sessions), lambda _: Success())
 
 
 @router.post(

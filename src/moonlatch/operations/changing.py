@@ -13,11 +13,12 @@ from moonlatch.live.interface import Live
 from moonlatch.operations.context import Actor, World
 from moonlatch.operations.kinds import EventKind
 from moonlatch.operations.refusals import ChangedMeanwhile, NotFound, Reason, Refused
-from moonlatch.storage import accounts, events, projects
+from moonlatch.storage import accounts, events, projects, scripts
 from moonlatch.storage.accounts import Account
 from moonlatch.storage.events import Event
 from moonlatch.storage.interface import Transaction
 from moonlatch.storage.projects import Project
+from moonlatch.storage.scripts import Script
 
 T = TypeVar("T")
 
@@ -79,6 +80,13 @@ class Change:
         found = await projects.find_owned(self.tx, project_id, self.actor.account_id)
         if found is None or not self.actor.reaches(project_id):
             raise NotFound("project")
+        return found
+
+    async def script(self, script_id: str) -> Script:
+        """A script of the account that the actor reaches. Raises NotFound."""
+        found = await scripts.find_owned(self.tx, script_id, self.actor.account_id)
+        if found is None or not self.actor.reaches(found.project_id):
+            raise NotFound("script")
         return found
 
     def expect(self, version: str) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from moonlatch.builds.publisher import Publisher
 from moonlatch.clock import Clock
 from moonlatch.crypto import Keyring
 from moonlatch.licensing.roles import ALL, Permission
@@ -18,13 +19,14 @@ from moonlatch.storage.interface import Database
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """One installation. Times come from `clock`, in Unix milliseconds. `live` is None where no server runs."""
+    """One installation. Times come from `clock`, in Unix milliseconds. `live` and `publisher` are None where no server runs."""
 
     database: Database
-    live: Live | None
     keyring: Keyring
     tiers: Mapping[str, Tier]
     clock: Clock
+    live: Live | None = None
+    publisher: Publisher | None = None
 
     def tier_of(self, account: Account) -> Tier:
         return tier_of(self.tiers, account.tier)

@@ -17,6 +17,13 @@ class EventKind(StrEnum):
     PROJECT_CREATED = "project.created"
     PROJECT_EDITED = "project.edited"
     PROJECT_REMOVED = "project.removed"
+    SCRIPT_CREATED = "script.created"
+    SCRIPT_EDITED = "script.edited"
+    SCRIPT_ENABLED = "script.enabled"
+    SCRIPT_DISABLED = "script.disabled"
+    SCRIPT_PUBLISHED = "script.published"
+    SCRIPT_REMOVED = "script.removed"
+    SESSION_DISCONNECTED = "session.disconnected"
     PERMISSION_REFUSED = "permission.refused"
 
 
@@ -30,5 +37,12 @@ DESCRIPTIONS: dict[EventKind, str] = {
     EventKind.PROJECT_CREATED: "A project was created.",
     EventKind.PROJECT_EDITED: "A project's settings were changed.",
     EventKind.PROJECT_REMOVED: "A project was removed, with its scripts and users.",
+    EventKind.SCRIPT_CREATED: "A script was created.",
+    EventKind.SCRIPT_EDITED: "A script's settings were changed.",
+    EventKind.SCRIPT_ENABLED: "A script was switched on.",
+    EventKind.SCRIPT_DISABLED: "A script was switched off, and every copy stopped.",
+    EventKind.SCRIPT_PUBLISHED: "A new build of a script was published.",
+    EventKind.SCRIPT_REMOVED: "A script was removed, with its builds.",
+    EventKind.SESSION_DISCONNECTED: "A session was closed, and its copy stopped for good.",
     EventKind.PERMISSION_REFUSED: "A call was refused because its token or member lacks the permission.",
 }

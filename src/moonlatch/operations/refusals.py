@@ -19,6 +19,11 @@ class Reason(StrEnum):
     MAX_TOKENS = "max tokens reached"
     NO_FREE_FOR_ALL = "tier does not allow ffa mode"
     UPDATE_REQUIRED = "script update required"
+    MAX_OBFUSCATIONS = "max obfuscations reached"
+    SCRIPT_INVALID = "script is invalid"
+    NOT_PROTECTED = "failed to obfuscate script"
+    NOT_ENOUGH_FOR_LOADER = "not enough obfuscations for init script"
+    LOADER_NOT_PROTECTED = "failed to obfuscate init script"
     DISCORD_TAKEN = "key already exists with this discord"
     ALREADY_BLACKLISTED = "user already blacklisted"
     NOT_BLACKLISTED = "user not blacklisted"
@@ -31,7 +36,7 @@ class Refused(Exception):
     """The rules say no; nothing was changed. `extras` are facts of this occurrence, by name."""
 
     def __init__(self, reason: Reason, **extras: Any) -> None:
-        super().__init__(reason)
+        super().__init__(f"{reason}: {extras}" if extras else reason)
         self.reason = reason
         self.extras = extras
 
@@ -51,6 +56,24 @@ class Invalid(Exception):
         super().__init__(f"{field} {message}")
         self.field = field
         self.message = message
+
+
+class TooLarge(Exception):
+    """A value that is larger than the account's tier allows; sizes in bytes."""
+
+    def __init__(self, field: str, *, limit_bytes: int, has_bytes: int) -> None:
+        super().__init__(f"{field} may have at most {limit_bytes} bytes, has {has_bytes}")
+        self.field = field
+        self.limit_bytes = limit_bytes
+        self.has_bytes = has_bytes
+
+
+class TryLater(Exception):
+    """There is too much to do already; nothing was changed."""
+
+    def __init__(self, retry_after_seconds: int) -> None:
+        super().__init__(f"try again in {retry_after_seconds} seconds")
+        self.retry_after_seconds = retry_after_seconds
 
 
 class NotAllowed(Exception):

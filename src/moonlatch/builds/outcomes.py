@@ -1,0 +1,70 @@
+"""What becomes of an update: a value for each, so that who asked for it says it in its own words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from moonlatch.builds.job import Done, Fault
+from moonlatch.storage.builds import Protection
+from moonlatch.storage.loaders import LoaderInfo
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """Everything that is to be published, and not published yet. `source_bytes` is the size of the script's text."""
+
+    build: Done
+    protection: Protection
+    source_bytes: int
+    loader: tuple[LoaderInfo, bytes] | None
+
+    @property
+    def cost(self) -> int:
+        """Obfuscations that it takes."""
+        return 1 if self.loader is None else 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """A successful update: the number of the new build, and what the script's author should know."""
+
+    build: int
+    warnings: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """The script is not valid; `parser_output` is what Luau would print for it."""
+
+    parser_output: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotProtected:
+    """There is no protected text, though the script may be fine. `is_loader`: it was the loader's that failed."""
+
+    faults: list[Fault]
+    is_loader: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OverQuota:
+    """The account has not so many obfuscations left."""
+
+    left: int
+
+
+@dataclass(frozen=True, slots=True)
+class Busy:
+    """Too many updates wait already."""
+
+    retry_after_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """The script, or what it belongs to, was removed meanwhile."""
+
+
+Unpublished = Broken | NotProtected | OverQuota | Busy | Gone
+Outcome = Published | Unpublished

@@ -1,0 +1,29 @@
+"""What can be done to the sessions of running copies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from moonlatch.licensing.roles import Permission
+from moonlatch.live.interface import Live, Session
+from moonlatch.operations.changing import Change, Resource, Tell
+from moonlatch.operations.kinds import EventKind
+
+
+async def disconnect(change: Change, sessions: Sequence[Session]) -> None:
+    """Close sessions and stop their copies for good; the caller has seen that they are the actor's. Raises NotAllowed."""
+    change.actor.require(Permission.SESSIONS_STOP)
+    for session in sessions:
+        change.record(
+            EventKind.SESSION_DISCONNECTED,
+            Resource("session", session.id, session.job_id),
+            project_id=session.project_id,
+        )
+        change.tell(_ending(session.id))
+
+
+def _ending(session_id: str) -> Tell:
+    async def end(live: Live) -> None:
+        await live.disconnect(session_id)  # one that is gone by now counts as disconnected
+
+    return end
