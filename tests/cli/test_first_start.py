@@ -10,8 +10,8 @@ import pytest
 from moonlatch.builds.pool import WorkerPool
 from moonlatch.cli.first_start import first_account, publish_example
 from moonlatch.crypto import token_hash
-from moonlatch.errors import ApiError
 from moonlatch.licensing.tier import NO_LIMITS, Tier
+from moonlatch.operations.refusals import Refused
 from moonlatch.storage import accounts, scripts, tokens, users
 from moonlatch.storage.sqlite.engine import SqliteDatabase
 from support.database import database as database
@@ -39,7 +39,7 @@ async def test_the_example_is_published_enabled_and_has_a_user(database: SqliteD
     first = await first_account(database, lambda: NOW, tier=NO_LIMITS.name)
     assert first is not None
     publisher = Publishing(database, workers).publisher()
-    example = await publish_example(database, publisher, lambda: NOW, first.account)
+    example = await publish_example(publisher.world, first.account)
     script = await scripts.find(database, example.script_id)
     user = await users.find(database, example.user_key)
     assert script is not None
@@ -54,6 +54,6 @@ async def test_a_tier_that_allows_no_update_leaves_the_account_usable(
     first = await first_account(database, lambda: NOW, tier=none.name)
     assert first is not None
     publisher = Publishing(database, workers, none).publisher()
-    with pytest.raises(ApiError, match="max obfuscations reached"):
-        await publish_example(database, publisher, lambda: NOW, first.account)
+    with pytest.raises(Refused, match="max obfuscations reached"):
+        await publish_example(publisher.world, first.account)
     assert await accounts.find(database, first.account.id) == first.account

@@ -110,6 +110,6 @@ async def test_what_is_done_to_a_script_leaves_events(api: Api) -> None:
         ("script.enabled", {"enabled": [False, True]}),
         ("script.disabled", {"enabled": [True, False]}),
         ("script.edited", {"kick_outdated": [False, True]}),
-        ("script.published", {"build": [None, 1], "profile": [None, "standard"]}),
+        ("script.published", {"build": [None, 1], "profile": [None, "light"]}),
         ("script.created", {}),
     ]

@@ -169,7 +169,7 @@ async def _own_server(folder: Path) -> AsyncIterator[tuple[Example, Api]]:
                 await asyncio.wait({serving, asyncio.create_task(listening.wait())}, return_when="FIRST_COMPLETED")
                 first = await first_account(moonlatch.database, now_ms, tier=settings.default_tier)
                 assert first is not None  # the folder is new
-                example = await publish_example(moonlatch.database, moonlatch.publisher, now_ms, first.account)
+                example = await publish_example(moonlatch.world, first.account)
                 async with httpx.AsyncClient(headers={"token": first.token}, timeout=ANSWER_SECONDS) as http:
                     yield example, Api(settings.public_url, http)
             finally:
