@@ -7,12 +7,13 @@ import string
 from functools import cache
 from importlib import resources
 
-LOADER_VERSION = 1
-"""Grows whenever a loader built before no longer does what the server expects of it."""
+LOADER_VERSION = 2
+"""Grows whenever scripts are to get a new loader with their next update."""
 
 _MODULES = {
-    "kernel": "kernel",
     "attempt": "attempt",
+    "finding": "finding",
+    "kernel": "kernel",
     "sha256": "sha256",
     "memory": "memory",
     "chacha20": "chacha20",
@@ -22,6 +23,7 @@ _MODULES = {
     "json": "json",
     "encode_transcript": "transcript",
     "random": "random",
+    "roblox": "roblox",
     "hosts": "host",
     "post": "transport",
     "runtimes": "runtime",

@@ -37,6 +37,7 @@ local function open(reply, nonce)
 end
 
 local function ask(host, key, nonce)
+  host.look()
   return post(host, "/client/v1/execute", {
     script_id = settings.script_id,
     loader = settings.loader_id,
@@ -92,8 +93,8 @@ return function(host, key)
     elseif not pause then
       error(answer, 0)
     end
-    if pause > 0 and host.wait then
-      host.wait(pause)
+    if pause > 0 then
+      host.pause(pause)
     end
   end
 end

@@ -1,26 +1,12 @@
 -- Finds out where the loader runs and what it can do there, as one table of the shape `docs/reference/host-table.md` gives.
 local hosts = {}
 
+local probe, is_callable = finding.probe, finding.is_callable
+
 local LARGEST_INTEGER = 9007199254740992
-
-local function probe(read)
-  local ok, value = pcall(read)
-  if ok then
-    return value
-  end
-  return nil
-end
-
--- Executors keep what scripts share in an environment of their own.
-local shared_environment = probe(function()
-  return getgenv()
-end)
-
-local function shared(name)
-  return probe(function()
-    return shared_environment[name]
-  end)
-end
+local LOADING_SECONDS = 20 -- for the player of a game that has not loaded
+local FINGERPRINT_SECONDS = 5 -- for a fingerprint that the host does not know yet
+local POLL_SECONDS = 0.1
 
 local function integer(value)
   value = tonumber(value)
@@ -40,134 +26,64 @@ local function plain_text(value, limit)
 end
 
 -- Luau's os.clock is real time in fractions of a second; elsewhere it is processor time, and os.time has to do.
-local function default_clock()
-  local clock = probe(function()
-    return _VERSION == "Luau" and os.clock or os.time
-  end)
-  return clock or error("this program has no os.time: give moonlatch_host a clock", 0)
-end
+local CLOCKS = {
+  function()
+    return _VERSION == "Luau" and os.clock or nil
+  end,
+  function()
+    return os.time
+  end,
+}
 
-local function roblox_request(web)
-  local send = probe(function()
-    return request
-  end) or probe(function()
-    return http_request
-  end) or probe(function()
-    return syn.request
-  end) or probe(function()
-    return http.request
-  end) or shared("request") or shared("http_request")
-  if type(send) ~= "function" then
-    send = function(options)
-      return web:RequestAsync(options)
-    end
-  end
-  return function(method, url, headers, body)
-    local options = { Url = url, Method = method, Headers = headers }
-    if method ~= "GET" then
-      options.Body = body
-    end
-    local reply = send(options)
-    return reply.StatusCode, reply.Body
-  end
-end
-
-local function roblox_websocket()
-  local connect = probe(function()
-    return WebSocket.connect
-  end) or probe(function()
-    return syn.websocket.connect
-  end) or probe(function()
-    return shared("WebSocket").connect
-  end)
-  if type(connect) ~= "function" then
-    return nil
-  end
-  return function(url, on_message, on_close)
-    local socket = connect(url)
-    socket.OnMessage:Connect(on_message)
-    socket.OnClose:Connect(function(code, reason)
-      on_close(tonumber(code), reason)
-    end)
-    return {
-      send = function(text)
-        socket:Send(text)
-      end,
-      close = function()
-        socket:Close()
-      end,
-    }
-  end
-end
-
--- A Roblox client under an executor, or a Roblox server with HttpService.
-local function roblox()
-  local place = probe(function()
-    return game.PlaceId
-  end)
-  local web = probe(function()
-    return game:GetService("HttpService")
-  end)
-  if not place or not web then
-    return nil
-  end
-  local player = probe(function()
-    return game:GetService("Players").LocalPlayer
-  end)
-  return {
-    request = roblox_request(web),
-    websocket = roblox_websocket(),
-    fingerprint = function()
-      return probe(function()
-        return gethwid()
-      end) or player and probe(function()
-        return game:GetService("RbxAnalyticsService"):GetClientId()
-      end)
-    end,
-    executor = probe(function()
-      return (identifyexecutor())
-    end) or (player and "Roblox client" or "Roblox server"),
-    player = player and probe(function()
-      return player.UserId
-    end),
-    place = place,
-    job = probe(function()
-      return game.JobId
-    end),
-    kick = player and function(reason)
-      player:Kick(reason)
-    end,
-    spawn = task.spawn,
-    wait = task.wait,
-    random = function()
-      return web:GenerateGUID(false)
-    end,
-  }
+local function gives_a_number(clock)
+  local ok, time = attempt(clock)
+  return ok and type(time) == "number" and clock
 end
 
 local FUNCTIONS = { "request", "websocket", "kick", "spawn", "wait", "load", "random", "clock" }
+local OTHERS = { "fingerprint", "executor", "player", "place", "job", "is_loaded" }
 
+-- The host's table as a plain one, which reading cannot make fail.
 local function checked(given)
-  if type(given) ~= "table" then
-    error("moonlatch_host must be a table", 0)
-  end
+  local host = {}
   for i = 1, #FUNCTIONS do
     local name = FUNCTIONS[i]
-    if given[name] ~= nil and type(given[name]) ~= "function" then
+    host[name] = probe(function()
+      return given[name]
+    end)
+    if host[name] ~= nil and not is_callable(host[name]) then
       error("moonlatch_host." .. name .. " must be a function", 0)
     end
   end
-  if given.request == nil then
+  for i = 1, #OTHERS do
+    local name = OTHERS[i]
+    host[name] = probe(function()
+      return given[name]
+    end)
+  end
+  local fingerprint = host.fingerprint
+  if fingerprint ~= nil and type(fingerprint) ~= "string" and type(fingerprint) ~= "number" and not is_callable(fingerprint) then
+    error("moonlatch_host.fingerprint must be text, or a function that gives text", 0)
+  end
+  if host.request == nil then
     error("moonlatch_host.request is missing", 0)
   end
-  return given
+  return host
 end
 
-local function fingerprint_of(given)
-  local value = given.fingerprint
-  if type(value) == "function" then
-    local ok, answer = attempt(value)
-    value = ok and answer or nil
+-- A field that may be a function which knows the value when it is needed.
+local function value_of(field)
+  if is_callable(field) then
+    local ok, value = attempt(field)
+    return ok and value or nil
+  end
+  return field
+end
+
+local function fingerprint_of(field)
+  local value = value_of(field)
+  if type(value) == "number" then
+    value = integer(value) and string.format("%.0f", value)
   end
   if type(value) ~= "string" or value == "" then
     return nil
@@ -179,56 +95,128 @@ local function fingerprint_of(given)
   return value
 end
 
+-- The first global `sources` find that is of the type `kind` and not blank. Fails with `message` when there are others only.
+local function global_of(kind, sources, message)
+  local other
+  local found = finding.first(sources, function(value)
+    local is_blank = type(value) == "string" and not string.find(value, "%S")
+    if type(value) == kind and not is_blank then
+      return value
+    end
+    other = other or not is_blank
+    return nil
+  end)
+  if not found and other then
+    error(message, 0)
+  end
+  return found
+end
+
+local GIVEN = {
+  function()
+    return moonlatch_host
+  end,
+  function()
+    return finding.shared("moonlatch_host")
+  end,
+  function()
+    return _G.moonlatch_host
+  end,
+}
+
 -- The host's table. Fails with a readable message when there is none or it is not usable.
 function hosts.find()
-  local given = probe(function()
-    return moonlatch_host
-  end) or shared("moonlatch_host")
-  given = given and checked(given) or roblox()
+  local given = global_of("table", GIVEN, "moonlatch_host must be a table") or roblox()
   if not given then
     error("this program cannot make HTTP requests by itself: give it a moonlatch_host table (see Moonlatch's documentation)", 0)
   end
+  given = checked(given)
+  local has_threads = given.spawn ~= nil and given.wait ~= nil
   local host = {
     request = given.request,
     kick = given.kick,
     load = given.load or kernel.load,
-    clock = given.clock or default_clock(),
     random = given.random,
-    executor = plain_text(given.executor, 64),
-    player = integer(given.player),
-    place = integer(given.place),
-    job = plain_text(given.job, 128),
-    has_threads = given.spawn ~= nil and given.wait ~= nil,
+    has_threads = has_threads,
     spawn = given.spawn,
     wait = given.wait,
+    -- A session needs a thread that brings it back, so sockets are of no use without threads.
+    websocket = has_threads and given.websocket or nil,
   }
-  -- A session needs a thread that brings it back, so sockets are of no use without threads.
-  host.websocket = host.has_threads and given.websocket or nil
   if not host.load then
     error("this program cannot run Lua text: it has neither loadstring nor load", 0)
   end
   kernel.load = host.load
-  host.fingerprint = fingerprint_of(given)
+  if given.clock then
+    host.clock = gives_a_number(given.clock) or error("moonlatch_host.clock must give a number", 0)
+  else
+    host.clock = finding.first(CLOCKS, gives_a_number) or error("this program has no os.time: give moonlatch_host a clock", 0)
+  end
+
+  -- Waits where the host can; gives whether it did. A scheduler of Lua 5.1 may resume the thread that waits by itself, so
+  -- no other may stand between them.
+  function host.pause(seconds)
+    if not host.wait then
+      return false
+    elseif attempt == pcall or not coroutine.running() then
+      return (pcall(host.wait, seconds))
+    end
+    host.wait(seconds)
+    return true
+  end
+
+  local function wait_until(holds, seconds)
+    for _ = 1, seconds / POLL_SECONDS do
+      if holds() or not host.pause(POLL_SECONDS) then
+        return
+      end
+    end
+  end
+
+  -- Gives a host that has only just started the time to find out who and where it is.
+  function host.settle(needs_fingerprint)
+    if given.is_loaded then
+      wait_until(given.is_loaded, LOADING_SECONDS)
+    end
+    if needs_fingerprint and is_callable(given.fingerprint) then
+      wait_until(function()
+        host.fingerprint = fingerprint_of(given.fingerprint)
+        return host.fingerprint ~= nil
+      end, FINGERPRINT_SECONDS)
+    end
+  end
+
+  -- Who and where this is, as far as the host knows it by now.
+  function host.look()
+    host.fingerprint = host.fingerprint or fingerprint_of(given.fingerprint)
+    host.executor = plain_text(value_of(given.executor), 64)
+    host.player = integer(value_of(given.player))
+    host.place = integer(value_of(given.place))
+    host.job = plain_text(value_of(given.job), 128)
+  end
+
   return host
 end
 
+local KEYS = {
+  function()
+    return script_key
+  end,
+  function()
+    return finding.shared("script_key")
+  end,
+  function()
+    return _G.script_key
+  end,
+}
+
 -- The user's key, or nil.
 function hosts.key()
-  local key = probe(function()
-    return script_key
-  end) or shared("script_key") or probe(function()
-    return _G.script_key
-  end)
-  if key == nil then
+  local key = global_of("string", KEYS, "script_key must be text")
+  if not key then
     return nil
-  end
-  if type(key) ~= "string" then
-    error("script_key must be text", 0)
   end
   key = string.match(key, "^%s*(.-)%s*$")
-  if key == "" then
-    return nil
-  end
   if #key > 128 or string.find(key, "[^\32-\126]") then
     error("script_key is not a key", 0)
   end

@@ -12,16 +12,23 @@
 --   word(m, p, i), put(m, p, i, x)   the word i places after p
 local kernel = {}
 
--- Reading a global that is not there raises an error in some programs.
-local function probe(read)
-  local ok, value = pcall(read)
-  return ok and value or nil
-end
+-- In some programs one of them is there and compiles nothing.
+local LOADS = {
+  function()
+    return loadstring
+  end,
+  function()
+    return load
+  end,
+  function()
+    return finding.shared("loadstring")
+  end,
+}
 
-kernel.load = probe(function()
-  return loadstring
-end) or probe(function()
-  return load
+kernel.load = finding.first(LOADS, function(compile)
+  local ok, chunk = attempt(compile, "return 6 * 7", "=loader")
+  local ran, answer = attempt(ok and chunk)
+  return ran and answer == 42 and compile
 end)
 
 local OPERATORS = {
@@ -126,39 +133,42 @@ local arithmetic_xor = LA_NO_VIRTUALIZE(function()
   end
 end)
 
-local function holds(check)
-  return probe(check) == true
+-- Libraries of these names exist with other meanings or with less in them, so they are tried, not trusted: all that is used
+-- of them, and where it is used, in chunks that are loaded.
+local TRIALS = {
+  native = "return 6 ~ 3 == 5",
+  bit = "return bit.rol(0x81000000, 4) % 4294967296 == 0x10000008 and bit.ror(0x10000008, 4) % 4294967296 == 0x81000000 "
+    .. "and bit.bxor(68719476741, 1) == 4 and bit.rshift(-1, 31) == 1 and bit.band(-1, 7) == 7",
+  bit32 = "return bit32.lrotate(0x81000000, 4) == 0x10000008 and bit32.rrotate(0x10000008, 4) == 0x81000000 "
+    .. "and bit32.bxor(68719476741, 1) == 4 and bit32.rshift(-1, 31) == 1 and bit32.band(-1, 4294967295) == 4294967295",
+  buffer = "local b = buffer.create(8) buffer.writeu32(b, 0, 4294967295) buffer.writestring(b, 4, 'abcd') "
+    .. "buffer.fill(b, 0, 0, 2) return buffer.readu32(b, 0) == 4294901760 and buffer.readstring(b, 4, 4) == 'abcd' "
+    .. "and buffer.readu16(buffer.fromstring('ab'), 0) == 25185",
+}
+
+local function passes(name)
+  local ok, answer = attempt(function()
+    return kernel.load(TRIALS[name])()
+  end)
+  return ok and answer == true
 end
 
 local function detect_operators()
-  if holds(function()
-    return kernel.load("return 6 ~ 3")() == 5
-  end) then
-    return "native"
-  end
-  -- Libraries of these names exist with other meanings, so they are tried, not trusted.
-  if holds(function()
-    return bit.rol(0x81000000, 4) % 4294967296 == 0x10000008 and bit.bxor(68719476741, 1) == 4 and bit.rshift(-1, 31) == 1
-  end) then
-    return "bit"
-  end
-  if holds(function()
-    return bit32.lrotate(0x81000000, 4) == 0x10000008 and bit32.bxor(68719476741, 1) == 4 and bit32.rshift(-1, 31) == 1
-  end) then
-    return "bit32"
+  local names = { "native", "bit", "bit32" }
+  for i = 1, #names do
+    if passes(names[i]) then
+      return names[i]
+    end
   end
   return "arithmetic"
 end
 
 local function detect_memory()
-  if holds(function()
-    local block = buffer.create(4)
-    buffer.writeu32(block, 0, 4294967295)
-    return buffer.readu32(block, 0) == 4294967295
-  end) then
-    return "buffer"
-  end
-  return "table"
+  -- Unlike the operators it is used in the loader's own text too.
+  local here = finding.probe(function()
+    return buffer.create
+  end)
+  return here and passes("buffer") and "buffer" or "table"
 end
 
 local function arguments(text)

@@ -1,6 +1,6 @@
 -- Starts the script: the last part of the loader, and the only one that runs by itself.
 local function start(...)
-  local host = hosts.find()
+  local host, key = hosts.find(), hosts.key()
   random.stir({
     function()
       return os.time()
@@ -14,7 +14,8 @@ local function start(...)
     host.clock,
     host.random or host.clock,
   })
-  local reply, source = execute(host, hosts.key())
+  host.settle(key ~= nil)
+  local reply, source = execute(host, key)
   if reply.heartbeat_seconds ~= json.null and not host.has_threads then
     error("this script must stay in touch with its server, which needs spawn and wait in the moonlatch_host table", 0)
   end

@@ -22,18 +22,23 @@ function random.token()
   return sha256.hex(token)
 end
 
+local CLOCKS = {
+  function()
+    return DateTime.now().UnixTimestampMillis
+  end,
+  function()
+    return os.time() * 1000
+  end,
+}
+
+local function plausible(time)
+  time = tonumber(time)
+  return time and time >= 0 and time < 2 ^ 44 and math.floor(time)
+end
+
 -- Unix time in milliseconds, as well as the host tells it; only the order of what the server stores rests on it.
 local function unix_time()
-  local ok, time = attempt(function()
-    return DateTime.now().UnixTimestampMillis
-  end)
-  if not ok then
-    ok, time = attempt(function()
-      return os.time() * 1000
-    end)
-  end
-  time = ok and tonumber(time)
-  return time and time >= 0 and time < 2 ^ 44 and math.floor(time) or 0
+  return finding.first(CLOCKS, plausible) or 0
 end
 
 -- A token that begins with the time as 11 hexadecimal digits: 64 in all.

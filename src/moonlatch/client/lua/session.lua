@@ -116,7 +116,10 @@ local function connect(instance)
   end
 
   local ok, result = attempt(host.websocket, instance.socket_url, on_message, on_close)
-  if not ok or type(result) ~= "table" then
+  local sends = ok and finding.probe(function()
+    return result.send
+  end)
+  if not finding.is_callable(sends) then
     connection.closed = true
     return connection
   end
