@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
+import re
+import subprocess
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -16,8 +21,10 @@ from hypothesis import HealthCheck, assume, given, settings
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from moonlatch.management.application import ROUTERS
+from moonlatch.management.document_parts import NoExample, example_of
 from support.management import Api, running_api
 
+ROOT = Path(__file__).parents[2]
 EXAMPLES_PER_OPERATION = 12
 OPERATIONS = [
     (method, route.path)
@@ -167,8 +174,47 @@ def test_every_reference_leads_somewhere(served: Served) -> None:
 def test_protected_operations_name_both_ways_to_send_a_token(served: Served) -> None:
     for path, methods in served.document["paths"].items():
         for operation in methods.values():
-            expected = None if path.startswith("/health/") else [{"token": []}, {"bearer": []}]
-            assert operation.get("security") == expected, path
+            expected = [] if path.startswith("/health/") else [{"token": []}, {"bearer": []}]
+            assert operation["security"] == expected, path
+
+
+def test_operations_have_short_ids_of_their_own(served: Served) -> None:
+    ids = [operation["operationId"] for methods in served.document["paths"].values() for operation in methods.values()]
+    assert "list_sessions" in ids
+    assert len(set(ids)) == len(ids)
+    assert all(re.fullmatch(r"[a-z]+(_[a-z]+){1,2}", each) for each in ids), ids
+
+
+def test_every_reply_has_an_example_with_every_field_it_always_has(served: Served) -> None:
+    schemas = served.document["components"]["schemas"]
+    for path, methods in served.document["paths"].items():
+        for operation in methods.values():
+            reply = operation["responses"]["200"]["content"]["application/json"]
+            schema = schemas[reply["schema"]["$ref"].rpartition("/")[2]]
+            assert set(schema.get("required", ())) | {"success"} <= set(reply["example"]), path
+    user = served.document["paths"]["/users/{key}"]["get"]["responses"]["200"]["content"]["application/json"]["example"]
+    assert list(user["user"]) == list(schemas["UserView"]["properties"])
+
+
+def test_an_example_that_is_missing_is_an_error_with_its_place() -> None:
+    reply = {"type": "object", "properties": {"build": {"type": "integer"}}, "required": ["build"]}
+    with pytest.raises(NoExample, match=r"^UpdateReply\.build$"):
+        example_of({"$ref": "#/components/schemas/UpdateReply"}, {"UpdateReply": reply})
+
+
+def test_the_document_has_no_fault_that_a_linter_finds(served: Served, tmp_path: Path) -> None:
+    """Examples fit their schemas, those of errors with all their extras, and more that code generators rely on."""
+    file = tmp_path / "openapi.json"
+    file.write_text(json.dumps(served.document))
+    linted = subprocess.run(
+        ["node", ROOT / "node_modules/@redocly/cli/bin/cli.js", "lint", file, "--config", ROOT / "redocly.yaml"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "REDOCLY_TELEMETRY": "off", "REDOCLY_SUPPRESS_UPDATE_NOTICE": "true"},
+        timeout=120,
+        check=False,
+    )
+    assert linted.returncode == 0, linted.stdout + linted.stderr
 
 
 def test_the_served_document_is_the_applications(served: Served) -> None:

@@ -16,7 +16,7 @@ from moonlatch.management.body import JsonBody
 from moonlatch.management.call import CurrentCall
 from moonlatch.management.fields import Closed, Empty, Name
 from moonlatch.management.refusals import ACCOUNT_EXPIRED, Refusal, refusing
-from moonlatch.management.replies import Reply, Success
+from moonlatch.management.replies import Reply, Success, example
 from moonlatch.management.routes import needs, resource_router
 from moonlatch.management.times import FutureMs
 from moonlatch.operations import accounts as account_operations
@@ -74,6 +74,21 @@ class Used(Reply):
 class AccountView(Reply):
     """The account, and how much of each limit is used; a limit of null is none."""
 
+    model_config = example(
+        id="ACCOUNT_ID",
+        name="owner",
+        tier="pro",
+        expires_at=1_770_624_500_000,
+        expired=False,
+        free_for_all=True,
+        script_bytes=8_388_608,
+        luraph_key_set=False,
+        obfuscations={"used": 12, "limit": 500, "period_end": 1_770_624_500_000},
+        projects={"used": 1, "limit": None},
+        scripts={"used": 3, "limit": 50},
+        users={"used": 210, "limit": None},
+    )
+
     id: str
     name: str
     tier: str
@@ -94,6 +109,15 @@ class AccountReply(Success):
 
 class TokenView(Reply):
     """A token without its secret. Times in Unix milliseconds."""
+
+    model_config = example(
+        id="TOKEN_ID",
+        name="bot",
+        ip_allow=["192.0.2.0/24"],
+        created_at=1_768_000_000_000,
+        expires_at=None,
+        revoked_at=None,
+    )
 
     id: str
     name: str

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi.dependencies.models import Dependant
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 import moonlatch
@@ -30,6 +30,7 @@ from moonlatch.errors import (
 )
 from moonlatch.management import auth, call
 from moonlatch.management.body import JsonBody
+from moonlatch.management.document_parts import ERROR_SCHEMAS, example_of
 
 DESCRIPTION = """Manage scripts, projects, users, sessions and tokens.
 
@@ -55,34 +56,6 @@ _HEADERS = {
 }
 
 
-class FailedField(BaseModel):
-    """A field that is wrong, with every reason."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    field: str
-    errors: list[str]
-
-
-class ErrorDetail(BaseModel):
-    """Code and message, and the extras that the error's description names."""
-
-    model_config = ConfigDict(extra="allow")
-
-    code: Annotated[int, Field(ge=-1)]
-    message: str
-    failed: Annotated[
-        list[str | FailedField] | None, Field(description="with `unauthorized or invalid request`: why, all of it")
-    ] = None
-
-
-class ErrorReply(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    success: Literal[False]
-    error: ErrorDetail
-
-
 def openapi(app: FastAPI) -> dict[str, Any]:
     """The complete document of `app`, made once."""
     if app.openapi_schema is None:
@@ -96,6 +69,8 @@ def _build(app: FastAPI) -> dict[str, Any]:
         version=moonlatch.__version__,
         description=DESCRIPTION,
         routes=app.routes,
+        license_info={"name": "MIT", "identifier": "MIT"},
+        servers=[{"url": "/", "description": "The server that this document comes from"}],
         tags=[
             {"name": "scripts", "description": "Upload, watch and switch scripts"},
             {"name": "projects", "description": "What holds scripts and their users"},
@@ -117,14 +92,26 @@ def _build(app: FastAPI) -> dict[str, Any]:
     document["components"]["headers"] = {
         name: {"description": description, "schema": {"type": kind}} for name, (kind, description) in _HEADERS.items()
     }
-    for route in app.routes:
-        if isinstance(route, APIRoute) and route.include_in_schema:
-            for method in route.methods or ():
-                _complete(document["paths"][route.path_format][method.lower()], route, schemas)
-    _, error_schemas = models_json_schema([(ErrorReply, "serialization")], ref_template=_TEMPLATE)
-    schemas.update(error_schemas["$defs"])
+    schemas.update(ERROR_SCHEMAS)
+    documented = [route for route in app.routes if isinstance(route, APIRoute) and route.include_in_schema]
+    _restore_examples(documented, schemas)
+    for route in documented:
+        for method in route.methods or ():
+            _complete(document["paths"][route.path_format][method.lower()], route, schemas)
     document["components"]["schemas"] = dict(sorted(schemas.items()))
     return document
+
+
+def _restore_examples(routes: Sequence[APIRoute], schemas: dict[str, Any]) -> None:
+    """FastAPI leaves nulls out of the document, and so out of examples, which then lack fields."""
+    replies: list[type[BaseModel]] = [route.response_model for route in routes]
+    _, definitions = models_json_schema([(reply, "serialization") for reply in replies], ref_template=_TEMPLATE)
+    for name, schema in definitions["$defs"].items():
+        if "examples" in schema:
+            order = schema["properties"]
+            schemas[name]["examples"] = [
+                {field: each[field] for field in order if field in each} for each in schema["examples"]
+            ]
 
 
 def _complete(operation: dict[str, Any], route: APIRoute, schemas: dict[str, Any]) -> None:
@@ -134,8 +121,9 @@ def _complete(operation: dict[str, Any], route: APIRoute, schemas: dict[str, Any
     body = next((each for each in dependencies if isinstance(each, JsonBody)), None)
     if body is not None:
         operation["requestBody"] = _request_body(body, schemas)
-    if auth.authenticated in dependencies:
-        operation["security"] = [{"token": []}, {"bearer": []}]
+    operation["security"] = [{"token": []}, {"bearer": []}] if auth.authenticated in dependencies else []
+    reply = operation["responses"]["200"]["content"]["application/json"]
+    reply["example"] = example_of(reply["schema"], schemas)
     for error in _standard_errors(operation, dependencies, has_body=body is not None):
         _add_error(operation["responses"], error)
     if call.current_call in dependencies and "POST" in (route.methods or ()):

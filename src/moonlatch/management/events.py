@@ -15,7 +15,7 @@ from moonlatch.management.auth import CurrentCaller, OwnedProject
 from moonlatch.management.backend import Backend, CurrentBackend
 from moonlatch.management.fields import Clean, Closed, OneOf
 from moonlatch.management.paging import DEFAULT_LIMIT, EmptyIsAbsent, QueryInteger, Size
-from moonlatch.management.replies import Reply, Success
+from moonlatch.management.replies import Reply, Success, example
 from moonlatch.management.routes import needs, resource_router
 from moonlatch.management.times import MsOrDigits
 from moonlatch.operations.context import Actor
@@ -76,6 +76,17 @@ class ResourceView(Reply):
 class EventView(Reply):
     """One event. `changes` has `[old, new]` by field; secrets are masked."""
 
+    model_config = example(
+        id="EVENT_ID",
+        at=1_770_624_500_000,
+        kind="project.edited",
+        project_id="PROJECT_ID",
+        actor={"kind": "token", "id": "TOKEN_ID", "name": "bot", "address": "192.0.2.7"},
+        resource={"kind": "project", "id": "PROJECT_ID", "label": "My game"},
+        changes={"name": ["My game", "My other game"]},
+        request_id="REQUEST_ID",
+    )
+
     id: str
     at: int = Field(description="Unix milliseconds")
     kind: str
@@ -101,7 +112,7 @@ class EventView(Reply):
 
 class EventsReply(Success):
     events: list[EventView]
-    next: str | None = Field(description="`cursor` of the next page; null on the last")
+    next: str | None = Field(description="`cursor` of the next page; null on the last", examples=[None])
 
 
 @router.get(

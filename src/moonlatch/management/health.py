@@ -15,14 +15,14 @@ NOT_READY = Refusal(-1, "not ready", 503, {"reasons": ["database"]})
 # Many monitors ask with HEAD, and would take a 405 for a server that is down.
 @router.head("/health/live", include_in_schema=False, openapi_extra=PUBLIC)
 @router.get("/health/live", summary="Is the process up?", openapi_extra=PUBLIC)
-async def live() -> Success:
+async def get_liveness() -> Success:
     """Answers as long as the process serves requests at all."""
     return Success()
 
 
 @router.head("/health/ready", include_in_schema=False, openapi_extra=PUBLIC)
 @router.get("/health/ready", summary="Can it serve?", responses=refusing(NOT_READY), openapi_extra=PUBLIC)
-async def ready(backend: CurrentBackend) -> Success:
+async def get_readiness(backend: CurrentBackend) -> Success:
     """Ready means that its engines answer and that it is not stopping. Answered within 2 seconds."""
     faults = await backend.readiness.faults()
     if faults:

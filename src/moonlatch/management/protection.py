@@ -8,7 +8,7 @@ from moonlatch.errors import not_found
 from moonlatch.licensing.roles import Permission
 from moonlatch.management.auth import OwnedScript
 from moonlatch.management.backend import CurrentBackend
-from moonlatch.management.replies import Reply, Success
+from moonlatch.management.replies import Reply, Success, example
 from moonlatch.management.routes import needs, resource_router
 
 router = resource_router("scripts")
@@ -24,6 +24,13 @@ class EffectiveProtection(Reply):
 
 class ProtectionView(Reply):
     """The script's settings, null where it leaves the choice to others, and what comes of them."""
+
+    model_config = example(
+        profile="maximum",
+        target=None,
+        engine=None,
+        effective={"profile": "maximum", "target": None, "engine": "embedded"},
+    )
 
     profile: str | None
     target: str | None

@@ -63,9 +63,11 @@ class RemovedUserView(Reply):
     """A removed user as they were; times in Unix milliseconds."""
 
     user: UserView
-    removed_at: int
-    removed_by: Literal["developer", "expiry"] = Field(description="a call, or the project's `delete_expired_users`")
-    restorable_until: int
+    removed_at: int = Field(examples=[1_770_624_500_000])
+    removed_by: Literal["developer", "expiry"] = Field(
+        description="a call, or the project's `delete_expired_users`", examples=["expiry"]
+    )
+    restorable_until: int = Field(examples=[1_771_229_300_000])
 
     @classmethod
     def of(cls, removed: RemovedUser, now_ms: int) -> RemovedUserView:

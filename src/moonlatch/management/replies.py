@@ -24,7 +24,8 @@ class Reply(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-def _example(**values: Any) -> ConfigDict:
+def example(**values: Any) -> ConfigDict:
+    """The configuration of a model with this example of it."""
     return ConfigDict(json_schema_extra={"examples": [values]})
 
 
@@ -35,7 +36,7 @@ class Success(Reply):
 class ScriptView(Reply):
     """A script; `total_sessions` and `total_instances` count what is alive now."""
 
-    model_config = _example(
+    model_config = example(
         id="SCRIPT_ID",
         project_id="PROJECT_ID",
         name="My script",
@@ -81,7 +82,7 @@ class ScriptView(Reply):
 class SessionView(Reply):
     """An open session; `user_key` is null for a keyless user of a free-for-all script."""
 
-    model_config = _example(
+    model_config = example(
         id="SESSION_ID",
         user_key="USER_KEY",
         script_id="SCRIPT_ID",
@@ -115,7 +116,7 @@ class SessionView(Reply):
 class ProjectView(Reply):
     """A project; `total_executions` counts those of removed scripts too."""
 
-    model_config = _example(
+    model_config = example(
         id="PROJECT_ID",
         name="My game",
         fingerprint_reset_cooldown=DAY_MS,
@@ -164,7 +165,7 @@ class ProjectView(Reply):
 class UserView(Reply):
     """A user; times in Unix milliseconds. A blacklisting that ran out is shown as none."""
 
-    model_config = _example(
+    model_config = example(
         key="USER_KEY",
         project_id="PROJECT_ID",
         discord_id="123456789012345678",

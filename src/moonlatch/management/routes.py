@@ -79,4 +79,5 @@ class Route(APIRoute):
 def resource_router(tag: str) -> APIRouter:
     """A router for one resource of the API."""
     tags: list[str | Enum] = [tag]
-    return APIRouter(tags=tags, route_class=Route)
+    # The handler's name is the operation's id: clients are generated with methods of these names.
+    return APIRouter(tags=tags, route_class=Route, generate_unique_id_function=lambda route: route.name)

@@ -38,6 +38,7 @@ from moonlatch.management.replies import (
     Success,
     by_month_and_day,
     days_shown,
+    example,
 )
 from moonlatch.management.routes import needs, resource_router
 from moonlatch.operations import scripts as operations
@@ -153,8 +154,8 @@ class ExecutionsReply(Success):
 
 
 class UpdateReply(Success):
-    build: Annotated[int, Field(description="the number of the build now being served")]
-    warnings: list[str]
+    build: Annotated[int, Field(description="the number of the build now being served", examples=[3])]
+    warnings: Annotated[list[str], Field(description="what the author should know, with its line", examples=[[]])]
 
 
 class SessionsReply(Success):
@@ -163,6 +164,17 @@ class SessionsReply(Success):
 
 class BuildView(Reply):
     """A kept build, and what it was made with. Sizes in bytes."""
+
+    model_config = example(
+        number=3,
+        profile="standard",
+        target=None,
+        engine="embedded",
+        source_bytes=5_120,
+        payload_bytes=14_336,
+        created_at=1_770_624_500_000,
+        current=True,
+    )
 
     number: int
     profile: str

@@ -15,7 +15,7 @@ from moonlatch.management.backend import Backend, CurrentBackend
 from moonlatch.management.body import JsonBody
 from moonlatch.management.call import CurrentCall
 from moonlatch.management.fields import Clean, Closed, Empty, Id, Json
-from moonlatch.management.replies import Reply, SessionView, Success
+from moonlatch.management.replies import Reply, SessionView, Success, example
 from moonlatch.management.routes import needs, resource_router
 from moonlatch.operations import sessions as operations
 
@@ -73,6 +73,8 @@ class SessionReply(Success):
 class MessageReply(Success):
     """`response` when the handler processed the message, otherwise `reason`."""
 
+    model_config = example(success=True, processed=True, response={"given": 5})
+
     processed: bool
     response: Any = None
     reason: str | None = None
@@ -80,6 +82,8 @@ class MessageReply(Success):
 
 class Response(Reply):
     """What became of the message to one session."""
+
+    model_config = example(session_id="SESSION_ID", processed=False, reason="function doesnt exist")
 
     session_id: str
     processed: bool
