@@ -70,7 +70,7 @@ faults: setup-test
 bench: setup-test
 	$(BIN)/python bench/everything.py
 
-# Thousands of generated programs under every profile and every pass alone, then every script there is with ten seeds;
+# Thousands of generated programs under every profile, every target and every pass alone, then every script there is;
 # SEED= repeats a night.
 SEED ?= $(shell date +%Y%m%d)
 nightly: setup-test

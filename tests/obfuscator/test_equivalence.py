@@ -30,10 +30,12 @@ def differing(originals: list[LuauResult], texts: list[str]) -> list[str]:
     return [name for name, before, after in zip(NAMES, originals, results, strict=True) if before != after]
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2**63])
+@pytest.mark.parametrize(("target", "seed"), [(None, 0), (None, 1), (None, 2**63), ("luau", 0), ("luau", 1)])
 @pytest.mark.parametrize("profile", PROFILES)
-def test_programs_behave_the_same_under_every_profile(originals: list[LuauResult], profile: str, seed: int) -> None:
-    assert differing(originals, [build_of(program, profile, seed) for program in ALL_PROGRAMS]) == []
+def test_programs_behave_the_same_under_every_profile(
+    originals: list[LuauResult], profile: str, target: str | None, seed: int
+) -> None:
+    assert differing(originals, [build_of(program, profile, seed, target=target) for program in ALL_PROGRAMS]) == []
 
 
 @pytest.mark.parametrize("key", [one.KEY for one in REGISTRY])
@@ -46,10 +48,11 @@ def test_programs_behave_the_same_when_the_loader_calls_them(originals: list[Lua
     assert differing(originals, called) == []
 
 
+@pytest.mark.parametrize("target", [None, "lua51"])
 @pytest.mark.parametrize("profile", PROFILES)
-def test_programs_behave_the_same_on_every_plain_lua(profile: str) -> None:
+def test_programs_behave_the_same_on_every_plain_lua(profile: str, target: str | None) -> None:
     sources = [program.read_text("latin-1") for program in LUA51_PROGRAMS]
-    texts = [build_of(program, profile, target="lua51") for program in LUA51_PROGRAMS]
+    texts = [build_of(program, profile, target=target) for program in LUA51_PROGRAMS]
     different = []
     for version in PLAIN_LUAS:
         before, after = run_lua_batch(version, sources), run_lua_batch(version, texts)

@@ -15,26 +15,28 @@ PROGRAMS = Path(__file__).parents[1] / "obfuscator" / "programs"
 LUA51_PROGRAMS = sorted(PROGRAMS.glob("lua51/*.lua"))
 LUAU_PROGRAMS = sorted(PROGRAMS.glob("luau/*.luau"))
 ALL_PROGRAMS = [*LUA51_PROGRAMS, *LUAU_PROGRAMS]
+# None first: the script says itself what it needs.
+TARGETS = [None, *(str(target) for target in Target)]
 
 
 def protected(
-    source: str | bytes, profile: str = "light", seed: int = 1, *, target: str = "luau", client: bool = False
+    source: str | bytes, profile: str = "light", seed: int = 1, *, target: str | None = None, client: bool = False
 ) -> str:
-    """The protected text of a script that has to be fine."""
-    outcome = pipeline.protect(_bytes(source), Options(profile, Target(target), client), seed)
+    """The protected text of a script that has to be fine. Without a target, as most uploads come."""
+    outcome = pipeline.protect(_bytes(source), Options(profile, _target(target), client), seed)
     assert isinstance(outcome, Protected), outcome
     return outcome.text
 
 
 @functools.cache
-def build_of(program: Path, profile: str, seed: int = 1, *, target: str = "luau") -> str:
+def build_of(program: Path, profile: str, seed: int = 1, *, target: str | None = None) -> str:
     """As `protected`, for one of the programs above, of which many tests look at the same builds."""
     return protected(program.read_bytes(), profile, seed, target=target)
 
 
-def protected_with(source: str | bytes, keys: set[str], seed: int = 1, *, target: str = "luau") -> str:
+def protected_with(source: str | bytes, keys: set[str], seed: int = 1, *, target: str | None = None) -> str:
     """As `protected`, with the passes of those keys alone."""
-    outcome = pipeline.protect_with(_bytes(source), Options("light", Target(target)), seed, keys)
+    outcome = pipeline.protect_with(_bytes(source), Options("light", _target(target)), seed, keys)
     assert isinstance(outcome, Protected), outcome
     return outcome.text
 
@@ -44,11 +46,17 @@ def keys_of_pass_alone(key: str) -> set[str]:
     return {key, constant_pool.KEY}
 
 
-def faults(source: str | bytes, profile: str = "light", *, target: str = "luau", client: bool = False) -> list[str]:
+def faults(
+    source: str | bytes, profile: str = "light", *, target: str | None = None, client: bool = False
+) -> list[str]:
     """`LINE: MESSAGE` for everything that is wrong with a script that has to be refused."""
-    outcome = pipeline.protect(_bytes(source), Options(profile, Target(target), client), 1)
+    outcome = pipeline.protect(_bytes(source), Options(profile, _target(target), client), 1)
     assert isinstance(outcome, Rejected), outcome
     return [f"{diagnostic.line}: {diagnostic.message}" for diagnostic in outcome.diagnostics]
+
+
+def _target(name: str | None) -> Target | None:
+    return None if name is None else Target(name)
 
 
 def _bytes(source: str | bytes) -> bytes:

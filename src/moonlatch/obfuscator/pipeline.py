@@ -9,14 +9,16 @@ import gc
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
+from moonlatch.obfuscator.analysis.builtins import CHANGE_ENVIRONMENT
 from moonlatch.obfuscator.analysis.check import check_parsed
 from moonlatch.obfuscator.analysis.dialect import constructs_without_counterpart, most_portable_target
 from moonlatch.obfuscator.analysis.plain_lua_limits import plain_lua_faults
 from moonlatch.obfuscator.analysis.scopes import Resolution, resolve
+from moonlatch.obfuscator.analysis.sharing import shared_functions
 from moonlatch.obfuscator.observation import Observer, census, observed
 from moonlatch.obfuscator.options import PLAINEST_PROFILE, PROFILES, Options
 from moonlatch.obfuscator.outcome import EngineError, Failure, Outcome, Protected, Rejected
-from moonlatch.obfuscator.passes import REGISTRY, encrypt_strings, keyed_constants
+from moonlatch.obfuscator.passes import REGISTRY, encrypt_strings, keyed_constants, rename_locals
 from moonlatch.obfuscator.preparation.dead_branches import remove_dead_branches
 from moonlatch.obfuscator.preparation.late_arguments import write_out_late_arguments
 from moonlatch.obfuscator.preparation.macros import (
@@ -40,6 +42,7 @@ from moonlatch.obfuscator.syntax.diagnostics import Diagnostic, LuauSyntaxError
 from moonlatch.obfuscator.syntax.parser import parse
 from moonlatch.obfuscator.syntax.printer import print_chunk
 from moonlatch.obfuscator.target import Target
+from moonlatch.obfuscator.transform.identity import keep_shared_closures
 from moonlatch.obfuscator.transform.pool import ConstantPool
 from moonlatch.obfuscator.transform.unit import Unit
 
@@ -107,7 +110,7 @@ def _transformed(
         prepared = _prepare(chunk, options)
     if isinstance(prepared, Rejected):
         return prepared
-    resolution, expansion = prepared
+    resolution, expansion, shared = prepared
     if b"^" in source and keep_powers(chunk, resolution):
         resolution = resolve(chunk)
     if write_out_late_arguments(chunk, resolution, expansion.untouched):
@@ -126,11 +129,18 @@ def _transformed(
         warnings=expansion.warnings,
         sealed=expansion.untouched,
         native=expansion.native,
+        shared=shared,
+        changes_environment=any(name in source for name in CHANGE_ENVIRONMENT),
     )
     del prepared, resolution
     if observer is not None:
         observer.result("prepare", census(chunk), lambda: print_chunk(chunk, target))
     for one in REGISTRY:
+        if one is rename_locals:
+            unit.resolve_anew()
+        if one is rename_locals and unit.shared:
+            with observed(observer, "keep identity"):
+                keep_shared_closures(unit)
         if one.KEY in keys:
             with observed(observer, one.KEY):
                 one.run(unit)
@@ -155,8 +165,8 @@ def _faults_of_output(output: Protected, *, is_plain: bool) -> list[Diagnostic]:
     return faults
 
 
-def _prepare(chunk: s.Chunk, options: Options) -> tuple[Resolution, Expansion] | Rejected:
-    """Macros and runtime variables; the names that are left afterwards, and what the macros ask of the passes."""
+def _prepare(chunk: s.Chunk, options: Options) -> tuple[Resolution, Expansion, set[s.Function]] | Rejected:
+    """Macros and runtime variables; the names that are left, what the macros ask of the passes, and the shared functions."""
     resolution = resolve(chunk)
     known_true = _known_true(chunk, resolution, options)
     if known_true:
@@ -176,10 +186,13 @@ def _prepare(chunk: s.Chunk, options: Options) -> tuple[Resolution, Expansion] |
     diagnostics += expansion.diagnostics
     if diagnostics:
         return Rejected(sorted(diagnostics, key=lambda diagnostic: diagnostic.line))
-    has_changed = bool(MACROS & resolution.globals.keys())
-    if options.client_chunk:
-        has_changed |= connect_runtime(chunk, resolution)
-    return resolve(chunk) if has_changed else resolution, expansion
+    if MACROS & resolution.globals.keys():
+        resolution = resolve(chunk)
+    # Before the runtime variables, which may take all of the script into a function.
+    shared = shared_functions(chunk, resolution)
+    if options.client_chunk and connect_runtime(chunk, resolution):
+        resolution = resolve(chunk)
+    return resolution, expansion, shared
 
 
 def _known_true(chunk: s.Chunk, resolution: Resolution, options: Options) -> set[str]:

@@ -2,21 +2,26 @@
 
     PYTHONPATH=tests python -m support.generated.differences --profile light --count 500 --seed 7
 
-Variants: a profile by name, `pass:KEY` for one pass alone, `lua51:PROFILE` for the target `lua51`, run under Lua 5.1,
-LuaJIT and Luau. Without `--profile` all of them are tried. Ends with status 1 when there is a difference.
+Variants: a profile by its name, as an upload without a target is protected; `luau:PROFILE` and `lua51:PROFILE` for a target
+that was asked for; `pass:KEY` for one pass alone. What a Lua is to run is compared there, too: `lua51:PROFILE` with the
+program under Luau, plain Lua without a target with the program under the same Lua. Without `--profile` every batch of
+programs gets all profiles without a target and takes turns with the rest. Ends with status 1 when there is a difference.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import random
 import re
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from difflib import unified_diff
+from enum import StrEnum
 from pathlib import Path
 
 from moonlatch.obfuscator import pipeline
@@ -26,6 +31,7 @@ from moonlatch.obfuscator.passes import REGISTRY
 from moonlatch.obfuscator.target import Target
 from support.generated.program import generated_program
 from support.generated.reduce import reduced
+from support.generated.single import plain_program, single_program
 from support.luau import LuauResult, run_lua_batch, run_luau_batch
 from support.protecting import keys_of_pass_alone
 
@@ -33,6 +39,16 @@ POSITION = re.compile(r"\A[^:\n]*:\d+: ")
 ADDRESS = re.compile(r"0x[0-9a-f]{8,16}")
 PROGRAMS_AT_ONCE = 25
 PLAIN_LUAS = ("lua51", "luajit21")
+
+
+class Kind(StrEnum):
+    """What programs are made of. `plain` ones are plain Lua, which runs everywhere; `single` ones have one thing of Luau's
+    in them; `rich` ones have everything; `portable` ones too, but print the same when they are lowered to plain Lua."""
+
+    RICH = "rich"
+    SINGLE = "single"
+    PLAIN = "plain"
+    PORTABLE = "portable"
 
 
 @dataclass(frozen=True)
@@ -43,8 +59,14 @@ class Variant:
     interpreter: str = "luau"
 
     @property
-    def needs_portable_programs(self) -> bool:
-        return self.name.startswith("lua51:")
+    def target(self) -> Target | None:
+        first = self.name.partition(":")[0]
+        return Target(first) if first in set(Target) else None
+
+    @property
+    def reference(self) -> str:
+        """The interpreter that shows what is right: of what was written in Luau for any Lua, Luau."""
+        return "luau" if self.target is Target.LUA51 else self.interpreter
 
     def protect(self, source: str, seed: int) -> str:
         """The protected text, or a script that raises what went wrong."""
@@ -52,15 +74,19 @@ class Variant:
         try:
             data = source.encode("latin-1")
             if kind == "pass":
-                outcome = pipeline.protect_with(data, Options("minify", Target.LUAU), seed, keys_of_pass_alone(rest))
+                outcome = pipeline.protect_with(data, Options("minify"), seed, keys_of_pass_alone(rest))
             else:
-                outcome = pipeline.protect(data, Options(rest, Target(kind or "luau")), seed)
+                outcome = pipeline.protect(data, Options(rest, self.target), seed)
         except Exception as problem:
             return f"error([==[protector crashed: {problem!r}]==], 0)"
         return outcome.text if isinstance(outcome, Protected) else f"error([==[not protected: {outcome}]==], 0)"
 
     def run(self, sources: Sequence[str]) -> list[LuauResult]:
-        return run_luau_batch(sources) if self.interpreter == "luau" else run_lua_batch(self.interpreter, sources)
+        return run_in(self.interpreter, sources)
+
+
+def run_in(interpreter: str, sources: Sequence[str]) -> list[LuauResult]:
+    return run_luau_batch(sources) if interpreter == "luau" else run_lua_batch(interpreter, sources)
 
 
 @dataclass(frozen=True)
@@ -71,24 +97,29 @@ class Difference:
     after: LuauResult
 
 
-def variants_of(profile: str) -> list[Variant]:
-    if profile.startswith("lua51:"):
-        return [Variant(profile, interpreter) for interpreter in (*PLAIN_LUAS, "luau")]
-    return [Variant(profile)]
+def variants_of(name: str, kind: Kind) -> list[Variant]:
+    """That variant in every interpreter that programs of the kind run in; none where it is not for such programs."""
+    if name.startswith(f"{Target.LUA51}:"):
+        return [Variant(name, interpreter) for interpreter in (*PLAIN_LUAS, "luau")] if kind is Kind.PORTABLE else []
+    if kind is Kind.PLAIN and Variant(name).target is None:
+        return [Variant(name, interpreter) for interpreter in (*PLAIN_LUAS, "luau")]
+    return [Variant(name)]
 
 
 def differences(sources: Sequence[str], variants: Sequence[Variant], seed: int) -> list[Difference]:
-    """Every program and variant whose output or raised value is not that of the program itself, run in real Luau."""
-    originals = run_luau_batch(sources)
+    """Every program and variant whose output or raised value is not that of the program itself in the variant's reference."""
+    originals: dict[str, list[LuauResult]] = {}
     found = []
     texts: dict[str, list[str]] = {}
     for variant in variants:
+        if variant.reference not in originals:
+            originals[variant.reference] = run_in(variant.reference, sources)
         if variant.name not in texts:  # several interpreters run the same texts
             texts[variant.name] = [variant.protect(source, seed) for source in sources]
         results = variant.run(texts[variant.name])
         found += [
             Difference(source, variant, before, after)
-            for source, before, after in zip(sources, originals, results, strict=True)
+            for source, before, after in zip(sources, originals[variant.reference], results, strict=True)
             if not _met_a_limit(before) and _seen(before, variant) != _seen(after, variant)
         ]
     return found
@@ -100,10 +131,10 @@ def _met_a_limit(result: LuauResult) -> bool:
 
 
 def _seen(result: LuauResult, variant: Variant) -> tuple[object, ...]:
-    """What must be the same: all but addresses, the position in an error's text, and in plain Lua its wording."""
+    """What must be the same: all but addresses, the position in an error's text, and what a lowered program raises."""
     error = None if result.error is None else POSITION.sub("", result.error)
     if (
-        variant.needs_portable_programs
+        variant.target is Target.LUA51
         and error is not None
         and not error.startswith(("E:", "not protected", "protector"))
     ):
@@ -116,7 +147,7 @@ def smallest(difference: Difference, seed: int) -> Difference:
     variant = difference.variant
 
     def still_differs(sources: list[str]) -> list[bool]:
-        originals = run_luau_batch(sources, timeout_seconds=5)
+        originals = run_in(variant.reference, sources)
         fit = [not (one.compile_error or one.crashed) for one in originals]
         shown = {
             one.source for one in differences([s for s, ok in zip(sources, fit, strict=True) if ok], [variant], seed)
@@ -127,9 +158,61 @@ def smallest(difference: Difference, seed: int) -> Difference:
     return (differences([source], [variant], seed) or [difference])[0]
 
 
-def programs(seed: int, count: int, *, portable: bool) -> Iterator[str]:
+def programs(seed: int, count: int, kind: Kind = Kind.RICH) -> Iterator[str]:
+    """The first `count` programs of that kind and seed."""
     for number in range(count):
-        yield generated_program(random.Random(f"{seed}/{number}"), portable=portable)
+        generator = random.Random(f"{seed}/{kind}/{number}")
+        if kind is Kind.SINGLE:
+            yield single_program(generator)
+        elif kind is Kind.PLAIN:
+            yield plain_program(generator)
+        else:
+            yield generated_program(generator, portable=kind is Kind.PORTABLE)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A few programs of one kind, and what is done to them. `number` makes its programs different from other batches'."""
+
+    kind: Kind
+    number: int
+    variants: tuple[Variant, ...]
+
+    def differences(self, seed: int) -> list[Difference]:
+        drawn = list(programs(seed * 1_000 + self.number, PROGRAMS_AT_ONCE, self.kind))
+        return differences(drawn, self.variants, seed)
+
+
+# Of ten batches; the main case most of all.
+_KINDS = [*[Kind.RICH] * 4, *[Kind.SINGLE] * 3, Kind.PLAIN, *[Kind.PORTABLE] * 2]
+_KINDS = [_KINDS[place * 3 % 10] for place in range(10)]
+_PASSES_IN_TURN = 2
+
+
+def batches(count: int, names: Sequence[str] | None) -> list[Batch]:
+    """For at least that many programs, and for each kind one batch. Without `names` every variant has its turns."""
+    turns = dict.fromkeys(Kind, 0)
+    found: list[Batch] = []
+    for number in itertools.count():
+        if number >= len(_KINDS) and len(found) * PROGRAMS_AT_ONCE >= count:
+            break
+        kind = _KINDS[number % len(_KINDS)]
+        chosen = _in_turn(kind, turns[kind]) if names is None else names
+        turns[kind] += 1
+        variants = tuple(variant for name in chosen for variant in variants_of(name, kind))
+        if variants:
+            found.append(Batch(kind, number, variants))
+    return found
+
+
+def _in_turn(kind: Kind, turn: int) -> list[str]:
+    profiles = list(PROFILES)
+    if kind is Kind.PORTABLE:
+        return [f"{Target.LUA51}:{profile}" for profile in profiles]
+    keys = [one.KEY for one in REGISTRY]
+    passes = [keys[(turn * _PASSES_IN_TURN + place) % len(keys)] for place in range(_PASSES_IN_TURN)]
+    asked_for = f"{Target.LUAU}:{profiles[turn % len(profiles)]}"
+    return [*profiles, asked_for, *(f"pass:{key}" for key in passes)]
 
 
 def main(arguments: list[str]) -> int:
@@ -141,27 +224,32 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--as-found", action="store_true", help="show the program as it was drawn")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes at once")
     options = parser.parse_args(arguments)
-    everything = [*PROFILES, *(f"pass:{one.KEY}" for one in REGISTRY), *(f"lua51:{profile}" for profile in PROFILES)]
-    variants = [variant for name in options.profile or everything for variant in variants_of(name)]
+    if options.file:
+        return _of_file(options)
+    began = time.monotonic()
     with ProcessPoolExecutor(options.jobs) as workers:
-        for portable in (False, True):
-            chosen = [variant for variant in variants if variant.needs_portable_programs is portable]
-            if not chosen:
-                continue
-            sources = (
-                [options.file.read_text("latin-1")]
-                if options.file
-                else list(programs(options.seed, options.count, portable=portable))
+        planned = batches(options.count, options.profile)
+        tasks = [workers.submit(batch.differences, options.seed) for batch in planned]
+        for done, task in enumerate(as_completed(tasks), 1):
+            if task.result():
+                workers.shutdown(wait=False, cancel_futures=True)
+                _show(task.result(), options)
+                return 1
+            seconds = time.monotonic() - began
+            print(
+                f"{done * PROGRAMS_AT_ONCE} of {len(tasks) * PROGRAMS_AT_ONCE} programs alike, {seconds:.0f} s",
+                file=sys.stderr,
             )
-            batches = [sources[start : start + PROGRAMS_AT_ONCE] for start in range(0, len(sources), PROGRAMS_AT_ONCE)]
-            tasks = [workers.submit(differences, batch, chosen, options.seed) for batch in batches]
-            for done, task in enumerate(as_completed(tasks), 1):
-                if task.result():
-                    workers.shutdown(wait=False, cancel_futures=True)
-                    _show(task.result(), options)
-                    return 1
-                print(f"{min(done * PROGRAMS_AT_ONCE, len(sources))} of {len(sources)} programs alike", file=sys.stderr)
     return 0
+
+
+def _of_file(options: argparse.Namespace) -> int:
+    names = options.profile or [*PROFILES, *(f"{target}:{profile}" for target in Target for profile in PROFILES)]
+    variants = [variant for name in names for variant in variants_of(name, Kind.PORTABLE)]
+    found = differences([options.file.read_text("latin-1")], variants, options.seed)
+    if found:
+        _show(found, options)
+    return 1 if found else 0
 
 
 def _show(found: list[Difference], options: argparse.Namespace) -> None:

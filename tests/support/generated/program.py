@@ -12,15 +12,15 @@ from support.generated.statements import Statements
 
 def generated_program(generator: random.Random, *, portable: bool = False) -> str:
     """Luau source, drawn from the generator alone. `portable` programs print the same when lowered to plain Lua."""
-    writer = _Program(generator, portable=portable)
+    writer = Program(generator, portable=portable)
     scope = Scope()
     count = writer.between(2, 5)
     body = "\n".join(writer.item(scope) for _ in range(count))
     return f"{prelude(portable=portable)}shared_one, shared_two = 1, nil\n{body}\nsay(shared_one, shared_two)\n"
 
 
-class _Program(Statements):
-    """Scenes may turn up wherever a statement may."""
+class Program(Statements):
+    """Writes one. Scenes may turn up wherever a statement may."""
 
     def item(self, scope: Scope) -> str:
         if self.chance(0.3):

@@ -54,6 +54,9 @@ ENVIRONMENTS = frozenset(
     ["_ENV", "_G", "getfenv", "getgenv", "getrenv", "hookfunction", "load", "loadstring", "setfenv", "shared"]
 )
 
+# Where a script has none of these words, every function has the environment of the script, from beginning to end.
+CHANGE_ENVIRONMENT = (b"setfenv", b"_ENV")
+
 # Libraries that a host may have; what is in them is known to everybody.
 LIBRARIES = frozenset(
     ["bit32", "buffer", "coroutine", "debug", "math", "os", "string", "table", "task", "utf8", "vector"]

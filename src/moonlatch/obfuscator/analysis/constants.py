@@ -47,7 +47,7 @@ class Constants:
         if left is UNKNOWN:
             return UNKNOWN
         if node.operator in ("and", "or"):
-            return self.value(node.right) if _is_true(left) is (node.operator == "and") else left
+            return self.value(node.right) if is_true(left) is (node.operator == "and") else left
         right = self.value(node.right)
         if right is UNKNOWN:
             return UNKNOWN
@@ -64,7 +64,7 @@ class Constants:
             known = self.value(condition)
             if known is UNKNOWN:
                 return UNKNOWN
-            if _is_true(known):
+            if is_true(known):
                 return self.value(value)
         return self.value(node.otherwise)
 
@@ -79,13 +79,13 @@ def _literal(node: s.Expression) -> Constant:
     return _Mark.NIL if isinstance(node, s.Nil) else UNKNOWN
 
 
-def _is_true(value: Constant) -> bool:
+def is_true(value: Constant) -> bool:
     return value is not False and value is not _Mark.NIL
 
 
 def _unary(operator: str, value: Constant) -> Constant:
     if operator == "not" and value is not UNKNOWN:
-        return not _is_true(value)
+        return not is_true(value)
     if operator == "-" and type(value) is float:
         return -value
     return float(len(value)) if operator == "#" and isinstance(value, bytes) else UNKNOWN

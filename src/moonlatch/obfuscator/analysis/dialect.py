@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from moonlatch.obfuscator.analysis.builtins import ENVIRONMENTS
 from moonlatch.obfuscator.analysis.capacity import MAX_UPVALUES
 from moonlatch.obfuscator.analysis.scopes import Resolution
 from moonlatch.obfuscator.syntax import tree as s
 from moonlatch.obfuscator.syntax.diagnostics import Diagnostic
+from moonlatch.obfuscator.syntax.printer_expressions import unwrapped
 from moonlatch.obfuscator.syntax.rewriter import Replacement, Rewriter
 from moonlatch.obfuscator.target import Target
+
+_ITERATOR_MAKERS = frozenset({"pairs", "ipairs"})
 
 
 def constructs_without_counterpart(chunk: s.Chunk) -> list[Diagnostic]:
@@ -25,6 +29,23 @@ def most_portable_target(chunk: s.Chunk, resolution: Resolution) -> Target:
     finder = _LuauSyntax()
     finder.chunk(chunk)
     return Target.LUAU if finder.is_there else Target.LUA51
+
+
+def is_function_everywhere(values: list[s.Expression], resolution: Resolution) -> bool:
+    """True when what a `for` goes through is a function whatever happens, so that every Lua's loop calls it alike.
+
+    Anything else may be a table, which Luau's loop traverses and any other Lua's calls.
+    """
+    first = unwrapped(values[0])
+    if isinstance(first, s.Function):
+        return True
+    called = first.function if isinstance(first, s.Call) else None
+    name = first if called is None else called
+    if not isinstance(name, s.Name) or name.binding is not None or name.name in resolution.assigned_globals:
+        return False
+    if name.name not in (("next",) if called is None else _ITERATOR_MAKERS):
+        return False
+    return ENVIRONMENTS.isdisjoint(resolution.globals)
 
 
 class _Unlowerable(Rewriter):
@@ -53,7 +74,10 @@ class _Unlowerable(Rewriter):
 
 
 class _LuauSyntax(Rewriter):
-    """Whether there is any; `//` does not count, for Lua 5.3 has it too."""
+    """Whether there is any; `//` does not count, for Lua 5.3 has it too.
+
+    Nor does a loop over a value that may be a function: it does in each host what that host's loops do.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -82,6 +106,10 @@ class _LuauSyntax(Rewriter):
     def rewrite_continue(self, node: s.Continue) -> Replacement:
         self.is_there = True
         return node
+
+    def rewrite_generic_for(self, node: s.GenericFor) -> Replacement:
+        self.is_there |= isinstance(unwrapped(node.values[0]), s.Table)
+        return super().rewrite_generic_for(node)
 
     def rewrite_local(self, node: s.Local) -> Replacement:
         self.is_there |= node.is_exported

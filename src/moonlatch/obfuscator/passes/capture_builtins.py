@@ -23,7 +23,7 @@ _Builtin = tuple[str, str | None]
 
 def run(unit: Unit) -> None:
     unit.make_names_unique()
-    if ENVIRONMENTS & unit.resolution.globals.keys():
+    if unit.changes_environment or ENVIRONMENTS & unit.resolution.globals.keys():
         return
     survey = _Survey(unit)
     survey.chunk(unit.chunk)

@@ -8,7 +8,8 @@ from moonlatch.obfuscator.syntax.rewriter import Replacement, Rewriter
 from moonlatch.obfuscator.transform.unit import Unit
 
 KEY = "drop_types"
-_MULTIPLE = (s.Call, s.MethodCall, s.Varargs)
+# Several values become one in parentheses, and a local that begins with a bare function is for Luau that function itself.
+_KEPT_IN_PARENTHESES = (s.Call, s.MethodCall, s.Varargs, s.Function)
 # The others (`@native`) change how code runs.
 _CHECKER_ATTRIBUTES = frozenset({"checked", "deprecated"})
 
@@ -26,7 +27,7 @@ class _TypeDropper(Rewriter):
 
     def _one_value(self, value: s.Expression, line: int) -> s.Expression:
         value = self.expression(value)
-        return s.Group(value, line) if isinstance(unwrapped(value), _MULTIPLE) else value
+        return s.Group(value, line) if isinstance(unwrapped(value), _KEPT_IN_PARENTHESES) else value
 
     def function(self, function: s.Function) -> None:
         function.attributes = [a for a in function.attributes if a.name not in _CHECKER_ATTRIBUTES]

@@ -9,6 +9,7 @@ import copy
 from collections.abc import Callable
 
 from moonlatch.obfuscator.analysis.capacity import needs_own_function
+from moonlatch.obfuscator.analysis.dialect import is_function_everywhere
 from moonlatch.obfuscator.analysis.plain_lua_limits import plain_lua_faults
 from moonlatch.obfuscator.analysis.scopes import Resolution
 from moonlatch.obfuscator.passes.lowering import plain_lua
@@ -26,7 +27,6 @@ _MULTIPLE = (s.Call, s.MethodCall, s.Varargs)
 _NEVER_FALSE = (s.TrueValue, s.Number, s.String, s.InterpolatedString, s.Table, s.Function)
 _PLAIN_KEYS = (s.String, s.Number, s.TrueValue, s.FalseValue)
 _UNCHANGING = (s.Nil, s.TrueValue, s.FalseValue, s.Number, s.String, s.Name, s.Varargs)
-_PLAIN_ITERATORS = frozenset({"pairs", "ipairs"})
 
 
 def run(unit: Unit) -> None:
@@ -52,16 +52,13 @@ class _Lowerer(InFunctions):
         super().__init__()
         self.helpers: dict[str, plain_lua.Helper] = {}
         self._prefix = resolution.fresh_name("plain")
-        self._assigned_globals = resolution.assigned_globals.keys()
+        self._resolution = resolution
         self._symbols = resolution.symbols
 
     def _helper(self, name: str, helper: plain_lua.Helper, arguments: list[s.Expression], line: int) -> s.Expression:
         name = f"{self._prefix}_{name}"
         self.helpers[name] = helper
         return s.Call(s.Name(name, line), arguments, line)
-
-    def _is_builtin(self, node: s.Expression, name: str) -> bool:
-        return isinstance(node, s.Name) and node.binding is None and node.name == name not in self._assigned_globals
 
     # Functions and declarations
 
@@ -96,18 +93,11 @@ class _Lowerer(InFunctions):
         return lower_continue(node, f"{self._prefix}_stop")
 
     def rewrite_generic_for(self, node: s.GenericFor) -> Replacement:
-        is_plain = self._is_plain_iteration(node.values)
+        is_plain = is_function_everywhere(node.values, self._resolution)
         super().rewrite_generic_for(node)
         if not is_plain:
             node.values = [self._helper("iterate", plain_lua.ITERATE, node.values, node.line)]
         return lower_continue(node, f"{self._prefix}_stop")
-
-    def _is_plain_iteration(self, values: list[s.Expression]) -> bool:
-        """True when the first value is a function whatever happens, so that every Lua calls it alike."""
-        first = unwrapped(values[0])
-        if isinstance(first, s.Call):
-            return any(self._is_builtin(first.function, name) for name in _PLAIN_ITERATORS)
-        return isinstance(first, s.Function) or (len(values) > 1 and self._is_builtin(first, "next"))
 
     # Assignments
 
@@ -194,12 +184,10 @@ class _Lowerer(InFunctions):
                 test = s.Binary("and", self.expression(condition), self.expression(value), node.line)
                 chosen = s.Binary("or", test, chosen, node.line)
             return s.Group(chosen, node.line)
-        uses_varargs = _uses_varargs(node)
-        body = self._choice(node, _returned)
-        function = s.Function([], [], uses_varargs, s.Block([body], node.line), node.line, node.line)
-        arguments: list[s.Expression] = [s.Varargs(node.line)] if uses_varargs else []
-        # One value: a call would stand for as many as its function returns, which is one.
-        return s.Group(s.Call(s.Group(function, node.line), arguments, node.line), node.line)
+        # Values that may be false are chosen in boxes. A function around the choice would read the locals that it
+        # captures before the calls that change them, and be one more level for whoever counts those.
+        boxed = s.IfExpression([(one, _boxed(value)) for one, value in node.clauses], _boxed(node.otherwise), node.line)
+        return s.Index(self.rewrite_if_expression(boxed), s.Number("1", 1.0, node.line), node.line)
 
     # Text and numbers
 
@@ -248,10 +236,8 @@ def _one(value: s.Expression) -> s.Expression:
     return s.Group(value, value.line) if isinstance(unwrapped(value), _MULTIPLE) else value
 
 
-def _uses_varargs(node: s.Expression) -> bool:
-    finder = _Finder()
-    finder.expression(node)
-    return finder.uses_varargs
+def _boxed(value: s.Expression) -> s.Table:
+    return s.Table([s.PositionalItem(_one(value), value.line)], value.line)
 
 
 def _mentions(node: s.Expression, name: str) -> bool:
@@ -261,22 +247,12 @@ def _mentions(node: s.Expression, name: str) -> bool:
 
 
 class _Finder(Rewriter):
-    """What an expression reads: names, also those in functions, and the `...` outside of them."""
+    """The names that an expression reads, also those in functions."""
 
     def __init__(self) -> None:
         super().__init__()
         self.names: set[str] = set()
-        self.uses_varargs = False
 
     def rewrite_name(self, node: s.Name) -> s.Expression:
         self.names.add(node.name)
         return node
-
-    def rewrite_varargs(self, node: s.Varargs) -> s.Expression:
-        self.uses_varargs = True
-        return node
-
-    def function(self, function: s.Function) -> None:
-        outside = self.uses_varargs
-        super().function(function)
-        self.uses_varargs = outside

@@ -26,7 +26,9 @@ _SPARE_UPVALUES = 15
 
 
 def run(unit: Unit) -> None:
-    """Functions without room for what the others capture stay apart."""
+    """Functions without room for what the others capture stay apart, and all where one may get an environment of its own."""
+    if unit.changes_environment:
+        return
     unit.make_names_unique()
     calls = _Calls()
     calls.chunk(unit.chunk)

@@ -10,6 +10,7 @@ import copy
 
 from moonlatch.obfuscator.syntax import tree as s
 from moonlatch.obfuscator.syntax.printer import print_chunk
+from moonlatch.obfuscator.transform.arguments import IMPLICIT_ARGUMENTS
 from moonlatch.obfuscator.transform.cold_code import LoopAware, contents, functions_with_loops
 from moonlatch.obfuscator.transform.rooms import Rooms
 from moonlatch.obfuscator.transform.unit import Unit
@@ -86,9 +87,9 @@ class _Outliner(LoopAware):
         return not self._rooms.is_crowded(function) and self._rooms.spare_upvalues(function, None) > 0
 
     def _is_steady(self, node: s.Name) -> bool:
-        """False for a variable that a metamethod could change while the expression is evaluated."""
+        """False for what a metamethod could change while the expression is evaluated, or a function at the top cannot see."""
         if node.binding is None:
-            return True
+            return not self.unit.changes_environment and node.name != IMPLICIT_ARGUMENTS
         symbol = self._symbols.get(node.binding)
         return symbol is not None and not (symbol.is_captured and symbol.is_assigned)
 

@@ -14,13 +14,15 @@ from itertools import chain, count, product
 from moonlatch.obfuscator.analysis.scopes import Scope, Symbol
 from moonlatch.obfuscator.syntax.lexer import RESERVED
 from moonlatch.obfuscator.syntax.spelling import RESERVED_ELSEWHERE
+from moonlatch.obfuscator.transform.arguments import IMPLICIT_ARGUMENTS
 from moonlatch.obfuscator.transform.unit import Unit
 
 KEY = "rename_locals"
 _LETTERS = string.ascii_lowercase + string.ascii_uppercase + "_"
 _FOLLOWERS = _LETTERS + string.digits
-# `_G` is no keyword, but a reader expects it to be the global table.
-_UNUSABLE = RESERVED | RESERVED_ELSEWHERE | {"_G"}
+# `_G` is no keyword, but a reader expects it to be the global table. The others mean something to a Lua: `_ENV` from 5.2
+# on, and `arg` in 5.1, where a function with `...` has a local of that name that nobody sees.
+_UNUSABLE = RESERVED | RESERVED_ELSEWHERE | {"_G", "_ENV", IMPLICIT_ARGUMENTS}
 
 
 def run(unit: Unit) -> None:
@@ -28,7 +30,6 @@ def run(unit: Unit) -> None:
 
     Then they have two letters or more: of the few single ones, two builds would have the same every now and then.
     """
-    unit.resolve_anew()
     resolution = unit.resolution
     names = _Names(None if unit.options.profile == "minify" else unit.random(KEY))
     for scope in resolution.scopes:

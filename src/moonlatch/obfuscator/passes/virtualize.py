@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from moonlatch.obfuscator.analysis.scopes import Resolution
+from moonlatch.obfuscator.target import Target
+from moonlatch.obfuscator.transform.arguments import IMPLICIT_ARGUMENTS, functions_with_implicit_argument
 from moonlatch.obfuscator.transform.unit import Unit
 from moonlatch.obfuscator.vm.assembly import compile_chunk
 
 KEY = "virtualize"
 _WHAT_DIFFERS = {
     "debug": "debug sees the machine where it looks at a virtualized function",
-    "getfenv": "getfenv gives the environment of the machine's functions",
-    "setfenv": "setfenv on a virtualized function does not reach the functions that it makes",
 }
 
 
@@ -22,7 +22,14 @@ def run(unit: Unit) -> None:
         return
     unit.warnings += _differences(resolution)
     native = unit.native | unit.sealed
-    unit.sealed |= compile_chunk(unit.chunk, resolution, native, unit.target, unit.random(KEY))
+    if unit.target is Target.LUA51 and IMPLICIT_ARGUMENTS in resolution.globals:
+        with_argument = functions_with_implicit_argument(unit.chunk)
+        native |= with_argument
+        unit.warnings += [
+            f"line {one.line}: the `arg` of a function with `...` is there in Lua 5.1 only; that function is not virtualized"
+            for one in sorted(with_argument, key=lambda one: one.line)
+        ]
+    unit.sealed |= compile_chunk(unit, native, unit.random(KEY))
     unit.resolve_anew()
 
 

@@ -52,7 +52,21 @@ class _Printer(ExpressionPrinter):
         self._bindings(node.bindings)
         if node.values:
             self._mark("=")
-            self._list(node.values)
+            self._initial_values(node.values)
+
+    def _initial_values(self, nodes: list[s.Expression]) -> None:
+        """Parentheses around a function stay, for Luau takes a local that begins with a bare one for that function itself."""
+        if not any(isinstance(node, WRAPPERS) and isinstance(unwrapped(node), s.Function) for node in nodes):
+            self._list(nodes)
+            return
+        for position, node in enumerate(nodes):
+            if position:
+                self._mark(",")
+            inner = unwrapped(node)
+            if inner is not node and isinstance(inner, s.Function):
+                self._parenthesised(inner)
+            else:
+                self._list([node]) if position == len(nodes) - 1 else self._expression(node)
 
     def _local_function(self, node: s.LocalFunction) -> None:
         self._attributes(node.function)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from moonlatch.obfuscator.syntax import tree as s
+from moonlatch.obfuscator.transform.arguments import keep_global_argument
 
 
 def enclose(chunk: s.Chunk, *, uses_varargs: bool, parameters: list[s.Binding] | None = None) -> None:
@@ -11,6 +12,7 @@ def enclose(chunk: s.Chunk, *, uses_varargs: bool, parameters: list[s.Binding] |
     It takes `...` only where the script uses it, because Lua 5.1 then counts a hidden local `arg`.
     """
     line = chunk.body.line
+    outside = keep_global_argument(chunk) if uses_varargs else []
     function = s.Function([], parameters or [], uses_varargs, chunk.body, line, line)
     arguments: list[s.Expression] = [s.Varargs(line)] if uses_varargs or parameters else []
-    chunk.body = s.Block([s.Return([s.Call(s.Group(function, line), arguments, line)], line)], line)
+    chunk.body = s.Block([*outside, s.Return([s.Call(s.Group(function, line), arguments, line)], line)], line)

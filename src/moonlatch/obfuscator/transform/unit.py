@@ -23,6 +23,9 @@ class Unit:
     script wants untouched: what is inside them is finished, and of the later passes only the one that names locals
     changes it. `native` are functions that the script wants to stay code of the target language with all that is in
     them (`LA_NO_VIRTUALIZE` and its like): a pass that compiles functions for an interpreter leaves these out.
+    `shared` are the functions of the source of which Luau makes one closure for all times.
+    `changes_environment` says that the script may give a running function another environment, so that a global means
+    another variable in one function than in another.
     `machines` are loops that a pass wrote in place of straight code: what is in them runs no more often than before.
     """
 
@@ -36,6 +39,8 @@ class Unit:
     diagnostics: list[Diagnostic] = field(default_factory=list)
     sealed: set[s.Function] = field(default_factory=set)
     native: set[s.Function] = field(default_factory=set)
+    shared: set[s.Function] = field(default_factory=set)
+    changes_environment: bool = False
     machines: set[s.While] = field(default_factory=set)
     witness: Witness | None = None
     _prefix: str = ""

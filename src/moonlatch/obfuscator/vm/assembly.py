@@ -5,11 +5,12 @@ from __future__ import annotations
 import random
 import re
 
-from moonlatch.obfuscator.analysis.scopes import Resolution
 from moonlatch.obfuscator.syntax import tree as s
 from moonlatch.obfuscator.syntax.parser import parse
 from moonlatch.obfuscator.syntax.rewriter import Rewriter
 from moonlatch.obfuscator.target import Target
+from moonlatch.obfuscator.transform.arguments import global_argument
+from moonlatch.obfuscator.transform.unit import Unit
 from moonlatch.obfuscator.vm.code import Constant, Proto
 from moonlatch.obfuscator.vm.encoding import Pool
 from moonlatch.obfuscator.vm.linking import Linked, arrange, join, link
@@ -24,17 +25,25 @@ _DECODERS = 4
 _FUNCTIONS_PER_MACHINE = 12
 
 
-def compile_chunk(
-    chunk: s.Chunk, resolution: Resolution, native: set[s.Function], target: Target, generator: random.Random
-) -> set[s.Function]:
-    """Makes `chunk` one that does the same on a virtual machine of its own; answers the functions that were written for it.
+def compile_chunk(unit: Unit, native: set[s.Function], generator: random.Random) -> set[s.Function]:
+    """Makes the unit's chunk one that does the same on a virtual machine of its own; answers the functions written for it.
 
     `native` functions stay as they are, with all that is in them.
     """
+    chunk, resolution = unit.chunk, unit.resolution
     names = Names(resolution.fresh_name("vm"))
     plain = sum(not frame.uses_varargs for frame in resolution.frames)
-    machines = 1 + (1 if plain < _FUNCTIONS_PER_MACHINE else 2)
-    program = Program(Variables.of(resolution), names, target, generator, native, machines)
+    program = Program(
+        Variables.of(resolution),
+        names,
+        unit.target,
+        generator,
+        native,
+        unit.shared,
+        sets_environments="setfenv" in resolution.globals,
+        loops_take_functions=unit.options.target is Target.LUA51,
+        machines=1 + (1 if plain < _FUNCTIONS_PER_MACHINE else 2),
+    )
     _compile_all(program, chunk)
     program.is_surveying = False
     _compile_all(program, chunk)
@@ -64,8 +73,9 @@ def _write(program: Program, functions: dict[Proto, list[Linked]], chunk: s.Chun
     generator.shuffle(order)
     places = {proto: place for place, proto in enumerate(order, 1)}
     decoders = [Pool(generator) for _ in range(_DECODERS)]
+    has_table_library = program.target is Target.LUAU and not program.sets_environments
     machines = [
-        Machine(number, held, places, names, program.target, generator, decoders)
+        Machine(number, held, places, names, has_table_library, generator, decoders)
         for number in range(program.machines)
         if (held := {proto: functions[proto] for proto in order if proto.machine == number})
     ]
@@ -106,19 +116,47 @@ def _support(program: Program, decoders: list[Pool]) -> str:
     parts = [f"local {names.select},{names.unpack},{names.type_of}=select,table.unpack or unpack,type "]
     if program.natives:
         parts.append(f"local {names.natives}={{}} ")
-    if program.target is Target.LUAU:
-        parts.append(
-            f"local function {names.shared}(_proto,_machine,_captures) local _made=_machine(_proto,_captures) "
-            "_proto[2]=_made return _made end "
-        )
-        if program.has_generic_loops:
-            parts.append(re.sub(r'"(\w+)"', hidden, _ITERATION.replace("NAME", names.iterate)))
+    if program.has_shared_closures:
+        parts.append(_SHARING.replace("NAME", names.shared))
+    if program.has_global_argument:
+        parts.append(global_argument(names.argument) + " ")
+    if program.sets_environments:
+        parts.append(_INHERITANCE.replace("NAME", names.inherit))
+    if program.has_generic_loops:
+        parts.append(re.sub(r'"(\w+)"', hidden, _ITERATION.replace("NAME", names.iterate)))
     return "".join(parts)
 
 
-# A loop that finds nothing to go through says so itself. What hides its metatable is left to a real loop, too.
+# Where the host makes a new closure each time, so does the machine.
+_SHARING = """
+local function NAME(_proto,_machine,_captures) return _machine(_proto,_captures) end
+do
+    local function _make() return function() end end
+    if _make()==_make() then NAME=function(_proto,_machine,_captures)
+        local _made=_machine(_proto,_captures)
+        _proto[2]=_made
+        return _made
+    end end
+end
+"""
+
+
+_INHERITANCE = """
+local NAME=function(_closure) return _closure end
+if setfenv then NAME=function(_closure)
+    setfenv(_closure,getfenv(2))
+    return _closure
+end end
+"""
+
+# A loop that finds nothing to go through says so itself. What hides its metatable is left to a real loop, too. Where the
+# host's own loop takes nothing but functions, the value is left as it is, to be called.
 _ITERATION = """
-local function NAME(_from,_state,_control)
+local NAME=function(_from,_state,_control)
+    if getmetatable(_from)==nil then for _1 in _from,_state,_control do end end
+    return _from,_state,_control
+end
+if pcall(function() for _1 in {} do end end) then NAME=function(_from,_state,_control)
     local _behaviour=getmetatable(_from)
     if _behaviour==nil or type(_behaviour)=="table" and rawget(_behaviour,"__metatable")==nil then
         local _iter=_behaviour and rawget(_behaviour,"__iter")
@@ -131,7 +169,7 @@ local function NAME(_from,_state,_control)
     return coroutine.wrap(function()
         for _1,_2,_3,_4,_5,_6 in _from,_state,_control do _yield(_1,_2,_3,_4,_5,_6) end
     end)
-end
+end end
 """
 
 

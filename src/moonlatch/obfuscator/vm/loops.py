@@ -7,9 +7,9 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from moonlatch.obfuscator.analysis.dialect import is_function_everywhere
 from moonlatch.obfuscator.syntax import tree as s
 from moonlatch.obfuscator.syntax.printer_expressions import unwrapped
-from moonlatch.obfuscator.target import Target
 from moonlatch.obfuscator.vm.code import HIDDEN, HOLE, Constant, Label, Operand
 from moonlatch.obfuscator.vm.expressions import ExpressionLowering
 from moonlatch.obfuscator.vm.texts import Built
@@ -140,8 +140,9 @@ class LoopLowering(ExpressionLowering):
         function, state, control = (self.hidden_local() for _ in range(3))
         three = [function, state, control]
         self.emit(f"{here},{here},{here}={text}", [*three, *operands])
-        if self.target is Target.LUAU:
-            self.program.has_generic_loops = True
+        program = self.program
+        if not (program.loops_take_functions or is_function_everywhere(node.values, self.variables.resolution)):
+            program.has_generic_loops = True
             self.emit(
                 f"if {self.names.type_of}({here})~={HIDDEN} then {here},{here},{here}={self.names.iterate}({here},{here},{here})end",
                 [function, Constant(b"function", is_number=False), *three, *three],

@@ -88,10 +88,14 @@ class FunctionLowering(LoopLowering, AssignmentLowering):
         table, held = self.capture_list(captures, without=node.binding)
         make, made = self.make_closure(node.function, name)
         place = captures.index(node.binding) + 1
-        self.emit(
-            f"local {name}={{{table}}}local {self.names.value}={make}{name}[{HOLE}]={self.names.value} {here}={self.names.value}",
-            [*held, *made, place, register],
-        )
+        value = self.names.value
+        make_it = f"local {name}={{{table}}}{value}={make}{name}[{HOLE}]={value}"
+        if node.function in self.program.shared:
+            kept, known = self.kept_closure(node.function)
+            text = f"local {value}={kept} if not {value} then {make_it} end {here}={value}"
+            self.emit(text, [*known, *held, *made, place, register])
+            return
+        self.emit(f"local {value} {make_it} {here}={value}", [*held, *made, place, register])
 
     def _function_declaration(self, node: s.FunctionDeclaration) -> None:
         self.store(node.target, node.function)

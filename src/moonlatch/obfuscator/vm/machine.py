@@ -6,7 +6,6 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from moonlatch.obfuscator.target import Target
 from moonlatch.obfuscator.vm.code import MOST_PARAMETERS, Constant, ConstantList, Proto
 from moonlatch.obfuscator.vm.encoding import Pool, Stream, spelled
 from moonlatch.obfuscator.vm.linking import Linked
@@ -20,13 +19,15 @@ _REGISTERS_AT_ONCE = 10
 
 @dataclass(slots=True, eq=False)
 class Machine:
-    """One interpreter on its way to text. `places` numbers all protos of the script."""
+    """One interpreter on its way to text. `places` numbers all protos of the script; `has_table_library` says that
+    `table.create` is there whatever environment a function gets.
+    """
 
     number: int
     functions: dict[Proto, list[Linked]]
     places: dict[Proto, int]
     names: Names
-    target: Target
+    has_table_library: bool
     generator: random.Random
     decoders: list[Pool]
     instructions: InstructionSet = field(init=False)
@@ -138,7 +139,7 @@ class Machine:
         proto = f"{names.prefix}P"
         takes_any = next(iter(self.functions)).takes_any_number
         if takes_any:
-            head, file = "...", "{}" if self.target is not Target.LUAU else f"table.create({_REGISTERS_AT_ONCE})"
+            head, file = "...", f"table.create({_REGISTERS_AT_ONCE})" if self.has_table_library else "{}"
         else:
             head = ",".join(parameters)
             file = f"{{{','.join(parameters + ['nil'] * (_REGISTERS_AT_ONCE - MOST_PARAMETERS))}}}"

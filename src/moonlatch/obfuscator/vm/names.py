@@ -17,6 +17,8 @@ class Names:
         self.shared = prefix + "C"
         self.iterate = prefix + "G"
         self.select = prefix + "S"
+        self.argument = prefix + "A"
+        self.inherit = prefix + "E"
         self.unpack = prefix + "X"
         self.type_of = prefix + "T"
 

@@ -27,7 +27,10 @@ class Native:
 
 @dataclass(slots=True, eq=False)
 class Program:
-    """`machines` interpreters share the functions; the last one takes those with `...` or many parameters.
+    """`shared` functions have one closure for all times where the host shares closures at all. `loops_take_functions` says
+    that no loop is left to go through a table, even where the host's own loops can.
+
+    `machines` interpreters share the functions; the last one takes those with `...` or many parameters.
 
     `shapes` counts the texts of whole expressions, `whole` has the text of each expression that can be one operation.
     """
@@ -37,6 +40,9 @@ class Program:
     target: Target
     generator: random.Random
     native: set[s.Function]
+    shared: set[s.Function]
+    loops_take_functions: bool
+    sets_environments: bool
     machines: int
     is_surveying: bool = True
     shapes: Counter[str] = field(default_factory=Counter)
@@ -44,9 +50,9 @@ class Program:
     primitive: set[s.Expression] = field(default_factory=set)
     protos: dict[s.Function | None, Proto] = field(default_factory=dict)
     natives: dict[s.Function, tuple[int, Native]] = field(default_factory=dict)
-    outermost: set[s.Binding] = field(default_factory=set)
-    """The chunk's own locals outside of any loop, of which there is one each."""
     has_generic_loops: bool = False
+    has_shared_closures: bool = False
+    has_global_argument: bool = False
     longest_list: int = LONGEST_LIST
 
     def is_primitive(self, node: s.Expression) -> bool:
@@ -64,10 +70,6 @@ class Program:
 
     def _is_assigned(self, name: str) -> bool:
         return name in self.variables.resolution.assigned_globals
-
-    def is_shared(self, captures: list[s.Binding]) -> bool:
-        """Every closure with these captures has the same values."""
-        return all(binding in self.outermost and not self.variables.is_cell(binding) for binding in captures)
 
     def proto(self, function: s.Function | None) -> Proto:
         """The compiled function, which gets its interpreter when it is first asked for."""

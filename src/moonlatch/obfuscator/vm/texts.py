@@ -10,6 +10,7 @@ from moonlatch.obfuscator.syntax import spelling
 from moonlatch.obfuscator.syntax import tree as s
 from moonlatch.obfuscator.syntax.printer_expressions import unwrapped
 from moonlatch.obfuscator.target import Target
+from moonlatch.obfuscator.transform.arguments import IMPLICIT_ARGUMENTS
 from moonlatch.obfuscator.vm.code import (
     HIDDEN,
     HOLE,
@@ -77,8 +78,6 @@ class Texts:
 
     def declare(self, binding: s.Binding) -> int:
         register = self.registers[binding] = self.hidden_local()
-        if self.proto.function is None and not self.depth:
-            self.program.outermost.add(binding)
         return register
 
     def hidden_local(self) -> int:
@@ -256,24 +255,29 @@ class Texts:
         table, operands = self.capture_list(captures)
         if self.is_native(function):
             place = self.program.native_place(function, captures)
-            return f"{self.names.natives}[{HOLE}]({table})", [place, *operands]
-        if self.target is Target.LUAU and self.program.is_shared(captures):
-            return self._shared_closure(function, table, operands)
+            return self._in_environment(f"{self.names.natives}[{HOLE}]({table})"), [place, *operands]
+        if function in self.program.shared:
+            kept, known = self.kept_closure(function)
+            make, made = self.make_closure(function, f"{{{table}}}")
+            return f"({kept}or {make})", [*known, *made, *operands]
         make, made = self.make_closure(function, f"{{{table}}}")
         return make, [*made, *operands]
 
-    def _shared_closure(self, function: s.Function, table: str, operands: list[Operand]) -> Built:
-        """Luau makes one closure for all times when every one would have the same captures."""
-        proto = self.program.proto(function)
-        machine = self.names.machine(proto.machine)
-        return (
-            f"({HOLE}[2]or {self.names.shared}({HOLE},{machine},{{{table}}}))",
-            [proto, proto, *operands],
-        )
+    def kept_closure(self, function: s.Function) -> Built:
+        """The one closure of a shared function, once there is one and the host keeps it."""
+        return f"{HOLE}[2]", [self.program.proto(function)]
 
     def make_closure(self, function: s.Function, captures: str) -> Built:
         proto = self.program.proto(function)
-        return f"{self.names.machine(proto.machine)}({HOLE},{captures})", [proto]
+        machine = self.names.machine(proto.machine)
+        if function in self.program.shared:
+            self.program.has_shared_closures = True
+            return f"{self.names.shared}({HOLE},{machine},{captures})", [proto]
+        return self._in_environment(f"{machine}({HOLE},{captures})"), [proto]
+
+    def _in_environment(self, closure: str) -> str:
+        """A closure that has the environment of the function that makes it, not of the machine."""
+        return f"({self.names.inherit}({closure}))" if self.program.sets_environments else closure
 
     def capture_list(self, captures: Sequence[s.Binding], without: s.Binding | None = None) -> Built:
         """What a closure takes along: values, and cells as they are."""
@@ -295,11 +299,18 @@ class Texts:
     def _name(self, node: s.Name) -> Built:
         binding = node.binding
         if binding is None:
-            return node.name, []
+            return self._global(node.name), []
         cell = "[1]" if self.variables.is_cell(binding) else ""
         if binding in self._captured:
             return self._upvalue_text + cell, [self._captured[binding]]
         return self.register_text + cell, [self.registers.get(binding, 0)]
+
+    def _global(self, name: str) -> str:
+        if name == IMPLICIT_ARGUMENTS and self.target is Target.LUA51 and self.proto.takes_any_number:
+            # This function's machine has `...`, and so in Lua 5.1 an `arg` of its own.
+            self.program.has_global_argument = True
+            return f"{self.names.argument}[1]"
+        return name
 
     def _string(self, node: s.String) -> Built:
         hole = HOLE if self.depth else HIDDEN

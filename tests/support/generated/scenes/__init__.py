@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from support.generated.draw import Scope
-from support.generated.scenes import calls, closures, coroutines, errors, loops, objects, tables, values
+from support.generated.scenes import calls, closures, coroutines, errors, identity, loops, objects, tables, values
 from support.generated.statements import Statements
 
 Scene = Callable[[Statements, Scope], str]
 
 SCENES: list[Scene] = [
-    scene for module in (calls, closures, coroutines, errors, loops, objects, tables, values) for scene in module.SCENES
+    scene
+    for module in (calls, closures, coroutines, errors, identity, loops, objects, tables, values)
+    for scene in module.SCENES
 ]

@@ -64,20 +64,23 @@ FLOOR_DIVIDE = Helper(
 # For a left operand that Luau reads when the right one is there.
 FLOOR_DIVIDE_LATE = Helper(FLOOR_DIVIDE.captures, FLOOR_DIVIDE.function.replace("(left, right)", "(right, left)", 1))
 
-# As Luau's loop does it: a function is called, `__iter` asked, `__call` respected, any other table traversed.
+# As Luau's loop does it: a function is called, `__iter` asked, `__call` respected, any other table traversed. What is left
+# is called where the host can do more with it than Lua's own values allow.
 ITERATE = Helper(
-    {"kind_of": "type", "metatable_of": "getmetatable", "raw": "rawget", "following": "next"},
+    {"kind_of": "type", "metatable_of": "getmetatable", "raw": "rawget", "following": "next", "fail": "error"},
     """
     function(first, state, control)
-        if kind_of(first) == "function" then return first, state, control end
+        local kind = kind_of(first)
+        if kind == "function" then return first, state, control end
         local meta = metatable_of(first)
         if kind_of(meta) == "table" then
             local start = raw(meta, "__iter")
             if start ~= nil then return start(first) end
             if raw(meta, "__call") ~= nil then return first, state, control end
         end
-        if kind_of(first) == "table" then return following, first end
-        return first, state, control
+        if kind == "table" then return following, first end
+        if kind == "userdata" or kind == "cdata" then return first, state, control end
+        fail("attempt to iterate over a " .. kind .. " value", 2)
     end""",
 )
 
