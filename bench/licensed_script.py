@@ -25,7 +25,7 @@ from support import rows
 ADD_USER = Query(
     "bench.add_user",
     """
-    insert into users (key, project_id, discord_id, note, created_at) values (:key, :project, :discord, 'a note', 1)
+    insert into users (id, key, project_id, discord_id, note, created_at) values (:key, :key, :project, :discord, 'a note', 1)
     """,
 )
 

@@ -44,8 +44,8 @@ INSERTED_AT_ONCE = 20_000
 ADD_USER = Query(
     "bench.add_user_of_many",
     """
-    insert into users (key, project_id, discord_id, note, key_expires, blacklisted, executions, created_at)
-    values (:key, :project, :discord, :note, :expires, :blacklisted, 0, :created)
+    insert into users (id, key, project_id, discord_id, note, key_expires, blacklisted, executions, created_at)
+    values (:key, :key, :project, :discord, :note, :expires, :blacklisted, 0, :created)
     """,
 )
 

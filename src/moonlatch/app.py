@@ -147,7 +147,7 @@ async def open_moonlatch(settings: Settings) -> AsyncIterator[Moonlatch]:
             live=live,
             database=database,
         )
-        jobs = {"expiry": watch_expiry(database, live.user_changed, now_ms, live.takes_turn)}
+        jobs = {"expiry": watch_expiry(world, live.takes_turn)}
         kept = [ANSWERS_KEPT, REMOVED_USERS_KEPT]
         if settings.retention.detail_days:
             kept.append(executions_kept(settings.retention.detail_days))

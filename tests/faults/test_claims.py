@@ -138,7 +138,11 @@ async def test_one_discord_per_project(databases_side_by_side: list[Database], p
                 lambda tx, number=number: users.insert(
                     tx,
                     User(
-                        key=f"key-{number}", project_id=project, discord_id=f"discord-{number % places}", created_at=1
+                        id=f"id-{number}",
+                        key=f"key-{number}",
+                        project_id=project,
+                        discord_id=f"discord-{number % places}",
+                        created_at=1,
                     ),
                 )
             )

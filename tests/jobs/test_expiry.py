@@ -5,9 +5,12 @@ import asyncio
 import msgspec
 import pytest
 
+from moonlatch.crypto import Keyring
 from moonlatch.jobs.expiry import BATCH, GRACE_MS, remove_expired_users, watch_expiry
+from moonlatch.operations.context import World
+from moonlatch.storage import events, removed_users, users
 from moonlatch.storage import projects as stored_projects
-from moonlatch.storage import removed_users, users
+from moonlatch.storage.events import EventFilter
 from moonlatch.storage.interface import Transaction
 from moonlatch.storage.removed_users import RemovedUser
 from moonlatch.storage.sqlite.engine import SqliteDatabase
@@ -41,15 +44,20 @@ class Told:
         self.keys.append(key)
 
 
+def at(database: SqliteDatabase, told: Told, now: int) -> World:
+    """The installation at a time."""
+    return World(database=database, keyring=Keyring(bytes(32)), tiers={}, clock=lambda: now, live=told)
+
+
 async def test_a_user_goes_fifteen_minutes_after_expiry_and_not_a_millisecond_before(
     database: SqliteDatabase, projects: None
 ):
     await add_user(database, "key", project_id="tidy", key_expires=NOW)
     told = Told()
 
-    assert await remove_expired_users(database, told.user_changed, NOW + GRACE_MS - 1) == 0
+    assert await remove_expired_users(at(database, told, NOW + GRACE_MS - 1)) == 0
     assert await keys(database) == ["key"]
-    assert await remove_expired_users(database, told.user_changed, NOW + GRACE_MS) == 1
+    assert await remove_expired_users(at(database, told, NOW + GRACE_MS)) == 1
     assert await keys(database) == []
     assert told.keys == ["key"]
     assert GRACE_MS == 15 * 60 * 1000
@@ -61,7 +69,7 @@ async def test_users_without_expiry_and_users_of_other_projects_stay(database: S
     await add_user(database, "kept", project_id="keeping", key_expires=0)
     told = Told()
 
-    assert await remove_expired_users(database, told.user_changed, NOW) == 0
+    assert await remove_expired_users(at(database, told, NOW)) == 0
 
     assert await keys(database) == ["for-ever", "kept", "later"]
     assert told.keys == []
@@ -74,8 +82,8 @@ async def test_an_expiry_that_was_set_moments_ago_to_long_ago_removes_nobody_at_
     await rows.change(database, "update users set expiry_set_at = :now", now=NOW)
     told = Told()
 
-    assert await remove_expired_users(database, told.user_changed, NOW + GRACE_MS - 1) == 0
-    assert await remove_expired_users(database, told.user_changed, NOW + GRACE_MS) == 1
+    assert await remove_expired_users(at(database, told, NOW + GRACE_MS - 1)) == 0
+    assert await remove_expired_users(at(database, told, NOW + GRACE_MS)) == 1
     assert told.keys == ["key"]
 
 
@@ -91,8 +99,8 @@ async def test_a_project_that_wants_it_since_moments_ago_loses_nobody_at_once(da
 
     await database.run(turn_on)
 
-    assert await remove_expired_users(database, Told().user_changed, NOW + GRACE_MS - 1) == 0
-    assert await remove_expired_users(database, Told().user_changed, NOW + GRACE_MS) == 1
+    assert await remove_expired_users(at(database, Told(), NOW + GRACE_MS - 1)) == 0
+    assert await remove_expired_users(at(database, Told(), NOW + GRACE_MS)) == 1
 
 
 async def test_who_was_removed_is_kept_as_they_were(database: SqliteDatabase, projects: None):
@@ -102,7 +110,7 @@ async def test_who_was_removed_is_kept_as_they_were(database: SqliteDatabase, pr
     )
     before = await users.find(database, "key")
 
-    await remove_expired_users(database, Told().user_changed, NOW)
+    await remove_expired_users(at(database, Told(), NOW))
 
     (removed,) = await removed_users.list_of_project(
         database, "tidy", discord_id=None, removed_after=0, offset=0, limit=9
@@ -113,7 +121,7 @@ async def test_who_was_removed_is_kept_as_they_were(database: SqliteDatabase, pr
 async def test_blacklisted_users_stay_and_with_them_the_bar_on_their_device(database: SqliteDatabase, projects: None):
     await add_user(database, "banned", project_id="tidy", key_expires=1, blacklisted=True)
 
-    assert await remove_expired_users(database, Told().user_changed, NOW) == 0
+    assert await remove_expired_users(at(database, Told(), NOW)) == 0
 
     assert await keys(database) == ["banned"]
 
@@ -129,7 +137,7 @@ async def test_more_than_one_batch_goes_in_one_run_and_everybody_is_told_once(da
     await database.run(fill)
     told = Told()
 
-    assert await remove_expired_users(database, told.user_changed, NOW) == len(expected)
+    assert await remove_expired_users(at(database, told, NOW)) == len(expected)
 
     assert await keys(database) == []
     assert sorted(told.keys) == expected
@@ -142,12 +150,13 @@ async def test_a_session_that_cannot_be_told_does_not_keep_others_from_being_tol
         await add_user(database, key, project_id="tidy", key_expires=1)
     told = Told()
 
-    async def tell(key: str) -> None:
-        await told.user_changed(key)
-        if key == told.keys[0]:
-            raise ConnectionError(key)
+    class Failing(Told):
+        async def user_changed(self, key: str) -> None:
+            await told.user_changed(key)
+            if key == told.keys[0]:
+                raise ConnectionError(key)
 
-    assert await remove_expired_users(database, tell, NOW) == 3
+    assert await remove_expired_users(at(database, Failing(), NOW)) == 3
 
     assert sorted(told.keys) == ["a", "b", "c"]
     assert "could not be told" in caplog.text
@@ -157,13 +166,26 @@ async def test_the_watch_removes_at_its_start_and_stops_when_cancelled(database:
     await add_user(database, "key", project_id="tidy", key_expires=1)
     removed = asyncio.Event()
 
-    async def tell(key: str) -> None:
-        removed.set()
+    class Hearing(Told):
+        async def user_changed(self, key: str) -> None:
+            removed.set()
 
-    watch = asyncio.create_task(watch_expiry(database, tell, lambda: NOW))
+    watch = asyncio.create_task(watch_expiry(at(database, Hearing(), NOW)))
     await asyncio.wait_for(removed.wait(), 5)
     watch.cancel()
     await asyncio.wait([watch], timeout=5)
 
     assert watch.cancelled()
     assert await keys(database) == []
+
+
+async def test_a_removal_leaves_its_event_without_what_identifies_the_user(
+    database: SqliteDatabase, projects: None
+) -> None:
+    await add_user(database, "key", project_id="tidy", key_expires=1)
+
+    await remove_expired_users(at(database, Told(), NOW))
+
+    (event,) = await events.list_of_account(database, "ann", EventFilter(), before_id=None, limit=9)
+    assert (event.kind, event.actor_kind, event.actor_id, event.at) == ("user.removed", "job", "expiry", NOW)
+    assert (event.resource_id, event.resource_label, event.changes) == ("id of key", None, {})

@@ -33,7 +33,9 @@ async def remove(database: Database, keys: list[str], at: int) -> None:
     project = await rows.add_project(database)
 
     async def unit(tx: Transaction) -> None:
-        await keep(tx, [User(key=key, project_id=project, created_at=1) for key in keys], now=at, by="developer")
+        await keep(
+            tx, [User(id=key, key=key, project_id=project, created_at=1) for key in keys], now=at, by="developer"
+        )
 
     await database.run(unit)
 

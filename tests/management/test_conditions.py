@@ -113,3 +113,12 @@ async def test_what_is_done_to_a_script_leaves_events(api: Api) -> None:
         ("script.published", {"build": [None, 1], "profile": [None, "light"]}),
         ("script.created", {}),
     ]
+
+
+async def test_users_have_versions_too(me: Developer, project: str) -> None:
+    key = await me.new_user(project)
+    read = (await me.get(f"/users/{key}")).headers["etag"]
+    done(await me.post(f"/users/{key}/edit", {"note": "Theirs"}, headers={"If-Match": read}))
+    for path, body in (("edit", {"note": "Mine"}), ("blacklist", {}), ("reset_fingerprint", {}), ("remove", {})):
+        reply = await me.post(f"/users/{key}/{path}", body, headers={"If-Match": read})
+        assert (reply.status_code, reply.json()["error"]["message"]) == (412, "changed meanwhile"), path

@@ -132,3 +132,34 @@ async def test_an_event_is_never_changed_and_goes_only_when_its_time_is_over(api
     assert await kinds(me) == ["project.created"]
     await remove_old(api.database, events_kept(1), now=api.clock() + DAY_MS + 1)
     assert await events(me) == []
+
+
+async def test_the_history_of_a_user_is_told_by_its_id_and_never_shows_the_key(api: Api) -> None:
+    me = await api.developer()
+    project = await me.new_project()
+    key = await me.new_user(project, note="Ada")
+    user = (await me.user(key))["id"]
+    assert (await me.user(user))["key"] == key
+    done(await me.post(f"/users/{user}/edit", {"note": "Ada L."}))
+    done(await me.post(f"/users/{user}/blacklist", {"reason": "charge-back"}))
+    done(await me.post(f"/users/{user}/unblacklist", {}))
+    history = await events(me, resource=user)
+    assert [(event["kind"], event["changes"]) for event in history] == [
+        ("user.unblacklisted", {"blacklist_reason": ["charge-back", None]}),
+        ("user.blacklisted", {"blacklist_reason": [None, "charge-back"], "blacklist_expires": [None, None]}),
+        ("user.edited", {"note": ["Ada", "Ada L."]}),
+        ("user.created", {}),
+    ]
+    assert {event["resource"]["label"] for event in history} == {f"{key[:4]}…{key[-4:]}"}
+    assert key not in (await me.get("/events")).text
+
+
+async def test_a_removed_user_leaves_events_without_what_identifies_it(api: Api) -> None:
+    me = await api.developer()
+    project = await me.new_project()
+    user = (await me.user(await me.new_user(project, note="Ada")))["id"]
+    done(await me.post(f"/users/{user}/edit", {"note": "Ada L."}))
+    done(await me.post(f"/users/{user}/remove", {}))
+    history = await events(me, resource=user)
+    assert [event["kind"] for event in history] == ["user.removed", "user.edited", "user.created"]
+    assert {(event["resource"]["label"], str(event["changes"])) for event in history} == {(None, "{}")}

@@ -66,6 +66,7 @@ async def test_a_removed_user_is_in_no_table(api: Api, me: Developer, project: s
         ("users", "discord"),
         ("users", "note"),
         ("users", "reason"),
+        ("events", "reason"),
         ("users", "fingerprint"),
         ("users", "ip"),
         ("bars", "key"),

@@ -25,9 +25,7 @@ async def restored(me: Developer, project: str, *keys: str, **fields: Any) -> li
 
 
 async def run_expiry(api: Api) -> int:
-    async def nobody_is_connected(_key: str) -> None: ...
-
-    return await remove_expired_users(api.database, nobody_is_connected, api.clock())
+    return await remove_expired_users(api.world)
 
 
 async def test_a_user_removed_by_hand_comes_back_as_they_were(api: Api, me: Developer, project: str) -> None:
@@ -149,7 +147,9 @@ async def test_a_discord_id_that_somebody_has_by_now_is_refused(me: Developer, p
 async def test_a_key_that_exists_again_is_refused(api: Api, me: Developer, project: str, key: str) -> None:
     await me.post(f"/users/{key}/remove")
     other = await me.new_project()
-    await api.change("insert into users (key, project_id, created_at) values (:key, :other, 1)", key=key, other=other)
+    await api.change(
+        "insert into users (id, key, project_id, created_at) values (:key, :key, :other, 1)", key=key, other=other
+    )
     reply = await me.post(f"/projects/{project}/users/restore", {"keys": [key]})
     refused(reply, 409, 4, "key already exists", keys=[key])
 

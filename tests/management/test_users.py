@@ -31,6 +31,7 @@ async def test_a_new_user_has_every_documented_field(api: Api, me: Developer, pr
     assert len(user["key"]) == 32
     assert abs(user["created_at"] - api.clock()) < 60_000
     expected = {
+        "id": user["id"],
         "key": user["key"],
         "project_id": project,
         "discord_id": "123456789012345678",

@@ -42,9 +42,11 @@ async def test_ids_get_their_one_spelling_unless_somebody_has_it(database: Datab
         "blank": " ",
     }
     for key, discord_id in before.items():
-        await rows.insert(database, "users", key=key, project_id=project, discord_id=discord_id, created_at=1)
-    await rows.insert(database, "users", key="elsewhere", project_id=other, discord_id=" 1", created_at=1)
-    await rows.insert(database, "users", key="none", project_id=other, discord_id=None, created_at=1)
+        await rows.insert(database, "users", id=key, key=key, project_id=project, discord_id=discord_id, created_at=1)
+    await rows.insert(
+        database, "users", id="elsewhere", key="elsewhere", project_id=other, discord_id=" 1", created_at=1
+    )
+    await rows.insert(database, "users", id="none", key="none", project_id=other, discord_id=None, created_at=1)
 
     await rows.change(database, UPDATE)
 

@@ -44,7 +44,7 @@ async def source(tmp_path: Path) -> Path:
         await rows.change(
             database,
             "with recursive n (i) as (select 1 union all select i + 1 from n where i < 600)"
-            " insert into users (key, project_id, created_at) select 'key-' || i, :project, i from n",
+            " insert into users (id, key, project_id, created_at) select 'id-' || i, 'key-' || i, :project, i from n",
             project=project,
         )
         await rows.insert(database, "bars", project_id=project, fingerprint=b"f", user_key=key)

@@ -25,8 +25,8 @@ ADD_PROJECT = Query(
 ADD_USER = Query(
     "test.add_user",
     "insert into users"
-    " (key, project_id, discord_id, note, key_expires, fingerprint, fingerprintless, blacklisted, created_at)"
-    " values (:key, :project_id, :discord_id, :note, :key_expires, :fingerprint, :fingerprintless, :blacklisted, 1)",
+    " (id, key, project_id, discord_id, note, key_expires, fingerprint, fingerprintless, blacklisted, created_at)"
+    " values (:id, :key, :project_id, :discord_id, :note, :key_expires, :fingerprint, :fingerprintless, :blacklisted, 1)",
 )
 USER = Query("test.user", "select * from users where key = :key")
 USER_KEYS = Query("test.user_keys", "select key from users order by key")
@@ -68,7 +68,7 @@ async def insert_user(tx: Transaction, key: str, *, project_id: str, **columns: 
         "blacklisted": False,
         **columns,
     }
-    await tx.execute(ADD_USER, key=key, project_id=project_id, **values)
+    await tx.execute(ADD_USER, id=f"id of {key}", key=key, project_id=project_id, **values)
 
 
 async def used(database: Database, account_id: str) -> int:

@@ -121,6 +121,7 @@ class Api:
 
     url: str
     app: FastAPI
+    world: World
     database: Database
     keyring: Keyring
     live: LocalLive
@@ -200,7 +201,7 @@ async def running_api(folder: Path, *, database_url: str = "", **settings: Any) 
             served(either, keep_alive_seconds=keep_alive_seconds) as url,
             plain_http(base_url=url, timeout=20) as http,
         ):
-            yield Api(url, management, database, keyring, live, clock, http)
+            yield Api(url, management, world, database, keyring, live, clock, http)
             await live.close_all()
     finally:
         await workers.close()

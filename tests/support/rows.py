@@ -82,5 +82,5 @@ async def add_build(database: Database, script: str, number: int, payload: bytes
 async def add_user(database: Database, project: str, **columns: Any) -> str:
     """A key of the project; gives it."""
     key = new_id()
-    await insert(database, "users", key=key, project_id=project, created_at=1, **columns)
+    await insert(database, "users", id=new_id(), key=key, project_id=project, created_at=1, **columns)
     return key

@@ -12,9 +12,10 @@ from moonlatch.clock import Clock
 from moonlatch.crypto import new_id
 from moonlatch.operations import projects as project_operations
 from moonlatch.operations import scripts as script_operations
+from moonlatch.operations import users as user_operations
 from moonlatch.operations.changing import Change, perform
 from moonlatch.operations.context import World
-from moonlatch.storage import accounts, tokens, users
+from moonlatch.storage import accounts, tokens
 from moonlatch.storage.accounts import Account
 from moonlatch.storage.interface import Database, Transaction
 from moonlatch.storage.projects import Project
@@ -65,8 +66,8 @@ async def publish_example(world: World, account: Account) -> Example:
     async def unit(change: Change) -> tuple[Project, Script, User]:
         project = await project_operations.create(change, name="Example")
         script = await script_operations.create(change, project.id, name="hello")
-        user = User(key=new_id(), project_id=project.id, note="made by the first start", created_at=change.now)
-        await users.insert(change.tx, user)
+        settings = [{"note": "made by the first start"}]
+        (user,) = await user_operations.create(change, project.id, settings, keys=[None])
         return project, script, user
 
     project, script, user = await perform(world, actor, unit)

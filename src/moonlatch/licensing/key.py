@@ -10,6 +10,16 @@ RESTORABLE_MS = RESTORABLE_DAYS * _DAY_MS
 """For how long after their removal users are kept so that they can be brought back."""
 
 
+_MASKED_PART = 8
+_MOST_SHOWN = 4
+
+
+def masked(key: str) -> str:
+    """A key as it may be shown to those who must not use it: a quarter of it at most, and no more than `AbCd…wXyZ`."""
+    shown = min(_MOST_SHOWN, len(key) // _MASKED_PART)
+    return f"{key[:shown]}…{key[-shown:]}" if shown else "…"
+
+
 def has_passed(at_ms: int | None, now_ms: int) -> bool:
     """Whether a moment is over; it belongs to what follows it, and None never comes."""
     return at_ms is not None and at_ms <= now_ms

@@ -166,11 +166,11 @@ async def owned_script(
 
 
 async def owned_user(
-    key: Annotated[str, Path(description="the user's key"), _storable("user")],
+    key: Annotated[str, Path(description="the user's key or id"), _storable("user")],
     caller: CurrentCaller,
     backend: CurrentBackend,
 ) -> User:
-    user = await users.find_owned(backend.database, key, caller.account.id)
+    user = await users.find_named(backend.database, key, caller.account.id)
     if user is None or not caller.actor.reaches(user.project_id):
         raise not_found("user")
     return user

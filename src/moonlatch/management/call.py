@@ -10,13 +10,16 @@ from fastapi import Depends, Query, Request, Response
 from fastapi.responses import JSONResponse
 
 from moonlatch.errors import invalid_field
+from moonlatch.licensing.roles import Permission
+from moonlatch.live.interface import Session
 from moonlatch.management.auth import Caller, CurrentCaller
 from moonlatch.management.backend import Backend, CurrentBackend
 from moonlatch.management.once import Once
-from moonlatch.management.replies import Success
+from moonlatch.management.replies import SessionView, Success, UserView
 from moonlatch.operations.changing import Change, Intent, perform
 from moonlatch.operations.context import Actor, World
 from moonlatch.storage.interface import Transaction
+from moonlatch.storage.users import User
 
 T = TypeVar("T")
 R = TypeVar("R", bound=Success)
@@ -86,6 +89,19 @@ class Call:
             body = {**answer.model_dump(mode="json"), "dry_run": True}
             return cast("R", JSONResponse(body, headers=dict(self.response.headers)))
         return answer
+
+    @property
+    def reveals_keys(self) -> bool:
+        """Whether the caller may see keys whole."""
+        return self.actor.may(Permission.KEYS_REVEAL)
+
+    def user(self, user: User) -> UserView:
+        """A user as this caller may see it."""
+        return UserView.of(user, self.backend.clock(), reveals_key=self.reveals_keys)
+
+    def session(self, session: Session) -> SessionView:
+        """A session as this caller may see it."""
+        return SessionView.of(session, reveals_key=self.reveals_keys)
 
     def tag(self, version: str) -> None:
         """Give the reply an entity tag, which `If-Match` takes."""

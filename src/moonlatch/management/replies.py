@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from moonlatch.clock import DAY_MS, utc_day
-from moonlatch.licensing.key import is_blacklisted
+from moonlatch.licensing.key import is_blacklisted, masked
 from moonlatch.live.interface import LiveCounts, Session
 from moonlatch.management.picture import device_picture
 from moonlatch.storage.projects import Project
@@ -101,10 +101,10 @@ class SessionView(Reply):
     created_at: int
 
     @classmethod
-    def of(cls, session: Session) -> SessionView:
+    def of(cls, session: Session, *, reveals_key: bool) -> SessionView:
         return cls(
             id=session.id,
-            user_key=session.user_key,
+            user_key=session.user_key if reveals_key or session.user_key is None else masked(session.user_key),
             script_id=session.script_id,
             roblox_id=session.roblox_id,
             place_id=session.place_id,
@@ -166,6 +166,7 @@ class UserView(Reply):
     """A user; times in Unix milliseconds. A blacklisting that ran out is shown as none."""
 
     model_config = example(
+        id="USER_ID",
         key="USER_KEY",
         project_id="PROJECT_ID",
         discord_id="123456789012345678",
@@ -187,7 +188,8 @@ class UserView(Reply):
         created_at=1_768_000_000_000,
     )
 
-    key: str
+    id: str = Field(description="names the user in addresses and events; no secret, as the key is")
+    key: str = Field(description="masked for those who may not see keys")
     project_id: str
     discord_id: str | None
     fingerprint_assigned: bool = Field(
@@ -212,10 +214,11 @@ class UserView(Reply):
     created_at: int
 
     @classmethod
-    def of(cls, user: User, now_ms: int) -> UserView:
+    def of(cls, user: User, now_ms: int, *, reveals_key: bool) -> UserView:
         blacklisted = is_blacklisted(user.blacklisted, user.blacklist_expires, now_ms)
         return cls(
-            key=user.key,
+            id=user.id,
+            key=user.key if reveals_key else masked(user.key),
             project_id=user.project_id,
             discord_id=user.discord_id,
             fingerprint_assigned=user.fingerprint is not None,

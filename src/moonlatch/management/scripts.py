@@ -306,11 +306,14 @@ async def toggle_script(
     "/scripts/{script_id}/sessions", summary="List a script's sessions", openapi_extra=needs(Permission.SESSIONS_READ)
 )
 async def list_sessions(
-    script: OwnedScript, page: Annotated[PageBody, Depends(JsonBody(PageBody))], backend: CurrentBackend
+    script: OwnedScript,
+    page: Annotated[PageBody, Depends(JsonBody(PageBody))],
+    call: CurrentCall,
+    backend: CurrentBackend,
 ) -> SessionsReply:
     """A page of open sessions, oldest first, so that pages stay stable while new ones join."""
     found = await backend.live.sessions(script.id, SessionFilter(), page.offset, page.size)
-    return SessionsReply(sessions=[SessionView.of(session) for session in found])
+    return SessionsReply(sessions=[call.session(session) for session in found])
 
 
 @router.get(
@@ -320,14 +323,14 @@ async def list_sessions(
     openapi_extra=needs(Permission.SESSIONS_READ),
 )
 async def filter_sessions(
-    script: OwnedScript, query: Annotated[SessionQuery, Query()], backend: CurrentBackend
+    script: OwnedScript, query: Annotated[SessionQuery, Query()], call: CurrentCall, backend: CurrentBackend
 ) -> SessionsReply:
     """Open sessions that meet every given condition exactly, oldest first."""
     conditions = query.conditions()
     if conditions == SessionFilter():
         raise MUST_FILTER.error()
     found = await backend.live.sessions(script.id, conditions, query.offset, query.size)
-    return SessionsReply(sessions=[SessionView.of(session) for session in found])
+    return SessionsReply(sessions=[call.session(session) for session in found])
 
 
 @router.get(

@@ -96,9 +96,9 @@ class MessagesReply(Success):
 
 
 @router.get("/sessions/{session_id}", summary="Get a session", openapi_extra=needs(Permission.SESSIONS_READ))
-async def get_session(session: OwnedSession) -> SessionReply:
+async def get_session(session: OwnedSession, call: CurrentCall) -> SessionReply:
     """Who runs what, and where."""
-    return SessionReply(session=SessionView.of(session))
+    return SessionReply(session=call.session(session))
 
 
 @router.post(

@@ -13,12 +13,13 @@ from moonlatch.live.interface import Live
 from moonlatch.operations.context import Actor, World
 from moonlatch.operations.kinds import EventKind
 from moonlatch.operations.refusals import ChangedMeanwhile, NotFound, Reason, Refused
-from moonlatch.storage import accounts, events, projects, scripts
+from moonlatch.storage import accounts, events, projects, scripts, users
 from moonlatch.storage.accounts import Account
 from moonlatch.storage.events import Event
 from moonlatch.storage.interface import Transaction
 from moonlatch.storage.projects import Project
 from moonlatch.storage.scripts import Script
+from moonlatch.storage.users import User
 
 T = TypeVar("T")
 
@@ -87,6 +88,13 @@ class Change:
         found = await scripts.find_owned(self.tx, script_id, self.actor.account_id)
         if found is None or not self.actor.reaches(found.project_id):
             raise NotFound("script")
+        return found
+
+    async def user(self, user_id: str) -> User:
+        """A user of the account that the actor reaches. Raises NotFound."""
+        found = await users.find_owned(self.tx, user_id, self.actor.account_id)
+        if found is None or not self.actor.reaches(found.project_id):
+            raise NotFound("user")
         return found
 
     def expect(self, version: str) -> None:

@@ -23,6 +23,13 @@ class EventKind(StrEnum):
     SCRIPT_DISABLED = "script.disabled"
     SCRIPT_PUBLISHED = "script.published"
     SCRIPT_REMOVED = "script.removed"
+    USER_CREATED = "user.created"
+    USER_EDITED = "user.edited"
+    USER_BLACKLISTED = "user.blacklisted"
+    USER_UNBLACKLISTED = "user.unblacklisted"
+    USER_FINGERPRINT_RESET = "user.fingerprint_reset"
+    USER_REMOVED = "user.removed"
+    USER_RESTORED = "user.restored"
     SESSION_DISCONNECTED = "session.disconnected"
     PERMISSION_REFUSED = "permission.refused"
 
@@ -43,6 +50,13 @@ DESCRIPTIONS: dict[EventKind, str] = {
     EventKind.SCRIPT_DISABLED: "A script was switched off, and every copy stopped.",
     EventKind.SCRIPT_PUBLISHED: "A new build of a script was published.",
     EventKind.SCRIPT_REMOVED: "A script was removed, with its builds.",
+    EventKind.USER_CREATED: "A user was created.",
+    EventKind.USER_EDITED: "A user's settings were changed.",
+    EventKind.USER_BLACKLISTED: "A user was blacklisted, and every copy stopped.",
+    EventKind.USER_UNBLACKLISTED: "A user's blacklisting was taken back.",
+    EventKind.USER_FINGERPRINT_RESET: "A user was unbound from their device.",
+    EventKind.USER_REMOVED: "A user was removed, by somebody or because their key had expired.",
+    EventKind.USER_RESTORED: "A removed user was brought back.",
     EventKind.SESSION_DISCONNECTED: "A session was closed, and its copy stopped for good.",
     EventKind.PERMISSION_REFUSED: "A call was refused because its token or member lacks the permission.",
 }

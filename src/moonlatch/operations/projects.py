@@ -12,7 +12,7 @@ from moonlatch.licensing.roles import Permission
 from moonlatch.operations.changing import Change, Resource, differences, version_of
 from moonlatch.operations.kinds import EventKind
 from moonlatch.operations.refusals import NotFound, Reason, Refused
-from moonlatch.storage import accounts, projects
+from moonlatch.storage import accounts, events, projects
 from moonlatch.storage.projects import Project
 
 _COUNTED = frozenset({"total_executions"})
@@ -69,6 +69,7 @@ async def remove(change: Change, project_id: str) -> None:
     change.actor.require(Permission.PROJECTS_WRITE)
     current = await change.project(project_id)
     change.expect(version(current))
+    await events.erase_users(change.tx, project_id)
     if not await projects.remove(change.tx, project_id):
         raise NotFound("project")
     change.record(EventKind.PROJECT_REMOVED, _resource(current), project_id=project_id)

@@ -25,6 +25,8 @@ class Reason(StrEnum):
     NOT_ENOUGH_FOR_LOADER = "not enough obfuscations for init script"
     LOADER_NOT_PROTECTED = "failed to obfuscate init script"
     DISCORD_TAKEN = "key already exists with this discord"
+    KEY_TAKEN = "key already exists"
+    NOT_REMOVED = "user was not removed"
     ALREADY_BLACKLISTED = "user already blacklisted"
     NOT_BLACKLISTED = "user not blacklisted"
     RESETS_DISABLED = "fingerprint resets disabled"

@@ -69,6 +69,10 @@ ERASE = Query(
     "events.erase",
     "update events set resource_label = null, changes = '{}' where resource_id = :resource_id",
 )
+ERASE_USERS = Query(
+    "events.erase_users",
+    "update events set resource_label = null, changes = '{}' where project_id = :project_id and resource_kind = 'user'",
+)
 ALLOW_PRUNING = Query(
     "events.allow_pruning",
     "insert into event_retention (id, before) values (1, :before) "
@@ -131,6 +135,11 @@ async def list_of_account(
 async def erase(tx: Transaction, resource_id: str) -> int:
     """Take from a resource's events what identifies it; that something was done, and by whom, stays."""
     return await tx.execute(ERASE, resource_id=resource_id)
+
+
+async def erase_users(tx: Transaction, project_id: str) -> int:
+    """As `erase`, for every user of a project."""
+    return await tx.execute(ERASE_USERS, project_id=project_id)
 
 
 async def prune(tx: Transaction, *, before: int, most: int) -> int:

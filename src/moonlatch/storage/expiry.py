@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from moonlatch.storage import removed_users, users
 from moonlatch.storage.interface import Query, Transaction
+from moonlatch.storage.users import User
 
 # The cross join makes SQLite go through the projects first, of which there are few, and find each one's users by the
 # index; otherwise it goes through every key that has an expiry at all.
@@ -22,8 +23,8 @@ REMOVE = Query(
 )
 
 
-async def remove_expired(tx: Transaction, *, expired_by: int, now: int, most: int) -> list[str]:
-    """Remove up to `most` users whose time was over by `expired_by`, keep them as removed at `now`; gives their keys.
+async def remove_expired(tx: Transaction, *, expired_by: int, now: int, most: int) -> list[User]:
+    """Remove up to `most` users whose time was over by `expired_by`, keep them as removed at `now`; gives them.
 
     Over it is when `key_expires` had come, had been set, and the project wanted such users gone, all of it by then: an
     expiry that is set to long ago, by mistake or not, is no reason to remove somebody at once. Times are Unix milliseconds.
@@ -33,4 +34,4 @@ async def remove_expired(tx: Transaction, *, expired_by: int, now: int, most: in
     rows = await tx.fetch_all(REMOVE, expired_by=expired_by, most=most)
     removed = [users.from_row(row) for row in rows]
     await removed_users.keep(tx, removed, now=now, by="expiry")
-    return [user.key for user in removed]
+    return removed

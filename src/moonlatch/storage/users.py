@@ -10,6 +10,7 @@ import msgspec
 from moonlatch.storage.interface import Database, Query, Row, Transaction
 
 _NAMES = (
+    "id",
     "key",
     "project_id",
     "discord_id",
@@ -38,11 +39,12 @@ _BOOLEANS = ("fingerprintless", "blacklisted")
 _BLACKLISTED = "(blacklisted and (blacklist_expires is null or blacklist_expires > :now))"
 
 FIND = Query("users.find", f"select {COLUMNS} from users where key = :key")
-FIND_OWNED = Query(
-    "users.find_owned",
+_OWNED = (
     f"select {', '.join('u.' + name for name in _NAMES)} "
-    "from users u join projects p on p.id = u.project_id where u.key = :key and p.account_id = :account_id",
+    "from users u join projects p on p.id = u.project_id where p.account_id = :account_id "
 )
+FIND_OWNED = Query("users.find_owned", f"{_OWNED} and u.id = :id")
+FIND_OWNED_BY_KEY = Query("users.find_owned_by_key", f"{_OWNED} and u.key = :key")
 _FITTING = (
     f"select {COLUMNS} from users where project_id = :project_id "
     "and (cast(:discord_id as text) is null or discord_id = :discord_id) "
@@ -91,11 +93,12 @@ HAS_DISCORD = Query(
 
 
 class User(msgspec.Struct, frozen=True, kw_only=True):
-    """One key of a project. Times in Unix milliseconds; `fingerprint` and `ip` are keyed hashes.
+    """One key of a project. The key is a secret, the id is not. Times in Unix milliseconds; `fingerprint` and `ip` are keyed hashes.
 
     `expiry_set_at` is when the key's end was last decided upon; 0 is longer ago than anybody asks for.
     """
 
+    id: str
     key: str
     project_id: str
     discord_id: str | None = None
@@ -143,10 +146,16 @@ async def find(db: Database | Transaction, key: str) -> User | None:
     return None if row is None else from_row(row)
 
 
-async def find_owned(db: Database | Transaction, key: str, account_id: str) -> User | None:
+async def find_owned(db: Database | Transaction, user_id: str, account_id: str) -> User | None:
     """The user if it is there and belongs to the account; the two refusals cannot be told apart."""
-    row = await db.fetch_one(FIND_OWNED, key=key, account_id=account_id)
+    row = await db.fetch_one(FIND_OWNED, id=user_id, account_id=account_id)
     return None if row is None else from_row(row)
+
+
+async def find_named(db: Database | Transaction, key_or_id: str, account_id: str) -> User | None:
+    """As `find_owned`, for whoever names a user by its key or by its id."""
+    row = await db.fetch_one(FIND_OWNED_BY_KEY, key=key_or_id, account_id=account_id)
+    return await find_owned(db, key_or_id, account_id) if row is None else from_row(row)
 
 
 async def list_of_project(
