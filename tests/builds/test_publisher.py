@@ -147,6 +147,32 @@ async def test_an_invalid_script_is_refused_with_what_luau_prints(publishing: Pu
     assert error.extras["parser_output"].splitlines()[0] == (compile_luau(source) or "").splitlines()[0]
 
 
+async def test_a_script_of_another_dialect_gets_a_hint_beside_what_luau_prints(publishing: Publishing) -> None:
+    script = await publishing.set_up()
+    error = await refused(publishing, script, "if a != b then\n  print(a && b)\nend\n")
+    assert error.extras == {
+        "parser_output": "script:1: Unexpected '!='; did you mean '~='?",
+        "hint": "This reads like GLua (Garry's Mod); Moonlatch takes Luau and Lua 5.1. Instead of `!=` (line 1) write `~=`;"
+        " instead of `&&` (line 2) write `and`.",
+    }
+
+
+@pytest.mark.parametrize("before", ["\ufeff", "#!/usr/bin/env lua\n"])
+async def test_marks_of_editors_and_shells_are_taken_as_by_hosts_that_read_files(
+    publishing: Publishing, before: str
+) -> None:
+    script = await publishing.set_up()
+    published = await publishing.publisher().update(publishing.account, script, f"{before}print('hi')\n")
+    assert published.warnings == []
+
+
+async def test_text_in_backticks_is_warned_of(publishing: Publishing) -> None:
+    script = await publishing.set_up()
+    published = await publishing.publisher().update(publishing.account, script, "print(`adder`)")
+    (warning,) = published.warnings
+    assert warning.startswith("line 1: `adder` in backticks is text here, as in Luau, and not FiveM's hash of it;")
+
+
 async def test_a_script_that_forges_its_licence_data_is_invalid(publishing: Publishing) -> None:
     script = await publishing.set_up()
     error = await refused(publishing, script, "print(1)\nla_is_premium = true")

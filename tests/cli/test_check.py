@@ -43,10 +43,68 @@ def test_a_broken_script_fails_with_its_places_under_the_files_name(moonlatch: C
 
 
 def test_programs_get_the_faults_as_json(moonlatch: Command) -> None:
-    assert moonlatch("check", "valid.lua", "--json").json == {"valid": True, "diagnostics": []}
+    assert moonlatch("check", "valid.lua", "--json").json == {"valid": True, "diagnostics": [], "warnings": []}
     ended = moonlatch("check", "broken.lua", "--json")
-    first = {"line": 2, "column": 15, "message": "Expected ')' (to close '(' at column 6), got '='"}
+    first = {"line": 2, "column": 15, "message": "Expected ')' (to close '(' at column 6), got '='", "hint": None}
     assert (ended.status, ended.json["valid"], ended.json["diagnostics"][0]) == (1, False, first)
+
+
+HASHES = "local model = `adder`\nprint(model)\nif GetEntityModel(1) == `adder` then print('same') end\n"
+WARNING = (
+    "line 1: `adder` in backticks is text here, as in Luau, and not FiveM's hash of it (also on line 3); for the hash write"
+    ' joaat("adder") or GetHashKey("adder"), for the text "adder", or choose the target \'luau\''
+)
+
+
+def test_text_in_backticks_is_warned_of_unless_luau_is_asked_for(moonlatch: Command) -> None:
+    Path("hashes.lua").write_text(HASHES)
+    ended = moonlatch("check", "hashes.lua")
+    assert (ended.status, ended.out, ended.err) == (0, "hashes.lua is valid.\n", f"warning: {WARNING}\n")
+    assert moonlatch("check", "hashes.lua", "--json").json["warnings"] == [WARNING]
+    assert moonlatch("check", "hashes.lua", "--target", "lua51", "--json").json["warnings"] == [WARNING]
+    assert moonlatch("check", "hashes.lua", "--target", "luau", "--json").json["warnings"] == []
+    assert moonlatch("protect", "hashes.lua", "--json").json["warnings"] == [WARNING]
+    assert moonlatch("protect", "hashes.lua", "--target", "luau", "--json").json["warnings"] == []
+
+
+def test_a_warning_that_depends_on_the_profile_is_not_given_without_one(moonlatch: Command) -> None:
+    Path("macro.lua").write_text("print(LPH_ENCSTR('secret'))")
+    assert moonlatch("check", "macro.lua", "--json").json == {"valid": True, "diagnostics": [], "warnings": []}
+
+
+def test_another_dialect_is_named_once(moonlatch: Command) -> None:
+    Path("addon.lua").write_text("// an addon\nif !x && y != 2 then\n  print(1)\nend\n")
+    hint = (
+        "This reads like GLua (Garry's Mod); Moonlatch takes Luau and Lua 5.1. Instead of `// comment` (line 1) write `-- comment`;"
+        " instead of `!` (line 2) write `not`; instead of `&&` (line 2) write `and`; instead of `!=` (line 2) write `~=`."
+    )
+    for command in ("check", "protect"):
+        assert moonlatch(command, "addon.lua").out.splitlines() == [
+            "addon.lua:1: Expected identifier when parsing expression, got '//'",
+            "1 | // an addon",
+            "    ^",
+            f"hint: {hint}",
+        ]
+        (fault,) = moonlatch(command, "addon.lua", "--json").json["diagnostics"]
+        assert fault["hint"] == hint
+
+
+def test_files_begin_as_editors_and_shells_have_them(moonlatch: Command) -> None:
+    for name, before in {"bom.lua": b"\xef\xbb\xbf", "shebang.lua": b"#!/usr/bin/env lua\n"}.items():
+        Path(name).write_bytes(before + b'print("hi")\n')
+        assert moonlatch("check", name).out == f"{name} is valid.\n"
+        assert moonlatch("protect", name, "--profile", "minify").out == 'print"hi"\n'
+
+
+def test_a_file_that_is_not_utf_8_is_named(moonlatch: Command) -> None:
+    Path("utf16.lua").write_bytes("print(1)".encode("utf-16"))
+    ended = moonlatch("check", "utf16.lua")
+    assert ended.status == 1
+    assert ended.out.splitlines()[-1].startswith("hint: The file is UTF-16, and scripts are UTF-8: save it as UTF-8")
+    pushed = moonlatch("push", "utf16.lua", "--script", "x" * 32, "--token", "t")
+    assert pushed.status == 1
+    assert "The file is UTF-16" in pushed.err
+    assert "Nothing was sent." in pushed.err
 
 
 def test_what_an_upload_refuses_is_refused_here_too(moonlatch: Command) -> None:

@@ -49,9 +49,10 @@ class Done(msgspec.Struct, frozen=True, kw_only=True, tag="done"):
 
 
 class Invalid(msgspec.Struct, frozen=True, kw_only=True, tag="invalid"):
-    """The script is no valid Luau; `parser_output` is what Luau would print for it."""
+    """The script is not valid Luau; `parser_output` is what Luau would print for it, `hint` why it is refused as a whole."""
 
     parser_output: str
+    hint: str = ""
 
 
 class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed"):

@@ -34,9 +34,10 @@ class Published:
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """The script is not valid; `parser_output` is what Luau would print for it."""
+    """The script is not valid; `parser_output` is what Luau would print for it, `hint` why it is refused as a whole."""
 
     parser_output: str
+    hint: str = ""
 
 
 @dataclass(frozen=True, slots=True)

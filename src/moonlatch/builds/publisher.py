@@ -203,4 +203,4 @@ class Publisher:
 
 
 def _unprotected(answer: Invalid | Failed) -> Broken | NotProtected:
-    return Broken(answer.parser_output) if isinstance(answer, Invalid) else NotProtected(answer.faults)
+    return Broken(answer.parser_output, answer.hint) if isinstance(answer, Invalid) else NotProtected(answer.faults)

@@ -91,7 +91,7 @@ def _protected(job: Job) -> Answer:
         warnings = outcome.warnings[:MAX_WARNINGS]
         return Done(text=outcome.text.encode("ascii"), warnings=warnings, target=outcome.target)
     if isinstance(outcome, Rejected):
-        return Invalid(parser_output=_shortened(outcome.parser_output))
+        return Invalid(parser_output=_shortened(outcome.parser_output), hint=outcome.hint)
     return Failed(faults=[Fault(error.param, error.message) for error in outcome.errors])
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from moonlatch.cli.check import ScriptFile, show_diagnostics
+from moonlatch.cli.check import ScriptFile, json_of, show_diagnostics
 from moonlatch.cli.choices import EngineName, Profile, Target
 from moonlatch.cli.output import CommandError, Json, read_script, remark, shown, write_json
 from moonlatch.cli.remote import ordered, parsed_settings
@@ -175,7 +175,7 @@ def _ordered(job: Job, luraph: Luraph, text: bytes, warnings: list[str]) -> Ende
 def _json(job: Job, ended: Ended, engine: EngineName, *, with_script: bool) -> dict[str, Any]:
     answer: dict[str, Any] = {
         "success": ended.is_success,
-        "diagnostics": [{"line": one.line, "column": one.column, "message": one.message} for one in ended.diagnostics],
+        "diagnostics": [json_of(one) for one in ended.diagnostics],
         "errors": [{"param": one.param, "message": one.message} for one in ended.errors],
         "warnings": ended.warnings,
         "profile": job.options.profile,

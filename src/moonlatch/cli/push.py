@@ -84,7 +84,8 @@ def _text(file: Path) -> str:
     source = read_script(file)
     unsendable = what_cannot_be_sent(source)
     if unsendable is not None:
-        raise CommandError(f"{file}:{unsendable.line}: {unsendable.message}", "Nothing was sent.")
+        hint = f"{unsendable.hint} Nothing was sent." if unsendable.hint else "Nothing was sent."
+        raise CommandError(f"{file}:{unsendable.line}: {unsendable.message}", hint)
     return source.decode()
 
 
@@ -144,6 +145,7 @@ def _refusal(status: int, error: Reply, file: Path) -> CommandError:
     details = [
         # Luau calls every chunk "script"; here the file's own name leads to the place.
         *(str(file) + line.removeprefix("script") for line in str(error.get("parser_output") or "").splitlines()),
+        *(f"hint: {line}" for line in str(error.get("hint") or "").splitlines()),
         *(_luraph_line(one) for one in error.get("luraph_errors", [])),
         *(_failed_line(one) for one in error.get("failed", [])),
     ]

@@ -24,6 +24,10 @@ ERROR_EXTRAS: dict[str, dict[str, Any]] = {
         "description": "with `script is invalid`: what Luau itself would say, a message a line",
         "type": "string",
     },
+    "hint": {
+        "description": "with `script is invalid`, where it is known why all of it is refused: another dialect, or not a script",
+        "type": "string",
+    },
     "luraph_errors": {
         "description": "with `failed to obfuscate script` and `failed to obfuscate init script`",
         "type": "array",

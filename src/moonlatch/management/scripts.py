@@ -54,10 +54,14 @@ UPDATE_REQUIRED = Refusal(1, Reason.UPDATE_REQUIRED, 409)
 MUST_FILTER = Refusal(0, "must filter something", 400)
 
 _PARAM_ERRORS = {"luraph_errors": [{"param": "script", "message": "line 3: too many local variables"}]}
+_INVALID_SCRIPT = {
+    "parser_output": "script:1: Unexpected '!='; did you mean '~='?",
+    "hint": "This reads like GLua (Garry's Mod); Moonlatch takes Luau and Lua 5.1. Instead of `!=` (line 1) write `~=`.",
+}
 UPDATE_REFUSALS = (
     ACCOUNT_EXPIRED,
     Refusal(1, Reason.MAX_OBFUSCATIONS, 403),
-    Refusal(2, Reason.SCRIPT_INVALID, 422, {"parser_output": "script:3: Expected 'end', got <eof>"}),
+    Refusal(2, Reason.SCRIPT_INVALID, 422, _INVALID_SCRIPT),
     Refusal(3, Reason.NOT_PROTECTED, 422, _PARAM_ERRORS),
     Refusal(4, Reason.NOT_ENOUGH_FOR_LOADER, 403),
     Refusal(5, Reason.LOADER_NOT_PROTECTED, 422, _PARAM_ERRORS),

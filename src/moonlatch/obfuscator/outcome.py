@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from moonlatch.obfuscator.syntax.diagnostics import Diagnostic, parser_output
+from moonlatch.obfuscator.syntax.diagnostics import Diagnostic, hint_of, parser_output
 from moonlatch.obfuscator.target import Target
 
 
@@ -30,6 +30,11 @@ class Rejected:
     def parser_output(self) -> str:
         """What Luau itself would print for the script."""
         return parser_output(self.diagnostics)
+
+    @property
+    def hint(self) -> str:
+        """Why the script as a whole is refused, empty where nothing is known beyond that."""
+        return hint_of(self.diagnostics)
 
 
 @dataclass(frozen=True, slots=True)

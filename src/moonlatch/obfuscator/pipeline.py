@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from moonlatch.obfuscator.analysis.builtins import CHANGE_ENVIRONMENT
 from moonlatch.obfuscator.analysis.check import check_parsed
 from moonlatch.obfuscator.analysis.dialect import constructs_without_counterpart, most_portable_target
+from moonlatch.obfuscator.analysis.hash_literals import hash_warnings
 from moonlatch.obfuscator.analysis.plain_lua_limits import plain_lua_faults
 from moonlatch.obfuscator.analysis.scopes import Resolution, resolve
 from moonlatch.obfuscator.analysis.sharing import shared_functions
@@ -126,7 +127,7 @@ def _transformed(
         target,
         seed,
         pool,
-        warnings=expansion.warnings,
+        warnings=[*hash_warnings(chunk, options.target), *expansion.warnings],
         sealed=expansion.untouched,
         native=expansion.native,
         shared=shared,

@@ -191,7 +191,8 @@ def _checked(source: str, limit_bytes: int) -> bytes:
 def _refusal(outcome: Unpublished) -> Exception:
     match outcome:
         case Broken():
-            return Refused(Reason.SCRIPT_INVALID, parser_output=outcome.parser_output)
+            hint = {"hint": outcome.hint} if outcome.hint else {}
+            return Refused(Reason.SCRIPT_INVALID, parser_output=outcome.parser_output, **hint)
         case NotProtected():
             reason = Reason.LOADER_NOT_PROTECTED if outcome.is_loader else Reason.NOT_PROTECTED
             faults = [{"param": fault.param, "message": fault.message} for fault in outcome.faults]

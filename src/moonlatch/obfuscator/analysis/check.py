@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from moonlatch.obfuscator.analysis.limits import limit_faults
 from moonlatch.obfuscator.syntax.diagnostics import Diagnostic, LuauSyntaxError
+from moonlatch.obfuscator.syntax.explanation import explained
 from moonlatch.obfuscator.syntax.first_bytes import without_marks
-from moonlatch.obfuscator.syntax.parser import parse, utf8
+from moonlatch.obfuscator.syntax.parser import parse, tokens_of, utf8
 from moonlatch.obfuscator.syntax.places import parse_with_places
 from moonlatch.obfuscator.syntax.tree import Chunk
 
@@ -46,4 +47,5 @@ def _nul_byte(source: bytes) -> list[Diagnostic]:
         return []
     line = data.count(b"\n", 0, nul) + 1
     column = nul - data.rfind(b"\n", 0, nul)
-    return [Diagnostic(line, column, "Unexpected NUL byte; Luau ignores everything after it")]
+    fault = Diagnostic(line, column, "Unexpected NUL byte; Luau ignores everything after it")
+    return explained([fault], source, tokens_of(b""))

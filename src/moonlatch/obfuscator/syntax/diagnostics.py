@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from moonlatch.obfuscator.syntax.first_bytes import without_marks
+
 MAX_EXCERPT_CHARACTERS = 120
 
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """One fault. `line` and `column` are 1-based, the column counts bytes; `message` is worded as Luau words it."""
+    """One fault. `line` and `column` are 1-based, the column counts bytes; `message` is worded as Luau words it.
+
+    `hint` is ours: why the script as a whole is refused and what to do, where that is known.
+    """
 
     line: int
     column: int
     message: str
+    hint: str = ""
 
 
 class LuauSyntaxError(Exception):
@@ -26,7 +32,8 @@ class LuauSyntaxError(Exception):
 
 def format_diagnostic(source: bytes | str, diagnostic: Diagnostic, name: str = "script") -> str:
     """`name:LINE: MESSAGE`, and below it the line with a caret under the column; long lines are cut around the caret."""
-    text = source.decode("utf-8", "replace") if isinstance(source, bytes) else source
+    data = source if isinstance(source, bytes) else source.encode("utf-8", "surrogatepass")
+    text = without_marks(data).decode("utf-8", "replace")
     head = f"{name}:{diagnostic.line}: {diagnostic.message}"
     lines = text.split("\n")
     if diagnostic.line > len(lines):
@@ -44,3 +51,8 @@ def format_diagnostic(source: bytes | str, diagnostic: Diagnostic, name: str = "
 def parser_output(diagnostics: list[Diagnostic], name: str = "script") -> str:
     """What Luau itself would print: one `name:LINE: MESSAGE` per fault, its first message first."""
     return "\n".join(f"{name}:{diagnostic.line}: {diagnostic.message}" for diagnostic in diagnostics)
+
+
+def hint_of(diagnostics: list[Diagnostic]) -> str:
+    """Why the script as a whole is refused, empty where nothing is known beyond the faults."""
+    return next((diagnostic.hint for diagnostic in diagnostics if diagnostic.hint), "")

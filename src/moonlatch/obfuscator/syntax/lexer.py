@@ -225,6 +225,15 @@ class Tokens:
             self._starts = list(map(sub, ends, lengths))
         return self._starts
 
+    def places(self) -> Iterator[tuple[int, int]]:
+        """Line and column, both 1-based and the latter in bytes, of each token."""
+        line, line_start = 1, 0
+        for line_of_token, start in zip(self.lines, self.starts, strict=True):
+            while line < line_of_token:
+                line_start = self.source.index("\n", line_start) + 1
+                line += 1
+            yield line, start - line_start + 1
+
     def end(self, index: int) -> int:
         """The offset just after a token."""
         return self.starts[index] + len(self.texts[index])

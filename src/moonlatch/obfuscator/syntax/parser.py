@@ -13,6 +13,7 @@ from contextlib import contextmanager
 
 from moonlatch.obfuscator.syntax import lexer, tree
 from moonlatch.obfuscator.syntax.diagnostics import LuauSyntaxError
+from moonlatch.obfuscator.syntax.explanation import explained
 from moonlatch.obfuscator.syntax.first_bytes import without_marks
 from moonlatch.obfuscator.syntax.lexer import EOF, Tokens
 from moonlatch.obfuscator.syntax.parser_declarations import BrokenStatement, DeclarationParser
@@ -30,12 +31,16 @@ COMMENT = re.compile(r"--(?:\[(=*)\[[\s\S]*?\]\1\]|(?P<text>[^\r\n]*))")
 
 
 def parse(source: bytes | str) -> Chunk:
-    """The tree of a script. Raises LuauSyntaxError with everything that Luau's parser rejects about it.
+    """The tree of a script. Raises LuauSyntaxError with everything that Luau's parser rejects about it, or the cause of it all.
 
     Text is taken as UTF-8; a byte order mark and a `#!` line are left out. As in Luau, a NUL byte ends the script. Never recurses deeper than Luau's own limit allows,
     and raises Python's recursion limit to suit (it stays raised: another thread may be parsing).
     """
-    return parse_tokens(tokens_of(source))
+    tokens = tokens_of(source)
+    try:
+        return parse_tokens(tokens)
+    except LuauSyntaxError as error:
+        raise LuauSyntaxError(explained(error.diagnostics, utf8(source), tokens)) from None
 
 
 def tokens_of(source: bytes | str) -> Tokens:
@@ -44,7 +49,7 @@ def tokens_of(source: bytes | str) -> Tokens:
 
 
 def parse_tokens(tokens: Tokens) -> Chunk:
-    """As `parse`, for a script that has been split already."""
+    """As `parse`, for a script that has been split already, and without looking for a cause behind the faults."""
     allow_deep_recursion()
     with collector_at_rest():
         parser = Parser(tokens)
@@ -87,7 +92,7 @@ class Parser(DeclarationParser):
         body = self.block(0)
         if self.kinds[self.index] != EOF:
             self.report_here(f"Expected <eof>, got {self.describe(self.index)}")
-        return Chunk(body, self.hot_comments())
+        return Chunk(body, self.hot_comments(), self.backtick_texts)
 
     def hot_comments(self) -> list[str]:
         found = (match["text"] for match in COMMENT.finditer(self.gaps[0]))

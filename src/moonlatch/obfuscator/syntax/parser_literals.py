@@ -19,6 +19,7 @@ class LiteralParser(TypeParser):
         super().__init__(tokens)
         self.numbers: dict[str, float | int] = {}
         self.is_vararg = True
+        self.backtick_texts: list[tree.String] = []
 
     def nil(self, _depth: int) -> Expression:
         self.index += 1
@@ -64,6 +65,12 @@ class LiteralParser(TypeParser):
             return tree.String(string_value(text, kind), self.lines[index])
         except MalformedLiteralError as problem:
             return self.broken(index, str(problem))
+
+    def backtick_text(self, depth: int) -> Expression:
+        value = self.string(depth)
+        if isinstance(value, tree.String):
+            self.backtick_texts.append(value)
+        return value
 
     def broken_string(self, _depth: int) -> Expression:
         self.index += 1
@@ -126,7 +133,7 @@ LITERAL_READERS: dict[str, Callable[[Any, int], Expression]] = {
     NUMBER: LiteralParser.number,
     QUOTED: LiteralParser.string,
     RAW: LiteralParser.string,
-    lexer.INTERPOLATED: LiteralParser.string,
+    lexer.INTERPOLATED: LiteralParser.backtick_text,
     lexer.INTERPOLATION_BEGIN: LiteralParser.interpolated_string,
     lexer.BROKEN_STRING: LiteralParser.broken_string,
     lexer.DOUBLE_BRACE: LiteralParser.double_brace,

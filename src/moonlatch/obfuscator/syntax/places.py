@@ -27,12 +27,8 @@ def parse_with_places(source: bytes | str) -> Chunk:
 
 def _places(tokens: Tokens) -> list[int]:
     places: list[int] = []
-    line, line_start = 1, 0
-    for line_of_token, start in zip(tokens.lines, tokens.starts, strict=True):
-        while line < line_of_token:
-            line_start = tokens.source.index("\n", line_start) + 1
-            line += 1
+    for line, column in tokens.places():
         place = Place(line)
-        place.column = start - line_start + 1
+        place.column = column
         places.append(place)
     return places

@@ -433,8 +433,12 @@ class TypeFunction(Statement):
 
 @dataclass(slots=True, eq=False)
 class Chunk(Node):
-    """A whole script. `hot_comments` are the `--!` comments before its first token, without the `--!`: `strict`, `native`."""
+    """A whole script. `hot_comments` are the `--!` comments before its first token, without the `--!`: `strict`, `native`.
+
+    `backtick_texts` are the strings that were written in backticks with nothing to fill in.
+    """
 
     body: Block
     hot_comments: list[str]
+    backtick_texts: list[String] = field(default_factory=list)
     line: int = 1
