@@ -62,6 +62,38 @@ def test_one_that_is_alive_is_not_claimed_again() -> None:
     assert has_claimed(presence, instance("a"), None, LEASE)
 
 
+def test_nothing_is_kept_of_copies_that_are_over() -> None:
+    presence = Presence(LEASE, RETURN)
+    for number in (3, 1, 2):
+        one = instance(str(number))
+        one.started_at = number
+        presence.claim(one, None, 0, beats=True)
+    assert [name for _, name in presence._ages["k"]] == ["1", "2", "3"]
+    presence.remove("2")
+    assert [name for _, name in presence._ages["k"]] == ["1", "3"]
+    assert presence.alive(LEASE) == 0
+    assert not presence._ages
+    assert not presence._scripts
+
+
+def test_those_whose_place_was_taken_are_told_so_for_a_while_and_forgotten() -> None:
+    presence, now = Presence(LEASE, RETURN), 0
+    for number in range(20):
+        one = instance(str(number))
+        one.fingerprint = b"device"
+        presence.claim(one, 1, now, beats=True)
+        now += LEASE - 1
+    assert len(presence._superseded) == 19
+    with pytest.raises(NoPlaceError) as refused:
+        presence.require_place(instance("18"), 1, now)
+    assert refused.value.refusal.code == "SUPERSEDED"
+    now += 900_000
+    presence.claim(instance("20"), 1, now, beats=True)
+    with pytest.raises(NoPlaceError) as refused:
+        presence.require_place(instance("18"), 1, now)
+    assert refused.value.refusal.code == "TOO_MANY_INSTANCES"
+
+
 def test_one_that_is_held_needs_no_lease() -> None:
     presence = Presence(LEASE, RETURN)
     one = instance("a")

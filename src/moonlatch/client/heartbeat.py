@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from sys import intern
 
 from moonlatch.client.backend import Backend
@@ -30,12 +31,10 @@ class HeartbeatEndpoint:
         if known is not None and request.sequence <= known.sequence:
             raise RefusedError(REPLAYED)
 
-        async def go_on(facts: RunningFacts, granted: Granted) -> int | None:
+        def go_on(facts: RunningFacts, granted: Granted) -> Awaitable[bool]:
             instance = known or instance_of(claims, facts, now)
-            required, limit = bool(facts.require_sessions), granted.max_instances
-            if not await self._backend.roster.beat(instance, request.sequence, required, limit=limit):
-                raise RefusedError(REPLAYED)  # by another copy of this request, while facts were asked for
-            return seconds_left(granted.key_expires, now)
+            required = bool(facts.require_sessions)
+            return self._backend.roster.beat(instance, request.sequence, required, limit=granted.max_instances)
 
         copy = Running(
             claims.instance,
@@ -46,12 +45,16 @@ class HeartbeatEndpoint:
             claims.build,
             known is not None and known.session_due is not None and known.session_due <= now,
         )
-        left = await self._backend.judge.of_beat(copy, now, go_on)
-        if isinstance(left, Refusal):
+        judged = await self._backend.judge.judge(copy, now, go_on, shows_user=False)
+        if isinstance(judged, Refusal):
             # Forgotten, an overdue instance would come back with its next beat as one whose session is not due yet.
-            if left is not SESSIONS_REQUIRED:
+            if judged is not SESSIONS_REQUIRED:
                 await self._backend.roster.release(claims.instance)
-            raise RefusedError(left)
+            raise RefusedError(judged)
+        granted, is_new = judged
+        if not is_new:
+            raise RefusedError(REPLAYED)  # by another copy of this request, while facts were asked for
+        left = seconds_left(granted.key_expires, now)
         mac = heartbeat_mac(live, request.sequence, left)
         return f'{{"success":true,"seconds_left":{"null" if left is None else left},"mac":"{mac}"}}'.encode()
 

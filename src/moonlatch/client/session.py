@@ -164,14 +164,15 @@ class SessionEndpoint:
             return session.id
 
         copy = Running(claims.instance, claims.script, claims.key, claims.fingerprint, True, claims.build)
-        opened = await self._backend.judge.of_session(copy, now, join)
-        if isinstance(opened, Refusal):
-            self._note(opened)
+        judged = await self._backend.judge.judge(copy, now, join, shows_user=True)
+        if isinstance(judged, Refusal):
+            self._note(judged)
             await self._backend.roster.release(claims.instance)
-            connection.stop(opened)
+            connection.stop(judged)
             return None
         self._note(None)
-        return opened
+        _, session_id = judged
+        return session_id
 
     async def _listen(self, connection: SessionConnection, socket: Socket, receive: Receive) -> None:
         """Hear the client until it leaves."""

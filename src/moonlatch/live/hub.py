@@ -186,10 +186,10 @@ class Hub:
                 self._expect_expiry(member)
 
         copy = Running(instance.id, instance.script_id, instance.user_key, instance.fingerprint, True, instance.build)
-        refusal = await self._judge.of_session(copy, now, go_on)
+        judged = await self._judge.judge(copy, now, go_on, shows_user=True)
         # Meanwhile it may have left, or another session of its instance may have taken over.
-        if refusal is not None and self._members.get(member.session.id) is member:
-            self._stop(member, refusal)
+        if isinstance(judged, Refusal) and self._members.get(member.session.id) is member:
+            self._stop(member, judged)
 
     def _expect_expiry(self, member: Member) -> None:
         if member.told.key_expires is not None:

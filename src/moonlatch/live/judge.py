@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class Judge:
-    """Judges a copy by its beat, or by its session, for which is asked what the script is shown of its user, too."""
+    """Asks for the facts, decides, and has the copy counted and let go on in one step."""
 
     __slots__ = ("_licences", "_policy")
 
@@ -21,34 +21,26 @@ class Judge:
         self._licences = licences
         self._policy = policy
 
-    async def of_beat(
-        self, copy: Running, now_ms: int, admit: Callable[[RunningFacts, Granted], Awaitable[T]]
-    ) -> T | Refusal:
-        """What `admit` gives for a copy that may go on, or why it may not. Raises StorageError, and what `admit` raises.
-
-        `admit` counts the copies of the key and lets this one go on in one step; it raises NoPlaceError when there are
-        `Granted.max_instances` without it.
-        """
-        return await self._judge(copy, await self._licences.for_heartbeat(copy, now_ms), now_ms, admit)
-
-    async def of_session(
-        self, copy: Running, now_ms: int, admit: Callable[[RunningFacts, Granted], Awaitable[T]]
-    ) -> T | Refusal:
-        """As `of_beat`."""
-        return await self._judge(copy, await self._licences.for_session(copy, now_ms), now_ms, admit)
-
-    async def _judge(
+    async def judge(
         self,
         copy: Running,
-        facts: RunningFacts | None,
         now_ms: int,
         admit: Callable[[RunningFacts, Granted], Awaitable[T]],
-    ) -> T | Refusal:
+        *,
+        shows_user: bool,
+    ) -> tuple[Granted, T] | Refusal:
+        """Why the copy may not go on, or what it is granted and what `admit` gave. Raises StorageError, and what `admit` raises.
+
+        `admit` counts the copies of the key and lets this one go on, in one step; it raises NoPlaceError when there are
+        `Granted.max_instances` without it. `shows_user`: the facts have what the script is shown of its user.
+        """
+        ask = self._licences.for_session if shows_user else self._licences.for_heartbeat
+        facts = await ask(copy, now_ms)
         verdict = decide_running(facts, copy, self._policy, now_ms)
         if isinstance(verdict, Refusal):
             return verdict
         assert facts is not None  # no script, no grant
         try:
-            return await admit(facts, verdict)
+            return verdict, await admit(facts, verdict)
         except NoPlaceError as error:
             return error.refusal

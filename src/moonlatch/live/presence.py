@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterator
 
@@ -15,6 +16,9 @@ SUPERSEDED_MS = 900_000
 """For so long a copy whose place was taken is told so. A loader that cannot reach its server gives up sooner."""
 
 MAX_SUPERSEDED = 100_000
+
+
+_Age = tuple[int, str]
 
 
 def overdue_ms(lease_ms: int, return_ms: int) -> int:
@@ -39,7 +43,8 @@ class Presence:
         self._silent_at = 0
         """Until then no lease ends: of those that run now the first, and one that begins later runs longer."""
         self._scripts: defaultdict[str, int] = defaultdict(int)
-        self._keys: defaultdict[str, set[str]] = defaultdict(set)
+        self._ages: defaultdict[str, list[_Age]] = defaultdict(list)
+        """A key's copies, the oldest first."""
         self._superseded: OrderedDict[str, int] = OrderedDict()
         """Until when those whose place was taken are told so, by id."""
 
@@ -52,7 +57,7 @@ class Presence:
         return self._held.get(instance_id) or self._leased.get(instance_id) or self._returning.get(instance_id)
 
     def _copies_of(self, user_key: str) -> Iterator[Instance]:
-        return filter(None, map(self._known, self._keys.get(user_key, ())))
+        return filter(None, (self._known(instance_id) for _, instance_id in self._ages.get(user_key, ())))
 
     def alive(self, now_ms: int) -> int:
         self._forget_silent(now_ms)
@@ -69,7 +74,7 @@ class Presence:
 
     def of_key(self, user_key: str, now_ms: int) -> int:
         self._forget_silent(now_ms)
-        return len(self._keys.get(user_key, ()))
+        return len(self._ages.get(user_key, ()))
 
     def claim(self, instance: Instance, limit: int | None, now_ms: int, *, beats: bool) -> None:
         """Add a starting instance, as `Roster.claim` tells. Nothing can come between counting and adding.
@@ -89,14 +94,10 @@ class Presence:
         if limit is None or instance.user_key is None:
             return
         is_alive = self.find(instance.id, now_ms) is not None
-        copies = self.of_key(instance.user_key, now_ms)
-        if copies < limit or (is_alive and (copies == limit or self._older_than(instance) < limit)):
+        ages = self._ages.get(instance.user_key, [])
+        if len(ages) < limit or (is_alive and (len(ages) == limit or bisect_left(ages, _age(instance)) < limit)):
             return
         raise NoPlaceError(SUPERSEDED if self._superseded.get(instance.id, 0) > now_ms else TOO_MANY_INSTANCES)
-
-    def _older_than(self, instance: Instance) -> int:
-        age = instance.started_at, instance.id
-        return sum((one.started_at, one.id) < age for one in self._copies_of(instance.user_key or ""))
 
     def _replaceable(self, instance: Instance, number: int, now_ms: int, *, beats: bool) -> list[Instance]:
         """So many copies whose places a starting one may take, those first that would be forgotten first. Raises NoPlaceError."""
@@ -197,20 +198,30 @@ class Presence:
                 self._forget(instance)
 
     def _count(self, instance: Instance) -> None:
-        self._superseded.pop(instance.id, None)  # it is back
+        if self._superseded:
+            self._superseded.pop(instance.id, None)  # it is back
         self._scripts[instance.script_id] += 1
         if instance.user_key is not None:
-            self._keys[instance.user_key].add(instance.id)
+            ages, age = self._ages[instance.user_key], _age(instance)
+            if ages and age < ages[-1]:
+                insort(ages, age)
+            else:  # nearly always
+                ages.append(age)
 
     def _forget(self, instance: Instance) -> None:
         self._scripts[instance.script_id] -= 1
         if self._scripts[instance.script_id] <= 0:
             del self._scripts[instance.script_id]
         if instance.user_key is not None:
-            copies = self._keys[instance.user_key]
-            copies.discard(instance.id)
-            if not copies:
-                del self._keys[instance.user_key]
+            ages = self._ages[instance.user_key]
+            del ages[bisect_left(ages, _age(instance))]
+            if not ages:
+                del self._ages[instance.user_key]
+
+
+def _age(instance: Instance) -> _Age:
+    """Its place among its key's copies; what is known of an instance says the same for ever."""
+    return instance.started_at, instance.id
 
 
 def _end_of_lease(instance: Instance) -> tuple[int, str]:

@@ -64,13 +64,12 @@ def instance_record(instance: Instance) -> Record:
         instance.build,
         instance.started_at,
         False if instance.fingerprint is None else instance.fingerprint.hex(),
-        False,  # what nobody but another process' memory says
     ]
 
 
 def read_instance(instance_id: str, packed: bytes) -> Instance:
     """The instance as every process sees it; its lease is the directory's."""
-    script, key, sequence, due, nonces, project, build, started, fingerprint, _ = _decode(packed)
+    script, key, sequence, due, nonces, project, build, started, fingerprint = _decode(packed)
     return Instance(
         id=instance_id,
         script_id=script,

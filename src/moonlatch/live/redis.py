@@ -385,7 +385,7 @@ class RedisLive:
         for start in range(0, len(leased), _ANNOUNCED_AT_ONCE):
             await asyncio.gather(
                 *(
-                    self._directory.ask("remind", one.id, instance_record(one), one.alive_until, now)
+                    self._directory.ask("remind", one.id, instance_record(one), one.alive_until)
                     for one in leased[start : start + _ANNOUNCED_AT_ONCE]
                 )
             )

@@ -20,8 +20,7 @@ local SLICE = 500
 
 -- Fields of a session's record, and of an instance's.
 local PROCESS, INSTANCE, SCRIPT, PROJECT, KEY, ROBLOX, PLACE, JOB, CREATED = 1, 2, 3, 4, 5, 6, 7, 8, 9
-local I_SCRIPT, I_KEY, I_SEQUENCE, I_DUE, I_NONCES, I_PROJECT, I_BUILD, I_STARTED, I_DEVICE, I_HEARSAY =
-  1, 2, 3, 4, 5, 6, 7, 8, 9, 10
+local I_SCRIPT, I_KEY, I_SEQUENCE, I_DUE, I_NONCES, I_PROJECT, I_BUILD, I_STARTED, I_DEVICE = 1, 2, 3, 4, 5, 6, 7, 8, 9
 
 local call, pack, unpacked = redis.call, cmsgpack.pack, cmsgpack.unpack
 
@@ -59,6 +58,11 @@ local function copies_of(key)
   return prefix .. "key:" .. key
 end
 
+-- The same copies by their age, but for those that are hearsay.
+local function ages_of(key)
+  return prefix .. "ages:" .. key
+end
+
 local function instance_indexes(record)
   local names = { LEASES, prefix .. "instances:" .. record[I_SCRIPT] }
   if record[I_KEY] then
@@ -67,21 +71,40 @@ local function instance_indexes(record)
   return names
 end
 
-local function keep(id, record, lease)
+local function note(id, record, lease)
   call("HSET", INSTANCES, id, pack(record))
   for _, index in ipairs(instance_indexes(record)) do
     call("ZADD", index, lease, id)
   end
 end
 
+local function keep(id, record, lease)
+  note(id, record, lease)
+  if record[I_KEY] then
+    call("ZADD", ages_of(record[I_KEY]), record[I_STARTED], id)
+  end
+end
+
 local function forget(id)
   local packed = call("HGET", INSTANCES, id)
   if packed then
+    local record = unpacked(packed)
     call("HDEL", INSTANCES, id)
-    for _, index in ipairs(instance_indexes(unpacked(packed))) do
+    for _, index in ipairs(instance_indexes(record)) do
       call("ZREM", index, id)
     end
+    if record[I_KEY] then
+      call("ZREM", ages_of(record[I_KEY]), id)
+    end
   end
+end
+
+local function forget_silent(index, now)
+  local silent = call("ZRANGEBYSCORE", index, "-inf", string.format("%.0f", now), "LIMIT", 0, SLICE)
+  for _, id in ipairs(silent) do
+    forget(id)
+  end
+  return #silent == SLICE
 end
 
 local function known(id, now)
@@ -108,33 +131,20 @@ local function welcome(id)
   call("DEL", superseded_key(id))
 end
 
--- How many copies of its key are older than this one, as far as that matters. One that only another process remembers
--- may be over long since: it takes places from starts, but from nobody who runs.
-local function older_than(id, record, now, most)
-  local older = 0
-  for _, other in ipairs(call("ZRANGEBYSCORE", copies_of(record[I_KEY]), behind(now), "+inf")) do
-    local packed = other ~= id and call("HGET", INSTANCES, other)
-    local one = packed and unpacked(packed)
-    if one and not one[I_HEARSAY] then
-      local began, begun = one[I_STARTED], record[I_STARTED]
-      if began < begun or (began == begun and other < id) then
-        older = older + 1
-        if older >= most then
-          break
-        end
-      end
-    end
-  end
-  return older
-end
-
 -- Whether an instance may be one of the `limit` copies of its key: one of the oldest, or a new one while there is room.
 local function has_place(id, record, alive, limit, now)
-  if not (limit and record[I_KEY]) then
+  local key = record[I_KEY]
+  if not (limit and key) then
     return true
   end
-  local copies = alive_in(copies_of(record[I_KEY]), now)
-  return copies < limit or (alive and (copies == limit or older_than(id, record, now, limit) < limit))
+  local count = alive_in(copies_of(key), now)
+  if count < limit or not alive or count == limit then
+    return count < limit or alive
+  end
+  while forget_silent(copies_of(key), now) do
+  end
+  call("ZADD", ages_of(key), record[I_STARTED], id) -- whoever asks is no hearsay any more
+  return call("ZRANK", ages_of(key), id) < limit
 end
 
 local function why_no_place(id)
@@ -283,7 +293,6 @@ function operations.beat(id, given, sequence, required, due, lease, limit, now)
     record = given
   end
   record[I_SEQUENCE] = sequence
-  record[I_HEARSAY] = false
   if holder or not required then
     record[I_DUE] = false
   elseif not record[I_DUE] then
@@ -321,7 +330,6 @@ function operations.join(id, record, given, nonce, limit, now)
   nonces[#nonces + 1] = nonce
   instance[I_NONCES] = table.concat(nonces, ",", math.max(1, #nonces - KEPT_NONCES + 1))
   instance[I_DUE] = false
-  instance[I_HEARSAY] = false
   keep(record[INSTANCE], instance, HELD)
   add_session(id, record)
   return "joined"
@@ -363,22 +371,18 @@ function operations.announce(id, record, given, now)
   if same then
     drop_session(id, same)
   end
-  local instance = known(record[INSTANCE], now) or given
-  instance[I_HEARSAY] = false
-  keep(record[INSTANCE], instance, HELD)
+  keep(record[INSTANCE], known(record[INSTANCE], now) or given, HELD)
   add_session(id, record)
   return 1
 end
 
--- What a process remembers of instances that beat. Others may have seen them end, so it counts for little until they beat again.
-function operations.remind(id, record, lease, now)
+-- What a process remembers of instances that beat. Others may have seen them end, so one that is not known is hearsay until
+-- it beats again: it takes places from starts, but from nobody who runs.
+function operations.remind(id, record, lease)
   local now_kept = call("ZSCORE", LEASES, id)
-  if (now_kept and tonumber(now_kept) >= lease) or call("EXISTS", superseded_key(id)) == 1 then
-    return
+  if not (now_kept and tonumber(now_kept) >= lease) and call("EXISTS", superseded_key(id)) == 0 then
+    note(id, record, lease)
   end
-  local before = known(id, now)
-  record[I_HEARSAY] = not before or before[I_HEARSAY]
-  keep(id, record, lease)
 end
 
 function operations.session(id)
@@ -475,10 +479,7 @@ function operations.tick(process, milliseconds, read, now, lease, due)
   call("XTRIM", inbox_of(process), "MINID", read)
   local registered = call("SET", process_key(process), "1", "PX", milliseconds, "XX")
   local more = 0
-  local silent = call("ZRANGEBYSCORE", LEASES, "-inf", string.format("%.0f", now), "LIMIT", 0, SLICE)
-  for _, id in ipairs(silent) do
-    forget(id)
-  end
+  local more_silent = forget_silent(LEASES, now)
   local up = {}
   for _, name in ipairs(call("SMEMBERS", PROCESSES)) do
     if is_up(name) then
@@ -498,7 +499,7 @@ function operations.tick(process, milliseconds, read, now, lease, due)
       end
     end
   end
-  return { registered and 1 or 0, #silent == SLICE and 1 or more, up }
+  return { registered and 1 or 0, more_silent and 1 or more, up }
 end
 
 -- One of many does what need not be done by all: true for the first who asks within that time.
