@@ -14,12 +14,15 @@ from pathlib import Path
 
 import httpx
 import pytest
+from fastapi.routing import APIRoute
 
 from moonlatch.crypto import Keyring
+from moonlatch.management.application import ROUTERS
 from support.client import Client
-from support.developer import Developer
+from support.developer import Developer, eventually
 from support.server import MoonlatchServer, free_port
 
+KEY = "CustomersKey4711"
 EXAMPLE = Path(__file__).parents[2] / "deploy" / "nginx.conf"
 # Debian puts it where only root's PATH leads.
 NGINX = shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin:/usr/local/sbin")
@@ -49,15 +52,16 @@ def proxy(server: MoonlatchServer, tmp_path: Path) -> Iterator[str]:
     port = free_port()
     example = re.sub(r"^\s*ssl_certificate.*$", "", EXAMPLE.read_text(), flags=re.MULTILINE)
     assert "listen 443 ssl;" in example
+    example = re.sub(r"^\s*listen \[::\].*$", "", example, flags=re.MULTILINE)
     example = example.replace("listen 443 ssl;", f"listen 127.0.0.1:{port};").replace("8400", str(server.port))
+    example = example.replace("listen 80;", f"listen 127.0.0.1:{free_port()};").replace("/var/log/nginx", str(tmp_path))
     folders = "".join(
         f"{name}_temp_path {tmp_path}/{name};" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     )
     config = tmp_path / "nginx.conf"
     user = "user root;" if os.geteuid() == 0 else ""  # or its workers could not write into the test's folder
     config.write_text(
-        f"{user} daemon off; pid {tmp_path}/nginx.pid; error_log stderr; "
-        f"events {{}} http {{ access_log off; {folders} {example} }}"
+        f"{user} daemon off; pid {tmp_path}/nginx.pid; error_log stderr; events {{}} http {{ {folders} {example} }}"
     )
     assert NGINX is not None
     process = subprocess.Popen([NGINX, "-p", str(tmp_path), "-c", str(config)], stderr=subprocess.PIPE, text=True)
@@ -109,3 +113,33 @@ def test_clients_have_their_own_addresses_and_operators_pages_stay_inside(
         headers = {"token": bound, "X-Forwarded-For": "203.0.113.9"}
         assert elsewhere.get("/account", headers=headers).status_code == 403
         assert elsewhere.get("/account", headers={"token": token}).status_code == 200
+
+
+def test_no_log_of_nginx_holds_a_customers_key(server: MoonlatchServer, token: str, proxy: str, tmp_path: Path) -> None:
+    paths = [route.path for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)]
+    about_customers = [path.replace("{key}", KEY) for path in paths if "{key}" in path]
+    assert len(about_customers) > 3
+    spellings = [*about_customers, f"//users//{KEY}", f"/%75sers/{KEY}", f"/users/{KEY}?x={KEY}", f"/x/../users/{KEY}"]
+    queries = [f"/scripts/S/sessions/filter?key={KEY}", f"/projects/P/users?key={KEY}"]
+    with httpx.Client(headers={"token": token, "Referer": f"{proxy}/users/{KEY}"}) as http:
+        for path in [*spellings, *queries]:
+            http.get(proxy + path)
+        server.kill()
+        assert http.get(f"{proxy}/users/{KEY}").status_code == 502
+    access_log = tmp_path / "moonlatch-access.log"
+    eventually(lambda: '"GET /users/-" 502' in access_log.read_text(), 30)  # a line is written after its answer
+    logged = access_log.read_text() + (tmp_path / "moonlatch-error.log").read_text()
+    assert logged.count("GET /users/-") >= len(spellings)
+    assert '"GET /scripts/S/sessions/filter" 404' in logged
+    assert [line for line in logged.splitlines() if KEY in line or token in line] == []
+
+
+def test_plain_http_leads_to_the_name_of_the_site(proxy: str, tmp_path: Path) -> None:
+    (port,) = set(re.findall(r"listen 127\.0\.0\.1:(\d+);", (tmp_path / "nginx.conf").read_text())) - {
+        proxy.rpartition(":")[2]
+    }
+    answer = httpx.post(f"http://127.0.0.1:{port}/users/{KEY}/edit?x=1", headers={"Host": "elsewhere.example"})
+    assert (answer.status_code, answer.headers["location"]) == (
+        308,
+        f"https://scripts.example.com/users/{KEY}/edit?x=1",
+    )
