@@ -11,11 +11,16 @@ from moonlatch.builds.pool import WorkerPool
 from moonlatch.cli.first_start import first_account, publish_example
 from moonlatch.crypto import token_hash
 from moonlatch.licensing.tier import NO_LIMITS, Tier
+from moonlatch.operations.context import World
 from moonlatch.operations.refusals import Refused
 from moonlatch.storage import accounts, scripts, tokens, users
 from moonlatch.storage.sqlite.engine import SqliteDatabase
 from support.database import database as database
 from support.publishing import NOW, Publishing
+
+
+def world_of(database: SqliteDatabase) -> World:
+    return World(database=database, tiers={}, clock=lambda: NOW)
 
 
 @pytest.fixture
@@ -26,7 +31,7 @@ async def workers() -> AsyncIterator[WorkerPool]:
 
 
 async def test_of_two_servers_that_start_at_once_one_makes_the_account(database: SqliteDatabase) -> None:
-    made = await asyncio.gather(*(first_account(database, lambda: NOW, tier="pro") for _ in range(2)))
+    made = await asyncio.gather(*(first_account(world_of(database), tier="pro") for _ in range(2)))
     (first,) = [one for one in made if one is not None]
     assert [account.name for account in await accounts.list_all(database)] == ["owner"]
     assert first.account.tier == "pro"
@@ -36,7 +41,7 @@ async def test_of_two_servers_that_start_at_once_one_makes_the_account(database:
 
 
 async def test_the_example_is_published_enabled_and_has_a_user(database: SqliteDatabase, workers: WorkerPool) -> None:
-    first = await first_account(database, lambda: NOW, tier=NO_LIMITS.name)
+    first = await first_account(world_of(database), tier=NO_LIMITS.name)
     assert first is not None
     publisher = Publishing(database, workers).publisher()
     example = await publish_example(publisher.world, first.account)
@@ -51,7 +56,7 @@ async def test_a_tier_that_allows_no_update_leaves_the_account_usable(
     database: SqliteDatabase, workers: WorkerPool
 ) -> None:
     none = Tier(name="none", obfuscations_per_period=0)
-    first = await first_account(database, lambda: NOW, tier=none.name)
+    first = await first_account(world_of(database), tier=none.name)
     assert first is not None
     publisher = Publishing(database, workers, none).publisher()
     with pytest.raises(Refused, match="max obfuscations reached"):

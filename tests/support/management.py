@@ -108,8 +108,7 @@ async def new_token(database: Database, account: Account, now: int, **columns: A
     token = Token(
         id=crypto.new_id(),
         account_id=account.id,
-        hash=crypto.token_hash(secret),
-        **{"name": "test", "created_at": now, **columns},
+        **{"name": "test", "created_at": now, "hash": crypto.token_hash(secret), **columns},
     )
     await database.run(lambda tx: tokens.insert(tx, token))
     return secret

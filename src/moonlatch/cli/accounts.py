@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
+from collections.abc import Awaitable
 from typing import Annotated, Any
 
 import msgspec
@@ -11,6 +11,7 @@ import typer
 
 from moonlatch.cli.data_folder import (
     account_named,
+    changed,
     checked_name,
     day_or_never,
     end_of_day,
@@ -18,13 +19,15 @@ from moonlatch.cli.data_folder import (
     with_database,
 )
 from moonlatch.cli.output import CommandError, DataFolder, Json, own_command, remark, say, show_table, write_json
-from moonlatch.cli.tokens import described, new_token
+from moonlatch.cli.tokens import described
 from moonlatch.clock import now_ms
 from moonlatch.config import Settings, load_settings
 from moonlatch.crypto import new_id
-from moonlatch.storage import accounts, tokens
+from moonlatch.operations import accounts as operations
+from moonlatch.operations.refusals import Refused
+from moonlatch.storage import accounts
 from moonlatch.storage.accounts import Account, Usage
-from moonlatch.storage.interface import Database, Transaction, UniqueViolation
+from moonlatch.storage.interface import Database
 from moonlatch.storage.tokens import Token
 
 app = typer.Typer(help="Accounts of script developers. Works while the server runs.", no_args_is_help=True)
@@ -52,39 +55,25 @@ def create(
     # Before the folder is made: what is refused leaves none.
     chosen = tier and _known_tier(tier, load_settings({"data_dir": data}))
 
-    async def work(database: Database, settings: Settings) -> tuple[Account, Token, str]:
-        return await create_account(
-            database, name, tier=chosen or settings.default_tier, expires_at=expires_at, data=data
+    def work(database: Database, settings: Settings) -> Awaitable[tuple[Account, Token, str]]:
+        selected = chosen or settings.default_tier
+        return changed(
+            database,
+            settings,
+            new_id(),
+            lambda change: operations.create(change, name=name, tier=selected, expires_at=expires_at),
         )
 
-    account, token, secret = with_database(data, work, create=True)
+    try:
+        account, token, secret = with_database(data, work, create=True)
+    except Refused:
+        hint = f"`{own_command('tokens', 'create', name, data=data)}` gives it another token."
+        raise CommandError(f"there is an account {name!r} already", hint) from None
     if as_json:
         write_json({"account": _public(account), "token": described(token), "secret": secret})
         return
     say(f"Account {account.name!r} was created: id {account.id}, tier {account.tier}.")
     say(f"Its API token, shown only now:\n\n    {secret}\n")
-
-
-async def create_account(
-    database: Database, name: str, *, tier: str, expires_at: int | None = None, data: Path | None = None
-) -> tuple[Account, Token, str]:
-    """Write a new account with one token; gives both, and the token's secret. Raises CommandError when the name is taken."""
-    now = now_ms()
-    account = Account(
-        id=new_id(), name=name, tier=tier, expires_at=expires_at, created_at=now, obfuscation_period_start=now
-    )
-    token, secret = new_token(account.id, "first token", now)
-
-    async def unit(tx: Transaction) -> None:
-        await accounts.insert(tx, account)
-        await tokens.insert(tx, token)
-
-    try:
-        await database.run(unit)
-    except UniqueViolation:
-        hint = f"`{own_command('tokens', 'create', name, data=data)}` gives it another token."
-        raise CommandError(f"there is an account {name!r} already", hint) from None
-    return account, token, secret
 
 
 @app.command("list")
@@ -132,9 +121,8 @@ def change(
     async def work(database: Database, settings: Settings) -> Account:
         if tier is not None:
             changes["tier"] = _known_tier(tier, settings)
-        account = msgspec.structs.replace(await account_named(database, name), **changes)
-        await database.run(lambda tx: accounts.save(tx, account))
-        return account
+        account = await account_named(database, name)
+        return await changed(database, settings, account.id, lambda change: operations.edit(change, **changes))
 
     account = with_database(data, work)
     if as_json:
@@ -156,14 +144,13 @@ def rename(
     """
     checked_name(new_name)
 
-    async def work(database: Database, _: Settings) -> Account:
+    async def work(database: Database, settings: Settings) -> Account:
         account = await account_named(database, name)
-        await database.run(lambda tx: accounts.rename(tx, account.id, new_name))
-        return msgspec.structs.replace(account, name=new_name)
+        return await changed(database, settings, account.id, lambda change: operations.rename(change, new_name))
 
     try:
         account = with_database(data, work)
-    except UniqueViolation:
+    except Refused:
         raise CommandError(f"there is an account {new_name!r} already") from None
     if as_json:
         write_json(_public(account))
@@ -196,12 +183,16 @@ def remove(
     if not yes:
         _confirm(account, usage)
 
-    async def unit(tx: Transaction) -> None:
-        # Looked at again where nothing can come between: a project may have been made while somebody thought about it.
-        _refuse_orphans(account, await accounts.usage(tx, account.id), with_projects=with_projects)
-        await accounts.remove(tx, account.id)
+    # Looked at again where nothing can come between: a project may have been made while somebody thought about it.
+    def work(database: Database, settings: Settings) -> Awaitable[None]:
+        return changed(
+            database, settings, account.id, lambda change: operations.remove(change, with_projects=with_projects)
+        )
 
-    with_database(data, lambda database, _: database.run(unit))
+    try:
+        with_database(data, work)
+    except Refused:
+        raise CommandError(f"account {account.name!r} has got a project meanwhile; nothing was removed") from None
     say(f"Account {account.name!r} was removed{_with(usage)}.")
 
 

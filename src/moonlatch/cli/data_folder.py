@@ -8,9 +8,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
+from moonlatch.cli.operator import operator
 from moonlatch.cli.output import CommandError, own_command, shown
 from moonlatch.clock import MIN_TIME_MS, end_of_utc_day_ms, now_ms, utc_day
 from moonlatch.config import Settings, load_settings
+from moonlatch.operations.changing import Operation, perform
+from moonlatch.operations.context import World
 from moonlatch.storage import accounts
 from moonlatch.storage.accounts import Account
 from moonlatch.storage.engines import open_database
@@ -50,6 +53,12 @@ def with_database(data: Path | None, work: Callable[[Database, Settings], Awaita
         raise
     except StorageError as error:
         raise CommandError(str(error), storage_hint(settings, error)) from None
+
+
+def changed(database: Database, settings: Settings, account_id: str, operation: Operation[T]) -> Awaitable[T]:
+    """Carry an operation out as the person at the terminal, on an account. Raises what it raises."""
+    world = World(database=database, tiers=settings.tiers, clock=now_ms)
+    return perform(world, operator(account_id), operation)
 
 
 @contextmanager

@@ -7,17 +7,15 @@ from importlib import resources
 import msgspec
 
 from moonlatch.cli.operator import operator
-from moonlatch.cli.tokens import new_token
-from moonlatch.clock import Clock
 from moonlatch.crypto import new_id
+from moonlatch.operations import accounts as account_operations
 from moonlatch.operations import projects as project_operations
 from moonlatch.operations import scripts as script_operations
 from moonlatch.operations import users as user_operations
 from moonlatch.operations.changing import Change, perform
 from moonlatch.operations.context import World
-from moonlatch.storage import accounts, tokens
+from moonlatch.storage import accounts
 from moonlatch.storage.accounts import Account
-from moonlatch.storage.interface import Database, Transaction
 from moonlatch.storage.projects import Project
 from moonlatch.storage.scripts import Script
 from moonlatch.storage.users import User
@@ -40,23 +38,17 @@ class Example(msgspec.Struct, frozen=True, kw_only=True):
     user_key: str
 
 
-async def first_account(database: Database, clock: Clock, *, tier: str) -> FirstAccount | None:
+async def first_account(world: World, *, tier: str) -> FirstAccount | None:
     """Make the account `owner` if there is no account at all; None when there is one."""
-    now = clock()
-    account = Account(
-        id=new_id(), name=ACCOUNT_NAME, tier=tier, expires_at=None, created_at=now, obfuscation_period_start=now
-    )
-    token, secret = new_token(account.id, "first token", now)
 
-    async def unit(tx: Transaction) -> FirstAccount | None:
+    async def unit(change: Change) -> FirstAccount | None:
         # Looked up inside the transaction: of two servers that start at once, one makes it.
-        if await accounts.list_all(tx):
+        if await accounts.list_all(change.tx):
             return None
-        await accounts.insert(tx, account)
-        await tokens.insert(tx, token)
+        account, _, secret = await account_operations.create(change, name=ACCOUNT_NAME, tier=tier)
         return FirstAccount(account=account, token=secret)
 
-    return await database.run(unit)
+    return await perform(world, operator(new_id()), unit)
 
 
 async def publish_example(world: World, account: Account) -> Example:

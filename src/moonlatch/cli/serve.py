@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from moonlatch.cli.output import CommandError, DataFolder, own_command, say, shown
-from moonlatch.clock import now_ms
 from moonlatch.config import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -88,10 +87,10 @@ async def _welcome(moonlatch: Moonlatch) -> None:
     from moonlatch.operations.refusals import Refused
     from moonlatch.storage.interface import StorageError
 
-    settings, database = moonlatch.settings, moonlatch.database
+    settings = moonlatch.settings
     url = local_url(settings)
     say(f"Moonlatch is running at {url} with its data in {shown(settings.data_dir)}. Ctrl-C stops it.")
-    first = await first_account(database, now_ms, tier=settings.default_tier)
+    first = await first_account(moonlatch.world, tier=settings.default_tier)
     if first is None:
         return
     # Before anything else can fail: nobody ever sees the token again.

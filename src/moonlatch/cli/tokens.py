@@ -7,11 +7,20 @@ from typing import Annotated, Any
 
 import typer
 
-from moonlatch.cli.data_folder import account_named, checked_name, day_or_never, end_of_future_day, with_database
+from moonlatch.cli.data_folder import (
+    account_named,
+    changed,
+    checked_name,
+    day_or_never,
+    end_of_future_day,
+    with_database,
+)
 from moonlatch.cli.output import CommandError, DataFolder, Json, own_command, say, show_table, write_json
 from moonlatch.clock import now_ms
 from moonlatch.config import Settings
-from moonlatch.crypto import new_api_token, new_id, token_hash
+from moonlatch.licensing.roles import Permission
+from moonlatch.operations import tokens as operations
+from moonlatch.operations.refusals import NotFound
 from moonlatch.storage import tokens
 from moonlatch.storage.interface import Database
 from moonlatch.storage.tokens import Token
@@ -31,42 +40,42 @@ def create(
         list[str] | None,
         typer.Option(metavar="ADDRESS", help="Address or network it may be used from; may be given several times."),
     ] = None,
+    permission: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PERMISSION", help="What it may do, as keys:read; may be given several times."),
+    ] = None,
+    project: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PROJECT_ID", help="A project it may reach; may be given several times."),
+    ] = None,
     data: DataFolder = None,
     as_json: Json = False,
 ) -> None:
-    """Create an API token, which is shown only now."""
+    """Create an API token, which is shown only now.
+
+    Without --permission it may do everything, without --project in every project.
+    """
     checked_name(name)
     expires_at = end_of_future_day(expires)
     allowed = tuple(_network(address) for address in ip or [])
 
-    async def work(database: Database, _: Settings) -> tuple[Token, str]:
+    async def work(database: Database, settings: Settings) -> tuple[Token, str]:
         owner = await account_named(database, account)
-        token, secret = new_token(owner.id, name, now_ms(), expires_at=expires_at, ip_allow=allowed)
-        await database.run(lambda tx: tokens.insert(tx, token))
-        return token, secret
+        chosen = None if permission is None else [_permission(each) for each in permission]
+        return await changed(
+            database,
+            settings,
+            owner.id,
+            lambda change: operations.create(
+                change, name=name, expires_at=expires_at, ip_allow=allowed, permissions=chosen, projects=project
+            ),
+        )
 
     token, secret = with_database(data, work)
     if as_json:
         write_json({"token": described(token), "secret": secret})
         return
     say(f"A new API token of {account!r}, shown only now (id {token.id}):\n\n    {secret}\n")
-
-
-def new_token(
-    account_id: str, name: str, now: int, *, expires_at: int | None = None, ip_allow: tuple[str, ...] = ()
-) -> tuple[Token, str]:
-    """A fresh token, ready to be stored, and its secret, which is not."""
-    secret = new_api_token()
-    token = Token(
-        id=new_id(),
-        account_id=account_id,
-        name=name,
-        hash=token_hash(secret),
-        ip_allow=ip_allow,
-        created_at=now,
-        expires_at=expires_at,
-    )
-    return token, secret
 
 
 @app.command("list")
@@ -107,16 +116,25 @@ def revoke(
 ) -> None:
     """Revoke a token: it is refused from the next call on."""
 
-    async def work(database: Database, _: Settings) -> bool:
+    async def work(database: Database, settings: Settings) -> None:
         owner = await account_named(database, account)
-        return await database.run(lambda tx: tokens.revoke(tx, token_id, owner.id, now=now_ms()))
+        await changed(database, settings, owner.id, lambda change: operations.revoke(change, token_id))
 
-    if not with_database(data, work):
+    try:
+        with_database(data, work)
+    except NotFound:
         raise CommandError(
             f"{account!r} has no token {token_id!r}",
             f"`{own_command('tokens', 'list', account, data=data)}` shows them.",
-        )
+        ) from None
     say("The token is revoked.")
+
+
+def _permission(name: str) -> Permission:
+    try:
+        return Permission(name)
+    except ValueError:
+        raise CommandError(f"there is no permission {name!r}", f"There are: {', '.join(Permission)}.") from None
 
 
 def _network(address: str) -> str:
@@ -137,8 +155,13 @@ def described(token: Token) -> dict[str, Any]:
     return {
         "id": token.id,
         "name": token.name,
+        "prefix": token.prefix,
+        "permissions": token.permissions,
+        "projects": token.projects,
         "ip_allow": list(token.ip_allow),
         "created_at": token.created_at,
         "expires_at": token.expires_at,
         "revoked_at": token.revoked_at,
+        "last_used_at": token.last_used_at,
+        "last_used_from": token.last_used_from,
     }

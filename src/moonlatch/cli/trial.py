@@ -151,7 +151,6 @@ async def _own_server(folder: Path) -> AsyncIterator[tuple[Example, Api]]:
 
     from moonlatch.app import open_moonlatch
     from moonlatch.cli.first_start import first_account, publish_example
-    from moonlatch.clock import now_ms
     from moonlatch.config import Settings
     from moonlatch.serving.server import Server
 
@@ -167,7 +166,7 @@ async def _own_server(folder: Path) -> AsyncIterator[tuple[Example, Api]]:
             serving = asyncio.create_task(server.serve(sockets=[listener]))
             try:
                 await asyncio.wait({serving, asyncio.create_task(listening.wait())}, return_when="FIRST_COMPLETED")
-                first = await first_account(moonlatch.database, now_ms, tier=settings.default_tier)
+                first = await first_account(moonlatch.world, tier=settings.default_tier)
                 assert first is not None  # the folder is new
                 example = await publish_example(moonlatch.world, first.account)
                 async with httpx.AsyncClient(headers={"token": first.token}, timeout=ANSWER_SECONDS) as http:

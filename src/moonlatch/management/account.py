@@ -14,7 +14,7 @@ from moonlatch.management.auth import CurrentCaller, OwnedToken
 from moonlatch.management.backend import CurrentBackend
 from moonlatch.management.body import JsonBody
 from moonlatch.management.call import CurrentCall
-from moonlatch.management.fields import Closed, Empty, Name
+from moonlatch.management.fields import Closed, Empty, Id, Name, OneOf
 from moonlatch.management.refusals import ACCOUNT_EXPIRED, Refusal, refusing
 from moonlatch.management.replies import Reply, Success, example
 from moonlatch.management.routes import needs, resource_router
@@ -41,14 +41,25 @@ def _network(text: str) -> str:
 Network = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_network)]
 
 
+PermissionName = Annotated[str, OneOf(Permission)]
+
+
 class NewToken(Closed):
     model_config = ConfigDict(json_schema_extra={"examples": [{"name": "bot", "ip_allow": ["192.0.2.0/24"]}]})
 
     name: Name
     expires_at: Annotated[FutureMs | None, Field(description="Unix milliseconds; null: never")] = None
     ip_allow: Annotated[
-        list[Network], Field(max_length=50, default_factory=list, description="addresses or networks; empty: any")
+        list[Network],
+        Field(max_length=50, default_factory=list, description="addresses or networks; empty: as for yours"),
     ]
+    permissions: Annotated[
+        list[PermissionName] | None,
+        Field(max_length=len(Permission), description="what it may do, at most what you may; null: all of that"),
+    ] = None
+    projects: Annotated[
+        list[Id] | None, Field(min_length=1, max_length=100, description="ids; null: all that you reach")
+    ] = None
 
 
 class LuraphKey(Closed):
@@ -121,20 +132,30 @@ class TokenView(Reply):
 
     id: str
     name: str
+    prefix: str = Field(description="how it begins; empty for tokens made before this was kept")
+    permissions: list[str] | None = Field(description="null: all there are")
+    projects: list[str] | None = Field(description="ids; null: all of the account's")
     ip_allow: list[str]
     created_at: int
     expires_at: int | None
     revoked_at: int | None
+    last_used_at: int | None = Field(description="to the minute")
+    last_used_from: str | None = Field(description="the address")
 
     @classmethod
     def of(cls, token: Token) -> TokenView:
         return cls(
             id=token.id,
             name=token.name,
+            prefix=token.prefix,
+            permissions=None if token.permissions is None else list(token.permissions),
+            projects=None if token.projects is None else list(token.projects),
             ip_allow=list(token.ip_allow),
             created_at=token.created_at,
             expires_at=token.expires_at,
             revoked_at=token.revoked_at,
+            last_used_at=token.last_used_at,
+            last_used_from=token.last_used_from,
         )
 
 
@@ -203,7 +224,12 @@ async def create_token(new: Annotated[NewToken, Depends(JsonBody(NewToken))], ca
     """The reply is the only place that ever shows the token itself."""
     return await call.change(
         lambda change: token_operations.create(
-            change, name=new.name, expires_at=new.expires_at, ip_allow=tuple(new.ip_allow)
+            change,
+            name=new.name,
+            expires_at=new.expires_at,
+            ip_allow=tuple(new.ip_allow),
+            permissions=None if new.permissions is None else [Permission(name) for name in new.permissions],
+            projects=new.projects,
         ),
         lambda made: NewTokenReply(token=TokenView.of(made[0]), secret=made[1]),
     )

@@ -27,6 +27,7 @@ from moonlatch.management.backend import Backend
 from moonlatch.management.documents import openapi
 from moonlatch.management.gate import Gate, Limits
 from moonlatch.management.readiness import Readiness, answers
+from moonlatch.management.token_uses import TokenUses
 from moonlatch.metrics.counts import Traffic
 from moonlatch.metrics.exposition import Counts, Exposition
 from moonlatch.operations.context import World
@@ -87,6 +88,7 @@ def management_app(
         readiness=readiness or Readiness({"database": lambda: answers(world.database)}),
         exposition=exposition or Exposition(Counts()),
         metrics_token=metrics_token,
+        token_uses=TokenUses(world.database),
         refusals_noted=Buckets(per_second=REFUSALS_PER_SECOND, burst=1, monotonic_seconds=monotonic),
     )
     limit = limits or limits_of_this_process(monotonic)

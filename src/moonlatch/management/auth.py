@@ -12,7 +12,7 @@ from pydantic import AfterValidator
 from moonlatch import crypto
 from moonlatch.errors import ApiError, forbidden, not_found, unauthorized
 from moonlatch.licensing.key import has_passed
-from moonlatch.licensing.roles import Permission
+from moonlatch.licensing.roles import ALL, Permission
 from moonlatch.licensing.tier import Tier
 from moonlatch.live.interface import Session
 from moonlatch.logs import request_id
@@ -56,7 +56,7 @@ def presented_token(headers: Sequence[tuple[bytes, bytes]]) -> str | None:
 async def identify(backend: Backend, token_text: str, address: str) -> Caller:
     """The caller a token stands for. Raises ApiError 401 for a bad token and 403 for an address it may not be used from."""
     token = None
-    if len(token_text) <= _MAX_TOKEN:
+    if len(token_text) <= _MAX_TOKEN and crypto.is_api_token(token_text):
         token = await tokens.find_by_hash(backend.database, crypto.token_hash(token_text))
     now = backend.clock()
     if token is None or token.revoked_at is not None or has_passed(token.expires_at, now):
@@ -71,9 +71,14 @@ async def identify(backend: Backend, token_text: str, address: str) -> Caller:
         kind=ActorKind.TOKEN,
         id=token.id,
         name=token.name,
+        permissions=ALL if token.permissions is None else frozenset(token.permissions),
+        projects=None if token.projects is None else frozenset(token.projects),
+        expires_at=token.expires_at,
+        networks=token.ip_allow,
         address=address,
         request_id=request_id.get(),
     )
+    backend.token_uses.note(token, address, now)
     return Caller(account, token, backend.tier_of(account), actor)
 
 

@@ -13,7 +13,9 @@ from moonlatch.crypto import Keyring
 from moonlatch.licensing.tier import Tier
 from moonlatch.live.interface import Live
 from moonlatch.management.readiness import Readiness
+from moonlatch.management.token_uses import TokenUses
 from moonlatch.metrics.exposition import Exposition
+from moonlatch.operations.changing import keyring_of
 from moonlatch.operations.context import World
 from moonlatch.storage.accounts import Account
 from moonlatch.storage.interface import Database
@@ -32,6 +34,7 @@ class Backend:
     exposition: Exposition
     metrics_token: str
     """Reads `/metrics`; empty: only this machine itself does."""
+    token_uses: TokenUses
     refusals_noted: RateLimit
     """How often the same refusal leaves an event."""
 
@@ -41,7 +44,7 @@ class Backend:
 
     @property
     def keyring(self) -> Keyring:
-        return self.world.keyring
+        return keyring_of(self.world)
 
     @property
     def clock(self) -> Clock:

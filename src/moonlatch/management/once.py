@@ -23,6 +23,7 @@ from moonlatch.management.auth import caller_of
 from moonlatch.management.backend import backend_of
 from moonlatch.management.body import read_bounded
 from moonlatch.management.envelope import api_error_of
+from moonlatch.operations.changing import keyring_of
 from moonlatch.operations.context import World
 from moonlatch.storage import idempotency
 from moonlatch.storage.idempotency import Kept
@@ -53,7 +54,7 @@ class Once:
     async def keep(self, tx: Transaction, status: int, reply: bytes) -> None:
         """Write the answer down, sealed. Raises UniqueViolation where another process was faster."""
         now = self.world.clock()
-        sealed = self.world.keyring.seal_secret(IDEMPOTENT_REPLY, self._owner, reply.decode())
+        sealed = keyring_of(self.world).seal_secret(IDEMPOTENT_REPLY, self._owner, reply.decode())
         kept = Kept(request_hash=self.request_hash, status=status, reply=sealed, created_at=now)
         await idempotency.insert(tx, self.account_id, self.key, kept, expired_before=now - KEPT_MS)
         self.is_kept = True
@@ -65,7 +66,7 @@ class Once:
             return None
         if not crypto.equal(kept.request_hash, self.request_hash):
             raise used_for_another()
-        body = self.world.keyring.open_secret(IDEMPOTENT_REPLY, self._owner, kept.reply)
+        body = keyring_of(self.world).open_secret(IDEMPOTENT_REPLY, self._owner, kept.reply)
         return Response(
             body.encode(), kept.status, headers={"Idempotency-Replayed": "true"}, media_type="application/json"
         )

@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from moonlatch import crypto
+from moonlatch.crypto import Keyring
 from moonlatch.live.interface import Live
 from moonlatch.operations.context import Actor, World
 from moonlatch.operations.kinds import EventKind
@@ -62,6 +63,11 @@ class Change:
         self._events: list[Event] = []
         self._account: Account | None = None
         self._expected = expected
+
+    @property
+    def keyring(self) -> Keyring:
+        """The installation's keys. Raises RuntimeError where the master key is not at hand."""
+        return keyring_of(self.world)
 
     async def account(self) -> Account:
         """The actor's account. Raises NotFound when it is gone."""
@@ -120,6 +126,13 @@ class Change:
     async def write_events(self) -> None:
         if self._events:
             await events.append(self.tx, self._events)
+
+
+def keyring_of(world: World) -> Keyring:
+    """The installation's keys. Raises RuntimeError where the master key is not at hand."""
+    if world.keyring is None:
+        raise RuntimeError("this needs the installation's master key")
+    return world.keyring
 
 
 Operation = Callable[[Change], Awaitable[T]]

@@ -5,26 +5,31 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-from moonlatch.builds.publisher import Publisher
 from moonlatch.clock import Clock
 from moonlatch.crypto import Keyring
 from moonlatch.licensing.roles import ALL, Permission
 from moonlatch.licensing.tier import Tier, tier_of
-from moonlatch.live.interface import Live
 from moonlatch.operations.refusals import NotAllowed
 from moonlatch.storage.accounts import Account
 from moonlatch.storage.interface import Database
 
+if TYPE_CHECKING:  # the command line starts without what it does not use
+    from moonlatch.builds.publisher import Publisher
+    from moonlatch.live.interface import Live
+
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """One installation. Times come from `clock`, in Unix milliseconds. `live` and `publisher` are None where no server runs."""
+    """One installation. Times come from `clock`, in Unix milliseconds.
+    `live` and `publisher` are None where no server runs, `keyring` where the master key is not at hand.
+    """
 
     database: Database
-    keyring: Keyring
     tiers: Mapping[str, Tier]
     clock: Clock
+    keyring: Keyring | None = None
     live: Live | None = None
     publisher: Publisher | None = None
 
@@ -45,7 +50,10 @@ class ActorKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Actor:
-    """Who acts on an account, and what they may do. `projects` None reaches every project of the account."""
+    """Who acts on an account, and what they may do. `projects` None reaches every project of the account.
+
+    `expires_at` (Unix milliseconds) and `networks` limit the token that stands for them, and so the tokens it makes.
+    """
 
     account_id: str
     kind: ActorKind
@@ -53,6 +61,8 @@ class Actor:
     name: str
     permissions: frozenset[Permission] = field(default=ALL, repr=False)
     projects: frozenset[str] | None = None
+    expires_at: int | None = None
+    networks: tuple[str, ...] = ()
     address: str | None = None
     request_id: str | None = None
 
@@ -67,6 +77,11 @@ class Actor:
         """Raise NotAllowed without it."""
         if permission not in self.permissions:
             raise NotAllowed(f"this needs the permission {permission}", permission)
+
+    def require_operator(self) -> None:
+        """Raise NotAllowed for whoever does not sit at the server itself."""
+        if self.kind is not ActorKind.CLI:
+            raise NotAllowed("this is for the installation's operator")
 
     def require_all_projects(self) -> None:
         """Raise NotAllowed for an actor of some projects only: what is asked for is the whole account's."""

@@ -10,6 +10,7 @@ class EventKind(StrEnum):
 
     ACCOUNT_CREATED = "account.created"
     ACCOUNT_EDITED = "account.edited"
+    ACCOUNT_REMOVED = "account.removed"
     LURAPH_KEY_SET = "account.luraph_key_set"
     LURAPH_KEY_CLEARED = "account.luraph_key_cleared"
     TOKEN_CREATED = "token.created"  # noqa: S105 -- a name
@@ -37,6 +38,7 @@ class EventKind(StrEnum):
 DESCRIPTIONS: dict[EventKind, str] = {
     EventKind.ACCOUNT_CREATED: "An account was created.",
     EventKind.ACCOUNT_EDITED: "An account's name, tier or expiry was changed.",
+    EventKind.ACCOUNT_REMOVED: "An account was removed, with everything in it.",
     EventKind.LURAPH_KEY_SET: "The account's API key with Luraph was set; the key itself is never shown.",
     EventKind.LURAPH_KEY_CLEARED: "The account's API key with Luraph was forgotten.",
     EventKind.TOKEN_CREATED: "An API token was created.",

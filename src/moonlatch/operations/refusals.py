@@ -12,6 +12,8 @@ class Reason(StrEnum):
     """What the rules say no for. The value is what a face shows where it has no words of its own."""
 
     ACCOUNT_EXPIRED = "account expired"
+    ACCOUNT_NAME_TAKEN = "an account of this name exists"
+    ACCOUNT_HAS_PROJECTS = "the account has projects"
     NOTHING_TO_EDIT = "cannot edit nothing"
     MAX_PROJECTS = "max projects reached"
     MAX_SCRIPTS = "max scripts reached"

@@ -7,9 +7,14 @@ from typing import Any
 
 import msgspec
 
+from moonlatch.licensing.roles import Permission
 from moonlatch.storage.interface import Database, Query, Row, Transaction
 
-_COLUMNS = "id, account_id, name, hash, ip_allow, created_at, expires_at, revoked_at"
+_KNOWN = frozenset(str(permission) for permission in Permission)
+_COLUMNS = (
+    "id, account_id, name, hash, ip_allow, created_at, expires_at, revoked_at, "
+    "permissions, projects, prefix, last_used_at, last_used_from"
+)
 
 FIND_BY_HASH = Query("tokens.find_by_hash", f"select {_COLUMNS} from tokens where hash = :hash")
 FIND_OWNED = Query("tokens.find_owned", f"select {_COLUMNS} from tokens where id = :id and account_id = :account_id")
@@ -25,16 +30,26 @@ COUNT_USABLE = Query(
 INSERT = Query(
     "tokens.insert",
     f"insert into tokens ({_COLUMNS}) values "
-    "(:id, :account_id, :name, :hash, :ip_allow, :created_at, :expires_at, :revoked_at)",
+    "(:id, :account_id, :name, :hash, :ip_allow, :created_at, :expires_at, :revoked_at, "
+    ":permissions, :projects, :prefix, :last_used_at, :last_used_from)",
 )
 REVOKE = Query(
     "tokens.revoke",
     "update tokens set revoked_at = coalesce(revoked_at, :now) where id = :id and account_id = :account_id",
 )
 
+NOTE_USE = Query(
+    "tokens.note_use",
+    "update tokens set last_used_at = :at, last_used_from = :address where id = :id "
+    "and (last_used_at is null or last_used_at < :at)",
+)
+
 
 class Token(msgspec.Struct, frozen=True, kw_only=True):
-    """One API token. Times in Unix milliseconds; `ip_allow` lists networks in CIDR form, empty allows every address."""
+    """One API token. Times in Unix milliseconds; `ip_allow` lists networks in CIDR form, empty allows every address.
+
+    `permissions` and `projects` None are all there are, those to come included. `prefix` is how the secret begins.
+    """
 
     id: str
     account_id: str
@@ -44,12 +59,23 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
     created_at: int
     expires_at: int | None = None
     revoked_at: int | None = None
+    permissions: tuple[Permission, ...] | None = None
+    projects: tuple[str, ...] | None = None
+    prefix: str = ""
+    last_used_at: int | None = None
+    last_used_from: str | None = None
 
 
 def _token(row: Row) -> Token:
     values: dict[str, Any] = dict(zip(Token.__struct_fields__, row, strict=True))
     values["hash"] = bytes(values["hash"])
     values["ip_allow"] = msgspec.json.decode(values["ip_allow"], type=tuple[str, ...])
+    if values["permissions"] is not None:
+        named = msgspec.json.decode(values["permissions"], type=list[str])
+        # One that a newer program knew is no right here.
+        values["permissions"] = tuple(Permission(name) for name in named if name in _KNOWN)
+    if values["projects"] is not None:
+        values["projects"] = msgspec.json.decode(values["projects"], type=tuple[str, ...])
     return Token(**values)
 
 
@@ -78,10 +104,17 @@ async def count_usable(db: Database | Transaction, account_id: str, *, now: int)
 
 async def insert(tx: Transaction, token: Token) -> None:
     values = msgspec.structs.asdict(token)
-    values["ip_allow"] = msgspec.json.encode(token.ip_allow).decode()
+    for name in ("ip_allow", "permissions", "projects"):
+        if values[name] is not None:
+            values[name] = msgspec.json.encode(values[name]).decode()
     await tx.execute(INSERT, **values)
 
 
 async def revoke(tx: Transaction, token_id: str, account_id: str, *, now: int) -> bool:
     """Revoke a token; the first time of several counts. False when the account has no such token."""
     return await tx.execute(REVOKE, id=token_id, account_id=account_id, now=now) == 1
+
+
+async def note_use(tx: Transaction, token_id: str, *, at: int, address: str) -> None:
+    """Write down that a token was used at a time (Unix milliseconds), unless a later use is known."""
+    await tx.execute(NOTE_USE, id=token_id, at=at, address=address)

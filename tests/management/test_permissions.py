@@ -1,0 +1,210 @@
+"""Who may do what: every route with every role, with every single permission, and within some projects only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import httpx
+import pytest
+
+from moonlatch import crypto
+from moonlatch.licensing.roles import PERMISSIONS, Permission, Role
+from moonlatch.management.routes import Route
+from support.management import NOBODY, Api, Developer, done
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+def guarded(api: Api) -> list[tuple[str, str, Permission]]:
+    """Method, path and permission of every route that needs one."""
+    return [
+        (method, route.path, route.permission)
+        for route in api.app.routes
+        if isinstance(route, Route) and route.permission is not None
+        for method in sorted(route.methods or ())
+    ]
+
+
+async def limited(api: Api, owner: Developer, permissions: Iterable[Permission], **columns: Any) -> Developer:
+    """Somebody with a token of the owner's account that has these permissions only."""
+    token = await api.token(owner.account, permissions=tuple(permissions), **columns)
+    return Developer(owner.account, token, owner.http)
+
+
+def lacks(reply: httpx.Response, permission: Permission) -> bool:
+    failed = [f"this needs the permission {permission}"]
+    return reply.status_code == 403 and reply.json()["error"].get("failed") == failed
+
+
+def at(path: str, value: str = NOBODY) -> str:
+    before, brace, after = path.partition("{")
+    return before + value + after.partition("}")[2] if brace else path
+
+
+async def call(who: Developer, method: str, path: str) -> httpx.Response:
+    """A call that changes nothing: of things that nobody has, or with a body that is wrong in every field."""
+    return await who.call(method, path, {"no such field": 1} if method == "POST" else None)
+
+
+async def test_every_route_says_who_may_call_it(api: Api) -> None:
+    public = {route.path for route in api.app.routes if not isinstance(route, Route) or route.permission is None}
+    assert public == {
+        "/",
+        "/docs",
+        "/docs/start.js",
+        "/docs/swagger-ui-bundle.js",
+        "/docs/swagger-ui.css",
+        "/health/live",
+        "/health/ready",
+        "/metrics",
+        "/openapi.json",
+    }
+    assert {permission for _, _, permission in guarded(api)} <= set(Permission)
+
+
+@pytest.mark.parametrize("role", list(Role))
+async def test_a_role_may_what_its_permissions_say_on_every_route(api: Api, role: Role) -> None:
+    who = await limited(api, await api.developer(), PERMISSIONS[role])
+    for method, path, permission in guarded(api):
+        reply = await call(who, method, at(path))
+        assert lacks(reply, permission) == (permission not in PERMISSIONS[role]), (method, path)
+
+
+@pytest.mark.parametrize("one", list(Permission))
+async def test_a_single_permission_opens_its_routes_and_no_others(api: Api, one: Permission) -> None:
+    who = await limited(api, await api.developer(), [one])
+    for method, path, permission in guarded(api):
+        assert lacks(await call(who, method, at(path)), permission) == (permission is not one), (method, path)
+
+
+async def test_what_an_operation_needs_is_what_its_route_names(api: Api, me: Developer, project: str) -> None:
+    """With only the route's permission every change goes through, so an operation cannot ask for another one."""
+    key, script = await me.new_user(project), await me.new_script(project)
+    changes: list[tuple[str, Permission, Any]] = [
+        ("/projects", Permission.PROJECTS_WRITE, {"name": "New"}),
+        (f"/projects/{project}/edit", Permission.PROJECTS_WRITE, {"name": "New"}),
+        (f"/projects/{project}/scripts", Permission.SCRIPTS_WRITE, {"name": "New"}),
+        (f"/projects/{project}/users", Permission.KEYS_WRITE, {}),
+        (f"/scripts/{script}/edit", Permission.SCRIPTS_WRITE, {"name": "New"}),
+        (f"/scripts/{script}/update", Permission.SCRIPTS_PUBLISH, {"script": "print(1)"}),
+        (f"/scripts/{script}/toggle", Permission.SCRIPTS_WRITE, {"state": False}),
+        (f"/scripts/{script}/remove", Permission.SCRIPTS_WRITE, {}),
+        (f"/users/{key}/edit", Permission.KEYS_WRITE, {"note": "New"}),
+        (f"/users/{key}/blacklist", Permission.KEYS_WRITE, {}),
+        (f"/users/{key}/unblacklist", Permission.KEYS_WRITE, {}),
+        (f"/users/{key}/remove", Permission.KEYS_WRITE, {}),
+        ("/sessions/disconnect", Permission.SESSIONS_STOP, {"session_ids": [NOBODY]}),
+        ("/account/luraph", Permission.ACCOUNT_WRITE, {"api_key": "key"}),
+        ("/account/tokens", Permission.TOKENS_WRITE, {"name": "New"}),
+        (f"/projects/{project}/remove", Permission.PROJECTS_WRITE, {}),
+    ]
+    for path, permission, body in changes:
+        done(await (await limited(api, me, [permission])).post(path, body))
+
+
+async def test_what_is_outside_of_a_tokens_projects_is_not_there(api: Api, me: Developer) -> None:
+    mine, other = await me.new_project("Mine"), await me.new_project("Other")
+    resources = {
+        "project_id": other,
+        "script_id": await me.new_script(other),
+        "key": await me.new_user(other),
+    }
+    client = await api.running_script(other)
+    resources["session_id"] = (await api.session(client, key=resources["key"])).id
+    who = await limited(api, me, Permission, projects=(mine,))
+    for method, path, _ in guarded(api):
+        for name, value in resources.items():
+            if f"{{{name}}}" in path:
+                there, nowhere = await call(who, method, at(path, value)), await call(who, method, at(path))
+                assert (there.status_code, there.content) == (nowhere.status_code, nowhere.content), path
+                assert there.status_code == 404, path
+    assert [each["id"] for each in done(await who.get("/projects"))["projects"]] == [mine]
+    assert (await who.post("/projects", {"name": "A third"})).status_code == 403
+    assert (await who.get("/events")).status_code == 403
+    assert (await who.get(f"/projects/{mine}/events")).status_code == 200
+    done(await who.post("/sessions/disconnect", {"session_ids": [resources["session_id"]]}))
+    assert (await me.get(f"/sessions/{resources['session_id']}")).status_code == 200
+
+
+async def test_keys_are_masked_for_those_who_may_not_see_them(api: Api, me: Developer, project: str) -> None:
+    key = await me.new_user(project)
+    client = await api.running_script(project)
+    session = (await api.session(client, key=key)).id
+    viewer = await limited(api, me, PERMISSIONS[Role.VIEWER])
+    masked = f"{key[:4]}…{key[-4:]}"
+    user = (await me.user(key))["id"]
+    assert (await viewer.user(user))["key"] == masked
+    assert done(await viewer.get(f"/projects/{project}/users"))["users"][0]["key"] == masked
+    assert done(await viewer.get(f"/sessions/{session}"))["session"]["user_key"] == masked
+    sessions = await viewer.post(f"/scripts/{client.script}/sessions", {})
+    assert done(sessions)["sessions"][0]["user_key"] == masked
+
+
+async def test_a_refusal_for_lack_of_a_permission_leaves_one_event_a_minute(api: Api) -> None:
+    me = await api.developer()
+    viewer = await limited(api, me, PERMISSIONS[Role.VIEWER])
+    for _ in range(5):
+        assert (await viewer.post("/projects", {"name": "x"})).status_code == 403
+    (event,) = done(await me.get("/events"))["events"]
+    assert (event["kind"], event["resource"]["label"]) == ("permission.refused", "POST /projects (projects:write)")
+
+
+async def test_a_token_never_exceeds_its_maker(api: Api, me: Developer, project: str) -> None:
+    soon = api.clock() + 3_600_000
+    permissions = [Permission.TOKENS_WRITE, Permission.KEYS_READ]
+    maker = await limited(
+        api, me, permissions, projects=(project,), expires_at=soon, ip_allow=("127.0.0.0/24", "::1/128")
+    )
+    made = done(await maker.post("/account/tokens", {"name": "child"}))["token"]
+    assert sorted(made["permissions"]) == sorted(permissions)
+    assert (made["projects"], made["expires_at"]) == ([project], soon)
+    assert made["ip_allow"] == ["127.0.0.0/24", "::1/128"]
+    done(await maker.post("/account/tokens", {"name": "less", "permissions": [], "ip_allow": ["127.0.0.1"]}))
+    other = await me.new_project()
+    for more, status in (
+        ({"permissions": ["keys:write"]}, 403),
+        ({"projects": [other]}, 404),
+        ({"expires_at": soon + 1}, 400),
+        ({"ip_allow": ["127.0.0.0/8"]}, 400),
+        ({"ip_allow": ["::/0"]}, 400),
+    ):
+        assert (await maker.post("/account/tokens", {"name": "more", **more})).status_code == status, more
+
+
+async def test_a_token_that_may_do_more_is_not_revoked(api: Api, me: Developer, project: str) -> None:
+    first = done(await me.get("/account/tokens"))["tokens"][0]["id"]
+    maker = await limited(api, me, [Permission.TOKENS_WRITE])
+    assert (await maker.post(f"/account/tokens/{first}/revoke", {})).status_code == 403
+    there = await limited(api, me, Permission, projects=(project,))
+    assert (await there.post(f"/account/tokens/{first}/revoke", {})).status_code == 403
+    child = done(await maker.post("/account/tokens", {"name": "child"}))["token"]["id"]
+    done(await maker.post(f"/account/tokens/{child}/revoke", {}))
+
+
+async def test_a_token_shows_how_it_begins_and_when_it_was_used(api: Api, me: Developer) -> None:
+    made = done(await me.post("/account/tokens", {"name": "bot"}))
+    assert made["secret"].startswith(made["token"]["prefix"])
+    assert (made["token"]["last_used_at"], len(made["token"]["prefix"])) == (None, 9)
+    bot = Developer(me.account, made["secret"], me.http)
+    done(await bot.get("/account"))
+    for _ in range(100):  # it is written after the answer
+        (shown,) = [each for each in done(await me.get("/account/tokens"))["tokens"] if each["name"] == "bot"]
+        if shown["last_used_at"] is not None:
+            break
+    assert shown["last_used_from"] == "127.0.0.1"
+
+
+async def test_a_token_ends_with_a_checksum_and_a_wrong_one_is_refused(api: Api, me: Developer) -> None:
+    secret = crypto.new_api_token()
+    assert len(secret) == 3 + 43 + 6
+    assert crypto.is_api_token(secret)
+    wrong = secret[:-1] + ("a" if secret[-1] != "a" else "b")
+    assert not crypto.is_api_token(wrong)
+    assert (await Developer(me.account, wrong, me.http).get("/account")).status_code == 401
+
+
+async def test_a_token_without_a_checksum_goes_on_working(api: Api, me: Developer) -> None:
+    old = "ml_" + "x" * 43
+    await api.token(me.account, hash=crypto.token_hash(old))
+    done(await Developer(me.account, old, me.http).get("/account"))
