@@ -54,6 +54,7 @@ ENDPOINTS: dict[tuple[str, str], tuple[str | None, Any]] = {
     ("GET", "/account"): (None, None),
     ("GET", "/events"): (None, None),
     ("GET", "/projects/{project_id}/events"): ("project", None),
+    ("GET", "/users/{key}/events"): ("user", None),
     ("GET", "/account/tokens"): (None, None),
     ("POST", "/account/luraph"): (None, {"api_key": "key"}),
     ("POST", "/account/tokens"): (None, {"name": "New"}),

@@ -91,6 +91,23 @@ async def test_nobody_reads_the_events_of_others(api: Api, me: Developer, projec
     assert (await stranger.get(f"/projects/{project}/events")).status_code == 404
 
 
+async def test_the_history_of_one_key_is_its_own_page(api: Api) -> None:
+    me = await api.developer()
+    project = await me.new_project()
+    user, other = [await me.user(await me.new_user(project)) for _ in range(2)]
+    done(await me.post(f"/users/{user['id']}/edit", {"note": "paid"}))
+    done(await me.post(f"/users/{other['id']}/blacklist", {}))
+    found = await events(me, f"/users/{user['key']}/events")
+    assert [event["kind"] for event in found] == ["user.edited", "user.created"]
+    assert found[0]["changes"] == {"note": [None, "paid"]}
+    assert await events(me, f"/users/{user['id']}/events", kind="user.created") == found[1:]
+    assert user["key"] not in str(found)
+    reply = await me.get(f"/users/{user['id']}/events", params={"resource": other["id"]})
+    assert set(invalid(reply)) == {"resource"}
+    lines = await me.get(f"/users/{user['id']}/events", params={"format": "ndjson"})
+    assert [json.loads(line) for line in lines.text.splitlines()] == found
+
+
 async def test_wrong_filters_are_named(me: Developer) -> None:
     reply = await me.get("/events", params={"kind": "project.exploded", "limit": 0, "since": "soon"})
     assert set(invalid(reply)) == {"kind", "limit", "since"}

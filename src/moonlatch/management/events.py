@@ -11,7 +11,7 @@ from pydantic import Field
 
 from moonlatch.errors import forbidden
 from moonlatch.licensing.roles import Permission
-from moonlatch.management.auth import CurrentCaller, OwnedProject
+from moonlatch.management.auth import CurrentCaller, OwnedProject, OwnedUser
 from moonlatch.management.backend import Backend, CurrentBackend
 from moonlatch.management.fields import Clean, Closed, OneOf
 from moonlatch.management.paging import DEFAULT_LIMIT, EmptyIsAbsent, QueryInteger, Size
@@ -32,9 +32,10 @@ _EXPORT: dict[int | str, dict[str, Any]] = {200: {"content": {NDJSON: {"schema":
 _Id = Annotated[str, Field(max_length=64), Clean]
 
 
-class EventQuery(Closed):
+class ResourceEventQuery(Closed):
+    """Which events of one resource."""
+
     kind: Annotated[Annotated[str, OneOf(EventKind)] | None, EmptyIsAbsent, Field(description="kind of event")] = None
-    resource: Annotated[_Id | None, EmptyIsAbsent, Field(description="id of what it is about")] = None
     actor: Annotated[_Id | None, EmptyIsAbsent, Field(description="id of the token or member who did it")] = None
     since: Annotated[MsOrDigits | None, EmptyIsAbsent, Field(description="Unix milliseconds, inclusive")] = None
     until: Annotated[MsOrDigits | None, EmptyIsAbsent, Field(description="Unix milliseconds, exclusive")] = None
@@ -45,15 +46,24 @@ class EventQuery(Closed):
         Field(description="`ndjson`: all of them, one JSON object a line, without pages"),
     ] = "json"
 
-    def conditions(self, project_id: str | None) -> EventFilter:
+    def of_resource(self, resource_id: str | None, project_id: str | None) -> EventFilter:
         return EventFilter(
             project_id=project_id,
             kind=self.kind,
-            resource_id=self.resource,
+            resource_id=resource_id,
             actor_id=self.actor,
             since=self.since,
             until=self.until,
         )
+
+
+class EventQuery(ResourceEventQuery):
+    """Which events of whatever somebody may read."""
+
+    resource: Annotated[_Id | None, EmptyIsAbsent, Field(description="id of what it is about")] = None
+
+    def of_project(self, project_id: str | None) -> EventFilter:
+        return self.of_resource(self.resource, project_id)
 
 
 class ActorView(Reply):
@@ -127,7 +137,7 @@ async def list_events(
     """The newest first. Whoever reaches only some projects reads those of one project at a time."""
     if caller.actor.projects is not None:
         raise forbidden("this needs access to all projects of the account")
-    return await _answer(backend, caller.actor, query, query.conditions(None))
+    return await _answer(backend, caller.actor, query, query.of_project(None))
 
 
 @router.get(
@@ -140,10 +150,23 @@ async def list_project_events(
     project: OwnedProject, query: Annotated[EventQuery, Query()], caller: CurrentCaller, backend: CurrentBackend
 ) -> EventsReply:
     """The newest first: what was done to the project, its scripts and its users."""
-    return await _answer(backend, caller.actor, query, query.conditions(project.id))
+    return await _answer(backend, caller.actor, query, query.of_project(project.id))
 
 
-async def _answer(backend: Backend, actor: Actor, query: EventQuery, where: EventFilter) -> EventsReply:
+@router.get(
+    "/users/{key}/events",
+    summary="List a user's events",
+    responses=_EXPORT,
+    openapi_extra=needs(Permission.EVENTS_READ),
+)
+async def list_user_events(
+    user: OwnedUser, query: Annotated[ResourceEventQuery, Query()], caller: CurrentCaller, backend: CurrentBackend
+) -> EventsReply:
+    """The newest first: what was done to one key, and by whom."""
+    return await _answer(backend, caller.actor, query, query.of_resource(user.id, user.project_id))
+
+
+async def _answer(backend: Backend, actor: Actor, query: ResourceEventQuery, where: EventFilter) -> EventsReply:
     if query.format == "ndjson":
         return cast("EventsReply", StreamingResponse(_lines(backend, actor, where), media_type=NDJSON))
     found = await events.list_of_account(
