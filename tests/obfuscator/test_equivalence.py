@@ -6,12 +6,12 @@ import pytest
 
 from moonlatch.obfuscator.options import PROFILES
 from moonlatch.obfuscator.passes import REGISTRY
-from support.luau import LuauResult, run_lua_batch, run_luau_batch
+from support.luau import SYSTEM_LUAS, LuauResult, run_lua_batch, run_luau_batch
 from support.protecting import ALL_PROGRAMS, LUA51_PROGRAMS, build_of, keys_of_pass_alone, protected, protected_with
 
 SOURCES = [program.read_text("latin-1") for program in ALL_PROGRAMS]
 NAMES = [program.name for program in ALL_PROGRAMS]
-PLAIN_LUAS = ["lua51", "lua54", "luajit21"]
+PLAIN_LUAS = ["lua51", "lua54", "luajit21", *SYSTEM_LUAS]
 
 
 @pytest.fixture(scope="module")

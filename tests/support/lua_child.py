@@ -7,26 +7,9 @@ from __future__ import annotations
 import importlib
 import json
 import sys
+from pathlib import Path
 
-WRAPPER = """
-local load, tostring, select, concat = loadstring or load, tostring, select, table.concat
-local lines = {}
-print = function(...)
-    local parts = {}
-    for index = 1, select("#", ...) do parts[index] = tostring((select(index, ...))) end
-    lines[#lines + 1] = concat(parts, "\\t")
-end
-return function(source)
-    local chunk, problem = load(source, "=script")
-    if not chunk then return "", nil, problem end
-    local ok, value = pcall(chunk)
-    local kind, text = type(value), nil
-    if not ok then
-        text = (kind == "string" or kind == "number" or kind == "nil" or kind == "boolean") and tostring(value) or "<" .. kind .. ">"
-    end
-    return concat(lines, "\\n"), text, nil
-end
-"""
+RUN = (Path(__file__).parent / "run_script.lua").read_text("ascii")
 
 
 def main() -> None:
@@ -34,7 +17,7 @@ def main() -> None:
     for line in sys.stdin:
         source = json.loads(line)["source"]
         runtime = lupa.LuaRuntime(encoding="latin-1", register_eval=False, unpack_returned_tuples=True)
-        output, error, compile_error = runtime.execute(WRAPPER)(source)
+        output, error, compile_error = runtime.execute(RUN)(source, runtime.globals())
         result = {"output": escaped(output), "error": escaped(error), "compile_error": compile_error}
         print(json.dumps(result), flush=True)
 

@@ -1,4 +1,4 @@
-"""Runs Lua source in real interpreters: Luau in a Node child process, Lua 5.1, 5.4 and LuaJIT in a Python child process.
+"""Runs Lua source in real interpreters: Luau in a Node child process, plain Lua in the system's own programs or lupa's.
 
 Text stands for bytes one to one (Latin-1): a result's `output` has one character per byte the script printed.
 """
@@ -15,7 +15,13 @@ from support.interpreter import Fields, run_cases
 
 HERE = Path(__file__).parent
 LUAU_RUNNER = HERE / "luau_runner.mjs"
-LUA_CHILD = HERE / "lua_child.py"
+LUPA_CHILD = HERE / "lua_child.py"
+LUA_CHILD = HERE / "lua_child.lua"
+MOST_BYTES = 1024**3
+"""Of memory, for a process of the system's own interpreters; those of Luau and lupa stay below it by themselves."""
+SYSTEM_PROGRAMS = ("lua5.1", "lua5.2", "lua5.3", "lua5.4", "luajit")
+"""Debian's packages of the same names; its LuaJIT is 2.1.0-beta3, as many games and Ubuntu 22.04 have it."""
+SYSTEM_LUAS = (*SYSTEM_PROGRAMS, "luajit -joff")
 ESCAPED_BYTE = re.compile(r"\\(\d{3})")
 
 
@@ -68,15 +74,23 @@ def _run_in_luau(sources: Sequence[str], timeout_seconds: float, *, run: bool, i
     return [_result(fields) for fields in run_cases(command, cases, timeout_seconds)]
 
 
-def run_lua(version: str, source: str, timeout_seconds: float = 20) -> LuauResult:
-    """Runs source in `lua51`, `lua54`, `luajit21` or another interpreter that lupa carries."""
-    return run_lua_batch(version, [source], timeout_seconds)[0]
+def run_lua(interpreter: str, source: str, timeout_seconds: float = 20) -> LuauResult:
+    """Runs source in `lua51`, `lua54`, `luajit21` or another interpreter that lupa carries, or in one of the system's.
+
+    Those are called as on a command line: `lua5.1` to `lua5.4`, `luajit`, `luajit -joff`.
+    """
+    return run_lua_batch(interpreter, [source], timeout_seconds)[0]
 
 
-def run_lua_batch(version: str, sources: Sequence[str], timeout_seconds: float = 20) -> list[LuauResult]:
+def run_lua_batch(interpreter: str, sources: Sequence[str], timeout_seconds: float = 20) -> list[LuauResult]:
     """Runs each source in a fresh state; the time limit holds for each."""
+    program, *options = interpreter.split()
+    if program in SYSTEM_PROGRAMS:
+        command: tuple[str, ...] = ("prlimit", f"--as={MOST_BYTES}", program, *options, str(LUA_CHILD))
+    else:
+        command = (sys.executable, str(LUPA_CHILD), interpreter)
     cases = ({"source": source.encode("latin-1", "backslashreplace").decode("latin-1")} for source in sources)
-    return [_result(fields) for fields in run_cases((sys.executable, str(LUA_CHILD), version), cases, timeout_seconds)]
+    return [_result(fields) for fields in run_cases(command, cases, timeout_seconds)]
 
 
 def _result(fields: Fields | None) -> LuauResult:

@@ -21,6 +21,7 @@ from moonlatch.obfuscator.options import PLAINEST_PROFILE, PROFILES, Options
 from moonlatch.obfuscator.outcome import EngineError, Failure, Outcome, Protected, Rejected
 from moonlatch.obfuscator.passes import REGISTRY, encrypt_strings, keyed_constants, rename_locals
 from moonlatch.obfuscator.preparation.dead_branches import remove_dead_branches
+from moonlatch.obfuscator.preparation.first_arguments import read_arguments_first
 from moonlatch.obfuscator.preparation.late_arguments import write_out_late_arguments
 from moonlatch.obfuscator.preparation.macros import (
     ALWAYS_TRUE,
@@ -118,6 +119,9 @@ def _transformed(
         resolution = resolve(chunk)
     target = options.target or most_portable_target(chunk, resolution)
     if target is Target.LUA51 and b"goto" in source and write_out_reserved_names(chunk, resolution):
+        resolution = resolve(chunk)
+    changes_order = not PROFILES[PLAINEST_PROFILE].issuperset(keys)
+    if changes_order and read_arguments_first(chunk, resolution, target, expansion.untouched):
         resolution = resolve(chunk)
     pool = ConstantPool(resolution.fresh_name("pool"))
     unit = Unit(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from moonlatch.obfuscator.analysis.capacity import Capacity
 from moonlatch.obfuscator.analysis.nesting import height
+from moonlatch.obfuscator.preparation.first_arguments import is_first_read
 from moonlatch.obfuscator.syntax import tree as s
 from moonlatch.obfuscator.syntax.rewriter import Replacement, Rewriter
 from moonlatch.obfuscator.transform.rooms import Rooms
@@ -105,10 +106,17 @@ class _Flattener(Rewriter):
         block.body = body
 
     def _constants_first(self, body: list[s.Statement]) -> tuple[list[s.Statement], list[s.Statement]]:
-        """The locals that the compiler knows the values of, which it does only if they are declared with them; the rest."""
+        """Locals that have to be declared in front of the machine, and the rest.
+
+        They are those that the compiler knows the values of, which it does only if they are declared with them, and
+        what reads `...` at the top of a function.
+        """
         first: list[s.Statement] = []
         rest: list[s.Statement] = []
         for statement in body:
+            if not rest and is_first_read(statement):
+                first.append(statement)
+                continue
             if isinstance(statement, s.Local) and not any(self._symbols[one].is_assigned for one in statement.bindings):
                 is_at_top = not rest and all(map(_is_library_read, statement.values))
                 if statement.values and (is_at_top or all(map(_is_literal, statement.values))):

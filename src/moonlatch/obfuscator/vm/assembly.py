@@ -75,7 +75,7 @@ def _write(program: Program, functions: dict[Proto, list[Linked]], chunk: s.Chun
     decoders = [Pool(generator) for _ in range(_DECODERS)]
     has_table_library = program.target is Target.LUAU and not program.sets_environments
     machines = [
-        Machine(number, held, places, names, has_table_library, generator, decoders)
+        Machine(number, held, places, names, has_table_library, generator, decoders, program.most_kept)
         for number in range(program.machines)
         if (held := {proto: functions[proto] for proto in order if proto.machine == number})
     ]
@@ -124,6 +124,9 @@ def _support(program: Program, decoders: list[Pool]) -> str:
         parts.append(_INHERITANCE.replace("NAME", names.inherit))
     if program.has_generic_loops:
         parts.append(re.sub(r'"(\w+)"', hidden, _ITERATION.replace("NAME", names.iterate)))
+    if program.target is Target.LUA51:
+        # Lua 5.4 runs a loop from NaN once, all others never.
+        parts.append(f"local {names.enters_nan}=false for _from=0/0,0 do {names.enters_nan}=true end ")
     return "".join(parts)
 
 

@@ -33,7 +33,7 @@ class AssignmentLowering(ExpressionLowering):
         rest = iter(built)
         targets = [self.target_text(target, [next(rest) for _ in _parts(target)]) for target in node.targets]
         left, left_operands = self.joined(targets)
-        right, right_operands = self.joined(list(rest))
+        right, right_operands = self.joined(self.for_targets(list(rest), bare(node.values[-1]), len(targets)))
         self.emit(f"{left}={right}", [*left_operands, *right_operands])
 
     def fill_registers(self, registers: Sequence[int], values: Built) -> None:
@@ -96,7 +96,7 @@ class AssignmentLowering(ExpressionLowering):
             return []
         values = self.operands(node.values[given:], multiple_last=True)
         registers = [self.temporary() for _ in range(count)]
-        self.fill_registers(registers, values[0])
+        self.fill_registers(registers, self.joined(self.for_targets(values, bare(node.values[-1]), count)))
         return [(self.register_text, [register]) for register in registers]
 
     def _still_read(self, node: s.Assign) -> set[s.Binding]:

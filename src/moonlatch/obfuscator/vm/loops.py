@@ -12,7 +12,7 @@ from moonlatch.obfuscator.syntax import tree as s
 from moonlatch.obfuscator.syntax.printer_expressions import unwrapped
 from moonlatch.obfuscator.vm.code import HIDDEN, HOLE, Constant, Label, Operand
 from moonlatch.obfuscator.vm.expressions import ExpressionLowering
-from moonlatch.obfuscator.vm.texts import Built
+from moonlatch.obfuscator.vm.texts import Built, bare
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +96,10 @@ class LoopLowering(ExpressionLowering):
         here, value, node = self.register_text, self.names.value, self.names.node
         first, last, by, now = (self.names.local(number) for number in range(4))
         text, operands = bounds
+        is_entered = value
+        if self.target is not Target.LUAU:
+            # The compiler of LuaJIT up to 2022, and of 2.0, enters a loop from or to NaN, which its interpreter does not.
+            is_entered = f"({value}=={value} and {last}=={last} or {self.names.enters_nan}) and {value}"
         names, keep_step = f"{first},{last}", ""
         kept: list[Operand] = [loop.counter, loop.limit]
         if loop.step is not None:
@@ -103,7 +107,7 @@ class LoopLowering(ExpressionLowering):
             kept.append(loop.step)
         self.emit(
             f"local {names}={text} local {value} for {now}={names} do {value}={now} break end "
-            f"if {value} then {here}={value} {here}={last}+0 {keep_step}{node}={HOLE} else {node}={HOLE} end",
+            f"if {is_entered} then {here}={value} {here}={last}+0 {keep_step}{node}={HOLE} else {node}={HOLE} end",
             [*operands, *kept, loop.body, loop.end],
             falls_through=False,
         )
@@ -133,7 +137,7 @@ class LoopLowering(ExpressionLowering):
 
     def generic_for(self, node: s.GenericFor) -> None:
         values = self.operands(node.values, multiple_last=len(node.values) <= 3)
-        text, operands = self.joined(values)
+        text, operands = self.joined(self.for_targets(values, bare(node.values[-1]), 3))
         self.forget_temporaries()
         mark = self.enter_scope()
         here = self.register_text

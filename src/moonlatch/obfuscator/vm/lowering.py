@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from moonlatch.obfuscator.syntax import tree as s
 from moonlatch.obfuscator.vm.assignments import AssignmentLowering
-from moonlatch.obfuscator.vm.code import HOLE, Label
+from moonlatch.obfuscator.vm.code import HOLE, MOST_PARAMETERS, Label
 from moonlatch.obfuscator.vm.loops import LoopLowering
 from moonlatch.obfuscator.vm.texts import bare, is_multiple
 
@@ -19,8 +19,12 @@ class FunctionLowering(LoopLowering, AssignmentLowering):
         """Fills the proto's code."""
         for parameter in parameters:
             self.declare(parameter)
-        if self.proto.takes_any_number and parameters:
-            self.fill_registers([self.registers[parameter] for parameter in parameters], ("...", []))
+        if self.proto.takes_any_number:
+            # The machine puts those that it keeps into the first registers.
+            self.first_arguments(1, min(len(parameters), MOST_PARAMETERS))
+            others = [self.registers[parameter] for parameter in parameters[MOST_PARAMETERS:]]
+            if others:
+                self.fill_registers(others, self.joined(self.first_arguments(MOST_PARAMETERS + 1, len(others))))
         for parameter in parameters:
             if self.variables.is_cell(parameter):
                 self.put_into_cell(self.registers[parameter])
@@ -49,6 +53,8 @@ class FunctionLowering(LoopLowering, AssignmentLowering):
             self._single_local(node.bindings[0], node.values[0] if node.values else None)
             return
         values = self.operands(node.values, multiple_last=len(node.values) <= len(node.bindings))
+        if values:
+            values = self.for_targets(values, bare(node.values[-1]), len(node.bindings))
         text, operands = self.joined(values) if values else ("nil", [])
         self.forget_temporaries()
         registers = [self.declare(binding) for binding in node.bindings]

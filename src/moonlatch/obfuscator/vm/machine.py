@@ -30,6 +30,8 @@ class Machine:
     has_table_library: bool
     generator: random.Random
     decoders: list[Pool]
+    most_kept: int
+    """How many arguments a machine that takes `...` keeps in variables."""
     instructions: InstructionSet = field(init=False)
     stream: Stream = field(init=False)
     constants: Pool = field(init=False)
@@ -135,19 +137,24 @@ class Machine:
     def _loop_source(self, start: str) -> str:
         names = self.names
         node, registers = names.node, names.registers
-        parameters = [f"{names.prefix}p{number}" for number in range(MOST_PARAMETERS)]
         proto = f"{names.prefix}P"
         takes_any = next(iter(self.functions)).takes_any_number
+        kept = self.most_kept if takes_any else MOST_PARAMETERS
+        parameters = [names.parameter(number) for number in range(1, kept + 1)]
+        head = ",".join(parameters)
+        read = ""
         if takes_any:
-            head, file = "...", f"table.create({_REGISTERS_AT_ONCE})" if self.has_table_library else "{}"
+            # Before the loop, where every compiler of LuaJIT gets it right; see `Texts.first_arguments`.
+            head, read = "...", f"local {head}=... " if kept else ""
+        if kept:
+            file = f"{{{','.join(parameters + ['nil'] * (_REGISTERS_AT_ONCE - kept))}}}"
         else:
-            head = ",".join(parameters)
-            file = f"{{{','.join(parameters + ['nil'] * (_REGISTERS_AT_ONCE - MOST_PARAMETERS))}}}"
+            file = f"table.create({_REGISTERS_AT_ONCE})" if self.has_table_library else "{}"
         operation = f"{names.prefix}o"
         body = self._tree_source(self.instructions.tree, operation)
         return (
             f"{names.machine(self.number)}=function({proto},{names.upvalues}) return function({head}) "
-            f"local {node},{registers}={proto}[1]or {start}({proto}),{file} "
+            f"{read}local {node},{registers}={proto}[1]or {start}({proto}),{file} "
             f"while true do local {operation}={node}[{self.instructions.operation_slot}] {body} end end end "
         )
 

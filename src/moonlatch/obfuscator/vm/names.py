@@ -20,11 +20,16 @@ class Names:
         self.argument = prefix + "A"
         self.inherit = prefix + "E"
         self.unpack = prefix + "X"
+        self.enters_nan = prefix + "E"
         self.type_of = prefix + "T"
 
     def machine(self, number: int) -> str:
         """The function that makes closures for one interpreter: `machine(proto, captures)`."""
         return f"{self.prefix}W{number}"
+
+    def parameter(self, number: int) -> str:
+        """The machine's own variable for an argument that it was called with, from 1."""
+        return f"{self.prefix}p{number}"
 
     def local(self, number: int) -> str:
         """A variable of one operation's own."""

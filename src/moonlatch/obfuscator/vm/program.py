@@ -54,6 +54,8 @@ class Program:
     has_shared_closures: bool = False
     has_global_argument: bool = False
     longest_list: int = LONGEST_LIST
+    most_kept: int = 0
+    """Of the arguments of a machine that takes `...`, those that it keeps in variables of its own."""
 
     def is_primitive(self, node: s.Expression) -> bool:
         """An operation whose parts are variables and constants; it has to exist however rare it is."""

@@ -14,6 +14,7 @@ from moonlatch.obfuscator.transform.arguments import IMPLICIT_ARGUMENTS
 from moonlatch.obfuscator.vm.code import (
     HIDDEN,
     HOLE,
+    MOST_PARAMETERS,
     Constant,
     ConstantList,
     Instruction,
@@ -336,8 +337,31 @@ class Texts:
         return f"({node.value & 0xFFFFFFFFFFFFFFFF:#x}i)", []
 
     def _varargs_value(self, _: s.Varargs) -> Built:
-        text, operands = self._varargs()
-        return f"({text})", operands
+        ((text, operands),) = self._first_varargs(1)
+        return f"({text})" if operands else text, operands
+
+    def _first_varargs(self, count: int) -> list[Built]:
+        """As many of the values of `...`, those that the machine keeps a variable for and then the rest.
+
+        Never `...` itself, cut down to some values: LuaJIT before 2.1 of July 2022 compiles that wrongly in a loop of the
+        function itself, which the machine is.
+        """
+        return self.first_arguments(self.proto.parameters + 1, count)
+
+    def first_arguments(self, start: int, count: int) -> list[Built]:
+        """As many of the arguments that the machine was called with, from number `start` on."""
+        kept = range(start, min(start + count, MOST_PARAMETERS + 1))
+        built: list[Built] = [(self.names.parameter(number), []) for number in kept]
+        self.program.most_kept = max(self.program.most_kept, *kept, 0)
+        if len(built) < count:
+            built.append((f"{self.names.select}({HOLE},...)", [start + len(built)]))
+        return built
+
+    def for_targets(self, values: list[Built], last: s.Expression | None, targets: int) -> list[Built]:
+        """The values of a list that as many targets take."""
+        if not isinstance(last, s.Varargs) or len(values) > targets:
+            return values
+        return [*values[:-1], *self._first_varargs(targets - len(values) + 1)]
 
     def _varargs(self) -> Built:
         if not self.proto.parameters:
