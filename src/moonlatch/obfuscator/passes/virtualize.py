@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from moonlatch.obfuscator.analysis.scopes import Resolution
+from moonlatch.obfuscator.analysis.self_inspection import inspections
 from moonlatch.obfuscator.target import Target
 from moonlatch.obfuscator.transform.arguments import IMPLICIT_ARGUMENTS, functions_with_implicit_argument
 from moonlatch.obfuscator.transform.unit import Unit
 from moonlatch.obfuscator.vm.assembly import compile_chunk
 
 KEY = "virtualize"
-_WHAT_DIFFERS = {
-    "debug": "debug sees the machine where it looks at a virtualized function",
-}
 
 
 def run(unit: Unit) -> None:
@@ -20,8 +17,15 @@ def run(unit: Unit) -> None:
     if exported is not None:
         unit.warnings.append(f"line {exported.binding.line}: a script with `export` is not virtualized")
         return
-    unit.warnings += _differences(resolution)
     native = unit.native | unit.sealed
+    faults, doubt = inspections(unit.chunk, resolution, native)
+    if faults:
+        unit.diagnostics += faults
+        return
+    if doubt is not None:
+        unit.warnings.append(
+            f"line {doubt}: debug sees the machine where it looks at a virtualized function; LA_NO_VIRTUALIZE keeps a function as it is"
+        )
     if unit.target is Target.LUA51 and IMPLICIT_ARGUMENTS in resolution.globals:
         with_argument = functions_with_implicit_argument(unit.chunk)
         native |= with_argument
@@ -31,14 +35,3 @@ def run(unit: Unit) -> None:
         ]
     unit.sealed |= compile_chunk(unit, native, unit.random(KEY))
     unit.resolve_anew()
-
-
-def _differences(resolution: Resolution) -> list[str]:
-    """Where the script looks at itself and would see something else than its source."""
-    found = [
-        (node.line, what)
-        for name, what in _WHAT_DIFFERS.items()
-        if name not in resolution.assigned_globals
-        for node in resolution.globals.get(name, ())[:1]
-    ]
-    return [f"line {line}: {what}; LA_NO_VIRTUALIZE keeps a function as it is" for line, what in sorted(found)]
