@@ -112,6 +112,14 @@ def test_what_an_upload_refuses_is_refused_here_too(moonlatch: Command) -> None:
     assert "forged.lua:1: la_is_premium may be assigned only inside" in moonlatch("check", "forged.lua").out
 
 
+def test_what_only_the_strongest_profile_refuses_is_found_when_it_is_named(moonlatch: Command) -> None:
+    Path("looks.lua").write_text('print(1)\nprint(debug.getinfo(1, "S").what)')
+    assert moonlatch("check", "looks.lua").status == 0
+    ended = moonlatch("check", "looks.lua", "--profile", "maximum")
+    assert ended.status == 1
+    assert ended.out.startswith("looks.lua:2: debug.getinfo would see the machine of the profile 'maximum'")
+
+
 @pytest.mark.parametrize(
     ("source", "fault"),
     [

@@ -86,7 +86,9 @@ def run_lua_batch(interpreter: str, sources: Sequence[str], timeout_seconds: flo
     """Runs each source in a fresh state; the time limit holds for each."""
     program, *options = interpreter.split()
     if program in SYSTEM_PROGRAMS:
-        command: tuple[str, ...] = ("prlimit", f"--as={MOST_BYTES}", program, *options, str(LUA_CHILD))
+        # One in an endless loop would not notice that its standard input has ended.
+        limits = ("setpriv", "--pdeathsig", "KILL", "prlimit", f"--as={MOST_BYTES}")
+        command: tuple[str, ...] = (*limits, program, *options, str(LUA_CHILD))
     else:
         command = (sys.executable, str(LUPA_CHILD), interpreter)
     cases = ({"source": source.encode("latin-1", "backslashreplace").decode("latin-1")} for source in sources)

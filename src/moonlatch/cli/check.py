@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from moonlatch.cli.choices import Target
+from moonlatch.cli.choices import Profile, Target
 from moonlatch.cli.output import CommandError, Json, console, read_script, remark, say, shown, write_json
 from moonlatch.obfuscator.options import PLAINEST_PROFILE, PROFILES, Options
 from moonlatch.obfuscator.outcome import Failure, Protected, Rejected
@@ -23,6 +23,10 @@ def check(
     target: Annotated[
         Target | None, typer.Option(help="Language of the build; without it the build runs wherever the script does.")
     ] = None,
+    profile: Annotated[
+        Profile | None,
+        typer.Option(help="The profile that it is meant for; without it, what every profile refuses.", show_default=False),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Check a script as an upload does.
@@ -30,7 +34,7 @@ def check(
     Exit status 1 when it is invalid.
     """
     source = read_script(file)
-    diagnostics, warnings = verdict(source, target)
+    diagnostics, warnings = verdict(source, target, profile)
     if as_json:
         faults = [json_of(one) for one in diagnostics]
         write_json({"valid": not diagnostics, "diagnostics": faults, "warnings": warnings})
@@ -44,8 +48,10 @@ def check(
         raise typer.Exit(1)
 
 
-def verdict(source: bytes, target: Target | None) -> tuple[list[Diagnostic], list[str]]:
-    """Everything an upload of this script would be refused for, and what it would be warned of whatever the profile.
+def verdict(
+    source: bytes, target: Target | None, profile: Profile | None = None
+) -> tuple[list[Diagnostic], list[str]]:
+    """Everything an upload of this script would be refused for, and what it would be warned of, whatever the profile or by that one.
 
     Raises CommandError when the protector itself fails.
     """
@@ -54,9 +60,12 @@ def verdict(source: bytes, target: Target | None) -> tuple[list[Diagnostic], lis
     unsendable = what_cannot_be_sent(source)
     if unsendable is not None:
         return [unsendable], []
-    # The cheapest passes: what makes a script invalid is found before any profile matters.
-    options = Options(target=target, client_chunk=True)
-    outcome = pipeline.protect_with(source, options, 0, PROFILES[PLAINEST_PROFILE])
+    if profile is None:
+        # The cheapest passes: what makes a script invalid is found before most profiles matter.
+        options = Options(target=target, client_chunk=True)
+        outcome = pipeline.protect_with(source, options, 0, PROFILES[PLAINEST_PROFILE])
+    else:
+        outcome = pipeline.protect(source, Options(profile.value, target, client_chunk=True), 0)
     match outcome:
         case Failure():
             raise CommandError("; ".join(error.message for error in outcome.errors))

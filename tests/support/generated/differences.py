@@ -38,7 +38,7 @@ from support.protecting import keys_of_pass_alone
 POSITION = re.compile(r"\A[^:\n]*:\d+: ")
 ADDRESS = re.compile(r"0x[0-9a-f]{8,16}")
 PROGRAMS_AT_ONCE = 25
-PLAIN_LUAS = ("lua51", "luajit21")
+PLAIN_LUAS = ("lua51", "luajit21", "luajit", "luajit -joff")
 
 
 class Kind(StrEnum):
