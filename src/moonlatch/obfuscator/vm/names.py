@@ -20,7 +20,7 @@ class Names:
         self.argument = prefix + "A"
         self.inherit = prefix + "E"
         self.unpack = prefix + "X"
-        self.enters_nan = prefix + "E"
+        self.enters_nan = prefix + "B"
         self.type_of = prefix + "T"
 
     def machine(self, number: int) -> str:
