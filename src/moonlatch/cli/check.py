@@ -25,7 +25,9 @@ def check(
     ] = None,
     profile: Annotated[
         Profile | None,
-        typer.Option(help="The profile that it is meant for; without it, what every profile refuses.", show_default=False),
+        typer.Option(
+            help="The profile that it is meant for; without it, what every profile refuses.", show_default=False
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -48,9 +50,7 @@ def check(
         raise typer.Exit(1)
 
 
-def verdict(
-    source: bytes, target: Target | None, profile: Profile | None = None
-) -> tuple[list[Diagnostic], list[str]]:
+def verdict(source: bytes, target: Target | None, profile: Profile | None = None) -> tuple[list[Diagnostic], list[str]]:
     """Everything an upload of this script would be refused for, and what it would be warned of, whatever the profile or by that one.
 
     Raises CommandError when the protector itself fails.
