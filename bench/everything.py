@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 
 import beating
 import beside_builds
+import changes
+import events
 import execute
 import heartbeat
 import messages
@@ -34,6 +36,8 @@ MEASURES: dict[str, tuple[Measure, bool]] = {
     "sessions": (sessions.measure, True),
     "messages": (messages.measure, True),
     "pages": (pages.measure, False),
+    "changes": (changes.measure, False),
+    "events": (events.measure, False),
     "beside-builds": (beside_builds.measure, False),
     "beating": (beating.measure, True),
 }

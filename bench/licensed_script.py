@@ -12,11 +12,13 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from servers import DATABASE
 
-from moonlatch.cli.tokens import new_token
+from moonlatch.cli.operator import operator
 from moonlatch.client.tokens import Claims, issue
 from moonlatch.clock import now_ms
 from moonlatch.crypto import Keyring, new_id
-from moonlatch.storage import tokens
+from moonlatch.operations import tokens
+from moonlatch.operations.changing import perform
+from moonlatch.operations.context import World
 from moonlatch.storage.interface import Query, Transaction
 from moonlatch.storage.postgres.engine import open_postgres
 from moonlatch.storage.sqlite.engine import open_sqlite
@@ -73,11 +75,7 @@ async def _make(
 
     await database.run(add_users)
     account = await rows.value(database, "select account_id from projects where id = :id", id=project)
-    token, secret = new_token(account, "bench", now_ms())
-
-    async def add_token(tx: Transaction) -> None:
-        await tokens.insert(tx, token)
-
-    await database.run(add_token)
+    world = World(database=database, tiers={}, clock=now_ms)
+    _, secret = await perform(world, operator(account), lambda change: tokens.create(change, name="bench"))
     await database.close()
     return LicensedScript(Keyring.open(folder), script, loader, keys, secret, further)

@@ -150,7 +150,7 @@ def members(script: str, project: str, keys: list[str], count: int) -> Iterator[
 async def installation(folder: Path, users: int, sessions: int) -> AsyncIterator[Installation]:
     settings = Settings(data_dir=folder, management={"requests_per_second": 1e6, "burst": 1_000_000})
     async with open_moonlatch(settings) as moonlatch:
-        first = await first_account(moonlatch.database, now_ms, tier="unlimited")
+        first = await first_account(moonlatch.world, tier="unlimited")
         assert first is not None
         project = Project(id=new_id(), account_id=first.account.id, name="Many", created_at=1)
         script = Script(id=new_id(), project_id=project.id, name="script", created_at=1)

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import os
 import random
-import sqlite3
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -18,9 +17,10 @@ import pytest
 from moonlatch.crypto import Keyring
 from moonlatch.storage.interface import numbered
 from support.client import Client, Copy, Refused
-from support.crash import assert_sound, kill_in_rounds
+from support.crash import kill_in_rounds
 from support.database import ENGINES
 from support.developer import Developer
+from support.killed import NO_LIMITS, SqliteData
 from support.rounds import IS_LONG, rounds
 from support.server import MoonlatchServer
 from support.services import PostgresServer
@@ -29,29 +29,7 @@ ROUNDS = {"sqlite": rounds(10, 200), "postgres": rounds(3, 50)}
 SEED = 20_261_124
 WRITERS = 8
 READY_SECONDS = 6.0
-NO_LIMITS = {
-    "MOONLATCH_MANAGEMENT__REQUESTS_PER_SECOND": "100000",
-    "MOONLATCH_MANAGEMENT__BURST": "100000",
-    "MOONLATCH_CLIENT__EXECUTES_PER_SECOND_PER_ADDRESS": "0",
-}
 KINDS = ["users"] * 3 + ["note"] * 4 + ["execute"] * 8 + ["beat"] * 4 + ["blacklist"] * 2 + ["remove"]
-
-
-class SqliteData:
-    """The file that a dead server left."""
-
-    def __init__(self, folder: Path) -> None:
-        self._path = folder / "moonlatch.db"
-
-    async def settle(self) -> None:
-        assert_sound(self._path)
-
-    async def rows(self, sql: str, **parameters: Any) -> list[tuple[Any, ...]]:
-        with contextlib.closing(sqlite3.connect(self._path)) as connection:
-            return connection.execute(sql, parameters).fetchall()
-
-    async def break_too(self) -> None:
-        """The file's own faults have tests of their own."""
 
 
 class PostgresData:
