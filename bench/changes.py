@@ -26,7 +26,7 @@ from rates import ROUNDS
 from support.developer import Developer
 from support.server import MoonlatchServer
 
-BEFORE = "db86a445"
+BEFORE = "db86a441de4f"
 """The last commit in which the handlers were the operations."""
 
 ROOT = Path(__file__).parents[1]
