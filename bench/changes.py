@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import json
 import os
 import subprocess
 import sys
@@ -55,7 +56,8 @@ class Served:
     def __init__(self, server: MoonlatchServer, *, is_named: bool) -> None:
         self._is_named = is_named
         self._calls = 0
-        token = server.new_account("bench")
+        created = json.loads(server.cli("accounts", "create", "bench", "--data", str(server.data), "--json").stdout)
+        token = created["secret"] if is_named else created["token"]  # it had another name then
         server.start()
         with Developer(server.url, token) as developer:
             project = developer.new_project()
