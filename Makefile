@@ -9,7 +9,7 @@ PYTEST_WORKERS ?= 4
 # The tests start hundreds of processes, each of which would compile all of it again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run try test setup setup-test lint types imports tests faults bench nightly format lock clean
+.PHONY: run try dev test setup setup-test lint types imports tests faults bench nightly format lock clean
 
 run: setup
 	exec $(BIN)/moonlatch serve --data ./data
@@ -62,6 +62,10 @@ imports: setup-test
 
 tests: setup-test
 	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadgroup
+
+# A server that starts again whenever a file of the program has changed; Ctrl-C ends both.
+dev: setup-test
+	exec $(BIN)/watchfiles --sigint-timeout 40 "$(BIN)/moonlatch serve --data ./data" src/moonlatch
 
 # The long form of the fault tests; `make test` runs the short one.
 faults: setup-test

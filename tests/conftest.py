@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+from support.answered import FOLDER_VARIABLE, answered, declared
 from support.services import (
     DATABASE_URL_VARIABLE,
     REDIS_URL_VARIABLE,
@@ -23,6 +27,39 @@ from support.services import (
 # An example that is slow by the clock says that the machine is busy, and nothing of the code.
 settings.register_profile("moonlatch", deadline=None)
 settings.load_profile("moonlatch")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if is_first(config):
+        os.environ[FOLDER_VARIABLE] = tempfile.mkdtemp(prefix="moonlatch-answered-")
+
+
+def is_first(config: pytest.Config) -> bool:
+    """Whether this is the process that was started, and not one that it started to share the work."""
+    return not hasattr(config, "workerinput")
+
+
+def runs_all_of_management(config: pytest.Config) -> bool:
+    whole = {Path(__file__).parent, Path(__file__).parent / "management"}
+    asked = {(config.invocation_params.dir / argument).resolve() for argument in config.args}
+    options = config.option
+    return bool(whole & asked) and not (options.keyword or options.markexpr or getattr(options, "lf", False))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail the run when an endpoint's own error was answered to no test: only the whole of them can tell."""
+    if not is_first(session.config):
+        return
+    folder = Path(os.environ.pop(FOLDER_VARIABLE))
+    untested = declared() - answered(folder)
+    shutil.rmtree(folder)
+    if untested and session.exitstatus == 0 and runs_all_of_management(session.config):
+        reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+        assert reporter is not None
+        for method, path, code, message in sorted(untested):
+            reporter.write_line(f"UNTESTED {method} {path}: no test was answered {code} ({message})", red=True)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.fixture(scope="session")

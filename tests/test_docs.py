@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -58,3 +60,44 @@ def test_every_file_that_a_page_names_is_there(page: Path) -> None:
     places = (ROOT, ROOT / "src/moonlatch", ROOT / "tests", page.parent)
     named = PATH_OF_OURS.findall(page.read_text())
     assert [path for path in named if not any((place / path).exists() for place in places)] == []
+
+
+MAKEFILE = (ROOT / "Makefile").read_text()
+
+
+def test_every_make_command_that_a_page_names_is_there() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", MAKEFILE, re.MULTILINE))
+    named = {
+        (page.name, target)
+        for page in PAGES
+        for command in re.findall(
+            r"(?:`|\$ |PYTEST_WORKERS=2 |MOONLATCH_PORT=\d+ )make((?: [a-z-]+)+)", page.read_text()
+        )
+        for target in command.split()
+    }
+    assert len(named) > 5
+    assert {(page, target) for page, target in named if target not in targets} == set()
+
+
+def test_what_is_checked_before_a_commit_is_what_make_checks() -> None:
+    (repository,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    hooks = {" ".join([hook["entry"], *hook.get("args", [])]) for hook in repository["hooks"]}
+    recipes = re.findall(r"^(?:lint|types|imports):.*\n((?:\t.*\n)+)", MAKEFILE, re.MULTILINE)
+    commands = {line.strip().replace("$(BIN)", ".venv/bin") for recipe in recipes for line in recipe.splitlines()}
+    assert hooks == commands
+
+
+def test_files_are_as_the_editors_are_told() -> None:
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=False)
+    if listed.returncode:
+        pytest.skip("not a working tree of git")
+    text = {".py", ".lua", ".luau", ".md", ".toml", ".yaml", ".yml", ".mjs", ".sql", ".c"}
+    files = [ROOT / name for name in listed.stdout.decode().split("\0") if Path(name).suffix in text]
+    # Some of the compiler's inputs are odd on purpose.
+    files = [file for file in files if file.is_file() and "corpus" not in file.parts]
+    odd = [
+        str(file.relative_to(ROOT))
+        for file in files
+        if (content := file.read_bytes()) and (b"\r\n" in content or not content.endswith(b"\n"))
+    ]
+    assert odd == []

@@ -28,6 +28,7 @@ from moonlatch.storage.postgres.engine import PostgresDatabase, open_postgres
 from moonlatch.storage.sqlite.engine import open_sqlite
 from moonlatch.storage.tokens import Token
 from support import rows
+from support.answered import noting
 from support.client import Client, Wire
 from support.client_server import MASTER, MovableClock, missing_loader, plain_http, served
 from support.publishing import write_loader
@@ -164,8 +165,10 @@ class Api:
 async def running_api(folder: Path, *, database_url: str = "", **settings: Any) -> AsyncIterator[Api]:
     """A fresh server on SQLite, or on the PostgreSQL database of that URL.
 
-    Settings are those of `management_app`, and `keep_alive_seconds`. Without a rate limit, unless the test sets one.
+    Settings are those of `management_app`, `keep_alive_seconds`, and `write_loader`, what writes the loaders. Without a rate
+    limit, unless the test sets one.
     """
+    writing = settings.pop("write_loader", write_loader)
     keep_alive_seconds = settings.pop("keep_alive_seconds", 5)
     database = await (open_postgres(database_url) if database_url else open_sqlite(folder / "moonlatch.db"))
     clock = MovableClock()
@@ -177,7 +180,7 @@ async def running_api(folder: Path, *, database_url: str = "", **settings: Any) 
         workshop=Workshop(database=database, keyring=keyring, workers=workers, remote=None),
         public_url="http://127.0.0.1",
         keyring=keyring,
-        loader=LoaderRecipe(version=1, write=write_loader),
+        loader=LoaderRecipe(version=1, write=writing),
         clock=clock,
     )
     world = World(database=database, keyring=keyring, tiers=TIERS, clock=clock, live=live, publisher=publisher)
@@ -187,13 +190,14 @@ async def running_api(folder: Path, *, database_url: str = "", **settings: Any) 
         publisher=publisher,
         **{"requests_per_second": 1e6, "burst": 1_000_000, "failures_burst": 1_000_000, **settings},
     )
+    observed = noting(management)
     protocol = ClientProtocol(
         database=database, live=live, keyring=keyring, clock=clock, missing_loader_source=missing_loader
     )
 
     async def either(scope: Any, receive: Any, send: Any) -> None:
         is_client = scope["path"].startswith(("/client/v1/", "/loader/"))
-        await (protocol if is_client else management)(scope, receive, send)
+        await (protocol if is_client else observed)(scope, receive, send)
 
     try:
         async with (
