@@ -111,3 +111,28 @@ def test_nesting_stays_within_what_lua_51_allows() -> None:
 def test_a_chain_of_as_many_elseifs_as_luau_allows_stays_a_chain() -> None:
     chain = "if x == 0 then print(0) " + " ".join(f"elseif x == {i} then print({i})" for i in range(1, 990)) + " end"
     same(f"print('a') x = 700 print('b') {chain} print('c')")
+
+
+def test_what_loops_call_stays_whole_where_states_would_cost_more_than_its_work() -> None:
+    function = f"local function work(x) {LONG} return x end"
+    assert "while true do" in protected_with(f"{function} work(1)", KEYS)
+    assert "while true do" not in protected_with(f"{function} for i = 1, 9 do work(i) end", KEYS)
+
+
+def test_a_large_function_that_loops_call_gets_few_states() -> None:
+    work = " ".join(f"t[{index}] = t" for index in range(90))
+    function = f"local function f(t) {work} return t end"
+    cold = protected_with(f"{function} f(t)", KEYS)
+    hot = protected_with(f"{function} for i = 1, 9 do f(t) end", KEYS)
+    assert "while true do" in hot
+    assert hot.count("else") < cold.count("else") / 2
+
+
+def test_libraries_are_read_where_the_compiler_sees_it_although_a_variable_comes_first() -> None:
+    # As a variable that a machine assigns, `floor` would be called as any function; Luau has an instruction for it.
+    source = (
+        f"local count = 5 local floor, sqrt = math.floor, math.sqrt count = count + 1 {LONG} print(floor(sqrt(count)))"
+    )
+    for seed in SEEDS:
+        assert re.search(r"local \w+,\w+=math\.floor,math\.sqrt", protected_with(source, KEYS, seed))
+    same(source)

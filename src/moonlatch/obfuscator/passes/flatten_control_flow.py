@@ -1,7 +1,8 @@
 """Turns the statements of a block into the states of a machine: a loop around a decision tree over a state number.
 
 Loops stay loops, so that hot ones run at full speed; the body of a loop becomes a machine only where it has another loop
-inside. What a function does between them, and every `if` there, is taken apart.
+inside. What a function does between them, and every `if` there, is taken apart. What probably runs often, because it is
+in a loop or because a loop calls it, gets so few states that they cost little beside the work in them, often none.
 """
 
 from __future__ import annotations
@@ -30,6 +31,9 @@ _FEWEST_STATES = 3
 _DEEPEST_SOURCE = 90
 _MACHINE_DEPTH = 10
 _MOST_DEPTH = 150
+# How many nodes of the tree code that runs often has for each state, counting those in a loop several times.
+_WORK_PER_STATE = 40
+_LOOP_WEIGHT = 8
 _LOOPS = (s.While, s.Repeat, s.NumericFor, s.GenericFor)
 
 
@@ -51,6 +55,7 @@ class _Flattener(Rewriter):
         self._capacity = Capacity(unit.resolution, unit.target)
         self._function: s.Function | None = None
         self._depth = 0
+        self._loops = 0
 
     def whole_chunk(self) -> None:
         chunk = self._unit.chunk
@@ -79,17 +84,30 @@ class _Flattener(Rewriter):
         if self._rooms.is_crowded(self._function) or any(not self._can_move(one) for one in block.body):
             return None
         first, rest = self._constants_first(block.body)
-        cutter = Cutter(self._generator, _run_length(block))
-        cutter.cut(rest, None)
-        states = cutter.states
-        if not _FEWEST_STATES <= len(states) <= MOST_STATES:
+        cutter = self._cut(rest, _run_length(block))
+        if cutter is None:
             return None
+        states = cutter.states
         shared = shared_locals(states, self._rooms.frames)
         if len(shared) + 1 > self._rooms.spare_locals(self._function):
             return None
         self._rooms.take_locals(self._function, len(shared) + 1)
         self._write(block, first, states, shared)
         return cutter
+
+    def _cut(self, body: list[s.Statement], run_length: int) -> Cutter | None:
+        most = MOST_STATES
+        if self._loops > 0 or self._function in self._unit.hot:
+            most = min(most, _work_in(body) // _WORK_PER_STATE)
+            if most < _FEWEST_STATES:
+                return None
+        cutter = Cutter(self._generator, run_length)
+        cutter.cut(body, None)
+        if len(cutter.states) > most and most < MOST_STATES:
+            # Runs are half as long as they may be, on average: about as many states as there may be.
+            cutter = Cutter(self._generator, max(run_length, -(-2 * len(body) // most)), cuts_branches=False)
+            cutter.cut(body, None)
+        return cutter if _FEWEST_STATES <= len(cutter.states) <= MOST_STATES else None
 
     def _write(self, block: s.Block, first: list[s.Statement], states: list[State], shared: list[s.Binding]) -> None:
         line = block.line
@@ -118,7 +136,7 @@ class _Flattener(Rewriter):
                 first.append(statement)
                 continue
             if isinstance(statement, s.Local) and not any(self._symbols[one].is_assigned for one in statement.bindings):
-                is_at_top = not rest and all(map(_is_library_read, statement.values))
+                is_at_top = all(map(_reads_only_libraries, rest)) and _reads_only_libraries(statement)
                 if statement.values and (is_at_top or all(map(_is_literal, statement.values))):
                     first.append(statement)
                     continue
@@ -161,15 +179,59 @@ class _Flattener(Rewriter):
         self._loop_body(node.body)
         return node
 
+    def rewrite_repeat(self, node: s.Repeat) -> Replacement:
+        self._loops += 1
+        super().rewrite_repeat(node)
+        self._loops -= 1
+        return node
+
     def _loop_body(self, body: s.Block) -> None:
+        self._loops += 1
         if any(isinstance(one, _LOOPS) for one in body.body):
             self._flatten(body)
         else:
             self.block(body)
+        self._loops -= 1
+
+
+class _Work(Rewriter):
+    """Counts nodes, those in loops several times, those in functions not at all: they run some other time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+        self._weight = 1
+
+    def expression(self, node: s.Expression) -> s.Expression:
+        self.count += self._weight
+        return super().expression(node)
+
+    def statement(self, node: s.Statement) -> Replacement:
+        self.count += self._weight
+        is_loop = isinstance(node, _LOOPS)
+        self._weight *= _LOOP_WEIGHT if is_loop else 1
+        super().statement(node)
+        self._weight //= _LOOP_WEIGHT if is_loop else 1
+        return node
+
+    def function(self, function: s.Function) -> None:
+        del function
+
+
+def _work_in(body: list[s.Statement]) -> int:
+    """How much code runs, about, when these statements do: in nodes of the tree."""
+    work = _Work()
+    work.block(s.Block(body, 0))
+    return work.count
 
 
 def _is_literal(node: s.Expression) -> bool:
     return isinstance(node, s.Number | s.String | s.TrueValue | s.FalseValue | s.Nil)
+
+
+def _reads_only_libraries(statement: s.Statement) -> bool:
+    """True for what may change places with other statements like it."""
+    return isinstance(statement, s.Local) and all(map(_is_library_read, statement.values))
 
 
 def _is_library_read(node: s.Expression) -> bool:

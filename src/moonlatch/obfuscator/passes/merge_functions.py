@@ -116,6 +116,8 @@ class _Merger(Rewriter):
         _, otherwise = clauses.pop()
         body = s.Block([s.If(clauses, otherwise, line)], line)
         function = s.Function([], [selector, *parameters], False, body, line, line)
+        if any(one.function in self._unit.hot for one in group):
+            self._unit.hot.add(function)
         return [s.LocalFunction(merged, function, is_const=False, is_exported=False, line=line)]
 
     def _rename(self, function: s.Function, parameters: list[s.Binding]) -> None:

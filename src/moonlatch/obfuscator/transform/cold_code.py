@@ -1,4 +1,4 @@
-"""Tells code that runs once per call of its function from code in loops, where a pass must add nothing that costs."""
+"""Tells code that runs seldom from code in loops and in functions that loops call, where a pass must add nothing that costs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class LoopAware(InFunctions):
 
     @property
     def is_cold(self) -> bool:
-        return self.loops == 0
+        return self.loops == 0 and self.current not in self.unit.hot
 
     def rewrite_while(self, node: s.While) -> Replacement:
         return super().rewrite_while(node) if node in self.unit.machines else self.around(node, super().rewrite_while)

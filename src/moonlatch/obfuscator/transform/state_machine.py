@@ -32,19 +32,23 @@ class State:
 
 
 class Cutter:
-    """Cuts blocks into states; `run_length` says how many plain statements a state has at most."""
+    """Cuts blocks into states; `run_length` says how many plain statements a state has at most.
 
-    def __init__(self, generator: random.Random, run_length: int) -> None:
+    Branches become states of their own only if it `cuts_branches`.
+    """
+
+    def __init__(self, generator: random.Random, run_length: int, *, cuts_branches: bool = True) -> None:
         self.states: list[State] = []
         self._generator = generator
         self._run_length = run_length
+        self._cuts_branches = cuts_branches
 
     def cut(self, body: list[s.Statement], following: State | None) -> State:
         """The first state of the statements, of which the last goes on with `following`; None leaves the block."""
         first = current = self._new_state()
         room = self._draw_room()
         for index, statement in enumerate(body):
-            if isinstance(statement, s.If) and is_cuttable(statement):
+            if self._cuts_branches and isinstance(statement, s.If) and is_cuttable(statement):
                 is_last = index == len(body) - 1
                 joined = following if is_last else self._new_state()
                 self._cut_if(statement, current, joined)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, field
 
+from moonlatch.obfuscator.analysis.hot_functions import hot_functions
 from moonlatch.obfuscator.analysis.scopes import Resolution, resolve
 from moonlatch.obfuscator.options import Options
 from moonlatch.obfuscator.syntax import tree as s
@@ -43,6 +44,7 @@ class Unit:
     changes_environment: bool = False
     machines: set[s.While] = field(default_factory=set)
     witness: Witness | None = None
+    _hot: set[s.Function] | None = None
     _prefix: str = ""
     _made: int = 0
 
@@ -55,6 +57,13 @@ class Unit:
     def resolve_anew(self) -> None:
         """For a pass that declared variables, added functions or moved code between them; done when it is next needed."""
         self._resolution = None
+
+    @property
+    def hot(self) -> set[s.Function]:
+        """The functions that probably run often, as it looked when a pass first asked."""
+        if self._hot is None:
+            self._hot = hot_functions(self.chunk, self.resolution, self.sealed)
+        return self._hot
 
     def make_names_unique(self) -> None:
         """Gives every local a name that nothing else has, so that code can move without meaning another variable."""
