@@ -55,6 +55,26 @@ async def test_one_key_gets_a_discord_id_that_many_want(me: Developer, project: 
     assert outcomes(list(edits)) == {(200, ""): 1, (409, "key already exists with this discord"): 15}
 
 
+async def test_of_many_who_bring_a_user_back_one_does(me: Developer, project: str, key: str) -> None:
+    done(await me.post(f"/users/{key}/remove"))
+    seen = outcomes(await at_once(me, f"/projects/{project}/users/restore", {"keys": [key]}))
+    assert seen == {(200, ""): 1, (409, "user was not removed"): 63}
+    assert (await me.user(key))["key"] == key
+
+
+async def test_a_discord_id_goes_to_one_of_those_who_come_back_and_those_who_are_new(
+    me: Developer, project: str
+) -> None:
+    keys = []
+    for _ in range(8):
+        keys.append(await me.new_user(project, discord_id="4"))
+        done(await me.post(f"/users/{keys[-1]}/remove"))
+    new, restore = f"/projects/{project}/users", f"/projects/{project}/users/restore"
+    calls = [me.post(restore, {"keys": [key]}) for key in keys] + [me.post(new, {"discord_id": "4"}) for _ in range(8)]
+    seen = outcomes(await asyncio.gather(*calls))
+    assert seen == {(200, ""): 1, (409, "key already exists with this discord"): 15}
+
+
 async def test_edits_of_different_fields_at_once_are_all_kept(me: Developer, project: str, key: str) -> None:
     changes = [
         {"note": "n"},

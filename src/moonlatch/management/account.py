@@ -124,10 +124,15 @@ class TokenView(Reply):
     model_config = example(
         id="TOKEN_ID",
         name="bot",
+        prefix="ml_2fKqX7",
+        permissions=["keys:read", "keys:write"],
+        projects=["PROJECT_ID"],
         ip_allow=["192.0.2.0/24"],
         created_at=1_768_000_000_000,
         expires_at=None,
         revoked_at=None,
+        last_used_at=1_770_624_480_000,
+        last_used_from="192.0.2.7",
     )
 
     id: str

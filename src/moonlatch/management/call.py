@@ -28,23 +28,46 @@ SUCCESS = 200
 
 
 @dataclass(slots=True)
-class Call:
-    """What a handler needs besides its own parameters."""
+class Reading:
+    """What a handler that only reads needs besides its own parameters."""
 
     backend: Backend
     caller: Caller
-    is_dry_run: bool
-    expected: str | None
-    once: Once | None
     response: Response
-
-    @property
-    def world(self) -> World:
-        return self.backend.world
 
     @property
     def actor(self) -> Actor:
         return self.caller.actor
+
+    @property
+    def reveals_keys(self) -> bool:
+        """Whether the caller may see keys whole."""
+        return self.actor.may(Permission.KEYS_REVEAL)
+
+    def user(self, user: User) -> UserView:
+        """A user as this caller may see it."""
+        return UserView.of(user, self.backend.clock(), reveals_key=self.reveals_keys)
+
+    def session(self, session: Session) -> SessionView:
+        """A session as this caller may see it."""
+        return SessionView.of(session, reveals_key=self.reveals_keys)
+
+    def tag(self, version: str) -> None:
+        """Give the reply an entity tag, which `If-Match` takes."""
+        self.response.headers["ETag"] = f'"{version}"'
+
+
+@dataclass(slots=True)
+class Call(Reading):
+    """What a handler that changes something needs besides its own parameters."""
+
+    is_dry_run: bool
+    expected: str | None
+    once: Once | None
+
+    @property
+    def world(self) -> World:
+        return self.backend.world
 
     async def change(
         self,
@@ -90,23 +113,6 @@ class Call:
             return cast("R", JSONResponse(body, headers=dict(self.response.headers)))
         return answer
 
-    @property
-    def reveals_keys(self) -> bool:
-        """Whether the caller may see keys whole."""
-        return self.actor.may(Permission.KEYS_REVEAL)
-
-    def user(self, user: User) -> UserView:
-        """A user as this caller may see it."""
-        return UserView.of(user, self.backend.clock(), reveals_key=self.reveals_keys)
-
-    def session(self, session: Session) -> SessionView:
-        """A session as this caller may see it."""
-        return SessionView.of(session, reveals_key=self.reveals_keys)
-
-    def tag(self, version: str) -> None:
-        """Give the reply an entity tag, which `If-Match` takes."""
-        self.response.headers["ETag"] = f'"{version}"'
-
 
 def _expected(request: Request) -> str | None:
     """The version of an `If-Match` header (RFC 9110 section 13.1.1); None where any will do."""
@@ -128,7 +134,12 @@ async def current_call(
     ] = False,
 ) -> Call:
     once: Once | None = getattr(request.state, "once", None)
-    return Call(backend, caller, dry_run, _expected(request), once, response)
+    return Call(backend, caller, response, dry_run, _expected(request), once)
+
+
+async def current_reading(response: Response, caller: CurrentCaller, backend: CurrentBackend) -> Reading:
+    return Reading(backend, caller, response)
 
 
 CurrentCall = Annotated[Call, Depends(current_call)]
+CurrentReading = Annotated[Reading, Depends(current_reading)]

@@ -11,7 +11,7 @@ from moonlatch.licensing.roles import Permission
 from moonlatch.management.auth import CurrentCaller, OwnedProject
 from moonlatch.management.backend import CurrentBackend
 from moonlatch.management.body import JsonBody
-from moonlatch.management.call import CurrentCall
+from moonlatch.management.call import CurrentCall, CurrentReading
 from moonlatch.management.fields import Clean, ClearableUrl, Closed, Edit, Empty, Engine, Name, clean_text
 from moonlatch.management.paging import PageQuery
 from moonlatch.management.refusals import ACCOUNT_EXPIRED, Refusal, refusing
@@ -142,7 +142,7 @@ async def create_project(call: CurrentCall, new: Annotated[NewProject, Depends(J
 
 
 @router.get("/projects/{project_id}", summary="Get a project", openapi_extra=needs(Permission.PROJECTS_READ))
-async def get_project(project: OwnedProject, call: CurrentCall) -> ProjectReply:
+async def get_project(project: OwnedProject, call: CurrentReading) -> ProjectReply:
     """Settings, and how often its scripts were executed, those removed since included."""
     call.tag(operations.version(project))
     return _shown(project)

@@ -12,7 +12,7 @@ from moonlatch.licensing.roles import Permission
 from moonlatch.management.auth import OwnedProject
 from moonlatch.management.backend import CurrentBackend
 from moonlatch.management.body import JsonBody
-from moonlatch.management.call import CurrentCall
+from moonlatch.management.call import CurrentCall, CurrentReading
 from moonlatch.management.fields import Closed, DiscordId, Id
 from moonlatch.management.paging import EmptyIsAbsent, PageQuery
 from moonlatch.management.refusals import ACCOUNT_EXPIRED, Refusal, refusing
@@ -88,7 +88,7 @@ class RemovedUsersReply(Success):
     openapi_extra=needs(Permission.KEYS_READ),
 )
 async def list_removed_users(
-    project: OwnedProject, query: Annotated[RemovedUserQuery, Query()], call: CurrentCall, backend: CurrentBackend
+    project: OwnedProject, query: Annotated[RemovedUserQuery, Query()], call: CurrentReading, backend: CurrentBackend
 ) -> RemovedUsersReply:
     """A page of those who can still be brought back, the latest removed first."""
     now = backend.clock()

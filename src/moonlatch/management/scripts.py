@@ -14,7 +14,7 @@ from moonlatch.live.interface import LiveCounts, SessionFilter
 from moonlatch.management.auth import Caller, OwnedProject, OwnedScript
 from moonlatch.management.backend import CurrentBackend, backend_of
 from moonlatch.management.body import JsonBody
-from moonlatch.management.call import CurrentCall
+from moonlatch.management.call import CurrentCall, CurrentReading
 from moonlatch.management.fields import (
     MAX_EXACT_INTEGER,
     Clean,
@@ -195,7 +195,7 @@ class BuildsReply(Success):
 
 
 @router.get("/scripts/{script_id}", summary="Get a script", openapi_extra=needs(Permission.SCRIPTS_READ))
-async def get_script(script: OwnedScript, call: CurrentCall, backend: CurrentBackend) -> ScriptReply:
+async def get_script(script: OwnedScript, call: CurrentReading, backend: CurrentBackend) -> ScriptReply:
     """Settings, counters, and how many copies are running now."""
     call.tag(operations.version(script))
     return ScriptReply(script=ScriptView.of(script, await backend.live.counts(script.id)))
@@ -327,7 +327,7 @@ async def list_sessions(
     openapi_extra=needs(Permission.SESSIONS_READ),
 )
 async def filter_sessions(
-    script: OwnedScript, query: Annotated[SessionQuery, Query()], call: CurrentCall, backend: CurrentBackend
+    script: OwnedScript, query: Annotated[SessionQuery, Query()], call: CurrentReading, backend: CurrentBackend
 ) -> SessionsReply:
     """Open sessions that meet every given condition exactly, oldest first."""
     conditions = query.conditions()

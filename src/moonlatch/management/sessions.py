@@ -13,7 +13,7 @@ from moonlatch.live.interface import MessageOutcome
 from moonlatch.management.auth import Caller, CurrentCaller, OwnedSession, find_owned_session
 from moonlatch.management.backend import Backend, CurrentBackend
 from moonlatch.management.body import JsonBody
-from moonlatch.management.call import CurrentCall
+from moonlatch.management.call import CurrentCall, CurrentReading
 from moonlatch.management.fields import Clean, Closed, Empty, Id, Json
 from moonlatch.management.replies import Reply, SessionView, Success, example
 from moonlatch.management.routes import needs, resource_router
@@ -96,7 +96,7 @@ class MessagesReply(Success):
 
 
 @router.get("/sessions/{session_id}", summary="Get a session", openapi_extra=needs(Permission.SESSIONS_READ))
-async def get_session(session: OwnedSession, call: CurrentCall) -> SessionReply:
+async def get_session(session: OwnedSession, call: CurrentReading) -> SessionReply:
     """Who runs what, and where."""
     return SessionReply(session=call.session(session))
 

@@ -11,7 +11,7 @@ from moonlatch.licensing.roles import Permission
 from moonlatch.management.auth import OwnedProject, OwnedUser
 from moonlatch.management.backend import CurrentBackend
 from moonlatch.management.body import JsonBody
-from moonlatch.management.call import CurrentCall
+from moonlatch.management.call import CurrentCall, CurrentReading
 from moonlatch.management.fields import (
     BlacklistReason,
     Clean,
@@ -150,7 +150,7 @@ class UserReply(Success):
 
 @router.get("/projects/{project_id}/users", summary="List a project's users", openapi_extra=needs(Permission.KEYS_READ))
 async def list_users(
-    project: OwnedProject, query: Annotated[UserQuery, Query()], call: CurrentCall, backend: CurrentBackend
+    project: OwnedProject, query: Annotated[UserQuery, Query()], call: CurrentReading, backend: CurrentBackend
 ) -> UsersReply:
     """A page of users that meet every given condition exactly, oldest first."""
     now = backend.clock()
@@ -181,7 +181,7 @@ async def create_users(
 
 
 @router.get("/users/{key}", summary="Get a user", openapi_extra=needs(Permission.KEYS_READ))
-async def get_user(user: OwnedUser, call: CurrentCall) -> UserReply:
+async def get_user(user: OwnedUser, call: CurrentReading) -> UserReply:
     """Settings, state and use of one key."""
     call.tag(operations.version(user))
     return UserReply(user=call.user(user))
