@@ -123,7 +123,8 @@ def _support(program: Program, decoders: list[Pool]) -> str:
     if program.sets_environments:
         parts.append(_INHERITANCE.replace("NAME", names.inherit))
     if program.has_generic_loops:
-        parts.append(re.sub(r'"(\w+)"', hidden, _ITERATION.replace("NAME", names.iterate)))
+        source = f"local NAME={_ITERATION}" if program.target is Target.LUAU else _ITERATION_OF_HOST
+        parts.append(re.sub(r'"(\w+)"', hidden, source.replace("NAME", names.iterate)))
     if program.target is Target.LUA51:
         # Lua 5.4 runs a loop from NaN once, all others never.
         parts.append(f"local {names.enters_nan}=false for _from=0/0,0 do {names.enters_nan}=true end ")
@@ -152,14 +153,9 @@ if setfenv then NAME=function(_closure)
 end end
 """
 
-# A loop that finds nothing to go through says so itself. What hides its metatable is left to a real loop, too. Where the
-# host's own loop takes nothing but functions, the value is left as it is, to be called.
+# A loop that finds nothing to go through says so itself. What hides its metatable is left to a real loop, too.
 _ITERATION = """
-local NAME=function(_from,_state,_control)
-    if getmetatable(_from)==nil then for _1 in _from,_state,_control do end end
-    return _from,_state,_control
-end
-if pcall(function() for _1 in {} do end end) then NAME=function(_from,_state,_control)
+function(_from,_state,_control)
     local _behaviour=getmetatable(_from)
     if _behaviour==nil or type(_behaviour)=="table" and rawget(_behaviour,"__metatable")==nil then
         local _iter=_behaviour and rawget(_behaviour,"__iter")
@@ -172,7 +168,15 @@ if pcall(function() for _1 in {} do end end) then NAME=function(_from,_state,_co
     return coroutine.wrap(function()
         for _1,_2,_3,_4,_5,_6 in _from,_state,_control do _yield(_1,_2,_3,_4,_5,_6) end
     end)
-end end
+end
+"""
+# On a host whose own loops take nothing but functions, the value is left as it is, to be called.
+_ITERATION_OF_HOST = f"""
+local NAME=function(_from,_state,_control)
+    if getmetatable(_from)==nil then for _1 in _from,_state,_control do end end
+    return _from,_state,_control
+end
+if pcall(function() for _1 in {{}} do end end) then NAME={_ITERATION} end
 """
 
 
