@@ -8,6 +8,7 @@ import fcntl
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -23,9 +24,6 @@ from moonlatch.jobs.expiry import watch_expiry
 from moonlatch.jobs.retention import ANSWERS_KEPT, REMOVED_USERS_KEPT, events_kept, executions_kept, watch_retention
 from moonlatch.licensing.verdict import Policy
 from moonlatch.live.memory import LocalLive
-from moonlatch.live.redis import RedisLive
-from moonlatch.live.redis_directory import RedisDirectory
-from moonlatch.live.shared_limits import limits_in
 from moonlatch.luraph.engine import LuraphEngine, luraph_client
 from moonlatch.management.application import management_app
 from moonlatch.management.readiness import Readiness, answers
@@ -34,11 +32,14 @@ from moonlatch.operations.context import World
 from moonlatch.storage import installation, loaders
 from moonlatch.storage.engines import open_database
 from moonlatch.storage.interface import Database
-from moonlatch.storage.postgres.engine import PostgresDatabase
 from moonlatch.storage.sqlite.engine import SqliteDatabase
 from moonlatch.web.address import Addresses
 from moonlatch.web.direct import DirectTransport
 from moonlatch.web.limits import RateLimits, limits_of_this_process
+
+if TYPE_CHECKING:  # a server that is alone needs neither library
+    from moonlatch.live.redis import RedisLive
+    from moonlatch.storage.postgres.engine import PostgresDatabase
 
 LOCK_NAME = ".server.lock"
 """In the data folder; locked while a server runs on it."""
@@ -69,7 +70,8 @@ class FolderInUseError(Exception):
 async def open_moonlatch(settings: Settings) -> AsyncIterator[Moonlatch]:
     """Open the data folder (creating it) and build everything on it; at the end everything is closed.
 
-    Raises OSError for a folder that cannot be used, FolderInUseError, ValueError for a broken or lost master key, StorageError.
+    Raises OSError for a folder that cannot be used, FolderInUseError, ValueError for a broken or lost master key, StorageError,
+    MissingExtraError for settings that need a library which is not installed.
     """
     settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     policy = Policy(account_grace_days=settings.client.account_grace_days)
@@ -189,6 +191,10 @@ async def _open_live(
         )
         closing.push_async_callback(local.close_all)
         return local, limits_of_this_process()
+    from moonlatch.live.redis import RedisLive
+    from moonlatch.live.redis_directory import RedisDirectory
+    from moonlatch.live.shared_limits import limits_in
+
     directory = RedisDirectory(url, settings.redis.prefix, settings.redis.deadline_seconds)
     shared = RedisLive(
         directory=directory,

@@ -24,6 +24,7 @@ from moonlatch.cli import (
 )
 from moonlatch.cli.output import CommandError, show_error
 from moonlatch.config import InvalidSettingsError
+from moonlatch.extras import MissingExtraError
 
 app = typer.Typer(
     name="moonlatch",
@@ -66,6 +67,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         app(args=None if arguments is None else list(arguments), prog_name="moonlatch")
     except CommandError as error:
         show_error(error.message, error.hint)
-    except InvalidSettingsError as error:
+    except (InvalidSettingsError, MissingExtraError) as error:
         show_error(str(error))
     sys.exit(1)

@@ -1,6 +1,7 @@
 """The directory that all processes share, in Redis: operations of `redis_directory.lua`, many in one round trip, none past its deadline.
 
-It knows how to ask and whether Redis can be asked; what the operations mean is for those who ask.
+It knows how to ask and whether Redis can be asked; what the operations mean is for those who ask. Importing it raises
+MissingExtraError where the client library is not installed.
 """
 
 from __future__ import annotations
@@ -12,12 +13,15 @@ from importlib import resources
 from typing import Any
 
 import msgspec
-from redis.asyncio.connection import AbstractConnection, ConnectionPool
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import AuthenticationError, RedisError
 
+from moonlatch.extras import needing
 from moonlatch.live.interface import LiveUnavailableError
+
+with needing("redis"):
+    from redis.asyncio.connection import AbstractConnection, ConnectionPool
+    from redis.asyncio.retry import Retry
+    from redis.backoff import NoBackoff
+    from redis.exceptions import AuthenticationError, RedisError
 
 MAX_BATCH = 256
 """Operations per round trip; while they are done, Redis does nothing else."""

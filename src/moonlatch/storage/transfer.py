@@ -11,9 +11,8 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import asyncpg
 import msgspec
 
 from moonlatch.crypto import UnorderedHash
@@ -24,6 +23,9 @@ from moonlatch.storage.postgres.errors import DRIVER_ERRORS, storage_error
 from moonlatch.storage.postgres.migration import migrate_postgres
 from moonlatch.storage.sqlite.connection import DRIVER_ERRORS as SQLITE_ERRORS
 from moonlatch.storage.sqlite.copying import open_read_only, schema_of_sound
+
+if TYPE_CHECKING:
+    import asyncpg
 
 CONNECT_SECONDS = 10.0
 
