@@ -304,15 +304,16 @@ async def test_a_request_behind_a_start_that_closes_is_not_answered(world: World
 
 
 async def test_an_idle_connection_is_closed_and_one_in_use_stays(tmp_path: Path) -> None:
-    async with running_world(tmp_path, keep_alive_seconds=1) as world:
+    # Pauses that are together longer than an idle connection may stay, and each so much shorter that a busy machine may be late.
+    async with running_world(tmp_path, keep_alive_seconds=3) as world:
         reader, writer = await connection_to(world)
         for body in await beat_bodies(world, 4):
             writer.write(request(body))
             assert await answered(reader) == 200
-            await asyncio.sleep(0.4)
+            await asyncio.sleep(0.9)
         began = time.monotonic()
-        assert await asyncio.wait_for(reader.read(), 10) == b""
-        assert time.monotonic() - began > 0.5
+        assert await asyncio.wait_for(reader.read(), 30) == b""
+        assert time.monotonic() - began > 1
         writer.close()
 
 

@@ -328,12 +328,14 @@ def test_a_session_on_which_nothing_comes_is_given_up_and_opened_again(server: P
 def test_a_session_on_which_frames_come_stands(server: ProtocolServer) -> None:
     server.heartbeat_seconds = 1
     # Frames come every 22 s, for longer than the 150 s after which a silent session is given up.
-    with start(server, clock_rate=45, engine="lua54") as run:
+    with start(server, clock_rate=22, engine="lua54") as run:
         server.wait_until(lambda: server.sessions_opened)
+        before = len(server.heartbeats)
         for _ in range(8):
-            time.sleep(0.5)
+            time.sleep(1)
             server.send({"type": "alive"})
-        assert (server.sessions_opened, server.heartbeats, run.kicked) == (1, [], None)
+        # On a busy machine it may have beaten before its session was open.
+        assert (server.sessions_opened, len(server.heartbeats), run.kicked) == (1, before, None)
 
 
 def test_a_script_whose_server_falls_silent_behind_an_open_session_stops_in_time(server: ProtocolServer) -> None:
