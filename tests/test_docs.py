@@ -57,7 +57,7 @@ PATH_OF_OURS = re.compile(r"`((?:[a-z0-9_]+/)+[a-z0-9_]+\.(?:py|lua|luau|sql|md)
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_file_that_a_page_names_is_there(page: Path) -> None:
-    places = (ROOT, ROOT / "src/moonlatch", ROOT / "tests", page.parent)
+    places = (ROOT, ROOT / "src/moonlatch", ROOT / "src/moonlatch/obfuscator", ROOT / "tests", page.parent)
     named = PATH_OF_OURS.findall(page.read_text())
     assert [path for path in named if not any((place / path).exists() for place in places)] == []
 
