@@ -30,6 +30,7 @@ from moonlatch.live.memory import LocalLive
 from moonlatch.serving import garbage
 from moonlatch.storage.postgres.engine import open_postgres
 from moonlatch.storage.sqlite.engine import open_sqlite
+from moonlatch.web.bounds import MAX_FRAME_BYTES
 from moonlatch.web.transport import SessionTransport
 from support.server import MoonlatchServer
 
@@ -101,6 +102,7 @@ async def serve(kind: str, argument: str, database_url: str) -> None:
         app,
         http=app.http_transport() if kind == "ours" else "httptools",
         ws=SessionTransport if kind == "ours" else "websockets-sansio",
+        ws_max_size=MAX_FRAME_BYTES,
         ws_per_message_deflate=False,
         lifespan="off",
         log_level="warning",

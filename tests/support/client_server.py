@@ -21,6 +21,7 @@ from moonlatch.live.redis import RedisLive
 from moonlatch.live.redis_directory import RedisDirectory
 from moonlatch.storage.interface import Database
 from moonlatch.storage.sqlite.engine import open_sqlite
+from moonlatch.web.bounds import MAX_FRAME_BYTES
 from moonlatch.web.limits import limits_of_this_process
 from moonlatch.web.transport import SessionTransport
 from support import rows
@@ -98,6 +99,7 @@ async def served(app: Any, http: Any = "httptools", keep_alive_seconds: int = 5)
         app,
         http=http,
         ws=SessionTransport,
+        ws_max_size=MAX_FRAME_BYTES,
         ws_per_message_deflate=False,
         lifespan="off",
         log_config=None,

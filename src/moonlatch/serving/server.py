@@ -22,6 +22,7 @@ from moonlatch.metrics.exposition import Gauge
 from moonlatch.serving import garbage
 from moonlatch.serving.service_manager import tell_ready
 from moonlatch.serving.supervisor import Child, Supervisor
+from moonlatch.web.bounds import MAX_FRAME_BYTES
 from moonlatch.web.transport import SessionTransport
 
 STOP_SECONDS = 30
@@ -133,6 +134,7 @@ class Server(uvicorn.Server):
                 moonlatch.application,
                 http=moonlatch.http_transport,
                 ws=SessionTransport,
+                ws_max_size=MAX_FRAME_BYTES,
                 ws_per_message_deflate=False,
                 ws_ping_interval=_PING_SECONDS,
                 ws_ping_timeout=_PING_SECONDS,

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from moonlatch.web.status_lines import STATUS_LINES
 
 MAX_HEAD_BYTES = 64 * 1024
 """Request line and headers, and as much again between two parts of a body or behind the last; one read of the socket may come on top."""
@@ -83,7 +85,7 @@ class BoundedHttp(HttpToolsProtocol):
 
     def _refuse_head(self) -> None:
         head = b"content-type: text/plain\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(_TOO_LARGE)
-        self.transport.write(STATUS_LINE[431] + head + _TOO_LARGE)
+        self.transport.write(STATUS_LINES[431] + head + _TOO_LARGE)
         self.transport.close()
 
     def _stop_head_timer(self) -> None:

@@ -9,12 +9,11 @@ import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE
-
 from moonlatch.promise import Promise
 from moonlatch.web.bounded_http import BoundedHttp
 from moonlatch.web.bounds import BODY_SECONDS, MAX_BODY_BYTES
 from moonlatch.web.socket import Headers, Peer
+from moonlatch.web.status_lines import STATUS_LINES
 
 Answer = tuple[int, Sequence[bytes], Headers]
 """Status, the parts of a JSON body, further headers."""
@@ -153,16 +152,15 @@ class DirectTransport(BoundedHttp):
         self._answer(handler, bytes(self._body), self.headers, keep_alive=self.parser.should_keep_alive())
 
     def on_response_complete(self) -> None:
+        if self.pipeline:
+            super().on_response_complete()
+            return
         # As uvicorn's, but a timer that is there already stays: one for each request would cost more than reading it.
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
         if self.flow.read_paused:
             self.flow.resume_reading()
-        if self.pipeline:
-            self._unset_keepalive_if_required()
-            self._start_asgi_task(*self.pipeline.pop())
-            return
         self._idle_since = self.loop.time()
         if self.timeout_keep_alive_task is None:
             self._keep_alive(self.timeout_keep_alive)
@@ -276,7 +274,7 @@ class DirectTransport(BoundedHttp):
         if head is None:
             common = b"".join([b"%s: %s\r\n" % header for header in default])
             head = heads[status, length] = b"%s%scontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % (
-                STATUS_LINE[status],
+                STATUS_LINES[status],
                 common,
                 length,
             )

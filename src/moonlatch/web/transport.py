@@ -1,23 +1,21 @@
 """uvicorn's WebSocket protocol with what sessions need besides ASGI: this protocol's close codes, and an end for peers that never read.
 
-Serve with `uvicorn.Config(..., ws=SessionTransport)`. It knows nothing of sessions.
+Serve with `uvicorn.Config(..., ws=SessionTransport, ws_max_size=MAX_FRAME_BYTES)`. It knows nothing of sessions.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-from websockets.frames import CloseCode, apply_mask  # type: ignore[attr-defined]  # the fast one, where there is one
+from websockets.frames import Close, CloseCode, Frame, Opcode, apply_mask  # type: ignore[attr-defined]  # the fast one, where there is one
 from websockets.http11 import Request
 from websockets.protocol import State
-from websockets.server import ServerProtocol
-from websockets.streams import StreamReader
 
-from moonlatch.web.bounds import MAX_FRAME_BYTES
 from moonlatch.web.close_codes import RESTARTING
+from moonlatch.web.frames import FrameEnds
 from moonlatch.web.socket import Hear
+from moonlatch.web.status_lines import STATUS_LINES
 from moonlatch.web.waiting import Gate, Mailbox
 
 SOCKET = "moonlatch.socket"
@@ -31,8 +29,7 @@ _FRAMES_PER_SECOND = 100
 _WHOLE_TEXT = 0x81
 _MASKED = 0x80
 _TWO_BYTES_MORE = 126
-_AWAITS_A_FRAME = StreamReader.at_eof.__code__
-_BAD_HANDSHAKE = STATUS_LINE[400] + b"content-length: 0\r\nconnection: close\r\n\r\n"
+_BAD_HANDSHAKE = STATUS_LINES[400] + b"content-length: 0\r\nconnection: close\r\n\r\n"
 _BAD_FRAMES = {
     CloseCode.PROTOCOL_ERROR,
     CloseCode.UNSUPPORTED_DATA,
@@ -41,26 +38,17 @@ _BAD_FRAMES = {
 }
 
 
-class _Frames(ServerProtocol):
-    """Says 3502, our "do not come back", where the library finds a frame broken or too large."""
-
-    def fail(self, code: int, reason: str = "") -> None:
-        super().fail(INVALID_FRAME if code in _BAD_FRAMES else code, reason)
-
-
 class SessionTransport(WebSocketsSansIOProtocol):
     """One WebSocket connection."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        # What uvicorn has made is made ours: to make another would be a fifteenth of all that opening a session takes.
-        self.conn.__class__ = _Frames
-        self.conn.max_message_size = MAX_FRAME_BYTES
         self.queue = Mailbox()  # type: ignore[assignment]
         self.writable = Gate()  # type: ignore[assignment]
         self._frames_left = float(_FRAMES_AT_ONCE)
         self._frames_counted_at = self.loop.time()
         self._hear: Hear | None = None
+        self._frame_ends = FrameEnds()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._hear = None
@@ -78,11 +66,29 @@ class SessionTransport(WebSocketsSansIOProtocol):
         for start in range(0, len(data), _SLICE_BYTES):
             if self.transport.is_closing():
                 return
-            super().data_received(data[start : start + _SLICE_BYTES])
+            part = data[start : start + _SLICE_BYTES]
+            if self.handshake_initiated:  # what comes before is the handshake, which uvicorn hands over alone
+                self._frame_ends.follow(part)
+            super().data_received(part)
             # The library reads a head more strictly than the HTTP parser before it, and uvicorn does not ask whether it gave up.
             if self.conn.handshake_exc is not None and not self.transport.is_closing():
                 self.transport.write(b"".join(self.conn.data_to_send()) or _BAD_HANDSHAKE)
                 self.transport.close()
+
+    def handle_parser_exception(self) -> None:
+        """The library found a frame broken or too large: say 3502, our "do not come back", in place of what it would say."""
+        said = self.conn.close_sent
+        if said is None:  # before the handshake was answered
+            self.transport.abort()
+            return
+        if said.code not in _BAD_FRAMES or self.close_sent:
+            super().handle_parser_exception()
+            return
+        self.conn.data_to_send()  # nobody hears what it would say
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": INVALID_FRAME, "reason": said.reason})
+        self.transport.write(Frame(Opcode.CLOSE, Close(INVALID_FRAME, said.reason).serialize()).serialize(mask=False))
+        self.close_sent = True
+        self.transport.close()
 
     def handle_events(self) -> None:
         frames = len(self.conn.events)
@@ -119,15 +125,10 @@ class SessionTransport(WebSocketsSansIOProtocol):
         return apply_mask(data[start:], data[start - 4 : start])
 
     def _is_between_frames(self) -> bool:
-        conn = self.conn
-        parser: Any = conn.parser
-        while parser.gi_yieldfrom is not None:
-            parser = parser.gi_yieldfrom
         return (
-            parser.gi_code is _AWAITS_A_FRAME
-            and conn.current_size is None  # nor between parts of a message
-            and conn.state is State.OPEN
-            and not conn.extensions
+            self._frame_ends.are_between_messages()
+            and self.conn.state is State.OPEN
+            and not self.conn.extensions
             and not self.transport.is_closing()
         )
 
