@@ -43,6 +43,7 @@ MORE_THAN_A_SCHEMA_SAYS = {
     "/scripts/{script_id}/sessions/filter": "a filter must filter something",
     "/projects/{project_id}/users": "some fields exclude each other",
     "/projects/{project_id}/users/restore": "the end must be in the future",
+    "/projects/{project_id}/users/bulk": "there is one action, and one way to say whom",
     "/users/{key}/blacklist": "the end must be in the future",
     "/account/tokens": "networks have a syntax, and the end must be in the future",
     "/sessions/{session_id}/message": "integers in data must be exact",
@@ -58,7 +59,7 @@ CASES = [
 FRAMING = {"connection", "content-length", "expect", "host", "transfer-encoding", "upgrade"}
 # A made-up entity tag is never the current one, so each call would end with 412.
 MADE_UP = {"if-match"}
-DESTRUCTIVE = ("/remove", "/revoke", "/disconnect")
+DESTRUCTIVE = ("/bulk", "/remove", "/revoke", "/disconnect")
 
 
 @dataclass

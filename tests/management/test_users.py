@@ -103,7 +103,8 @@ async def test_a_tier_bounds_the_users_all_or_none(api: Api) -> None:
 async def test_a_discord_id_belongs_to_one_key_of_a_project(me: Developer, project: str, key: str) -> None:
     await me.new_user(project, discord_id="42")
     taken = {"discord_id": "42"}
-    refused(await me.post(f"/projects/{project}/users", taken), 409, 2, "key already exists with this discord")
+    answer = await me.post(f"/projects/{project}/users", taken)
+    refused(answer, 409, 2, "key already exists with this discord", fields=["discord_id"])
     refused(await me.post(f"/users/{key}/edit", taken), 409, 1, "key already exists with this discord")
     assert (await me.user(key))["discord_id"] is None
     await me.new_user(await me.new_project(), discord_id="42")
@@ -114,8 +115,9 @@ async def test_a_discord_id_is_the_same_however_it_is_spelled(me: Developer, pro
     key = await me.new_user(project, discord_id=spelled)
     assert (await me.user(key))["discord_id"] == "1123"
     other = await me.new_user(project)
-    for path, code in ((f"/projects/{project}/users", 2), (f"/users/{other}/edit", 1)):
-        refused(await me.post(path, {"discord_id": spelled}), 409, code, "key already exists with this discord")
+    taken = "key already exists with this discord"
+    refused(await me.post(f"/projects/{project}/users", {"discord_id": spelled}), 409, 2, taken, fields=["discord_id"])
+    refused(await me.post(f"/users/{other}/edit", {"discord_id": spelled}), 409, 1, taken)
     edited = done(await me.post(f"/users/{key}/edit", {"discord_id": spelled}))["user"]
     assert edited["discord_id"] == "1123"
     found = done(await me.get(f"/projects/{project}/users", params={"discord_id": spelled}))["users"]

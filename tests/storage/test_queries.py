@@ -10,6 +10,7 @@ import asyncpg
 import pytest
 
 from moonlatch import storage
+from moonlatch.storage import user_lists, users
 from moonlatch.storage.interface import Query
 from moonlatch.storage.migration import shipped_migrations
 from moonlatch.storage.postgres.statements import asked_many_times, translated
@@ -26,6 +27,7 @@ SCANS_ALLOWED = {
     "licences.connected_user": {"nobody"},
     "licences.start_user": {"nobody"},
     "loaders.any": {"loaders"},  # stops at the first
+    **{query.name: {"counted"} for query in user_lists.COUNTS.values()},  # what was found, to count it
 }
 """By query, the tables it may go through from end to end."""
 
@@ -34,7 +36,9 @@ def shipped_queries() -> list[Query]:
     modules = [
         importlib.import_module(f"moonlatch.storage.{found.name}") for found in pkgutil.iter_modules(storage.__path__)
     ]
-    return [value for module in modules for value in vars(module).values() if isinstance(value, Query)]
+    values = [value for module in modules for value in vars(module).values()]
+    values += [each for value in values if isinstance(value, dict) for each in value.values()]
+    return [value for value in values if isinstance(value, Query)]
 
 
 QUERIES = {query.name: query for query in shipped_queries()}
@@ -50,14 +54,45 @@ def connection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sqlite3.Con
 
 def full_scans(connection: sqlite3.Connection, query: Query) -> set[str]:
     """Tables (or their aliases) the query goes through row by row, without a condition on an index."""
+    return {step.split()[1] for step in plan(connection, query) if step.startswith("SCAN")} - {"CONSTANT"}
+
+
+def plan(connection: sqlite3.Connection, query: Query) -> list[str]:
+    """The steps by which SQLite answers."""
     parameters = dict.fromkeys(re.findall(r"(?<!:):(\w+)", query.sql))
-    steps = [row["detail"] for row in connection.execute(f"explain query plan {query.sql}", parameters)]
-    return {step.split()[1] for step in steps if step.startswith("SCAN")} - {"CONSTANT"}
+    return [row["detail"] for row in connection.execute(f"explain query plan {query.sql}", parameters)]
 
 
 @pytest.mark.parametrize("name", sorted(QUERIES))
 def test_a_query_is_valid_and_answered_by_an_index(connection: sqlite3.Connection, name: str):
     assert full_scans(connection, QUERIES[name]) == SCANS_ALLOWED.get(name, set())
+
+
+INDEX_OF_LIST = {
+    "discord_id": "users_discord",
+    "key_starts": "users_by_key_start",
+    "key_ends": "users_by_key_end",
+    "note": "users_by_note",
+    "blacklisted": "users_blacklisted",
+    "expired": "users_by_expiry",
+    "unused": "users_unused",
+    "executor": "users_by_executor",
+    "all": "users_of_project",
+}
+
+
+def test_a_list_of_users_goes_along_the_index_of_its_condition_in_its_order(connection: sqlite3.Connection):
+    for (name, order, _), query in user_lists.LISTS.items():
+        is_few = name in ("note", "blacklisted") and order is user_lists.Order.EXPIRES
+        index = "users_by_expiry" if (name, order) == ("all", user_lists.Order.EXPIRES) else INDEX_OF_LIST[name]
+        steps = plan(connection, query)
+        assert [f"INDEX {index} " in step for step in steps[:1]] == [True], (query.name, steps)
+        assert len(steps) == (2 if is_few else 1), (query.name, steps)  # sorted, or in the order of the index
+
+
+def test_users_that_are_named_are_found_by_their_names(connection: sqlite3.Connection):
+    assert "(key=?)" in plan(connection, users.FIND_BY_KEYS)[0]
+    assert "(id=?)" in plan(connection, users.FIND_BY_IDS)[0]
 
 
 def test_no_two_queries_share_a_name():

@@ -10,6 +10,9 @@ RESTORABLE_MS = RESTORABLE_DAYS * _DAY_MS
 """For how long after their removal users are kept so that they can be brought back."""
 
 
+MAX_KEY_DAYS = 36_500
+"""The longest that a key can be good for from its first use."""
+
 _MASKED_PART = 8
 _MOST_SHOWN = 4
 

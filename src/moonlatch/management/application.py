@@ -11,6 +11,7 @@ from moonlatch.clock import monotonic_seconds
 from moonlatch.live.interface import Live
 from moonlatch.management import (
     account,
+    bulk_users,
     docs_page,
     envelope,
     events,
@@ -46,6 +47,7 @@ ROUTERS = (
     projects.router,
     users.router,
     removed_users.router,
+    bulk_users.router,
     sessions.router,
     account.router,
     events.router,

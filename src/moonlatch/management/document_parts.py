@@ -38,6 +38,8 @@ ERROR_EXTRAS: dict[str, dict[str, Any]] = {
         "type": "integer",
     },
     "keys": {"description": "with what several users were given for: those that it is about", **_TEXTS},
+    "fields": {"description": "with what exists already: each place in the request that has it", **_TEXTS},
+    "limit": {"description": "with `too many users matched`: how many may fit", "type": "integer"},
 }
 """The further fields of an error, each with the errors that have it."""
 

@@ -24,6 +24,7 @@ from pydantic_core import CoreSchema
 from pydantic_core.core_schema import no_info_after_validator_function, no_info_plain_validator_function
 
 from moonlatch.licensing.discord import discord_user_id
+from moonlatch.licensing.key import MAX_KEY_DAYS
 from moonlatch.obfuscator.engine_name import EngineName
 from moonlatch.obfuscator.options import PROFILES
 from moonlatch.obfuscator.target import Target
@@ -185,7 +186,9 @@ Note = Annotated[str, Field(min_length=1, max_length=255), Clean]
 ClearableUrl = Annotated[str, Field(max_length=_MAX_URL), Clean, AfterValidator(_check_url)]
 BlacklistReason = Annotated[str, Field(min_length=1, max_length=255), Clean]
 Id = Annotated[str, Field(min_length=1, max_length=64), Clean]
-Days = Annotated[int, Field(ge=1, le=36_500), Integral]
+NewKey = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{8,64}$")]
+PartOfKey = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{3,64}$")]
+Days = Annotated[int, Field(ge=1, le=MAX_KEY_DAYS), Integral]
 Count = Annotated[int, Field(ge=1, le=MAX_COUNT), Integral]
 ProfileName = Annotated[str, OneOf(PROFILES)]
 TargetName = Annotated[str, OneOf(Target)]
@@ -196,7 +199,9 @@ ClearableEngine = Annotated[str, OneOf(EngineName, clearable=True)]
 Json = Annotated[Any, AfterValidator(check_json)]
 
 ClearableDays = Annotated[
-    int | Literal[""] | None, PlainValidator(_clearable(1, 36_500)), WithJsonSchema(_clearable_schema(1, 36_500))
+    int | Literal[""] | None,
+    PlainValidator(_clearable(1, MAX_KEY_DAYS)),
+    WithJsonSchema(_clearable_schema(1, MAX_KEY_DAYS)),
 ]
 ClearableCount = Annotated[
     int | Literal[""] | None, PlainValidator(_clearable(1, MAX_COUNT)), WithJsonSchema(_clearable_schema(1, MAX_COUNT))

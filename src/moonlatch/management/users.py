@@ -2,46 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, TypeVar
+from typing import Annotated
 
 from fastapi import Depends, Query
-from pydantic import ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from moonlatch.licensing.roles import Permission
 from moonlatch.management.auth import OwnedProject, OwnedUser
 from moonlatch.management.backend import CurrentBackend
 from moonlatch.management.body import JsonBody
 from moonlatch.management.call import CurrentCall, CurrentReading
-from moonlatch.management.fields import (
-    BlacklistReason,
-    Clean,
-    ClearableCount,
-    ClearableDays,
-    ClearableDiscordId,
-    ClearableNote,
-    Closed,
-    Count,
-    Days,
-    DiscordId,
-    Edit,
-    Empty,
-    Integral,
-    Note,
-)
+from moonlatch.management.fields import DiscordId, Empty, OneOf, PartOfKey
 from moonlatch.management.paging import EmptyIsAbsent, PageQuery, QueryBoolean
 from moonlatch.management.refusals import ACCOUNT_EXPIRED, Refusal, refusing
 from moonlatch.management.replies import Success, UsersReply, UserView
 from moonlatch.management.routes import needs, resource_router
-from moonlatch.management.times import ClearableTime, FutureMs, FutureMsOrDigits
+from moonlatch.management.user_bodies import Blacklist, EditUser, NewUsers, RemoveUser, ResetFingerprint
+from moonlatch.management.user_filters import FilteredText, UserState, only_without_state, user_filter
 from moonlatch.operations import users as operations
-from moonlatch.operations.refusals import Reason
-from moonlatch.storage import users
-from moonlatch.storage.users import UserFilter
+from moonlatch.operations.changing import Change
+from moonlatch.operations.refusals import Reason, Refused
+from moonlatch.storage import user_lists
+from moonlatch.storage.user_lists import MAX_COUNTED, Order
+from moonlatch.storage.users import User
 
 router = resource_router("users")
 
 MAX_USERS = Refusal(1, Reason.MAX_USERS, 403)
-NEW_DISCORD_TAKEN = Refusal(2, Reason.DISCORD_TAKEN, 409)
+NEW_DISCORD_TAKEN = Refusal(2, Reason.DISCORD_TAKEN, 409, {"fields": ["users.17.discord_id"]})
+NEW_KEY_TAKEN = Refusal(3, Reason.KEY_TAKEN, 409, {"fields": ["users.17.key"]})
+_TAKEN = {Reason.DISCORD_TAKEN: "discord_id", Reason.KEY_TAKEN: "key"}
 DISCORD_TAKEN = Refusal(1, Reason.DISCORD_TAKEN, 409)
 CANNOT_EDIT_NOTHING = Refusal(2, Reason.NOTHING_TO_EDIT, 400)
 ALREADY_BLACKLISTED = Refusal(0, Reason.ALREADY_BLACKLISTED, 409)
@@ -51,133 +41,109 @@ RESETS_DISABLED = Refusal(1, Reason.RESETS_DISABLED, 403)
 ON_COOLDOWN = Refusal(2, Reason.ON_COOLDOWN, 409, {"retry_at": 1_770_624_500_000})
 NO_FINGERPRINT = Refusal(3, Reason.NO_FINGERPRINT, 409)
 
-MAX_NEW_USERS = 1000
-
-
-T = TypeVar("T")
-
-
-def _only_without_key_expires(days: T, fields: ValidationInfo) -> T:
-    if isinstance(days, int) and isinstance(fields.data.get("key_expires"), int):
-        # pydantic reports ValueError only.
-        raise ValueError("must not be given together with key_expires")  # noqa: TRY004
-    return days
-
-
-class NewUsers(Closed):
-    model_config = ConfigDict(json_schema_extra={"examples": [{"note": "first customer", "key_days": 30}]})
-
-    discord_id: DiscordId | None = None
-    key_expires: Annotated[FutureMs | None, Field(description="Unix milliseconds; null: never")] = None
-    key_days: Annotated[Days | None, Field(description="days from the first execution; not with key_expires")] = None
-    note: Note | None = None
-    max_instances: Annotated[Count | None, Field(description="running at once; null: any number")] = None
-    max_executions: Annotated[Count | None, Field(description="starts in all; null: any number")] = None
-    fingerprintless: Annotated[bool, Field(description="runs on any device")] = False
-    amount: Annotated[
-        int, Field(ge=1, le=MAX_NEW_USERS, description="how many; 1 when discord_id is given"), Integral
-    ] = 1
-
-    @field_validator("key_days")
-    @classmethod
-    def _one_expiry(cls, days: int | None, fields: ValidationInfo) -> int | None:
-        return _only_without_key_expires(days, fields)
-
-    @field_validator("amount")
-    @classmethod
-    def _one_discord(cls, amount: int, fields: ValidationInfo) -> int:
-        if amount != 1 and fields.data.get("discord_id") is not None:
-            raise ValueError("must be 1 when discord_id is given")
-        return amount
-
-
-class EditUser(Edit):
-    model_config = ConfigDict(json_schema_extra={"examples": [{"note": "renewed", "key_expires": 1_770_624_500_000}]})
-
-    discord_id: ClearableDiscordId | None = None
-    key_expires: Annotated[ClearableTime | None, Field(description="Unix milliseconds; replaces key_days")] = None
-    key_days: Annotated[ClearableDays, Field(description="days from the next execution; replaces key_expires")] = None
-    note: ClearableNote | None = None
-    max_instances: ClearableCount = None
-    max_executions: ClearableCount = None
-    fingerprintless: bool | None = None
-
-    @field_validator("key_days")
-    @classmethod
-    def _one_expiry(cls, days: int | str | None, fields: ValidationInfo) -> int | str | None:
-        return _only_without_key_expires(days, fields)
-
-    def changes(self) -> dict[str, Any]:
-        """As for every edit; a new expiry replaces the days and the other way round."""
-        changes = super().changes()
-        if "key_expires" in changes:
-            # Days left standing would start again at the next execution and undo a cleared expiry.
-            changes.setdefault("key_days", None)
-        elif changes.get("key_days") is not None:
-            changes["key_expires"] = None
-        return changes
-
-
-class Blacklist(Closed):
-    model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "charge-back", "expires": None}]})
-
-    expires: Annotated[FutureMsOrDigits | None, Field(description="Unix milliseconds; null: for good")] = None
-    reason: Annotated[BlacklistReason | None, Field(description="shown to the customer")] = None
-
-
-class ResetFingerprint(Closed):
-    model_config = ConfigDict(json_schema_extra={"examples": [{"force": True}]})
-
-    force: Annotated[bool | None, Field(description="even when resets are disabled or on cooldown")] = None
-
-
-class RemoveUser(Closed):
-    model_config = ConfigDict(json_schema_extra={"examples": [{"forever": True}]})
-
-    forever: Annotated[bool | None, Field(description="leave nothing of them that could be brought back")] = None
-
 
 class UserQuery(PageQuery):
     discord_id: Annotated[DiscordId | None, EmptyIsAbsent] = None
-    note: Annotated[Annotated[str, Field(max_length=255), Clean] | None, EmptyIsAbsent] = None
+    note: Annotated[FilteredText | None, EmptyIsAbsent] = None
+    note_contains: Annotated[
+        FilteredText | None, EmptyIsAbsent, Field(description="part of the note, in capitals or not")
+    ] = None
+    key_starts: Annotated[PartOfKey | None, EmptyIsAbsent, Field(description="the key's first characters")] = None
+    key_ends: Annotated[PartOfKey | None, EmptyIsAbsent, Field(description="the key's last characters")] = None
+    executor: Annotated[FilteredText | None, EmptyIsAbsent, Field(description="of the last execution")] = None
+    state: Annotated[UserState | None, EmptyIsAbsent] = None
     blacklisted: Annotated[bool | None, EmptyIsAbsent, QueryBoolean] = None
     expired: Annotated[bool | None, EmptyIsAbsent, QueryBoolean] = None
+    order: Annotated[
+        Annotated[str, OneOf(Order)] | None,
+        EmptyIsAbsent,
+        Field(description="not with key_starts or key_ends, which come in the order of the keys"),
+    ] = None
+    reverse: Annotated[bool | None, EmptyIsAbsent, QueryBoolean, Field(description="the last first")] = None
+    count: Annotated[bool | None, EmptyIsAbsent, QueryBoolean, Field(description="tell how many there are")] = None
+
+    @field_validator("blacklisted", "expired")
+    @classmethod
+    def _one_state(cls, value: bool | None, fields: ValidationInfo) -> bool | None:
+        return only_without_state(value, fields)
+
+    @field_validator("order")
+    @classmethod
+    def _own_order(cls, order: str | None, fields: ValidationInfo) -> str | None:
+        for name in ("key_starts", "key_ends"):
+            if order is not None and fields.data.get(name) is not None:
+                raise ValueError(f"must not be given together with {name}")
+        return order
+
+
+class UserPage(UsersReply):
+    total: int | None = Field(
+        default=None, description="how many there are on all pages; null without `count`", examples=[1]
+    )
+    total_is_exact: bool | None = Field(
+        default=None,
+        description=f"false: there are more; of those that fit a filter {MAX_COUNTED:,} are counted",
+        examples=[True],
+    )
 
 
 class UserReply(Success):
     user: UserView
 
 
-@router.get("/projects/{project_id}/users", summary="List a project's users", openapi_extra=needs(Permission.KEYS_READ))
+@router.get(
+    "/projects/{project_id}/users",
+    summary="List a project's users",
+    openapi_extra=needs(Permission.KEYS_READ),
+)
 async def list_users(
     project: OwnedProject, query: Annotated[UserQuery, Query()], call: CurrentReading, backend: CurrentBackend
-) -> UsersReply:
-    """A page of users that meet every given condition exactly, oldest first."""
-    now = backend.clock()
-    where = UserFilter(
-        discord_id=query.discord_id, note=query.note, blacklisted=query.blacklisted, expired=query.expired
+) -> UserPage:
+    """A page of users that meet every given condition, oldest first."""
+    now, database = backend.clock(), backend.database
+    where = user_filter(call, query)
+    found = await user_lists.list_of_project(
+        database,
+        project.id,
+        where,
+        now=now,
+        offset=query.offset,
+        limit=query.size,
+        order=None if query.order is None else Order(query.order),
+        is_reversed=bool(query.reverse),
     )
-    found = await users.list_of_project(
-        backend.database, project.id, where, now=now, offset=query.offset, limit=query.size
-    )
-    return UsersReply(users=[call.user(user) for user in found])
+    shown = [call.user(user) for user in found]
+    if not query.count:
+        return UserPage(users=shown)
+    total = await user_lists.count_of_project(database, project.id, where, now=now)
+    return UserPage(users=shown, total=total.users, total_is_exact=total.is_exact)
 
 
 @router.post(
     "/projects/{project_id}/users",
     summary="Create users",
-    responses=refusing(ACCOUNT_EXPIRED, MAX_USERS, NEW_DISCORD_TAKEN),
+    responses=refusing(ACCOUNT_EXPIRED, MAX_USERS, NEW_DISCORD_TAKEN, NEW_KEY_TAKEN),
     openapi_extra=needs(Permission.KEYS_WRITE),
 )
 async def create_users(
     project: OwnedProject, new: Annotated[NewUsers, Depends(JsonBody(NewUsers))], call: CurrentCall
 ) -> UsersReply:
-    """One key each, all of them or none."""
-    settings = new.model_dump(exclude={"amount"})
-    return await call.change(
-        lambda change: operations.create(change, project.id, [settings] * new.amount, keys=[None] * new.amount),
-        lambda created: UsersReply(users=[call.user(user) for user in created]),
-    )
+    """One key each, all of them or none. Customers of before can bring theirs along."""
+    rows = new.rows()
+
+    async def create(change: Change) -> list[User]:
+        try:
+            return await operations.create(
+                change, project.id, [row.settings() for row in rows], keys=[row.key for row in rows]
+            )
+        except Refused as refused:
+            if refused.reason not in _TAKEN:
+                raise
+            name = _TAKEN[refused.reason]
+            places = [new.place(row, name) for row in refused.extras["rows"]]
+            raise Refused(refused.reason, fields=places) from None
+
+    return await call.change(create, lambda created: UsersReply(users=[call.user(user) for user in created]))
 
 
 @router.get("/users/{key}", summary="Get a user", openapi_extra=needs(Permission.KEYS_READ))

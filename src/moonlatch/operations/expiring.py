@@ -20,8 +20,7 @@ async def expire(tx: Transaction, *, expired_by: int, now: int, most: int) -> li
         project = await projects.find(tx, project_id)
         assert project is not None  # its users are gone with it
         actors[project_id] = Actor(account_id=project.account_id, kind=ActorKind.JOB, id=_JOB, name=_JOB)
-    for user in removed:
-        await events.erase(tx, user.id)
+    await events.erase(tx, [user.id for user in removed])
     await events.append(
         tx,
         [

@@ -12,9 +12,9 @@ from moonlatch.licensing.roles import Permission
 from moonlatch.operations.changing import Change, Tell
 from moonlatch.operations.kinds import EventKind
 from moonlatch.operations.refusals import Reason, Refused
-from moonlatch.operations.users import require_room, resource
+from moonlatch.operations.user_actions import resource
+from moonlatch.operations.users import require_room
 from moonlatch.storage import removed_users, users
-from moonlatch.storage.interface import UniqueViolation
 from moonlatch.storage.users import User
 
 
@@ -42,12 +42,12 @@ async def restore(change: Change, project_id: str, keys: Sequence[str], *, key_e
     if key_expires is not None:
         changes |= {"key_expires": key_expires, "key_days": None}
     restored = [msgspec.structs.replace(user, **changes) for user in found]
+    written = await users.insert(change.tx, restored)
+    if not all(written):  # in that very moment, on a database that many write to at once
+        raise Refused(
+            Reason.KEY_TAKEN, keys=[user.key for user, is_new in zip(restored, written, strict=True) if not is_new]
+        )
     for user in restored:
-        try:
-            await users.insert(change.tx, user)
-        except UniqueViolation as error:  # in that very moment, on a database that many write to at once
-            reason = Reason.DISCORD_TAKEN if "discord" in error.constraint else Reason.KEY_TAKEN
-            raise Refused(reason, keys=[user.key]) from None
         change.record(EventKind.USER_RESTORED, resource(user), project_id=project_id)
         change.tell(_telling(user.key))
     if any(user.blacklisted for user in restored):

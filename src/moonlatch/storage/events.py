@@ -132,9 +132,9 @@ async def list_of_account(
     return [_event(row) for row in rows]
 
 
-async def erase(tx: Transaction, resource_id: str) -> int:
-    """Take from a resource's events what identifies it; that something was done, and by whom, stays."""
-    return await tx.execute(ERASE, resource_id=resource_id)
+async def erase(tx: Transaction, resource_ids: Sequence[str]) -> None:
+    """Take from resources' events what identifies them; that something was done, and by whom, stays."""
+    await tx.execute_each(ERASE, [(each,) for each in resource_ids])
 
 
 async def erase_users(tx: Transaction, project_id: str) -> int:

@@ -3,11 +3,12 @@
 # ruff: noqa: S608 -- what is put into the statements is this module's own list of columns
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
-from moonlatch.storage.interface import Database, Query, Row, Transaction
+from moonlatch.storage.interface import Database, Query, Row, Transaction, parameter_names
 
 _NAMES = (
     "id",
@@ -36,7 +37,6 @@ COLUMNS = ", ".join(_NAMES)
 """What `from_row` takes, in its order."""
 
 _BOOLEANS = ("fingerprintless", "blacklisted")
-_BLACKLISTED = "(blacklisted and (blacklist_expires is null or blacklist_expires > :now))"
 
 FIND = Query("users.find", f"select {COLUMNS} from users where key = :key")
 _OWNED = (
@@ -45,24 +45,17 @@ _OWNED = (
 )
 FIND_OWNED = Query("users.find_owned", f"{_OWNED} and u.id = :id")
 FIND_OWNED_BY_KEY = Query("users.find_owned_by_key", f"{_OWNED} and u.key = :key")
-_FITTING = (
-    f"select {COLUMNS} from users where project_id = :project_id "
-    "and (cast(:discord_id as text) is null or discord_id = :discord_id) "
-    "and (cast(:note as text) is null or note = :note) "
-    f"and (cast(:blacklisted as boolean) is null or {_BLACKLISTED} = :blacklisted) "
-    "and (cast(:expired as boolean) is null or (key_expires is not null and key_expires <= :now) = :expired) "
-)
-_PAGE = "limit :limit offset :offset"
-LIST = Query("users.list", f"{_FITTING} order by created_at, key {_PAGE}")
-# Each for the filter that leaves the fewest, whose index it goes along; the others are looked at on the way.
-LIST_BY_DISCORD = Query("users.list_by_discord", f"{_FITTING} and discord_id = :discord_id {_PAGE}")
-LIST_BY_NOTE = Query("users.list_by_note", f"{_FITTING} and note = :note order by created_at, key {_PAGE}")
-LIST_BLACKLISTED = Query("users.list_blacklisted", f"{_FITTING} and blacklisted order by created_at, key {_PAGE}")
-LIST_EXPIRED = Query("users.list_expired", f"{_FITTING} and key_expires <= :now order by key_expires, key {_PAGE}")
+NAMED_AT_ONCE = 100
+_NAMED = ", ".join(f":name{number}" for number in range(NAMED_AT_ONCE))
+# The project is looked at last: its own index would lead through all of its users.
+_OF_PROJECT = "project_id || '' = :project_id"
+FIND_BY_KEYS = Query("users.find_by_keys", f"select {COLUMNS} from users where key in ({_NAMED}) and {_OF_PROJECT}")
+FIND_BY_IDS = Query("users.find_by_ids", f"select {COLUMNS} from users where id in ({_NAMED}) and {_OF_PROJECT}")
 INSERT = Query(
     "users.insert",
-    f"insert into users ({COLUMNS}) values ({', '.join(':' + name for name in _NAMES)})",
+    f"insert into users ({COLUMNS}) values ({', '.join(':' + name for name in _NAMES)}) on conflict do nothing",
 )
+HAS_ID = Query("users.has_id", "select 1 from users where id = :id")
 SAVE_SETTINGS = Query(
     "users.save_settings",
     "update users set discord_id = :discord_id, note = :note, key_expires = :key_expires, key_days = :key_days, "
@@ -72,12 +65,12 @@ SAVE_SETTINGS = Query(
 )
 SET_BLACKLIST = Query(
     "users.set_blacklist",
-    "update users set blacklisted = :blacklisted, blacklist_reason = :reason, blacklist_expires = :expires "
-    "where key = :key",
+    "update users set blacklisted = :blacklisted, blacklist_reason = :blacklist_reason, "
+    "blacklist_expires = :blacklist_expires where key = :key",
 )
 ADD_BAR = Query(
     "users.add_bar",
-    "insert into bars (project_id, fingerprint, user_key, expires_at) values (:project_id, :fingerprint, :key, :expires) "
+    "insert into bars (project_id, fingerprint, user_key, expires_at) values (:project_id, :fingerprint, :key, :blacklist_expires) "
     "on conflict (project_id, fingerprint, user_key) do update set expires_at = excluded.expires_at",
 )
 REMOVE_BARS = Query("users.remove_bars", "delete from bars where user_key = :key")
@@ -86,7 +79,7 @@ RESET_FINGERPRINT = Query(
     "update users set fingerprint = null, ip = null, last_reset = :now, "
     "total_fingerprint_resets = total_fingerprint_resets + 1 where key = :key",
 )
-REMOVE = Query("users.remove", f"delete from users where key = :key returning {COLUMNS}")
+REMOVE = Query("users.remove", "delete from users where key = :key")
 HAS_DISCORD = Query(
     "users.has_discord", "select 1 from users where project_id = :project_id and discord_id = :discord_id"
 )
@@ -121,15 +114,6 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
     expiry_set_at: int = 0
 
 
-class UserFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Exact conditions, combined with AND; None means any."""
-
-    discord_id: str | None = None
-    note: str | None = None
-    blacklisted: bool | None = None
-    expired: bool | None = None
-
-
 def from_row(row: Row) -> User:
     """The user of a row of `COLUMNS`."""
     values: dict[str, Any] = dict(zip(User.__struct_fields__, row, strict=True))
@@ -158,34 +142,27 @@ async def find_named(db: Database | Transaction, key_or_id: str, account_id: str
     return await find_owned(db, key_or_id, account_id) if row is None else from_row(row)
 
 
-async def list_of_project(
-    db: Database | Transaction, project_id: str, where: UserFilter, *, now: int, offset: int, limit: int
-) -> list[User]:
-    """A page of a project's users, oldest first; expired ones, when they are asked for, by their expiry."""
-    rows = await db.fetch_all(
-        _list_for(where), project_id=project_id, now=now, offset=offset, limit=limit, **msgspec.structs.asdict(where)
-    )
-    return [from_row(row) for row in rows]
+async def find_all_named(tx: Transaction, project_id: str, names: Sequence[str]) -> dict[str, User]:
+    """Users of a project, by the key or id that each was named by; whoever is not among them is not there."""
+    found: dict[str, User] = {}
+    for start in range(0, len(names), NAMED_AT_ONCE):
+        some = names[start : start + NAMED_AT_ONCE]
+        padded = [*some, *[some[0]] * (NAMED_AT_ONCE - len(some))]
+        parameters = {f"name{number}": name for number, name in enumerate(padded)}
+        by_id = [from_row(row) for row in await tx.fetch_all(FIND_BY_IDS, project_id=project_id, **parameters)]
+        by_key = [from_row(row) for row in await tx.fetch_all(FIND_BY_KEYS, project_id=project_id, **parameters)]
+        found |= {user.id: user for user in by_id} | {user.key: user for user in by_key}
+    return {name: found[name] for name in names if name in found}
 
 
-def _list_for(where: UserFilter) -> Query:
-    if where.discord_id is not None:
-        return LIST_BY_DISCORD
-    if where.note is not None:
-        return LIST_BY_NOTE
-    if where.blacklisted:
-        return LIST_BLACKLISTED
-    return LIST_EXPIRED if where.expired else LIST
-
-
-async def insert(tx: Transaction, user: User) -> None:
-    """Write the user, with the bar that a blacklisted one's device has.
-
-    Raises UniqueViolation when the project has a key with this Discord id already.
+async def insert(tx: Transaction, created: Sequence[User]) -> list[bool]:
+    """Write users, with the bars that the devices of blacklisted ones have. False for each whose key exists in any account,
+    or whose Discord id another of the project has: it is not written.
     """
-    await tx.execute(INSERT, **msgspec.structs.asdict(user))
-    if user.blacklisted:
-        await _bar_device(tx, user, user.blacklist_expires)
+    written = [count == 1 for count in await tx.execute_each(INSERT, _rows(INSERT, created))]
+    new = [user for user, is_new in zip(created, written, strict=True) if is_new]
+    await _bar_devices(tx, new)
+    return written
 
 
 async def has_discord(tx: Transaction, project_id: str, discord_id: str) -> bool:
@@ -193,51 +170,40 @@ async def has_discord(tx: Transaction, project_id: str, discord_id: str) -> bool
     return await tx.fetch_one(HAS_DISCORD, project_id=project_id, discord_id=discord_id) is not None
 
 
-async def save_settings(tx: Transaction, user: User) -> bool:
-    """Write what a developer may edit. False when the user is gone; UniqueViolation when the Discord id is taken."""
-    return (
-        await tx.execute(
-            SAVE_SETTINGS,
-            key=user.key,
-            discord_id=user.discord_id,
-            note=user.note,
-            key_expires=user.key_expires,
-            key_days=user.key_days,
-            max_instances=user.max_instances,
-            max_executions=user.max_executions,
-            fingerprintless=user.fingerprintless,
-            expiry_set_at=user.expiry_set_at,
-        )
-        == 1
-    )
+async def has_id(tx: Transaction, user_id: str) -> bool:
+    """Tell if a user of any account has this id."""
+    return await tx.fetch_one(HAS_ID, id=user_id) is not None
 
 
-async def blacklist(tx: Transaction, user: User, *, reason: str | None, expires: int | None) -> None:
-    """Blacklist the key until `expires` (None: for good) and bar its device, if one is bound, from the project."""
-    await tx.execute(SET_BLACKLIST, key=user.key, blacklisted=True, reason=reason, expires=expires)
-    await tx.execute(REMOVE_BARS, key=user.key)
-    await _bar_device(tx, user, expires)
+async def save_settings(tx: Transaction, changed: Sequence[User]) -> None:
+    """Write what a developer may edit. Raises UniqueViolation when a Discord id is taken."""
+    await tx.execute_each(SAVE_SETTINGS, _rows(SAVE_SETTINGS, changed))
 
 
-async def _bar_device(tx: Transaction, user: User, expires: int | None) -> None:
-    if user.fingerprint is not None:
-        await tx.execute(
-            ADD_BAR, project_id=user.project_id, fingerprint=user.fingerprint, key=user.key, expires=expires
-        )
+async def save_blacklisting(tx: Transaction, changed: Sequence[User]) -> None:
+    """Write whether, why and until when users are blacklisted; the device of each who is gets barred from the project."""
+    await tx.execute_each(SET_BLACKLIST, _rows(SET_BLACKLIST, changed))
+    await tx.execute_each(REMOVE_BARS, _rows(REMOVE_BARS, changed))
+    await _bar_devices(tx, changed)
 
 
-async def unblacklist(tx: Transaction, key: str) -> None:
-    """Take back the blacklisting and the bars that came with it."""
-    await tx.execute(SET_BLACKLIST, key=key, blacklisted=False, reason=None, expires=None)
-    await tx.execute(REMOVE_BARS, key=key)
+async def _bar_devices(tx: Transaction, written: Sequence[User]) -> None:
+    barred = [user for user in written if user.blacklisted and user.fingerprint is not None]
+    await tx.execute_each(ADD_BAR, _rows(ADD_BAR, barred))
 
 
-async def reset_fingerprint(tx: Transaction, key: str, *, now: int) -> None:
-    """Let the next device that starts with the key become its device."""
-    await tx.execute(RESET_FINGERPRINT, key=key, now=now)
+async def reset_fingerprint(tx: Transaction, keys: Sequence[str], *, now: int) -> None:
+    """Let the next device that starts with each of the keys become its device."""
+    assert parameter_names(RESET_FINGERPRINT.sql) == ("now", "key")
+    await tx.execute_each(RESET_FINGERPRINT, [(now, key) for key in keys])
 
 
-async def remove(tx: Transaction, key: str) -> User | None:
-    """Remove the user and the bars of its device; gives the user as they were, None when they are gone."""
-    row = await tx.fetch_one(REMOVE, key=key)
-    return None if row is None else from_row(row)
+async def remove(tx: Transaction, keys: Sequence[str]) -> None:
+    """Remove users and the bars of their devices."""
+    await tx.execute_each(REMOVE, [(key,) for key in keys])
+
+
+def _rows(query: Query, written: Sequence[User]) -> list[tuple[Any, ...]]:
+    """The values of a statement that is run once for each user."""
+    names = parameter_names(query.sql)
+    return [tuple(getattr(user, name) for name in names) for user in written]

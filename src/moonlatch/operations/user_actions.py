@@ -1,0 +1,198 @@
+"""What can be done to a user, one or many of them: what each makes of a user, when it is refused, and how it is written.
+
+Judging writes nothing, so that of many users those who are refused keep what they had.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import msgspec
+
+from moonlatch.clock import DAY_MS, MAX_TIME_MS
+from moonlatch.licensing.key import MAX_KEY_DAYS, is_blacklisted, masked
+from moonlatch.operations.changing import Change, Resource, differences
+from moonlatch.operations.kinds import EventKind
+from moonlatch.operations.refusals import Reason, Refused
+from moonlatch.storage import events, removed_users, users
+from moonlatch.storage.interface import Transaction
+from moonlatch.storage.projects import Project
+from moonlatch.storage.users import User
+
+BY_ITSELF = frozenset({"executor", "executions", "ip", "fingerprint", "expiry_set_at"})
+"""Fields of a user that starts change, and what follows from an edit."""
+
+Changes = Mapping[str, tuple[Any, Any]]
+
+
+class Action(ABC):
+    """One thing to do to a user."""
+
+    kind: ClassVar[EventKind]
+    """Of the event that it leaves."""
+
+    @abstractmethod
+    def judge(self, user: User, project: Project, now: int) -> User:
+        """The user as they are to be. Raises Refused."""
+
+    @abstractmethod
+    async def write(self, tx: Transaction, done: Sequence[User], now: int) -> None:
+        """Write what `judge` made of users."""
+
+    def shown(self, before: User, after: User) -> Changes:  # noqa: ARG002
+        """What the event tells of it."""
+        return {}
+
+    def resource(self, user: User) -> Resource:
+        """What the event says it is about."""
+        return resource(user)
+
+
+def resource(user: User) -> Resource:
+    """What an event about a user shows of it: never the key."""
+    return Resource("user", user.id, masked(user.key))
+
+
+class _NewSettings(Action):
+    """Changes what a developer may edit."""
+
+    kind = EventKind.USER_EDITED
+
+    async def write(self, tx: Transaction, done: Sequence[User], now: int) -> None:  # noqa: ARG002
+        await users.save_settings(tx, done)
+
+    def shown(self, before: User, after: User) -> Changes:
+        return {name: each for name, each in differences(before, after).items() if name not in BY_ITSELF}
+
+
+@dataclass(frozen=True, slots=True)
+class Edit(_NewSettings):
+    """Sets fields by name."""
+
+    changes: Mapping[str, Any]
+
+    def judge(self, user: User, project: Project, now: int) -> User:  # noqa: ARG002
+        if not self.changes:
+            raise Refused(Reason.NOTHING_TO_EDIT)
+        is_new_expiry = "key_expires" in self.changes or "key_days" in self.changes
+        return msgspec.structs.replace(user, **self.changes, expiry_set_at=now if is_new_expiry else user.expiry_set_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Extend(_NewSettings):
+    """Gives a key more days: from its end or, where that has passed, from now; one that nobody used yet gets longer days."""
+
+    days: int
+
+    def judge(self, user: User, project: Project, now: int) -> User:  # noqa: ARG002
+        if user.key_expires is not None:
+            expires = max(user.key_expires, now) + self.days * DAY_MS
+            if expires > MAX_TIME_MS:
+                raise Refused(Reason.EXPIRES_TOO_LATE)
+            return msgspec.structs.replace(user, key_expires=expires, expiry_set_at=now)
+        if user.key_days is None:
+            raise Refused(Reason.NEVER_EXPIRES)
+        days = user.key_days + self.days
+        if days > MAX_KEY_DAYS:
+            raise Refused(Reason.EXPIRES_TOO_LATE)
+        return msgspec.structs.replace(user, key_days=days, expiry_set_at=now)
+
+
+@dataclass(frozen=True, slots=True)
+class Blacklist(Action):
+    """Stops every copy of the key and bars its device from the project, until `expires` (Unix milliseconds; None: for good)."""
+
+    reason: str | None
+    expires: int | None
+    kind: ClassVar[EventKind] = EventKind.USER_BLACKLISTED
+
+    def judge(self, user: User, project: Project, now: int) -> User:  # noqa: ARG002
+        if is_blacklisted(user.blacklisted, user.blacklist_expires, now):
+            raise Refused(Reason.ALREADY_BLACKLISTED)
+        return msgspec.structs.replace(
+            user, blacklisted=True, blacklist_reason=self.reason, blacklist_expires=self.expires
+        )
+
+    async def write(self, tx: Transaction, done: Sequence[User], now: int) -> None:  # noqa: ARG002
+        await users.save_blacklisting(tx, done)
+
+    def shown(self, before: User, after: User) -> Changes:  # noqa: ARG002
+        return {"blacklist_reason": (None, self.reason), "blacklist_expires": (None, self.expires)}
+
+
+@dataclass(frozen=True, slots=True)
+class Unblacklist(Action):
+    """Takes the blacklisting back, and the bar on the device."""
+
+    kind: ClassVar[EventKind] = EventKind.USER_UNBLACKLISTED
+
+    def judge(self, user: User, project: Project, now: int) -> User:  # noqa: ARG002
+        if not is_blacklisted(user.blacklisted, user.blacklist_expires, now):
+            raise Refused(Reason.NOT_BLACKLISTED)
+        return msgspec.structs.replace(user, blacklisted=False, blacklist_reason=None, blacklist_expires=None)
+
+    async def write(self, tx: Transaction, done: Sequence[User], now: int) -> None:  # noqa: ARG002
+        await users.save_blacklisting(tx, done)
+
+    def shown(self, before: User, after: User) -> Changes:  # noqa: ARG002
+        return {"blacklist_reason": (before.blacklist_reason, None)}
+
+
+@dataclass(frozen=True, slots=True)
+class ResetFingerprint(Action):
+    """Lets the next device become the key's. `force` goes past a disabled or cooling reset."""
+
+    force: bool
+    kind: ClassVar[EventKind] = EventKind.USER_FINGERPRINT_RESET
+
+    def judge(self, user: User, project: Project, now: int) -> User:
+        if not self.force:
+            if not project.allow_fingerprint_resets:
+                raise Refused(Reason.RESETS_DISABLED)
+            if user.last_reset is not None and user.last_reset + project.fingerprint_reset_cooldown > now:
+                raise Refused(Reason.ON_COOLDOWN, retry_at=user.last_reset + project.fingerprint_reset_cooldown)
+        if user.fingerprint is None:
+            raise Refused(Reason.NO_FINGERPRINT)
+        resets = user.total_fingerprint_resets + 1
+        return msgspec.structs.replace(user, fingerprint=None, ip=None, last_reset=now, total_fingerprint_resets=resets)
+
+    async def write(self, tx: Transaction, done: Sequence[User], now: int) -> None:
+        await users.reset_fingerprint(tx, [user.key for user in done], now=now)
+
+
+@dataclass(frozen=True, slots=True)
+class Remove(Action):
+    """Stops every copy of the key and removes it; unless it is for ever, it can be brought back for some days.
+
+    Its events lose what identifies it.
+    """
+
+    forever: bool
+    kind: ClassVar[EventKind] = EventKind.USER_REMOVED
+
+    def judge(self, user: User, project: Project, now: int) -> User:  # noqa: ARG002
+        return user
+
+    async def write(self, tx: Transaction, done: Sequence[User], now: int) -> None:
+        await users.remove(tx, [user.key for user in done])
+        await events.erase(tx, [user.id for user in done])
+        if not self.forever:
+            await removed_users.keep(tx, done, now=now, by="developer")
+
+    def resource(self, user: User) -> Resource:
+        return Resource("user", user.id)
+
+
+def leave_event(change: Change, action: Action, before: User, after: User) -> None:
+    """Leave the event of what was done to a user."""
+    change.record(
+        action.kind, action.resource(before), project_id=before.project_id, changes=action.shown(before, after)
+    )
+
+
+def bars_device(before: User, after: User) -> bool:
+    """Whether it stops copies of other keys of the project too."""
+    return after.blacklisted and not before.blacklisted and after.fingerprint is not None

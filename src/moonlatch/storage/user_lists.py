@@ -1,0 +1,175 @@
+"""Lists of a project's users: filtered, in order, and counted. Each goes along the index of the condition that leaves the fewest.
+
+`docs/why/storage.md` says which of them look at more users than they give.
+"""
+
+# ruff: noqa: S608 -- what is put into the statements is this module's own text
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from moonlatch.storage.interface import Database, Query, Transaction
+from moonlatch.storage.users import COLUMNS, User, from_row
+
+MAX_COUNTED = 10_000
+"""How many users that fit a filter are counted, at most."""
+
+
+class Order(StrEnum):
+    """By what a list is sorted. By `EXPIRES`, those whose key has no end yet come last."""
+
+    CREATED = "created"
+    EXPIRES = "expires"
+
+
+class UserFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Conditions, combined with AND; None means any. What is part of a key is ASCII.
+
+    `note_contains` looks for the letters A to Z in either case.
+    """
+
+    discord_id: str | None = None
+    note: str | None = None
+    note_contains: str | None = None
+    key_starts: str | None = None
+    key_ends: str | None = None
+    executor: str | None = None
+    blacklisted: bool | None = None
+    expired: bool | None = None
+    unused: bool | None = None
+
+
+class Total(msgspec.Struct, frozen=True):
+    """How many users fit; there are more where it is not exact."""
+
+    users: int
+    is_exact: bool
+
+
+_BLACKLISTED = "(blacklisted and (blacklist_expires is null or blacklist_expires > :now))"
+_STARTS = "key_forward >= :start_from and key_forward < :start_before"
+_ENDS = "key_backward >= :end_from and key_backward < :end_before"
+_FITTING = (
+    "from users where project_id = :project_id "
+    "and (cast(:discord_id as text) is null or discord_id = :discord_id) "
+    "and (cast(:note as text) is null or note = :note) "
+    "and (cast(:note_contains as text) is null or replace(lower(note), lower(:note_contains), '') <> lower(note)) "
+    f"and (cast(:start_from as text) is null or ({_STARTS})) "
+    f"and (cast(:end_from as text) is null or ({_ENDS})) "
+    "and (cast(:executor as text) is null or executor = :executor) "
+    f"and (cast(:blacklisted as boolean) is null or {_BLACKLISTED} = :blacklisted) "
+    "and (cast(:expired as boolean) is null or (key_expires is not null and key_expires <= :now) = :expired) "
+    "and (cast(:unused as boolean) is null or unused = :unused) "
+)
+_CREATION = ("created_at", "key")
+_EXPIRY = ("coalesce(key_expires, 9223372036854775807)", "key")
+
+_ALONG = {
+    "discord_id": "discord_id = :discord_id",
+    "key_starts": _STARTS,
+    "key_ends": _ENDS,
+    "note": "note = :note",
+    "blacklisted": "blacklisted",
+    "expired": f"{_EXPIRY[0]} <= :now",
+    "unused": "unused",
+    "executor": "executor = :executor",
+    "all": "true",
+}
+"""The condition that a list goes along, by name; those that leave the fewest come first."""
+
+_PARTS_OF_KEYS = ("key_starts", "key_ends")
+_SORTED: dict[tuple[str, Order | None], tuple[str, ...]] = {
+    **{(name, None): _CREATION for name in _ALONG},
+    **{(name, Order.CREATED): _CREATION for name in _ALONG if name not in (*_PARTS_OF_KEYS, "expired")},
+    **{(name, Order.EXPIRES): _EXPIRY for name in ("discord_id", "expired", "all")},
+    # These are few, and so they are sorted; others are met on the way along the expiries of all.
+    **{(name, Order.EXPIRES): (f"{_EXPIRY[0]} + 0", "key") for name in ("note", "blacklisted")},
+    ("key_starts", None): ("key_forward",),
+    ("key_ends", None): ("key_backward",),
+    ("expired", None): _EXPIRY,
+}
+"""What each list is sorted by."""
+
+
+def _query(name: str, order: Order | None, is_reversed: bool) -> Query:
+    by = ", ".join(f"{each} desc" if is_reversed else each for each in _SORTED[name, order])
+    words = ["users.list", name, *([] if order is None else [f"by_{order}"]), *(["reversed"] if is_reversed else [])]
+    return Query(
+        "_".join(words),
+        f"select {COLUMNS} {_FITTING} and {_ALONG[name]} order by {by} limit :limit offset :offset",
+    )
+
+
+LISTS = {
+    (name, order, is_reversed): _query(name, order, is_reversed)
+    for name, order in _SORTED
+    for is_reversed in (False, True)
+}
+COUNTS = {
+    name: Query(f"users.count_{name}", f"select count(*) from (select 1 {_FITTING} and {along} limit :most) counted")
+    for name, along in _ALONG.items()
+}
+COUNT = Query("users.count", "select count(*) from users where project_id = :project_id")
+
+
+async def list_of_project(
+    db: Database | Transaction,
+    project_id: str,
+    where: UserFilter,
+    *,
+    now: int,
+    offset: int,
+    limit: int,
+    order: Order | None = None,
+    is_reversed: bool = False,
+) -> list[User]:
+    """A page of a project's users. Without an order, those of a part of a key come in the order of that part, those who are
+    expired in that of their expiry, and others oldest first.
+    """
+    name = next(name for name in _fitting(where) if (name, order) in _SORTED)
+    rows = await db.fetch_all(
+        LISTS[name, order, is_reversed], **_parameters(project_id, where, now), offset=offset, limit=limit
+    )
+    return [from_row(row) for row in rows]
+
+
+async def count_of_project(db: Database | Transaction, project_id: str, where: UserFilter, *, now: int) -> Total:
+    """How many users of a project fit; up to `MAX_COUNTED` where there is a condition."""
+    if where == UserFilter():
+        row = await db.fetch_one(COUNT, project_id=project_id)
+        assert row is not None
+        return Total(row[0], is_exact=True)
+    query = COUNTS[next(_fitting(where))]
+    row = await db.fetch_one(query, **_parameters(project_id, where, now), most=MAX_COUNTED + 1)
+    assert row is not None
+    return Total(min(row[0], MAX_COUNTED), is_exact=row[0] <= MAX_COUNTED)
+
+
+def _fitting(where: UserFilter) -> Iterator[str]:
+    """The lists that have everybody who fits, those with the fewest others first."""
+    for name in _ALONG:
+        # False of one that may be so or not leaves nearly everybody.
+        if name == "all" or getattr(where, name) not in (None, False):
+            yield name
+
+
+def _parameters(project_id: str, where: UserFilter, now: int) -> dict[str, Any]:
+    values = msgspec.structs.asdict(where)
+    start, end = values.pop("key_starts"), values.pop("key_ends")
+    return {
+        **values,
+        **_range("start", start),
+        **_range("end", None if end is None else end[::-1]),
+        "project_id": project_id,
+        "now": now,
+    }
+
+
+def _range(name: str, begin: str | None) -> dict[str, str | None]:
+    """Where texts that begin so begin and end in the order of their characters."""
+    before = None if begin is None else begin[:-1] + chr(ord(begin[-1]) + 1)
+    return {f"{name}_from": begin, f"{name}_before": before}
