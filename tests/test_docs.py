@@ -38,7 +38,7 @@ def test_every_decision_is_in_the_index() -> None:
 def test_every_dependency_says_what_it_is_for() -> None:
     page = (ROOT / "docs/why/libraries.md").read_text().lower()
     names = [
-        line.strip()
+        line.partition("<")[0].strip()
         for file in ("base.in", "try.in", "dev.in")
         for line in (ROOT / "requirements" / file).read_text().splitlines()
         if line.strip() and not line.startswith(("#", "-"))
