@@ -13,7 +13,7 @@ from moonlatch.storage import user_lists, users
 from moonlatch.storage.user_lists import UserFilter
 from moonlatch.storage.users import User
 
-MOST_USERS = 10_000
+MOST_USERS = 2_000
 """Whom one call changes, at most: until they are all written, nobody else writes."""
 
 _TOLD_ONE_BY_ONE = 100
