@@ -200,9 +200,10 @@ class Expressions(Draw):
         if shape == "field":
             return f"str({self.primary('record', scope, depth - 1)}.name)"
         if shape == "format":
-            kind = "g" if self.portable else "f"  # LuaJIT writes some tiny numbers as huge ones with `f`
+            # LuaJIT writes some tiny numbers as huge ones with `f`, and until 2025 rounded ties up where few digits are asked for.
+            kind = "14g" if self.portable else "2f"
             return self.pick(
-                f"string.format('%5.2{kind}|%d', num({self.value('number', scope, depth - 1)}), {self.between(-5, 99)})",
+                f"string.format('%5.{kind}|%d', num({self.value('number', scope, depth - 1)}), {self.between(-5, 99)})",
                 f"string.format('%s-%x', {self.value('string', scope, depth - 1)}, {self.between(0, 99999)})",
                 f"tostring({self.value('boolean', scope, depth - 1)})",
             )
