@@ -93,6 +93,13 @@ class Database(Protocol):
 
     async def fetch_all(self, query: Query, **parameters: Any) -> list[Row]: ...
 
+    async def search(self, query: Query, **parameters: Any) -> list[Row]:
+        """As `fetch_all`, for a question that may look at many rows to find few: nobody else waits for its answer.
+
+        Raises Unavailable where it takes too long.
+        """
+        ...
+
     def ask(self, query: Query, values: tuple[Any, ...]) -> Answer | asyncio.Future[Answer]:
         """Read a hot query's one row; the values stand in the order of `parameter_names`.
 

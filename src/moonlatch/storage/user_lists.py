@@ -6,13 +6,13 @@
 # ruff: noqa: S608 -- what is put into the statements is this module's own text
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from enum import StrEnum
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
-from moonlatch.storage.interface import Database, Query, Transaction
+from moonlatch.storage.interface import Database, Query, Row, Transaction
 from moonlatch.storage.users import COLUMNS, User, from_row
 
 MAX_COUNTED = 10_000
@@ -131,7 +131,7 @@ async def list_of_project(
     expired in that of their expiry, and others oldest first.
     """
     name = next(name for name in _fitting(where) if (name, order) in _SORTED)
-    rows = await db.fetch_all(
+    rows = await _asking(db, where)(
         LISTS[name, order, is_reversed], **_parameters(project_id, where, now), offset=offset, limit=limit
     )
     return [from_row(row) for row in rows]
@@ -144,9 +144,14 @@ async def count_of_project(db: Database | Transaction, project_id: str, where: U
         assert row is not None
         return Total(row[0], is_exact=True)
     query = COUNTS[next(_fitting(where))]
-    row = await db.fetch_one(query, **_parameters(project_id, where, now), most=MAX_COUNTED + 1)
-    assert row is not None
+    (row,) = await _asking(db, where)(query, **_parameters(project_id, where, now), most=MAX_COUNTED + 1)
     return Total(min(row[0], MAX_COUNTED), is_exact=row[0] <= MAX_COUNTED)
+
+
+def _asking(db: Database | Transaction, where: UserFilter) -> Callable[..., Awaitable[list[Row]]]:
+    """How to ask for those who fit: with a condition, many may be looked at to find few. In a transaction all of it is."""
+    is_search = where != UserFilter() and not hasattr(db, "execute")
+    return cast("Database", db).search if is_search else db.fetch_all
 
 
 def _fitting(where: UserFilter) -> Iterator[str]:

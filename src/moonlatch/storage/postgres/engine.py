@@ -74,6 +74,9 @@ class PostgresDatabase:
         row: Row | None = await self._read(lambda connection: connection.fetchrow(statement.sql, *arguments))
         return row
 
+    async def search(self, query: Query, **parameters: Any) -> list[Row]:
+        return await self.fetch_all(query, **parameters)
+
     async def fetch_all(self, query: Query, **parameters: Any) -> list[Row]:
         self._check_open()
         statement = translated(query.sql)

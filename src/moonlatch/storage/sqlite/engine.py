@@ -13,6 +13,7 @@ from moonlatch.storage.interface import Answer, Query, Row, Unit
 from moonlatch.storage.migration import Migration, shipped_migrations
 from moonlatch.storage.sqlite.connection import connect_reader, connect_writer
 from moonlatch.storage.sqlite.migration import migrate
+from moonlatch.storage.sqlite.searching import Searcher
 from moonlatch.storage.sqlite.snapshot import SnapshotReader
 from moonlatch.storage.sqlite.writer import Writer
 
@@ -28,7 +29,8 @@ MAX_WAITING = 10_000
 class SqliteDatabase:
     """A `Database` in one SQLite file. It belongs to the event loop (and the thread) that opened it."""
 
-    def __init__(self, reader: sqlite3.Connection, writer: Writer, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, path: Path, reader: sqlite3.Connection, writer: Writer, loop: asyncio.AbstractEventLoop) -> None:
+        self._searcher = Searcher(path)
         self._snapshots = SnapshotReader(reader, loop)
         self._writer = writer
 
@@ -49,6 +51,9 @@ class SqliteDatabase:
 
     async def fetch_all(self, query: Query, **parameters: Any) -> list[Row]:
         return self._snapshots.fetch_all(query.sql, parameters)
+
+    async def search(self, query: Query, **parameters: Any) -> list[Row]:
+        return await self._searcher.fetch_all(query.sql, parameters)
 
     def ask(self, query: Query, values: tuple[Any, ...]) -> Answer:
         return self._snapshots.ask(query, values)
@@ -76,7 +81,7 @@ async def open_sqlite(path: Path, *, max_waiting: int = MAX_WAITING, max_batch: 
         raise
     loop = asyncio.get_running_loop()
     writer = Writer(connection, loop, max_waiting=max_waiting, max_batch=max_batch)
-    return SqliteDatabase(reader, writer, loop)
+    return SqliteDatabase(path, reader, writer, loop)
 
 
 def migrate_file(path: Path) -> list[Migration]:

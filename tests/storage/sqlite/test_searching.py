@@ -1,0 +1,55 @@
+"""Searches that look at many rows: nobody else waits for them, and they end."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from moonlatch.storage.interface import Query, Unavailable
+from moonlatch.storage.sqlite import searching
+from moonlatch.storage.sqlite.engine import open_sqlite
+from support import rows
+
+ENDLESS = Query(
+    "test.endless",
+    "with recursive n (i) as (select 1 union all select i + 1 from n where i < :most) select max(i) from n",
+)
+MANY = 10**12
+
+
+async def test_the_loop_goes_on_during_a_search_and_the_search_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(searching, "MOST_SECONDS", 0.5)
+    database = await open_sqlite(tmp_path / "moonlatch.db")
+    project = await rows.add_project(database)
+    search = asyncio.create_task(database.search(ENDLESS, most=MANY))
+    answered = 0
+    while not search.done():
+        assert await rows.value(database, "select name from projects where id = :id", id=project)
+        answered += 1
+        await asyncio.sleep(0)
+    with pytest.raises(Unavailable, match="took too long"):
+        await search
+    assert answered > 1
+    await database.close()
+
+
+async def test_a_search_sees_what_was_committed(tmp_path: Path) -> None:
+    database = await open_sqlite(tmp_path / "moonlatch.db")
+    project = await rows.add_project(database)
+    ((found,),) = await database.search(Query("test.find", "select id from projects where id = :id"), id=project)
+    assert found == project
+    await database.close()
+
+
+async def test_no_more_than_two_search_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(searching, "MOST_SECONDS", 0.3)
+    database = await open_sqlite(tmp_path / "moonlatch.db")
+    searches = [asyncio.create_task(database.search(ENDLESS, most=MANY)) for _ in range(3)]
+    done, _ = await asyncio.wait(searches, return_when=asyncio.FIRST_COMPLETED)
+    assert len(done) < 3
+    await asyncio.gather(*searches, return_exceptions=True)
+    await database.close()
