@@ -124,9 +124,12 @@ async def test_a_removed_account_takes_everything_with_it_while_the_server_runs(
         with pytest.raises(Refused):
             await copy.beat()
     assert httpx.get(f"{server.url}/account", headers={"token": token}).status_code == 401
+    after = everything_in(server)
     for value in (project, script, key, loader, copy.instance, "leaving"):
         assert value in before
-        assert value not in everything_in(server)
+        assert value not in "\n".join(line for line in after.splitlines() if '"events"' not in line)
+    for value in (key, loader, copy.instance, "leaving"):  # that something was done stays, and names nobody
+        assert value not in after
 
 
 def everything_in(server: MoonlatchServer) -> str:

@@ -274,12 +274,7 @@ async def test_expired_users_go_once_redis_is_back(installation: Installation) -
     assert not await installation.processes[1].moonlatch.live.takes_turn("removing", 60)
     gone = await rows.add_user(installation.database, installation.project, key_expires=1)
     await rows.change(installation.database, "update projects set delete_expired_users = true")
-    removed = await asyncio.gather(
-        *(
-            remove_expired_users(each.moonlatch.database, each.moonlatch.live.user_changed, 10**12)
-            for each in installation.processes
-        )
-    )
+    removed = await asyncio.gather(*(remove_expired_users(each.moonlatch.world) for each in installation.processes))
     assert sum(removed) == 1
     assert await rows.value(installation.database, "select count(*) from users where key = :key", key=gone) == 0
 

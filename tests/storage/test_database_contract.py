@@ -207,7 +207,7 @@ async def test_a_value_that_is_there_already_is_a_unique_violation_naming_the_co
     with pytest.raises(UniqueViolation) as taken:
         await add_user(database, "key-2", project_id=project, discord_id="42")
     with pytest.raises(UniqueViolation) as same_key:
-        await add_user(database, "key-1", project_id=project)
+        await add_user(database, "key-1", project_id=project, id="another")
 
     assert taken.value.constraint == "users.project_id, users.discord_id"
     assert same_key.value.constraint == "users.key"

@@ -47,7 +47,7 @@ async def test_settings_of_projects_scripts_and_builds_come_back_as_they_were(da
     bare = msgspec.structs.replace(script, profile=None, target=None, engine=None)
     changed = msgspec.structs.replace(project, engine="luraph", luraph_options={})
     await database.run(lambda tx: scripts.save_settings(tx, bare))
-    await database.run(lambda tx: projects.save(tx, changed))
+    await database.run(lambda tx: projects.save(tx, changed, now=1))
     assert await scripts.find(database, "s") == bare
     assert await projects.find_owned(database, "p", "a") == changed
 

@@ -68,7 +68,8 @@ async def insert_user(tx: Transaction, key: str, *, project_id: str, **columns: 
         "blacklisted": False,
         **columns,
     }
-    await tx.execute(ADD_USER, id=f"id of {key}", key=key, project_id=project_id, **values)
+    values.setdefault("id", f"id of {key}")
+    await tx.execute(ADD_USER, key=key, project_id=project_id, **values)
 
 
 async def used(database: Database, account_id: str) -> int:

@@ -10,7 +10,7 @@ from moonlatch.operations import tokens
 from moonlatch.operations.changing import Change, Resource, differences
 from moonlatch.operations.kinds import EventKind
 from moonlatch.operations.refusals import NotFound, Reason, Refused
-from moonlatch.storage import accounts, luraph_keys
+from moonlatch.storage import accounts, events, luraph_keys
 from moonlatch.storage.accounts import Account
 from moonlatch.storage.interface import UniqueViolation
 from moonlatch.storage.tokens import Token
@@ -86,6 +86,8 @@ async def rename(change: Change, name: str) -> Account:
 async def remove(change: Change, *, with_projects: bool) -> None:
     """Remove the actor's account and its tokens, for good, and its projects where that is asked for.
 
+    Its events lose what identifies anything; they stay until their retention is over.
+
     Raises NotAllowed, NotFound, Refused where it has projects, which would belong to nobody.
     """
     change.actor.require_operator()
@@ -95,7 +97,8 @@ async def remove(change: Change, *, with_projects: bool) -> None:
         raise Refused(Reason.ACCOUNT_HAS_PROJECTS)
     if not await accounts.remove(change.tx, account.id):
         raise NotFound("account")
-    change.record(EventKind.ACCOUNT_REMOVED, _resource(account))
+    await events.erase_account(change.tx, account.id)
+    change.record(EventKind.ACCOUNT_REMOVED, Resource("account", account.id))
 
 
 def _resource(account: Account) -> Resource:

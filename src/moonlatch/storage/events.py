@@ -73,6 +73,10 @@ ERASE_USERS = Query(
     "events.erase_users",
     "update events set resource_label = null, changes = '{}' where project_id = :project_id and resource_kind = 'user'",
 )
+ERASE_ACCOUNT = Query(
+    "events.erase_account",
+    "update events set resource_label = null, changes = '{}' where account_id = :account_id",
+)
 ALLOW_PRUNING = Query(
     "events.allow_pruning",
     "insert into event_retention (id, before) values (1, :before) "
@@ -140,6 +144,11 @@ async def erase(tx: Transaction, resource_ids: Sequence[str]) -> None:
 async def erase_users(tx: Transaction, project_id: str) -> int:
     """As `erase`, for every user of a project."""
     return await tx.execute(ERASE_USERS, project_id=project_id)
+
+
+async def erase_account(tx: Transaction, account_id: str) -> int:
+    """As `erase`, for everything of an account."""
+    return await tx.execute(ERASE_ACCOUNT, account_id=account_id)
 
 
 async def prune(tx: Transaction, *, before: int, most: int) -> int:

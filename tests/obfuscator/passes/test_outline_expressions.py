@@ -37,7 +37,7 @@ def test_expressions_that_differ_in_their_variables_alone_share_a_function() -> 
         "local a = f() for i = 1, 9 do print(a * 2 + a.x / 3) end",
         "local a = f() print(a * 2 + g(a) / 3)",
         "local a = f() print(a * 2 + #{ a } / 3)",
-        "local a = f() print(a * 2 + (...) / 3)",
+        "local a = f() print(a * 2 + #{ ... } / 3)",
         "local a = f() local function g() a = 1 end g(a.x + a.y * 2)",
         "local function f(a) return a * 2 + a.x / 3 end",
     ],

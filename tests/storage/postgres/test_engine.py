@@ -12,6 +12,7 @@ import pytest
 from moonlatch.cli.first_start import first_account
 from moonlatch.clock import now_ms
 from moonlatch.crypto import new_id
+from moonlatch.operations.context import World
 from moonlatch.storage import accounts, scripts
 from moonlatch.storage.executions import Execution, record_all
 from moonlatch.storage.interface import Query, Transaction
@@ -104,7 +105,12 @@ async def test_a_crowd_on_one_row_is_served_within_the_deadline(side_by_side: li
 async def test_of_servers_that_start_at_once_on_an_empty_database_one_makes_the_first_account(
     side_by_side: list[PostgresDatabase],
 ) -> None:
-    made = await asyncio.gather(*(first_account(database, now_ms, tier="unlimited") for database in side_by_side))
+    made = await asyncio.gather(
+        *(
+            first_account(World(database=database, tiers={}, clock=now_ms), tier="unlimited")
+            for database in side_by_side
+        )
+    )
 
     assert len([first for first in made if first is not None]) == 1
     assert len(await accounts.list_all(side_by_side[0])) == 1

@@ -66,7 +66,7 @@ def test_both_engines_have_the_same_tables_and_columns(databases: Databases, tmp
     sqlite = {
         (table, column[1], bool(column[3]) or bool(column[5]))
         for (table,) in connection.execute("select name from sqlite_master where type = 'table'").fetchall()
-        for column in connection.execute(f"pragma table_info({table})")
+        for column in connection.execute(f"pragma table_xinfo({table})")
     }
     sqlite_indexes = {
         (row["tbl_name"], row["name"])
