@@ -76,7 +76,6 @@ INDEX_OF_LIST = {
     "blacklisted": "users_blacklisted",
     "expired": "users_by_expiry",
     "unused": "users_unused",
-    "executor": "users_by_executor",
     "all": "users_of_project",
 }
 

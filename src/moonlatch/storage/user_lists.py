@@ -76,7 +76,6 @@ _ALONG = {
     "blacklisted": "blacklisted",
     "expired": f"{_EXPIRY[0]} <= :now",
     "unused": "unused",
-    "executor": "executor = :executor",
     "all": "true",
 }
 """The condition that a list goes along, by name; those that leave the fewest come first."""

@@ -53,7 +53,8 @@ FIND_BY_KEYS = Query("users.find_by_keys", f"select {COLUMNS} from users where k
 FIND_BY_IDS = Query("users.find_by_ids", f"select {COLUMNS} from users where id in ({_NAMED}) and {_OF_PROJECT}")
 INSERT = Query(
     "users.insert",
-    f"insert into users ({COLUMNS}) values ({', '.join(':' + name for name in _NAMES)}) on conflict do nothing",
+    f"insert into users ({COLUMNS}, key_forward, key_backward) "
+    f"values ({', '.join(':' + name for name in _NAMES)}, :key, :key_backward) on conflict do nothing",
 )
 HAS_ID = Query("users.has_id", "select 1 from users where id = :id")
 SAVE_SETTINGS = Query(
@@ -112,6 +113,11 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
     blacklist_expires: int | None = None
     created_at: int
     expiry_set_at: int = 0
+
+    @property
+    def key_backward(self) -> str:
+        """By which a key is found by its last characters."""
+        return self.key[::-1]
 
 
 def from_row(row: Row) -> User:
