@@ -133,6 +133,8 @@ def members(script: str, project: str, keys: list[str], count: int) -> Iterator[
             place_id=number % PER_PLACE_SHARE,
             job_id=f"job {number % (count // PER_JOB)}",
             created_at=number,
+            executor="Bench",
+            build=1,
         )
         instance = Instance(
             id=session.instance_id,

@@ -21,7 +21,7 @@ from moonlatch.clock import SteadyClock, now_ms
 from moonlatch.config import Settings
 from moonlatch.crypto import MASTER_KEY_NAME, Keyring
 from moonlatch.jobs.expiry import watch_expiry
-from moonlatch.jobs.retention import ANSWERS_KEPT, REMOVED_USERS_KEPT, events_kept, executions_kept, watch_retention
+from moonlatch.jobs.retention import ANSWERS_KEPT, REMOVED_USERS_KEPT, detail_kept, events_kept, watch_retention
 from moonlatch.licensing.verdict import Policy
 from moonlatch.live.memory import LocalLive
 from moonlatch.luraph.engine import LuraphEngine, luraph_client
@@ -141,6 +141,7 @@ async def open_moonlatch(settings: Settings) -> AsyncIterator[Moonlatch]:
             trusted_proxies=settings.trusted_proxies,
             limits=limits,
         )
+        closing.push_async_callback(client.history.close)
         _expose(
             counts=exposition.counts,
             client=client,
@@ -152,7 +153,7 @@ async def open_moonlatch(settings: Settings) -> AsyncIterator[Moonlatch]:
         jobs = {"expiry": watch_expiry(world, live.takes_turn)}
         kept = [ANSWERS_KEPT, REMOVED_USERS_KEPT]
         if settings.retention.detail_days:
-            kept.append(executions_kept(settings.retention.detail_days))
+            kept.extend(detail_kept(settings.retention.detail_days))
         if settings.retention.event_days:
             kept.append(events_kept(settings.retention.event_days))
         jobs["retention"] = watch_retention(database, now_ms, kept)

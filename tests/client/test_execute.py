@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+from typing import Any
 
 import pytest
 
@@ -342,3 +343,21 @@ async def test_clients_cannot_make_up_executors_without_end(world: World, monkey
         Query("test.executors", "select executor, executions from execution_days order by executor")
     )
     assert [tuple(row) for row in rows] == [("one", 2), ("other", 2), ("two", 1)]
+
+
+async def test_a_start_of_a_user_who_is_removed_meanwhile_leaves_nothing_of_them(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, key = await world.script(free_for_all=True), await world.user(key_expires=1)
+    claim = world.live.claim
+
+    async def remove_first(*arguments: Any, **options: Any) -> None:
+        await world.change("delete from users where key = :key", key=key)
+        await claim(*arguments, **options)
+
+    monkeypatch.setattr(world.live, "claim", remove_first)
+    copy = await client.execute(key=key)
+    written = (
+        "select count(*) from executions where id = :id and user_id is null and ip is null and fingerprint is null"
+    )
+    assert await world.value(written, id=copy.instance) == 1

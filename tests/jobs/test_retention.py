@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from moonlatch.clock import DAY_MS
-from moonlatch.jobs.retention import BATCH, executions_kept, remove_old, watch_retention
+from moonlatch.jobs.retention import BATCH, detail_kept, remove_old, watch_retention
 from moonlatch.storage.executions import Execution, record_all, stop
 from moonlatch.storage.interface import Database, Query, Transaction
 from support import rows
@@ -15,7 +15,7 @@ from support.database import ENGINES, engine_url, opened_at
 
 NOW = 400 * DAY_MS
 BEFORE = NOW - 90 * DAY_MS
-DETAIL = executions_kept(90)
+DETAIL = detail_kept(90)[0]
 ADD = Query(
     "test.add_execution",
     "insert into executions (id, script_id, build, executor, started_at) values (:id, 's', 1, 'x', :at)",
@@ -112,7 +112,7 @@ async def test_counters_stay_and_so_does_what_keeps_a_stopped_copy_out(database:
 async def test_the_watch_counts_days_from_now_and_stops_when_cancelled(database: Database) -> None:
     await add(database, ["old"], NOW - 7 * DAY_MS - 1)
     await add(database, ["young"], NOW - 7 * DAY_MS)
-    watch = asyncio.create_task(watch_retention(database, lambda: NOW, [executions_kept(7)]))
+    watch = asyncio.create_task(watch_retention(database, lambda: NOW, detail_kept(7)))
     for _ in range(500):
         if await left(database) == ["young"]:
             break

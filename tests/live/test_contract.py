@@ -44,8 +44,10 @@ async def test_an_instance_is_alive_for_a_lease_after_its_claim_and_after_each_b
     clock.ahead_ms += LEASE_MS - 1_000
     assert await live.instances_of("key") == 1
     assert await live.counts("script") == LiveCounts(0, 1)
+    assert await live.alive([instance.id, "another"]) == {instance.id}
     clock.ahead_ms += 2_000
     assert await live.find(instance.id) is None
+    assert await live.alive([instance.id]) == set()
     assert await live.instances_of("key") == 0
     assert await live.counts("script") == LiveCounts(0, 0)
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from random import Random
 
+import msgspec
 import pytest
 
 from moonlatch.live.directory import Directory
 from moonlatch.live.interface import Session, SessionFilter
+from moonlatch.live.records import read_session, session_record
 
 
 def session(number: int, **changes: object) -> Session:
@@ -21,6 +23,8 @@ def session(number: int, **changes: object) -> Session:
         "place_id": None,
         "job_id": None,
         "created_at": number,
+        "executor": None,
+        "build": 1,
         **changes,
     }
     return Session(**fields)  # type: ignore[arg-type]
@@ -87,3 +91,11 @@ def test_every_filter_finds_what_looking_at_each_session_finds(seed: int) -> Non
 
 def fits(one: Session, given: dict[str, object]) -> bool:
     return all(getattr(one, name) == value for name, value in given.items())
+
+
+def test_a_record_of_an_earlier_version_is_read() -> None:
+    record = session_record("process", session(1, executor="Delta", build=7))
+    assert read_session("session 001", msgspec.msgpack.encode(record)).session == session(1, executor="Delta", build=7)
+    assert read_session("session 001", msgspec.msgpack.encode(record[:-2])).session == session(
+        1, executor=None, build=0
+    )

@@ -56,6 +56,8 @@ ENDPOINTS: dict[tuple[str, str], tuple[str | None, Any]] = {
     ("GET", "/events"): (None, None),
     ("GET", "/projects/{project_id}/events"): ("project", None),
     ("GET", "/users/{key}/events"): ("user", None),
+    ("GET", "/users/{key}/executions"): ("user", None),
+    ("GET", "/users/{key}/refusals"): ("user", None),
     ("GET", "/account/tokens"): (None, None),
     ("POST", "/account/luraph"): (None, {"api_key": "key"}),
     ("POST", "/account/tokens"): (None, {"name": "New"}),

@@ -9,7 +9,7 @@ import pytest
 from moonlatch.clock import DAY_MS
 from moonlatch.jobs.retention import REMOVED_USERS_KEPT, remove_old
 from moonlatch.storage.interface import Query
-from support.client import DEVICE
+from support.client import DEVICE, Refused
 from support.management import Api, Developer, done
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -45,6 +45,9 @@ async def test_a_removed_user_is_in_no_table(api: Api, me: Developer, project: s
     await copy.beat()
     done(await me.post(f"/users/{key}/blacklist", {"reason": "charge-back of Ada's card"}))
     assert await wire.stopped() == "BLACKLISTED"
+    with pytest.raises(Refused):
+        await client.execute(key=key)
+    await api.history.settle()
 
     keyring = api.keyring
     values = {
@@ -71,6 +74,10 @@ async def test_a_removed_user_is_in_no_table(api: Api, me: Developer, project: s
         ("users", "ip"),
         ("bars", "key"),
         ("bars", "fingerprint"),
+        ("executions", "fingerprint"),
+        ("executions", "ip"),
+        ("refusals", "fingerprint"),
+        ("refusals", "ip"),
     }
 
     if way == "projects":
@@ -83,5 +90,7 @@ async def test_a_removed_user_is_in_no_table(api: Api, me: Developer, project: s
 
     assert await places_of(api, values) == set()
     assert await api.value("select count(*) from removed_users where project_id = :id", id=project) == 0
+    of_user = "select count(*) from executions where id = :id and user_id is not null"
+    assert await api.value(of_user, id=copy.instance) == 0
     if way != "projects":  # what was counted stays, and says nothing of whom
         assert (await me.script(client.script))["total_executions"] == 1

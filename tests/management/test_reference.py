@@ -59,7 +59,18 @@ def test_each_endpoints_section_names_its_fields(app: FastAPI) -> None:
 
 def test_each_objects_section_names_its_fields(app: FastAPI) -> None:
     schemas = app.openapi()["components"]["schemas"]
-    for noun in ("script", "protection", "build", "project", "user", "session", "account", "token"):
+    for noun in (
+        "script",
+        "protection",
+        "build",
+        "project",
+        "user",
+        "execution",
+        "refusal",
+        "session",
+        "account",
+        "token",
+    ):
         start = API.index(f"### The {noun} object\n")
         rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \|", API[start : API.find("\n##", start + 1)], re.MULTILINE)
         names = [name for row in rows for name in re.findall(r"\w+", row)]

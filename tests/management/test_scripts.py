@@ -14,7 +14,7 @@ from support.management import Api, Developer, done, invalid, refused
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 BROKEN = "local x = \n"
-SESSION_FIELDS = {"id", "user_key", "script_id", "roblox_id", "place_id", "job_id", "created_at"}
+SESSION_FIELDS = {"id", "user_key", "script_id", "roblox_id", "place_id", "job_id", "created_at", "executor", "build"}
 
 
 async def test_a_new_script_is_as_it_was_asked_for_and_disabled(me: Developer, project: str) -> None:

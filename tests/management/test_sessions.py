@@ -23,7 +23,7 @@ async def answer(wire: Wire, **reply: Any) -> Any:
 
 async def test_a_session_is_shown(api: Api, me: Developer, project: str, key: str) -> None:
     client = await api.running_script(project)
-    wire = await api.session(client, key=key, roblox_id=1, place_id=2, job_id="j")
+    wire = await api.session(client, key=key, roblox_id=1, place_id=2, job_id="j", executor="Delta")
     session = done(await me.get(f"/sessions/{wire.id}"))["session"]
     assert session == {
         "id": wire.id,
@@ -33,6 +33,8 @@ async def test_a_session_is_shown(api: Api, me: Developer, project: str, key: st
         "place_id": 2,
         "job_id": "j",
         "created_at": session["created_at"],
+        "executor": "Delta",
+        "build": 1,
     }
     await wire.socket.close()
 

@@ -50,6 +50,7 @@ async def test_a_new_user_has_every_documented_field(api: Api, me: Developer, pr
         "max_instances": 2,
         "max_executions": 9,
         "fingerprintless": False,
+        "last_refusal": None,
         "created_at": user["created_at"],
     }
     assert user == expected

@@ -21,7 +21,7 @@ from support.database import opened
 TABLES = [
     *("accounts", "bars", "builds", "event_retention", "events", "execution_days", "executions"),
     *("idempotency_records", "installation", "loaders", "luraph_keys"),
-    *("projects", "removed_users", "scripts", "tokens", "users"),
+    *("projects", "refusals", "removed_users", "scripts", "tokens", "users"),
 ]
 
 
@@ -65,6 +65,9 @@ async def source(tmp_path: Path) -> Path:
             "record": '{"🌙": 1}',
         }
         await rows.insert(database, "removed_users", project_id=project, **removed)
+        user = await rows.value(database, "select id from users where key = :key", key=key)
+        refusal = {"day": 1, "code": "KEY_EXPIRED", "moment": "start", "script_id": script, "fingerprint": b""}
+        await rows.insert(database, "refusals", user_id=user, first_at=1, refused_at=2**53, times=3, **refusal)
         await rows.insert(database, "installation", id=1, key_check=b"check")
         await rows.insert(database, "luraph_keys", account_id=account, sealed=b"sealed")
     return path

@@ -161,4 +161,5 @@ async def running_world(folder: Path, **settings: Any) -> AsyncIterator[World]:
         await live.close_all()
         if isinstance(live, RedisLive):
             await live.close()
+        await app.history.close()
         await database.close()

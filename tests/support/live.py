@@ -76,6 +76,8 @@ def new_session(instance: Instance, **changes: Any) -> Session:
             "place_id": None,
             "job_id": None,
             "created_at": 1,
+            "executor": "Tests",
+            "build": instance.build,
             **changes,
         }
     )

@@ -15,6 +15,7 @@ from moonlatch import crypto
 from moonlatch.builds.pool import WorkerPool
 from moonlatch.builds.publisher import LoaderRecipe, Publisher
 from moonlatch.builds.workshop import Workshop
+from moonlatch.client.history import History
 from moonlatch.client.protocol import ClientProtocol
 from moonlatch.crypto import Keyring
 from moonlatch.licensing.tier import BUILT_IN, Tier
@@ -127,6 +128,7 @@ class Api:
     live: LocalLive
     clock: MovableClock
     http: httpx.AsyncClient
+    history: History
 
     @property
     def engine(self) -> str:
@@ -204,10 +206,11 @@ async def running_api(folder: Path, *, database_url: str = "", **settings: Any) 
             served(either, keep_alive_seconds=keep_alive_seconds) as url,
             plain_http(base_url=url, timeout=20) as http,
         ):
-            yield Api(url, management, world, database, keyring, live, clock, http)
+            yield Api(url, management, world, database, keyring, live, clock, http, protocol.history)
             await live.close_all()
     finally:
         await workers.close()
+        await protocol.history.close()
         await database.close()
 
 

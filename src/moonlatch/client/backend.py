@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from moonlatch.client.history import History
 from moonlatch.client.transcript import LoaderKeys
 from moonlatch.clock import Clock
 from moonlatch.crypto import Keyring
@@ -16,14 +17,24 @@ _KEPT_LOADER_KEYS = 1_000
 class Backend:
     """The parts behind the endpoints; times come from `clock`, in Unix milliseconds."""
 
-    __slots__ = ("_loader_keys", "clock", "judge", "keyring", "licences", "policy", "roster")
+    __slots__ = ("_loader_keys", "clock", "history", "judge", "keyring", "licences", "policy", "roster")
 
-    def __init__(self, *, licences: Licences, roster: Roster, keyring: Keyring, clock: Clock, policy: Policy) -> None:
+    def __init__(
+        self,
+        *,
+        licences: Licences,
+        roster: Roster,
+        keyring: Keyring,
+        clock: Clock,
+        policy: Policy,
+        history: History,
+    ) -> None:
         self.licences = licences
         self.roster = roster
         self.keyring = keyring
         self.clock = clock
         self.policy = policy
+        self.history = history
         self.judge = Judge(licences, policy)
         self._loader_keys: dict[str, LoaderKeys] = {}
 

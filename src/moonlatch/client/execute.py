@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from moonlatch.client.backend import Backend
 from moonlatch.client.payloads import Payloads, SealedPayload
 from moonlatch.client.replies import REPLAYED, UNAVAILABLE, RefusedError
@@ -24,10 +26,18 @@ from moonlatch.licensing.verdict import (
 from moonlatch.live.interface import AliveAlreadyError, Instance, NoPlaceError
 from moonlatch.storage.executions import UNKNOWN_EXECUTOR, Execution, ExecutionLog, OvertakenError, RepeatedError, Use
 from moonlatch.storage.licences import Owner, StartQuestion
+from moonlatch.storage.user_history import NewRefusal
 
 SESSION_PATH = "/client/v1/session"
 
 _ATTEMPTS = 16
+
+
+class _Origin(NamedTuple):
+    """Keyed hashes of where a start comes from."""
+
+    fingerprint: bytes | None
+    ip: bytes
 
 
 class ExecuteEndpoint:
@@ -47,11 +57,11 @@ class ExecuteEndpoint:
         fingerprint = None
         if request.fingerprint:
             fingerprint = keyring.fingerprint(owner.project, "fingerprint", request.fingerprint)
-        ip = keyring.fingerprint(owner.project, "ip", address)
+        origin = _Origin(fingerprint, keyring.fingerprint(owner.project, "ip", address))
         instance_id = keyring.instance_id(request.loader, request.nonce)
         for _ in range(_ATTEMPTS):
             now = backend.clock()
-            facts, granted = await self._decide(owner, request, fingerprint, now)
+            facts, granted = await self._decide(owner, request, origin, now)
             payload = self._payloads.kept(request.script_id, facts.build)
             if payload is None:
                 payload = await self._payloads.of(request.script_id, facts.build)
@@ -72,6 +82,7 @@ class ExecuteEndpoint:
             except AliveAlreadyError:  # a repeated start has the first one's id
                 raise RefusedError(REPLAYED) from None
             except NoPlaceError as error:
+                self._note(error.refusal, request, facts.user_key, origin, now)
                 raise RefusedError(error.refusal) from None
             execution = Execution(
                 id=instance_id,
@@ -83,7 +94,7 @@ class ExecuteEndpoint:
                 seen_executions=facts.executions,
                 seen_expires=facts.key_expires,
                 fingerprint=fingerprint,
-                ip=ip,
+                ip=origin.ip,
                 executor=request.executor or UNKNOWN_EXECUTOR,
                 started_at=now,
             )
@@ -94,20 +105,37 @@ class ExecuteEndpoint:
                 return self._reply(request, facts, execution, use, payload)
         raise RefusedError(UNAVAILABLE)
 
-    async def _decide(
-        self, owner: Owner, request: Execute, fingerprint: bytes | None, now: int
-    ) -> tuple[StartFacts, Granted]:
+    async def _decide(self, owner: Owner, request: Execute, origin: _Origin, now: int) -> tuple[StartFacts, Granted]:
         key = request.key or None
         facts = await self._backend.licences.for_start(
-            owner, StartQuestion(request.script_id, request.loader, key, fingerprint, now)
+            owner, StartQuestion(request.script_id, request.loader, key, origin.fingerprint, now)
         )
-        verdict = decide_start(facts, Start(key, fingerprint, request.supports_sessions), self._backend.policy, now)
+        verdict = decide_start(
+            facts, Start(key, origin.fingerprint, request.supports_sessions), self._backend.policy, now
+        )
         if isinstance(verdict, Refusal):
             if verdict is EXECUTION_LIMIT_REACHED and await self._has_no_place(facts):
                 verdict = TOO_MANY_INSTANCES
+            if facts is not None:
+                self._note(verdict, request, facts.user_key, origin, now)
             raise RefusedError(verdict)
         assert facts is not None  # no script, no grant
         return facts, verdict
+
+    def _note(self, refusal: Refusal, request: Execute, key: str | None, origin: _Origin, now: int) -> None:
+        if key is not None:
+            self._backend.history.refused(
+                NewRefusal(
+                    user_key=key,
+                    code=refusal.code,
+                    moment="start",
+                    script_id=request.script_id,
+                    fingerprint=origin.fingerprint,
+                    ip=origin.ip,
+                    executor=request.executor or None,
+                    refused_at=now,
+                )
+            )
 
     async def _has_no_place(self, facts: StartFacts | None) -> bool:
         """For the order of refusals. A start that is granted is counted when it claims its place."""

@@ -47,6 +47,7 @@ class HeartbeatEndpoint:
         )
         judged = await self._backend.judge.judge(copy, now, go_on, shows_user=False)
         if isinstance(judged, Refusal):
+            self._backend.history.stopped(copy, judged, "heartbeat", now)
             # Forgotten, an overdue instance would come back with its next beat as one whose session is not due yet.
             if judged is not SESSIONS_REQUIRED:
                 await self._backend.roster.release(claims.instance)

@@ -10,6 +10,7 @@ from moonlatch.client.backend import Backend
 from moonlatch.client.body import TOO_LARGE, TOO_SLOW, HungUpError, read_body
 from moonlatch.client.execute import SESSION_PATH, ExecuteEndpoint
 from moonlatch.client.heartbeat import HeartbeatEndpoint
+from moonlatch.client.history import History
 from moonlatch.client.loader import LoaderEndpoint
 from moonlatch.client.payloads import Payloads
 from moonlatch.client.replies import UNAVAILABLE, RefusedError, invalid, rate_limited, respond
@@ -73,8 +74,14 @@ class ClientProtocol:
             else None
         )
         self._loader = LoaderEndpoint(database, missing_loader_source)
+        self.history = History(database)
         backend = Backend(
-            licences=Licences(database), roster=live, keyring=keyring, clock=clock, policy=policy or Policy()
+            licences=Licences(database),
+            roster=live,
+            keyring=keyring,
+            clock=clock,
+            policy=policy or Policy(),
+            history=self.history,
         )
         self.traffic = Traffic()
         self.verdicts = Verdicts()

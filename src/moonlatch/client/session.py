@@ -44,11 +44,13 @@ class _ClosingError(Exception):
 class SessionConnection:
     """An open session's socket, as `live` sees it."""
 
-    __slots__ = ("_allowance", "_allowance_at", "calls", "outgoing")
+    __slots__ = ("_allowance", "_allowance_at", "calls", "outgoing", "refusal")
 
     def __init__(self, outgoing: Outgoing, now_ms: int) -> None:
         self.outgoing = outgoing
         self.calls: Calls | None = None
+        self.refusal: Refusal | None = None
+        """Why the script was stopped."""
         self._allowance = _IDLE_FRAMES
         self._allowance_at = now_ms
 
@@ -59,6 +61,8 @@ class SessionConnection:
         self.outgoing.put({"type": "alive"})
 
     def stop(self, refusal: Refusal) -> None:
+        if not self.outgoing.is_closing:
+            self.refusal = refusal
         self.outgoing.put({"type": "stop", "code": refusal.code, "message": refusal.message})
         self.close(STOPPED, f"{refusal.code}: {refusal.message}")
 
@@ -104,21 +108,33 @@ class SessionEndpoint:
             if request is None:
                 return
             socket = _socket(scope)
-            connection, session_id = await self._open(request, socket, send)
+            connection, opened = await self._open(request, socket, send)
             del request  # a session that is idle for hours holds no token
             try:
                 await self._listen(connection, socket, receive)
             finally:
                 connection.end()
-                if session_id is not None:
-                    await self._backend.roster.leave(session_id)
+                if opened is not None:
+                    self._note_end(connection, *opened)
+                    await self._backend.roster.leave(opened[0].id)
         except _ClosingError as closed:
             await send({"type": "websocket.close", "code": closed.code, "reason": shortened(closed.reason)})
         except OSError:
             return  # the client hung up while something was sent
 
-    async def _open(self, request: Open, socket: Socket, send: Send) -> tuple[SessionConnection, str | None]:
-        """Authenticate and register the client; no session id for one that was told to stop. Raises _ClosingError."""
+    def _note_end(self, connection: SessionConnection, session: Session, instance: Instance) -> None:
+        """Why the copy's session is over, where that says something of the copy: another socket or server may go on with it."""
+        now = self._backend.clock()
+        if connection.refusal is not None:
+            copy = Running(instance.id, session.script_id, session.user_key, instance.fingerprint, True, instance.build)
+            self._backend.history.stopped(copy, connection.refusal, "session", now)
+        elif not connection.outgoing.is_closing:
+            self._backend.history.ended(instance.id, now)
+
+    async def _open(
+        self, request: Open, socket: Socket, send: Send
+    ) -> tuple[SessionConnection, tuple[Session, Instance] | None]:
+        """Authenticate and register the client; no session for one that was told to stop. Raises _ClosingError."""
         claims = read(self._backend.keyring, request.token, request.instance)
         if claims is None:
             raise _ClosingError(NOT_AUTHENTICATED, "the token does not belong to the instance, or to this server")
@@ -142,14 +158,16 @@ class SessionEndpoint:
             raise _ClosingError(NOT_AUTHENTICATED, "the first frame opens the session")
         return frame
 
-    async def _admit(self, request: Open, claims: Claims, connection: SessionConnection) -> str | None:
-        """Decide, and register the session; gives its id. Raises _ClosingError, StorageError."""
+    async def _admit(
+        self, request: Open, claims: Claims, connection: SessionConnection
+    ) -> tuple[Session, Instance] | None:
+        """Decide, and register the session of the instance. Raises _ClosingError, StorageError."""
         now = self._backend.clock()
         known = await self._backend.roster.find(claims.instance)
 
-        async def join(facts: RunningFacts, granted: Granted) -> str:
+        async def join(facts: RunningFacts, granted: Granted) -> tuple[Session, Instance]:
             instance = known or instance_of(claims, facts, now)
-            session = _session(claims, instance, now)
+            session = _session(claims, instance, facts.executor, now)
             told = Told(variables_hash(facts, granted), granted.key_expires)
             try:
                 joined = await self._backend.roster.join(
@@ -161,18 +179,19 @@ class SessionEndpoint:
                 raise _ClosingError(*OVERLOADED)
             left = seconds_left(granted.key_expires, now)
             connection.outgoing.put({"type": "opened", "session": session.id, "seconds_left": left})
-            return session.id
+            return session, instance
 
         copy = Running(claims.instance, claims.script, claims.key, claims.fingerprint, True, claims.build)
         judged = await self._backend.judge.judge(copy, now, join, shows_user=True)
         if isinstance(judged, Refusal):
             self._note(judged)
+            self._backend.history.stopped(copy, judged, "session", now)
             await self._backend.roster.release(claims.instance)
             connection.stop(judged)
             return None
         self._note(None)
-        _, session_id = judged
-        return session_id
+        _, opened = judged
+        return opened
 
     async def _listen(self, connection: SessionConnection, socket: Socket, receive: Receive) -> None:
         """Hear the client until it leaves."""
@@ -208,7 +227,7 @@ def _settle(answer: asyncio.Future[MessageOutcome]) -> None:
         answer.set_result(NEVER_RESPONDED)
 
 
-def _session(claims: Claims, instance: Instance, now: int) -> Session:
+def _session(claims: Claims, instance: Instance, executor: str | None, now: int) -> Session:
     return Session(
         id=new_id(),
         instance_id=instance.id,
@@ -219,6 +238,8 @@ def _session(claims: Claims, instance: Instance, now: int) -> Session:
         place_id=claims.place_id,
         job_id=claims.job_id,
         created_at=now,
+        executor=executor,
+        build=instance.build,
     )
 
 

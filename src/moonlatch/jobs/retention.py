@@ -1,4 +1,4 @@
-"""Removes what is kept for a time only, when that is over: detail of executions, events, answers, removed users. Daily counters and totals stay."""
+"""Removes what is kept for a time only, when that is over: detail of executions and refusals, events, answers, removed users. Daily counters and totals stay."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from moonlatch.clock import DAY_MS, Clock
 from moonlatch.jobs.periodic import run_periodically
 from moonlatch.licensing.key import RESTORABLE_DAYS
-from moonlatch.storage import events, idempotency, removed_users
+from moonlatch.storage import events, idempotency, removed_users, user_history
 from moonlatch.storage.interface import Database, Transaction
-from moonlatch.storage.retention import prune_executions
+from moonlatch.storage.retention import forget_users_of_executions, prune_executions
 
 EVERY_SECONDS = 3600.0
 BATCH = 500
@@ -33,8 +33,17 @@ class Kept:
     prune: Prune
 
 
-def executions_kept(days: int) -> Kept:
-    return Kept("executions", days, lambda tx, before, most: prune_executions(tx, before=before, most=most))
+def detail_kept(days: int) -> list[Kept]:
+    """What is kept of single starts, and of refusals."""
+    return [
+        Kept("executions", days, lambda tx, before, most: prune_executions(tx, before=before, most=most)),
+        Kept(
+            "users of stopped executions",
+            days,
+            lambda tx, before, most: forget_users_of_executions(tx, before=before, most=most),
+        ),
+        Kept("refusals", days, lambda tx, before, most: user_history.prune_refusals(tx, before=before, most=most)),
+    ]
 
 
 def events_kept(days: int) -> Kept:

@@ -71,6 +71,8 @@ class RunningFacts(Facts, frozen=True):
     discord_id: str | None = None
     """Asked for when there is somebody to show it to, as the note is."""
     note: str | None = None
+    executor: str | None = None
+    """Asked for when a session opens: the host program that its copy was started in."""
 
 
 class Start(msgspec.Struct, frozen=True, gc=False):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -42,6 +43,9 @@ class Session(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     place_id: int | None
     job_id: str | None
     created_at: int
+    executor: str | None
+    """The host program, as long as the detail of the start is kept."""
+    build: int
 
 
 class SessionFilter(msgspec.Struct, frozen=True, kw_only=True):
@@ -200,6 +204,10 @@ class Live(Protocol):
         ...
 
     async def session(self, session_id: str) -> Session | None: ...
+
+    async def alive(self, instance_ids: Sequence[str]) -> set[str]:
+        """Those of these copies that run now."""
+        ...
 
     async def disconnect(self, session_id: str) -> bool:
         """Stop the session's instance for good (code DISCONNECTED, durable); False when the session is not open."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from moonlatch.clock import SECOND_MS, Clock
@@ -115,6 +115,10 @@ class LocalLive:
     async def session(self, session_id: str) -> Session | None:
         member = self._hub.member(session_id)
         return None if member is None else member.session
+
+    async def alive(self, instance_ids: Sequence[str]) -> set[str]:
+        now = self._lease_clock()
+        return {each for each in instance_ids if self._presence.find(each, now) is not None}
 
     async def disconnect(self, session_id: str) -> bool:
         member = self._hub.member(session_id)

@@ -34,11 +34,14 @@ def session_record(process: str, session: Session) -> Record:
         _or_false(session.place_id),
         _or_false(session.job_id),
         session.created_at,
+        _or_false(session.executor),
+        session.build,
     ]
 
 
 def read_session(session_id: bytes | str, packed: bytes) -> Held:
-    process, instance, script, project, key, roblox, place, job, created = _decode(packed)
+    process, instance, script, project, key, roblox, place, job, created, *of_start = _decode(packed)
+    executor, build = of_start or (False, 0)  # a process of an earlier version did not say
     session = Session(
         id=session_id if isinstance(session_id, str) else session_id.decode(),
         instance_id=instance,
@@ -49,6 +52,8 @@ def read_session(session_id: bytes | str, packed: bytes) -> Held:
         place_id=_or_none(place),
         job_id=_or_none(job),
         created_at=created,
+        executor=_or_none(executor),
+        build=build,
     )
     return Held(process, session)
 

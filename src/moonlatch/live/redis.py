@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -147,6 +148,11 @@ class RedisLive:
             return member.session
         record = await self._directory.ask("session", session_id)
         return None if record is None else read_session(session_id, record).session
+
+    async def alive(self, instance_ids: Sequence[str]) -> set[str]:
+        now = self._clock()
+        found = await asyncio.gather(*(self._directory.ask("find", each, now) for each in instance_ids))
+        return {each for each, record in zip(instance_ids, found, strict=True) if record is not None}
 
     async def disconnect(self, session_id: str) -> bool:
         if self.here.member(session_id) is not None:

@@ -22,6 +22,7 @@ from moonlatch.management import (
     removed_users,
     scripts,
     sessions,
+    user_history,
     users,
 )
 from moonlatch.management.backend import Backend
@@ -46,6 +47,7 @@ ROUTERS = (
     protection.router,
     projects.router,
     users.router,
+    user_history.router,
     removed_users.router,
     bulk_users.router,
     sessions.router,

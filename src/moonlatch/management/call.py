@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, TypeVar, cast
 
@@ -19,6 +19,7 @@ from moonlatch.management.replies import SessionView, Success, UserView
 from moonlatch.operations.changing import Change, Intent, perform
 from moonlatch.operations.context import Actor, World
 from moonlatch.storage.interface import Transaction
+from moonlatch.storage.user_history import PastRefusal, last_refusals
 from moonlatch.storage.users import User
 
 T = TypeVar("T")
@@ -44,9 +45,14 @@ class Reading:
         """Whether the caller may see keys whole."""
         return self.actor.may(Permission.KEYS_REVEAL)
 
-    def user(self, user: User) -> UserView:
-        """A user as this caller may see it."""
-        return UserView.of(user, self.backend.clock(), reveals_key=self.reveals_keys)
+    def user(self, user: User, last_refusal: PastRefusal | None = None) -> UserView:
+        """A user as this caller may see it; whoever is new or comes back has no refusals."""
+        return UserView.of(user, self.backend.clock(), reveals_key=self.reveals_keys, last_refusal=last_refusal)
+
+    async def users(self, found: Sequence[User]) -> list[UserView]:
+        """Users as this caller may see them, with what each was last refused with."""
+        refusals = await last_refusals(self.backend.database, [user.id for user in found])
+        return [self.user(user, refusals.get(user.id)) for user in found]
 
     def session(self, session: Session) -> SessionView:
         """A session as this caller may see it."""

@@ -13,6 +13,7 @@ from moonlatch.live.interface import LiveCounts, Session
 from moonlatch.management.picture import device_picture
 from moonlatch.storage.projects import Project
 from moonlatch.storage.scripts import Script
+from moonlatch.storage.user_history import PastRefusal
 from moonlatch.storage.users import User
 
 DAYS_SHOWN = 30
@@ -90,6 +91,8 @@ class SessionView(Reply):
         place_id=606_849_621,
         job_id="JOB_ID",
         created_at=1_770_624_500_000,
+        executor="Delta",
+        build=3,
     )
 
     id: str
@@ -99,6 +102,8 @@ class SessionView(Reply):
     place_id: int | None
     job_id: str | None
     created_at: int
+    executor: str | None = Field(description="the host program")
+    build: int = Field(description="number of the script's build")
 
     @classmethod
     def of(cls, session: Session, *, reveals_key: bool) -> SessionView:
@@ -110,6 +115,8 @@ class SessionView(Reply):
             place_id=session.place_id,
             job_id=session.job_id,
             created_at=session.created_at,
+            executor=session.executor,
+            build=session.build,
         )
 
 
@@ -162,6 +169,17 @@ class ProjectView(Reply):
         )
 
 
+class LastRefusal(Reply):
+    """What a key was last refused with."""
+
+    code: str = Field(description="as the customer's program was told it")
+    at: int = Field(description="Unix milliseconds")
+
+    @classmethod
+    def of(cls, refusal: PastRefusal) -> LastRefusal:
+        return cls(code=refusal.code, at=refusal.refused_at)
+
+
 class UserView(Reply):
     """A user; times in Unix milliseconds. A blacklisting that ran out is shown as none."""
 
@@ -186,6 +204,7 @@ class UserView(Reply):
         max_executions=None,
         fingerprintless=False,
         created_at=1_768_000_000_000,
+        last_refusal={"code": "FINGERPRINT_MISMATCH", "at": 1_770_624_500_000},
     )
 
     id: str = Field(description="names the user in addresses and events; no secret, as the key is")
@@ -212,9 +231,10 @@ class UserView(Reply):
     max_executions: int | None
     fingerprintless: bool
     created_at: int
+    last_refusal: LastRefusal | None = Field(description="null where none is kept")
 
     @classmethod
-    def of(cls, user: User, now_ms: int, *, reveals_key: bool) -> UserView:
+    def of(cls, user: User, now_ms: int, *, reveals_key: bool, last_refusal: PastRefusal | None) -> UserView:
         blacklisted = is_blacklisted(user.blacklisted, user.blacklist_expires, now_ms)
         return cls(
             id=user.id,
@@ -239,6 +259,7 @@ class UserView(Reply):
             max_executions=user.max_executions,
             fingerprintless=user.fingerprintless,
             created_at=user.created_at,
+            last_refusal=None if last_refusal is None else LastRefusal.of(last_refusal),
         )
 
 

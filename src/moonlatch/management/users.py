@@ -23,6 +23,7 @@ from moonlatch.operations import users as operations
 from moonlatch.operations.changing import Change
 from moonlatch.operations.refusals import Reason, Refused
 from moonlatch.storage import user_lists
+from moonlatch.storage.user_history import last_refusals
 from moonlatch.storage.user_lists import MAX_COUNTED, Order
 from moonlatch.storage.users import User
 
@@ -112,7 +113,7 @@ async def list_users(
         order=None if query.order is None else Order(query.order),
         is_reversed=bool(query.reverse),
     )
-    shown = [call.user(user) for user in found]
+    shown = await call.users(found)
     if not query.count:
         return UserPage(users=shown)
     total = await user_lists.count_of_project(database, project.id, where, now=now)
@@ -150,7 +151,8 @@ async def create_users(
 async def get_user(user: OwnedUser, call: CurrentReading) -> UserReply:
     """Settings, state and use of one key."""
     call.tag(operations.version(user))
-    return UserReply(user=call.user(user))
+    (shown,) = await call.users([user])
+    return UserReply(user=shown)
 
 
 @router.post(
@@ -163,9 +165,10 @@ async def edit_user(
     user: OwnedUser, edit: Annotated[EditUser, Depends(JsonBody(EditUser))], call: CurrentCall
 ) -> UserReply:
     """Fields left out or null stay as they are; `""` sets one that may be null to null."""
+    refusals = await last_refusals(call.backend.database, [user.id])
     return await call.change(
         lambda change: operations.edit(change, user.id, edit.changes()),
-        lambda changed: UserReply(user=call.user(changed)),
+        lambda changed: UserReply(user=call.user(changed, refusals.get(user.id))),
         version=operations.version,
     )
 

@@ -60,7 +60,9 @@ RUNNING_SCRIPT = Query(
 )
 BEATING_USER = Query("licences.beating_user", f"select {_OF_USER}, e.stopped {_USER} {_INSTANCE} limit 1", is_hot=True)
 CONNECTED_USER = Query(
-    "licences.connected_user", f"select {_OF_USER}, e.stopped, {_SHOWN} {_USER} {_INSTANCE} limit 1", is_hot=True
+    "licences.connected_user",
+    f"select {_OF_USER}, e.stopped, {_SHOWN}, e.executor {_USER} {_INSTANCE} limit 1",
+    is_hot=True,
 )
 BLACKLISTING = Query(
     "licences.blacklisting",

@@ -1,0 +1,139 @@
+"""Writes down what a supporter asks about later: refusals of keys that exist, and how copies ended. Together, a moment later, and bounded.
+
+Nobody waits for it and nothing rests on it, so what is too much is dropped: somebody with a key may be refused as often as they
+like without filling the disk or holding up a start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections import OrderedDict
+from typing import Any
+
+import msgspec
+
+from moonlatch.licensing.verdict import Refusal, Running
+from moonlatch.storage.interface import Database, StorageError, Transaction
+from moonlatch.storage.user_history import End, Moment, NewRefusal, end, note
+
+WRITE_SECONDS = 1.0
+"""From the first that is noted to the transaction that writes it."""
+
+MOST_REFUSALS = 256
+"""Written per transaction, and so per `WRITE_SECONDS`."""
+
+MOST_ENDS = 1_000
+"""As `MOST_REFUSALS`; each is one row found by its id."""
+
+MOST_OF_KEY = 5
+"""Different refusals of one key that wait; the same again counts up the one that does."""
+
+MOST_KEYS = 4_000
+"""Keys whose refusals wait."""
+
+MOST_ENDS_WAITING = 50_000
+"""As many as a process has sessions: somebody may switch a script off that all of them run."""
+
+logger = logging.getLogger(__name__)
+
+
+class History:
+    """What waits to be written by this process. Belongs to one event loop; `close` writes the rest."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._refusals: OrderedDict[str, dict[tuple[Any, ...], NewRefusal]] = OrderedDict()
+        self._ends: OrderedDict[str, End] = OrderedDict()
+        self._task: asyncio.Task[None] | None = None
+        self._hurry = asyncio.Event()
+        self._closed = False
+
+    def refused(self, refusal: NewRefusal) -> None:
+        """A key was refused."""
+        of_key = self._refusals.get(refusal.user_key)
+        if of_key is None:
+            if len(self._refusals) >= MOST_KEYS:
+                return
+            of_key = self._refusals[refusal.user_key] = {}
+        same = refusal.day, refusal.code, refusal.moment, refusal.script_id, refusal.fingerprint
+        before = of_key.pop(same, None)
+        if before is not None:
+            refusal = msgspec.structs.replace(
+                refusal,
+                first_at=before.first_at or before.refused_at,
+                times=before.times + 1,
+                ip=refusal.ip or before.ip,
+            )
+        elif len(of_key) >= MOST_OF_KEY:
+            del of_key[next(iter(of_key))]
+        of_key[same] = refusal
+        self._wake()
+
+    def stopped(self, copy: Running, refusal: Refusal, moment: Moment, now_ms: int) -> None:
+        """A running copy was refused, which ends it."""
+        self.ended(copy.instance, now_ms, refusal.code)
+        if copy.key is not None:
+            self.refused(
+                NewRefusal(
+                    user_key=copy.key,
+                    code=refusal.code,
+                    moment=moment,
+                    script_id=copy.script,
+                    fingerprint=copy.fingerprint,
+                    refused_at=now_ms,
+                )
+            )
+
+    def ended(self, instance: str, at: int, code: str | None = None) -> None:
+        """A copy was refused with this code or, without one, its session was closed by its client."""
+        before = self._ends.get(instance)
+        if (before is not None and before.code is not None) or len(self._ends) >= MOST_ENDS_WAITING:
+            return
+        self._ends[instance] = End(id=instance, code=code, at=at)
+        self._wake()
+
+    async def settle(self) -> None:
+        """Write everything that waits, now."""
+        self._hurry.set()
+        if self._task is not None:
+            await asyncio.wait({self._task})
+        self._hurry.clear()
+
+    async def close(self) -> None:
+        """Write what waits; what comes later is nobody's."""
+        self._closed = True
+        await self.settle()
+
+    def _wake(self) -> None:
+        if self._task is None and not self._closed:
+            self._task = asyncio.get_running_loop().create_task(self._write_later(), name="history")
+
+    async def _write_later(self) -> None:
+        while self._refusals or self._ends:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._hurry.wait(), WRITE_SECONDS)
+            await self._write()
+        self._task = None
+
+    async def _write(self) -> None:
+        refusals = self._next_refusals()
+        ends = [self._ends.popitem(last=False)[1] for _ in range(min(MOST_ENDS, len(self._ends)))]
+
+        async def unit(tx: Transaction) -> None:
+            await note(tx, refusals)
+            await end(tx, ends)
+
+        try:
+            await self._database.run(unit, is_guarded=True)
+        except StorageError as error:
+            logger.warning(
+                "%d refusals and %d ends were not written: %s", len(refusals), len(ends), type(error).__name__
+            )
+
+    def _next_refusals(self) -> list[NewRefusal]:
+        found: list[NewRefusal] = []
+        while self._refusals and len(found) + len(next(iter(self._refusals.values()))) <= MOST_REFUSALS:
+            found += self._refusals.popitem(last=False)[1].values()
+        return found

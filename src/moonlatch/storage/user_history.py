@@ -1,0 +1,222 @@
+"""What became of a user's starts: the page of them, how copies ended, and the last refusals of each key. Decides nothing."""
+
+# ruff: noqa: S608 -- what is put into the statements is this module's own
+from __future__ import annotations
+
+from collections.abc import Sequence
+from operator import attrgetter
+from typing import Any, Literal
+
+import msgspec
+
+from moonlatch.clock import DAY_MS
+from moonlatch.storage.interface import Database, Query, Row, Transaction, parameter_names
+
+Moment = Literal["start", "heartbeat", "session"]
+"""At which a copy is judged."""
+
+KEPT_REFUSALS = 20
+"""Of each user, whatever somebody does with its key."""
+
+_USERS_AT_ONCE = 50
+
+_EXECUTION = "id, script_id, build, executor, started_at, fingerprint, ip, coalesce(stopped, ended), ended_at"
+# The index holds the beginning of the id only. Were the id said to be equal to something, SQLite would put that in its place
+# everywhere, and no longer know the index's expression.
+PAGE = Query(
+    "user_history.page",
+    f"""
+    select {_EXECUTION} from executions
+    where substr(user_id, 1, 8) = substr(:user_id, 1, 8) and user_id between :user_id and :user_id
+        and started_at <= :before_at and (started_at < :before_at or id < :before_id)
+    order by started_at desc, id desc limit :limit
+    """,
+)
+# The first that was refused is how it ended; that a session closed is only a sign of when.
+END = Query(
+    "user_history.end",
+    """
+    update executions set
+        ended_at = case when ended is null then :at else ended_at end,
+        ended = coalesce(ended, :code)
+    where id = :id
+    """,
+)
+NOTE = Query(
+    "user_history.note",
+    """
+    insert into refusals
+        (user_id, day, code, moment, script_id, fingerprint, ip, executor, first_at, refused_at, times)
+    select u.id, :day, :code, :moment, :script_id, :fingerprint, :ip, :executor, :first_at, :refused_at, :times
+    from users u where u.key = :user_key
+    on conflict (user_id, day, code, moment, script_id, fingerprint) do update set
+        ip = coalesce(excluded.ip, refusals.ip),
+        executor = coalesce(excluded.executor, refusals.executor),
+        refused_at = excluded.refused_at,
+        times = refusals.times + excluded.times
+    """,
+)
+KEEP_LAST = Query(
+    "user_history.keep_last",
+    """
+    delete from refusals where user_id = (select id from users where key = :user_key) and refused_at <= (
+        select r.refused_at from refusals r where r.user_id = (select id from users where key = :user_key)
+        order by r.refused_at desc limit 1 offset :kept
+    )
+    """,
+)
+_REFUSAL = "code, moment, script_id, fingerprint, ip, executor, first_at, refused_at, times"
+REFUSALS = Query(
+    "user_history.refusals",
+    f"select {_REFUSAL} from refusals where user_id = :user_id order by refused_at desc, code limit {KEPT_REFUSALS}",
+)
+_LAST = """
+    select r.user_id, r.code, r.moment, r.script_id, r.fingerprint, r.ip, r.executor, r.first_at, r.refused_at, r.times
+    from refusals r where r.user_id in ({users})
+    and r.refused_at = (select max(l.refused_at) from refusals l where l.user_id = r.user_id)
+"""
+LAST_OF_ONE = Query("user_history.last_of_one", _LAST.format(users=":user_0"))
+LAST_OF_MANY = Query(
+    "user_history.last_of_many",
+    _LAST.format(users=", ".join(f":user_{number}" for number in range(_USERS_AT_ONCE))),
+)
+PRUNE_REFUSALS = Query(
+    "user_history.prune_refusals",
+    """
+    delete from refusals where (user_id, day, code, moment, script_id, fingerprint) in (
+        select user_id, day, code, moment, script_id, fingerprint from refusals
+        where refused_at < :before order by refused_at limit :most
+    )
+    """,
+)
+
+
+class PastExecution(msgspec.Struct, frozen=True, kw_only=True):
+    """One start of a user. `fingerprint` and `ip` are keyed hashes, times Unix milliseconds.
+
+    `code` is that of the refusal that ended it; `ended_at` is when that was or, without one, when its last session closed.
+    """
+
+    id: str
+    script_id: str
+    build: int
+    executor: str | None
+    started_at: int
+    fingerprint: bytes | None
+    ip: bytes | None
+    code: str | None
+    ended_at: int | None
+
+
+class PastRefusal(msgspec.Struct, frozen=True, kw_only=True):
+    """Refusals of one day with the same code, for the same script, device and moment: the last of them, and how many there were."""
+
+    code: str
+    moment: Moment
+    script_id: str
+    fingerprint: bytes | None
+    ip: bytes | None
+    executor: str | None
+    first_at: int
+    refused_at: int
+    times: int
+
+
+class NewRefusal(msgspec.Struct, frozen=True, kw_only=True):
+    """One refusal of the key `user_key` that is to be noted, or several of the same day, code, script, device and moment."""
+
+    user_key: str
+    code: str
+    moment: Moment
+    script_id: str
+    fingerprint: bytes | None
+    ip: bytes | None = None
+    executor: str | None = None
+    refused_at: int
+    first_at: int | None = None
+    """None: there is no earlier one."""
+    times: int = 1
+
+    @property
+    def day(self) -> int:
+        """Days since 1970."""
+        return self.refused_at // DAY_MS
+
+
+class End(msgspec.Struct, frozen=True, kw_only=True):
+    """A copy was refused with this code, or its session was closed (None), at that time (Unix milliseconds)."""
+
+    id: str
+    code: str | None
+    at: int
+
+
+_end_values = attrgetter(*parameter_names(END.sql))
+
+
+async def executions_of(
+    db: Database | Transaction, user_id: str, *, before: tuple[int, str], limit: int
+) -> list[PastExecution]:
+    """A page of a user's starts, the newest first, behind the one with that start (Unix milliseconds) and id."""
+    rows = await db.fetch_all(PAGE, user_id=user_id, before_at=before[0], before_id=before[1], limit=limit)
+    return [PastExecution(**_values(PastExecution, row)) for row in rows]
+
+
+async def refusals_of(db: Database | Transaction, user_id: str) -> list[PastRefusal]:
+    """The last refusals of a user, the newest first."""
+    return [PastRefusal(**_values(PastRefusal, row)) for row in await db.fetch_all(REFUSALS, user_id=user_id)]
+
+
+async def last_refusals(db: Database | Transaction, user_ids: Sequence[str]) -> dict[str, PastRefusal]:
+    """The last refusal of each of these users that has one, by the user's id."""
+    found = {}
+    for start in range(0, len(user_ids), _USERS_AT_ONCE):
+        asked = user_ids[start : start + _USERS_AT_ONCE]
+        query = LAST_OF_ONE if len(asked) == 1 else LAST_OF_MANY
+        places = parameter_names(query.sql)
+        padded = [*asked, *[""] * (len(places) - len(asked))]
+        for user_id, *row in await db.fetch_all(query, **dict(zip(places, padded, strict=True))):
+            found[user_id] = PastRefusal(**_values(PastRefusal, row))
+    return found
+
+
+async def note(tx: Transaction, refusals: Sequence[NewRefusal]) -> None:
+    """Note refusals of keys, and keep each key's last; one whose user is gone is passed over."""
+    # Every process takes the rows in this order: none waits for one that waits for it.
+    ordered = sorted(
+        refusals, key=lambda one: (one.user_key, one.code, one.moment, one.script_id, one.fingerprint or b"")
+    )
+    await tx.execute_each(NOTE, [_noted_values(one) for one in ordered])
+    keys = dict.fromkeys(one.user_key for one in ordered)
+    await tx.execute_each(KEEP_LAST, [(key, KEPT_REFUSALS) for key in keys])
+
+
+_note_names = parameter_names(NOTE.sql)
+
+
+def _noted_values(refusal: NewRefusal) -> tuple[Any, ...]:
+    values = {
+        **msgspec.structs.asdict(refusal),
+        "day": refusal.day,
+        "first_at": refusal.first_at or refusal.refused_at,
+        "fingerprint": refusal.fingerprint or b"",
+    }
+    return tuple(values[name] for name in _note_names)
+
+
+async def end(tx: Transaction, ends: Sequence[End]) -> None:
+    """Write down how and when copies ended; of a copy that was refused before, nothing changes."""
+    await tx.execute_each(END, [_end_values(one) for one in sorted(ends, key=lambda one: one.id)])
+
+
+async def prune_refusals(tx: Transaction, *, before: int, most: int) -> int:
+    """Remove up to `most` refusals of before a time (Unix milliseconds), the oldest first; gives how many went."""
+    return await tx.execute(PRUNE_REFUSALS, before=before, most=most)
+
+
+def _values(record: type[msgspec.Struct], row: Row | Sequence[Any]) -> dict[str, Any]:
+    """A row's values by the names of the record's fields; an empty hash is none."""
+    values: dict[str, Any] = dict(zip(record.__struct_fields__, row, strict=True))
+    for name in ("fingerprint", "ip"):
+        values[name] = bytes(values[name]) if values[name] else None
+    return values

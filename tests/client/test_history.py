@@ -1,0 +1,128 @@
+"""What is noted for later is bounded by the second, and no start waits for it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from moonlatch.client.history import MOST_KEYS, MOST_OF_KEY, MOST_REFUSALS, History
+from moonlatch.storage.interface import Database, Query, Transaction, Unit
+from moonlatch.storage.user_history import NewRefusal
+from support import rows
+from support.database import ENGINES, engine_url, opened_at
+from support.live import eventually
+
+
+@pytest.fixture(params=ENGINES)
+async def database(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Database]:
+    with engine_url(request, request.param) as url:
+        async with opened_at(url, tmp_path) as opened:
+            yield opened
+
+
+def refusal(key: str, **changes: Any) -> NewRefusal:
+    fields = {"code": "KEY_EXPIRED", "moment": "start", "script_id": "script", "fingerprint": None, "refused_at": 1_000}
+    return NewRefusal(user_key=key, **{**fields, **changes})
+
+
+async def noted(database: Database, columns: str = "user_id") -> list[tuple[Any, ...]]:
+    found = await database.fetch_all(Query("test.noted", f"select {columns} from refusals order by refused_at"))
+    return [tuple(row) for row in found]
+
+
+async def add_users(database: Database, count: int) -> list[str]:
+    project = await rows.add_project(database)
+    keys = [f"key-{number}" for number in range(count)]
+    insert = Query("test.users", "insert into users (id, key, project_id, created_at) values (:id, :key, :project, 1)")
+
+    async def unit(tx: Transaction) -> None:
+        await tx.execute_each(insert, [(f"id of {key}", key, project) for key in keys])
+
+    await database.run(unit)
+    return keys
+
+
+async def test_what_is_noted_is_written_without_being_asked_for(database: Database) -> None:
+    (key,) = await add_users(database, 1)
+    history = History(database)
+    history.refused(refusal(key, fingerprint=b"\x00\xff", ip=b"net"))
+
+    async def is_there() -> bool:
+        return await noted(database, "times") == [(1,)]
+
+    await eventually(is_there)
+    await history.close()
+
+
+async def test_the_same_refusal_again_counts_up_wherever_it_is_refused(database: Database) -> None:
+    (key,) = await add_users(database, 1)
+    processes = [History(database) for _ in range(3)]
+    for number, history in enumerate(processes):
+        for at in range(10):
+            history.refused(refusal(key, refused_at=1_000 + 100 * number + at))
+        await history.close()
+    assert await noted(database, "first_at, refused_at, times") == [(1_000, 1_209, 30)]
+
+
+async def test_a_flood_of_different_refusals_of_one_key_is_a_few_rows_a_second(database: Database) -> None:
+    (key,) = await add_users(database, 1)
+    history = History(database)
+    for number in range(1_000):
+        history.refused(refusal(key, fingerprint=b"%d" % number, refused_at=1_000 + number))
+    await history.close()
+    assert await noted(database, "refused_at") == [(2_000 - back,) for back in range(MOST_OF_KEY, 0, -1)]
+
+
+async def test_a_flood_of_many_keys_is_bounded_in_memory_and_in_each_transaction(database: Database) -> None:
+    keys = await add_users(database, 2 * MOST_REFUSALS)
+    written: list[int] = []
+
+    class Counting:
+        """The database, with a look at it after each transaction."""
+
+        async def run(self, unit: Unit[Any], *, is_guarded: bool = False) -> None:
+            await database.run(unit, is_guarded=is_guarded)
+            written.append(len(await noted(database)))
+
+    history = History(Counting())  # type: ignore[arg-type]
+    for number in range(MOST_KEYS + 1_000):
+        history.refused(refusal(keys[number] if number < len(keys) else f"no key {number}"))
+    assert len(history._refusals) == MOST_KEYS
+    await history.close()
+    assert written[:3] == [MOST_REFUSALS, 2 * MOST_REFUSALS, 2 * MOST_REFUSALS]
+
+
+async def test_a_refused_copy_ended_the_first_time_it_was_refused(database: Database) -> None:
+    project = await rows.add_project(database)
+    script, _ = await rows.add_script(database, project)
+    for name in ("one", "two", "three"):
+        await rows.insert(database, "executions", id=name, script_id=script, build=1, started_at=1)
+    history = History(database)
+    history.ended("one", 10)
+    history.ended("one", 20, "OUTDATED")
+    history.ended("one", 30, "KEY_EXPIRED")
+    history.ended("two", 10)
+    history.ended("nothing", 10, "OUTDATED")
+    await history.settle()
+    history.ended("one", 40, "BLACKLISTED")
+    history.ended("two", 50)
+    history.ended("two", 60)
+    await history.close()
+    history.ended("three", 70)  # the server is down
+    await history.settle()
+    found = await database.fetch_all(Query("test.ended", "select id, ended, ended_at from executions"))
+    assert sorted(map(tuple, found)) == [("one", "OUTDATED", 20), ("three", None, None), ("two", None, 60)]
+
+
+async def test_a_database_that_is_away_costs_what_waited_and_nothing_more(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    history = History(database)
+    await database.close()
+    history.refused(refusal("key"))
+    await history.settle()
+    assert "1 refusals and 0 ends were not written" in caplog.text
+    assert history._task is None
