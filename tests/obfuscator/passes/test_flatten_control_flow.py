@@ -5,7 +5,7 @@ import re
 import pytest
 
 from support.luau import run_lua, run_luau, run_luau_batch
-from support.protecting import protected_with
+from support.protecting import protected, protected_with
 
 KEYS = {"flatten_control_flow"}
 SEEDS = range(6)
@@ -136,3 +136,12 @@ def test_libraries_are_read_where_the_compiler_sees_it_although_a_variable_comes
     for seed in SEEDS:
         assert re.search(r"local \w+,\w+=math\.floor,math\.sqrt", protected_with(source, KEYS, seed))
     same(source)
+
+
+def test_no_other_pass_keeps_the_compiler_from_seeing_what_a_local_of_a_library_is() -> None:
+    body = " ".join(f"t[{index}] = t[{index}] + x * {index}" for index in range(9))
+    source = (
+        f"local xor = bit32.bxor local t, x = {{}}, 1 local function f(a) t[a] = 1 {body} end {body} print(xor(f(1)))"
+    )
+    for seed in range(30):
+        assert re.search(r"local \w+=bit32\.bxor", protected(source, "standard", seed, target="lua51"))

@@ -74,3 +74,9 @@ def test_merged_functions_still_recurse_as_deeply() -> None:
 def test_methods_and_fields_of_the_same_name_are_none_of_its_business() -> None:
     source = PAIR + "local t = { f = 1, g = function() return 2 end } print(t.f, t.g(), t:g(), f(1), g(2, 3))"
     assert run_luau(protected_with(source, KEYS)) == run_luau(source)
+
+
+def test_small_functions_that_loops_call_stay_apart_because_luau_copies_them_into_the_loops() -> None:
+    source = "local function a(x) return x + 1 end local function b(x) return x * 2 end"
+    assert functions(f"{source} print(a(1), b(2))") == 1
+    assert functions(f"{source} for i = 1, 9 do print(a(i), b(i)) end") == 2

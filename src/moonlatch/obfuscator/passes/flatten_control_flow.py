@@ -131,17 +131,32 @@ class _Flattener(Rewriter):
         """
         first: list[s.Statement] = []
         rest: list[s.Statement] = []
+        has_done_nothing = True
         for statement in body:
             if not rest and is_first_read(statement):
                 first.append(statement)
                 continue
             if isinstance(statement, s.Local) and not any(self._symbols[one].is_assigned for one in statement.bindings):
-                is_at_top = all(map(_reads_only_libraries, rest)) and _reads_only_libraries(statement)
+                is_at_top = has_done_nothing and all(map(_is_library_read, statement.values))
                 if statement.values and (is_at_top or all(map(_is_literal, statement.values))):
                     first.append(statement)
                     continue
+            has_done_nothing = has_done_nothing and self._does_nothing(statement)
             rest.append(statement)
         return first, rest
+
+    def _does_nothing(self, statement: s.Statement) -> bool:
+        """True for what cannot change a library: declarations, and a witness that grows."""
+        match statement:
+            case s.Local():
+                return all(map(_is_library_read, statement.values))
+            case s.LocalFunction():
+                return True
+            case s.Assign(targets=[s.Name(name=name)]):
+                witness = self._unit.witness
+                return witness is not None and witness.binding.name == name
+            case _:
+                return False
 
     def _can_move(self, statement: s.Statement) -> bool:
         """False for what only compiles, or is only seen by others, where it is."""
@@ -227,11 +242,6 @@ def _work_in(body: list[s.Statement]) -> int:
 
 def _is_literal(node: s.Expression) -> bool:
     return isinstance(node, s.Number | s.String | s.TrueValue | s.FalseValue | s.Nil)
-
-
-def _reads_only_libraries(statement: s.Statement) -> bool:
-    """True for what may change places with other statements like it."""
-    return isinstance(statement, s.Local) and all(map(_is_library_read, statement.values))
 
 
 def _is_library_read(node: s.Expression) -> bool:

@@ -12,6 +12,7 @@ from moonlatch.obfuscator.analysis.capacity import MAX_UPVALUES
 from moonlatch.obfuscator.analysis.scopes import Resolution
 from moonlatch.obfuscator.syntax import tree as s
 from moonlatch.obfuscator.syntax.rewriter import Rewriter
+from moonlatch.obfuscator.transform.cold_code import contents
 from moonlatch.obfuscator.transform.rooms import Rooms
 from moonlatch.obfuscator.transform.unit import Unit
 from moonlatch.obfuscator.transform.witness import whole_number
@@ -21,6 +22,8 @@ _MOST_MERGED = 3
 _MOST_PARAMETERS = 8
 _MOST_ARGUMENTS = 100
 _SELECTORS = (10, 999)
+# Luau copies functions about as small as this into the loops that call them, if they do not call themselves.
+_LARGEST_COPIED = 100
 _SPARE_LOCALS = 20
 _SPARE_UPVALUES = 15
 
@@ -91,9 +94,17 @@ class _Merger(Rewriter):
             return False
         if function.is_vararg or function.attributes or function in self._unit.native or function in self._sealed:
             return False
+        if function in self._unit.hot and self._is_copied(statement):
+            return False
         if len(function.parameters) > _MOST_PARAMETERS or self._rooms.spare_locals(function) < _SPARE_LOCALS:
             return False
         return all(self._calls.arguments.get(one, _MOST_ARGUMENTS) < _MOST_ARGUMENTS for one in symbol.references)
+
+    def _is_copied(self, statement: s.LocalFunction) -> bool:
+        """True when the compiler may write the function's body in place of its calls."""
+        names, kinds, size = contents(s.Do(statement.function.body, statement.line))
+        is_recursive = any(name.binding is statement.binding for name in names)
+        return size <= _LARGEST_COPIED and not is_recursive and kinds.isdisjoint({s.Function, s.LocalFunction})
 
     def _merged(self, group: list[s.LocalFunction]) -> list[s.Statement]:
         captured = {symbol for one in group for symbol in self._rooms.frames[one.function].upvalues}
