@@ -197,7 +197,7 @@ class RetentionSettings(Section):
         default=90,
         ge=0,
         le=36_500,
-        description="Days for which each single start is kept; 0 keeps them for ever.",
+        description="Days for which each single start is kept, with whose it was, and each key's last refusals; 0 keeps them for ever.",
     )
     event_days: int = Field(
         default=400,
