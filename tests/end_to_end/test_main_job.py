@@ -95,6 +95,8 @@ def test_a_script_runs_sees_its_variables_is_counted_and_answers(
             "script_id": script,
             "roblox_id": 10234711811,
             "place_id": 606849621,
+            "executor": "Test host",
+            "build": 1,
             "job_id": "job-1",
         }
         info = developer.script(script)

@@ -45,6 +45,7 @@ def check_second_machine(first: MoonlatchServer, me: Developer, token: str, tmp_
     second = MoonlatchServer(tmp_path / "second", first._settings)
     with pytest.raises(AssertionError, match=r"(?s)master\.key is missing.*copy it from the machine that has it"):
         second.start()
+    second.data.mkdir(mode=0o700)  # a start that fails leaves no folder
     shutil.copy(first.data / "master.key", second.data / "master.key")
     with second, Developer(second.url, token) as there:
         assert there.get("/projects") == me.get("/projects")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from typing import Any
 
@@ -192,6 +193,7 @@ async def test_a_token_shows_how_it_begins_and_when_it_was_used(api: Api, me: De
         (shown,) = [each for each in done(await me.get("/account/tokens"))["tokens"] if each["name"] == "bot"]
         if shown["last_used_at"] is not None:
             break
+        await asyncio.sleep(0.05)
     assert shown["last_used_from"] == "127.0.0.1"
 
 
