@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from moonlatch.client.history import MOST_KEYS, MOST_OF_KEY, MOST_REFUSALS, History
+from moonlatch.client.history import MOST_KEYS, MOST_OF_KEY, MOST_REFUSALS, MOST_STARTS, History
+from moonlatch.storage.executions import Execution
 from moonlatch.storage.interface import Database, Query, Transaction, Unit
 from moonlatch.storage.user_history import NewRefusal
 from support import rows
@@ -26,6 +28,21 @@ async def database(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncItera
 def refusal(key: str, **changes: Any) -> NewRefusal:
     fields = {"code": "KEY_EXPIRED", "moment": "start", "script_id": "script", "fingerprint": None, "refused_at": 1_000}
     return NewRefusal(user_key=key, **{**fields, **changes})
+
+
+def start(name: str, key: str) -> Execution:
+    return Execution(
+        id=name,
+        project_id="",
+        script_id="",
+        build=1,
+        user_key=key,
+        premium=True,
+        fingerprint=b"device",
+        ip=b"network",
+        executor="Tests",
+        started_at=1,
+    )
 
 
 async def noted(database: Database, columns: str = "user_id") -> list[tuple[Any, ...]]:
@@ -124,5 +141,41 @@ async def test_a_database_that_is_away_costs_what_waited_and_nothing_more(
     await database.close()
     history.refused(refusal("key"))
     await history.settle()
-    assert "1 refusals and 0 ends were not written" in caplog.text
+    assert "1 notes (NewRefusal) were not written" in caplog.text
     assert history._task is None
+
+
+async def test_a_user_who_is_removed_while_their_starts_are_written_leaves_nothing(database: Database) -> None:
+    project = await rows.add_project(database)
+    script, _ = await rows.add_script(database, project)
+    history = History(database)
+    for number in range(30):
+        name = f"{number:032}"
+        key = await rows.add_user(database, project)
+        await rows.insert(database, "executions", id=name, script_id=script, build=1, started_at=1)
+        history.started(start(name, key))
+        removal = rows.change(database, "delete from users where key = :key", key=key)
+        await asyncio.gather(*((history.settle(), removal) if number % 2 else (removal, history.settle())))
+    left = "select count(*) from executions where user_id is not null or ip is not null or fingerprint is not null"
+    assert await rows.value(database, left) == 0
+
+
+async def test_starts_are_written_by_the_thousand_until_none_waits(database: Database) -> None:
+    (key,) = await add_users(database, 1)
+    project = await rows.value(database, "select id from projects")
+    script, _ = await rows.add_script(database, project)
+    insert = Query(
+        "test.executions", "insert into executions (id, script_id, build, started_at) values (:id, :script, 1, 1)"
+    )
+    names = [f"{number:032}" for number in range(2 * MOST_STARTS + 1)]
+
+    async def unit(tx: Transaction) -> None:
+        await tx.execute_each(insert, [(name, script) for name in names])
+
+    await database.run(unit)
+    history = History(database)
+    for name in names:
+        history.started(start(name, key))
+    await history.close()
+    found = await rows.value(database, "select count(*) from executions where user_id = :id", id=f"id of {key}")
+    assert found == len(names)

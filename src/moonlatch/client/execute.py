@@ -100,6 +100,8 @@ class ExecuteEndpoint:
             )
             use = await self._write(execution)
             if use is not None:
+                if execution.user_key is not None:
+                    backend.history.started(execution)
                 if facts.user_key is not None and is_first_use(facts, granted):
                     await backend.roster.user_changed(facts.user_key)
                 return self._reply(request, facts, execution, use, payload)

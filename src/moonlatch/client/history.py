@@ -1,7 +1,7 @@
-"""Writes down what a supporter asks about later: refusals of keys that exist, and how copies ended. Together, a moment later, and bounded.
+"""Writes down what a supporter asks about later: whose starts were, refusals of keys that exist, how copies ended.
 
-Nobody waits for it and nothing rests on it, so what is too much is dropped: somebody with a key may be refused as often as they
-like without filling the disk or holding up a start.
+Together, a moment later, and bounded. Nobody waits for it and nothing rests on it: a crash loses a second of it, and what is too
+much is dropped. Somebody with a key may be refused as often as they like without filling the disk or holding up a start.
 """
 
 from __future__ import annotations
@@ -9,17 +9,25 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections import OrderedDict
-from typing import Any
+from collections import OrderedDict, deque
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
 
 import msgspec
 
 from moonlatch.licensing.verdict import Refusal, Running
+from moonlatch.storage.executions import Execution
 from moonlatch.storage.interface import Database, StorageError, Transaction
-from moonlatch.storage.user_history import End, Moment, NewRefusal, end, note
+from moonlatch.storage.user_history import End, Moment, NewRefusal, end, note, own
 
 WRITE_SECONDS = 1.0
 """From the first that is noted to the transaction that writes it."""
+
+MOST_STARTS = 1_000
+"""Written per transaction: a few milliseconds, so that no start waits for long. All that wait are written, one after the other."""
+
+MOST_STARTS_WAITING = 50_000
+"""More than the database takes in seconds; it must have stopped answering."""
 
 MOST_REFUSALS = 256
 """Written per transaction, and so per `WRITE_SECONDS`."""
@@ -36,6 +44,8 @@ MOST_KEYS = 4_000
 MOST_ENDS_WAITING = 50_000
 """As many as a process has sessions: somebody may switch a script off that all of them run."""
 
+T = TypeVar("T")
+
 logger = logging.getLogger(__name__)
 
 
@@ -44,11 +54,18 @@ class History:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._starts: deque[Execution] = deque(maxlen=MOST_STARTS_WAITING)
         self._refusals: OrderedDict[str, dict[tuple[Any, ...], NewRefusal]] = OrderedDict()
         self._ends: OrderedDict[str, End] = OrderedDict()
         self._task: asyncio.Task[None] | None = None
         self._hurry = asyncio.Event()
         self._closed = False
+
+    def started(self, execution: Execution) -> None:
+        """A key was used."""
+        self._starts.append(execution)
+        if self._task is None:
+            self._wake()
 
     def refused(self, refusal: NewRefusal) -> None:
         """A key was refused."""
@@ -111,26 +128,28 @@ class History:
             self._task = asyncio.get_running_loop().create_task(self._write_later(), name="history")
 
     async def _write_later(self) -> None:
-        while self._refusals or self._ends:
+        while self._starts or self._refusals or self._ends:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._hurry.wait(), WRITE_SECONDS)
-            await self._write()
+            for _ in range(0, len(self._starts), MOST_STARTS):
+                starts = [self._starts.popleft() for _ in range(min(MOST_STARTS, len(self._starts)))]
+                # Not guarded: it rests on a user who is there, and somebody may be removing them.
+                await self._write(own, starts, is_guarded=False)
+            await self._write(note, self._next_refusals(), is_guarded=True)
+            ends = [self._ends.popitem(last=False)[1] for _ in range(min(MOST_ENDS, len(self._ends)))]
+            await self._write(end, ends, is_guarded=True)
         self._task = None
 
-    async def _write(self) -> None:
-        refusals = self._next_refusals()
-        ends = [self._ends.popitem(last=False)[1] for _ in range(min(MOST_ENDS, len(self._ends)))]
-
-        async def unit(tx: Transaction) -> None:
-            await note(tx, refusals)
-            await end(tx, ends)
-
+    async def _write(
+        self, write: Callable[[Transaction, list[T]], Awaitable[None]], rows: list[T], *, is_guarded: bool
+    ) -> None:
+        if not rows:
+            return
         try:
-            await self._database.run(unit, is_guarded=True)
+            await self._database.run(lambda tx: write(tx, rows), is_guarded=is_guarded)
         except StorageError as error:
-            logger.warning(
-                "%d refusals and %d ends were not written: %s", len(refusals), len(ends), type(error).__name__
-            )
+            what = type(rows[0]).__name__
+            logger.warning("%d notes (%s) were not written: %s", len(rows), what, type(error).__name__)
 
     def _next_refusals(self) -> list[NewRefusal]:
         found: list[NewRefusal] = []

@@ -28,11 +28,8 @@ MAX_BATCH = 256
 INSERT = Query(
     "executions.insert",
     """
-    insert into executions (id, script_id, build, executor, started_at, user_id, fingerprint, ip)
-    select :id, s.id, s.build, :executor, :started_at, u.id,
-        case when u.id is null then u.fingerprint else :fingerprint end,
-        case when u.id is null then u.ip else :ip end
-    from scripts s left join users u on u.key = :user_key and u.project_id = s.project_id
+    insert into executions (id, script_id, build, executor, started_at)
+    select :id, s.id, s.build, :executor, :started_at from scripts s
     where s.id = :script_id and s.enabled and s.build = :build and not exists (
         select 1 from bars r where r.project_id = s.project_id and r.fingerprint = :fingerprint
             and (r.expires_at is null or r.expires_at > :started_at))
@@ -67,8 +64,6 @@ START_DAYS = Query(
     where key = :key returning key_expires
     """,
 )
-# A start that does not use its key still tells whose it was: a user who is removed meanwhile waits for it, or it for them.
-HOLD_KEY = Query("executions.hold_key", "update users set executions = executions where key = :user_key")
 TAKE_BACK = Query("executions.take_back", "delete from executions where id = :id")
 COUNT_SCRIPT = Query(
     "executions.count_script", "update scripts set total_executions = total_executions + :times where id = :script"
@@ -200,15 +195,12 @@ async def stop(db: Database, instance: str, code: str) -> None:
 async def _write(tx: Transaction, executions: Sequence[Execution]) -> list[Use | Exception]:
     outcomes: list[Use | Exception] = [_NO_USE] * len(executions)
     premium: list[int] = []
-    named: list[int] = []
     inserted = await tx.execute_each(INSERT, [_inserted_values(one) for one in executions])
     for number, (execution, rows) in enumerate(zip(executions, inserted, strict=True)):
         if rows == 0:
             outcomes[number] = await _why_not_inserted(tx, execution)
         elif execution.premium:
             premium.append(number)
-        elif execution.user_key is not None:
-            named.append(number)
     used = await tx.execute_each(USE_KEY_AS_SEEN, [_used_values(executions[number]) for number in premium])
     for number, rows in zip(premium, used, strict=True):
         execution = executions[number]
@@ -216,11 +208,6 @@ async def _write(tx: Transaction, executions: Sequence[Execution]) -> list[Use |
             outcomes[number] = Use(execution.seen_executions + 1, execution.seen_expires)
         else:
             outcomes[number] = await _use(tx, execution)
-    held = await tx.execute_each(HOLD_KEY, [(executions[number].user_key,) for number in named])
-    for number, rows in zip(named, held, strict=True):
-        if not rows:
-            await tx.execute(TAKE_BACK, id=executions[number].id)
-            outcomes[number] = OvertakenError()
     return outcomes
 
 
