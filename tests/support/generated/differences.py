@@ -36,7 +36,7 @@ from support.luau import LuauResult, run_lua_batch, run_luau_batch
 from support.protecting import keys_of_pass_alone
 
 POSITION = re.compile(r"\A[^:\n]*:\d+: ")
-ADDRESS = re.compile(r"0x[0-9a-f]{8,16}")
+ADDRESS = re.compile(r"0x[0-9a-f]{8,16}|builtin#\d+")
 PROGRAMS_AT_ONCE = 25
 PLAIN_LUAS = ("lua51", "luajit21", "luajit", "luajit -joff")
 
