@@ -37,7 +37,10 @@ from support.protecting import keys_of_pass_alone
 
 POSITION = re.compile(r"\A[^:\n]*:\d+: ")
 ADDRESS = re.compile(r"0x[0-9a-f]{8,16}|builtin#\d+")
+# Plain Lua calls what is at fault by the variable that holds it, which is named otherwise in what is protected.
+NAME = re.compile(r"(?:(?:local|upvalue|global|field|method|function) )?'[^'\n]*'")
 PROGRAMS_AT_ONCE = 25
+MOST_SHOWN = 3
 PLAIN_LUAS = ("lua51", "luajit21", "luajit", "luajit -joff")
 
 
@@ -139,19 +142,27 @@ def _seen(result: LuauResult, variant: Variant) -> tuple[object, ...]:
         and not error.startswith(("E:", "not protected", "protector"))
     ):
         error = "any"
+    elif error is not None and variant.interpreter != "luau":
+        error = NAME.sub("?", error)
     return ADDRESS.sub("0x", result.output), error, result.compile_error is None, result.crashed
 
 
+def _respects(difference: Difference) -> list[bool]:
+    """In what of all that must be the same it differs."""
+    before, after = (_seen(result, difference.variant) for result in (difference.before, difference.after))
+    return [one != other for one, other in zip(before, after, strict=True)]
+
+
 def smallest(difference: Difference, seed: int) -> Difference:
-    """A difference of the same variant, shown by a program with nothing unnecessary in it."""
+    """A difference of the same variant in the same respects, shown by a program with nothing unnecessary in it."""
     variant = difference.variant
+    respects = _respects(difference)
 
     def still_differs(sources: list[str]) -> list[bool]:
         originals = run_in(variant.reference, sources)
         fit = [not (one.compile_error or one.crashed) for one in originals]
-        shown = {
-            one.source for one in differences([s for s, ok in zip(sources, fit, strict=True) if ok], [variant], seed)
-        }
+        found = differences([s for s, ok in zip(sources, fit, strict=True) if ok], [variant], seed)
+        shown = {one.source for one in found if _respects(one) == respects}
         return [source in shown for source in sources]
 
     source = reduced(difference.source, still_differs)
@@ -227,20 +238,18 @@ def main(arguments: list[str]) -> int:
     if options.file:
         return _of_file(options)
     began = time.monotonic()
+    found: list[Difference] = []
     with ProcessPoolExecutor(options.jobs) as workers:
         planned = batches(options.count, options.profile)
         tasks = [workers.submit(batch.differences, options.seed) for batch in planned]
         for done, task in enumerate(as_completed(tasks), 1):
-            if task.result():
-                workers.shutdown(wait=False, cancel_futures=True)
-                _show(task.result(), options)
-                return 1
+            found += task.result()
             seconds = time.monotonic() - began
-            print(
-                f"{done * PROGRAMS_AT_ONCE} of {len(tasks) * PROGRAMS_AT_ONCE} programs alike, {seconds:.0f} s",
-                file=sys.stderr,
-            )
-    return 0
+            progress = f"{done * PROGRAMS_AT_ONCE} of {len(tasks) * PROGRAMS_AT_ONCE} programs, {seconds:.0f} s"
+            print(f"{progress}: {len(found)} differences" if found else f"{progress}: alike", file=sys.stderr)
+    if found:
+        _show(found, options)
+    return 1 if found else 0
 
 
 def _of_file(options: argparse.Namespace) -> int:
@@ -253,13 +262,19 @@ def _of_file(options: argparse.Namespace) -> int:
 
 
 def _show(found: list[Difference], options: argparse.Namespace) -> None:
-    print(f"{len(found)} differences; the smallest:", file=sys.stderr)
-    shortest = min(found, key=lambda one: len(one.source))
-    one = shortest if options.as_found else smallest(shortest, options.seed)
-    print(f"-- {one.variant.name} in {one.variant.interpreter}, seed {options.seed}")
-    print(one.source)
-    for line in unified_diff(transcript(one.before), transcript(one.after), "itself", "protected", lineterm="", n=2):
-        print(line)
+    """The first of each program's, those of the shortest programs; a program usually differs in many variants."""
+    of_program: dict[str, Difference] = {}
+    for difference in found:
+        of_program.setdefault(difference.source, difference)
+    print(f"{len(found)} differences of {len(of_program)} programs; the smallest:", file=sys.stderr)
+    for difference in sorted(of_program.values(), key=lambda one: len(one.source))[:MOST_SHOWN]:
+        one = difference if options.as_found else smallest(difference, options.seed)
+        print(f"-- {one.variant.name} in {one.variant.interpreter}, seed {options.seed}")
+        print(one.source)
+        for line in unified_diff(
+            transcript(one.before), transcript(one.after), "itself", "protected", lineterm="", n=2
+        ):
+            print(line)
 
 
 def transcript(result: LuauResult) -> list[str]:
