@@ -22,13 +22,13 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from moonlatch.clock import now_ms
 from support import client as protocol
 from support.client import Client, Copy, Wire
 from support.database import ENGINES, engine_url
-from support.management import Api, Developer, done, running_api
-from support.model import DAY, EXPIRED_ACCOUNT, GRACE, LEASE, RETURN, SILENT, Model, Refused, Script
-from support.quick_http import QuickHttp
+from support.management import Developer, done
+from support.model import LEASE, RETURN, SILENT, Model
+from support.model_events import DAY, GRACE, Actor, Refused
+from support.model_server import ModelServer, grouped, predicted
 from support.rounds import IS_LONG, rounds
 
 T = TypeVar("T")
@@ -63,30 +63,10 @@ ends = st.none() | st.integers(1, 3 * DAY)
 periods = st.one_of(st.integers(1, 120_000), st.integers(1, 2 * DAY), st.sampled_from([38_000, 104_000, DAY, 3 * DAY]))
 
 
-class World:
-    """One server for all histories; each has a project of its own. Runs on an event loop that stands still in between."""
-
-    def __init__(self, folder: Path, database_url: str) -> None:
-        self._loop = asyncio.new_event_loop()
-        # The loop stands still for as long as a step is drawn.
-        self._server = running_api(folder, database_url=database_url, keep_alive_seconds=600)
-        self.api: Api = self.run(self._server.__aenter__())
-        self.http = QuickHttp(self.api.url)
-        self.api.clock.stand_still(now_ms())
-
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
-        return self._loop.run_until_complete(asyncio.wait_for(work, 60))
-
-    def close(self) -> None:
-        self.run(self.http.close())
-        self.run(self._server.__aexit__(None, None, None))
-        self._loop.close()
-
-
 class History(RuleBasedStateMachine):
     """Each rule does the same to both sides and compares what they answer; invariants compare everything that can be read."""
 
-    world: World
+    world: ModelServer
     scripts = Bundle("scripts")
     users = Bundle("users")
     copies = Bundle("copies")
@@ -110,8 +90,12 @@ class History(RuleBasedStateMachine):
         api = self.world.api
         self.me: Developer = self.run(api.developer())
         self.me.http = self.world.http
-        self.project = self.run(self.me.new_project())
         self.model = Model(now=api.clock())
+        token = done(self.run(self.me.get("/account/tokens")))["tokens"][0]
+        self.model.actor = Actor("token", token["id"], token["name"])
+        self.project = self.model.home = self.run(self.me.new_project("A game"))
+        self.model.begin()
+        self.model.create_project(self.project, "A game")
         self.clients: dict[str, Client] = {}
         self.copies_by_id: dict[str, Copy] = {}
         self.wires: dict[str, Wire] = {}
@@ -122,6 +106,7 @@ class History(RuleBasedStateMachine):
     def call(self, expected: Refused | None, path: str, body: dict[str, Any]) -> Any:
         """Make a management call that ends as the model says; gives the reply of a success."""
         reply = self.run(self.me.post(path, body))
+        self.model.begin()
         if expected is None:
             return done(reply)
         assert (reply.status_code, reply.json()["error"]["code"]) == (expected.status, expected.code), reply.text
@@ -148,13 +133,13 @@ class History(RuleBasedStateMachine):
         return script
 
     def create_script_in_both(self, *, free_for_all: bool) -> Any:
-        expected = self.model.create_script()
+        expected = self.model.new_script_refusal(free_for_all=free_for_all)
         body = {"name": "A script", "free_for_all": free_for_all}
         reply = self.call(expected, f"/projects/{self.project}/scripts", body)
         if expected is not None:
             return multiple()
         script = reply["script"]["id"]
-        self.model.scripts[script] = Script(free_for_all)
+        self.model.create_script(script, free_for_all=free_for_all)
         return script
 
     @rule(script=scripts, valid=mostly)
@@ -200,12 +185,12 @@ class History(RuleBasedStateMachine):
             "max_executions": executions,
             "fingerprintless": fingerprintless,
         }
-        expected = self.model.new_user_refusal(discord_id)
+        expected = self.model.new_user_refusal(self.project, discord_id, None, 1)
         reply = self.call(expected, f"/projects/{self.project}/users", fields)
         if expected is not None:
             return multiple()
-        key = reply["users"][0]["key"]
-        self.model.create_user(key, **fields)
+        key: str = reply["users"][0]["key"]
+        self.model.create_user(key, reply["users"][0]["id"], self.project, **fields)
         return key
 
     @rule(key=users, discord_id=discords, instances=counts, expires_in=st.sampled_from([None, -1, 1, 60_000, DAY]))
@@ -241,17 +226,13 @@ class History(RuleBasedStateMachine):
 
     @rule(allowed=st.booleans())
     def allow_resets(self, allowed: bool) -> None:
-        expected = EXPIRED_ACCOUNT if self.model.account_expired else None
-        self.call(expected, f"/projects/{self.project}/edit", {"allow_fingerprint_resets": allowed})
-        if expected is None:
-            self.model.allow_resets = allowed
+        changes = {"allow_fingerprint_resets": allowed}
+        self.call(self.model.edit_project(self.project, changes), f"/projects/{self.project}/edit", changes)
 
     @rule(required=st.sampled_from([True, False, False]))
     def require_fingerprint(self, required: bool) -> None:
-        expected = EXPIRED_ACCOUNT if self.model.account_expired else None
-        self.call(expected, f"/projects/{self.project}/edit", {"require_fingerprint": required})
-        if expected is None:
-            self.model.require_fingerprint = required
+        changes = {"require_fingerprint": required}
+        self.call(self.model.edit_project(self.project, changes), f"/projects/{self.project}/edit", changes)
 
     @rule(expired=st.sampled_from([True, False, False, False]))
     def expire_or_renew_account(self, expired: bool) -> None:
@@ -438,8 +419,9 @@ class History(RuleBasedStateMachine):
     @rule(instance=copies)
     def disconnect(self, instance: str) -> None:
         if self.model.instances[instance].has_session:
-            self.model.disconnect(instance)
-            self.call(None, f"/sessions/{self.wires[instance].id}/disconnect", {})
+            session = self.wires[instance].id
+            self.model.disconnect(instance, session, self.copies_by_id[instance].client.request()["job_id"])
+            self.call(None, f"/sessions/{session}/disconnect", {})
 
     @rule(milliseconds=periods)
     def wait(self, milliseconds: int) -> None:
@@ -473,6 +455,10 @@ class History(RuleBasedStateMachine):
             }
             for key, user in self.model.users.items()
         }
+
+    @rule()
+    def events_agree(self) -> None:
+        assert grouped(self.world.events(self.me), self.model.events) == predicted(self.model.events)
 
     @rule()
     def executions_agree(self) -> None:
@@ -518,6 +504,7 @@ class History(RuleBasedStateMachine):
     def teardown(self) -> None:
         if hasattr(self, "model"):
             self.users_agree()
+            self.events_agree()
             self.executions_agree()
         for wire in getattr(self, "wires", {}).values():
             self.run(wire.socket.close())
@@ -544,7 +531,7 @@ def _month_and_day(day: int) -> str:
 @pytest.mark.parametrize("engine", ENGINES)
 def test_the_server_and_the_model_never_disagree(request: pytest.FixtureRequest, tmp_path: Path, engine: str) -> None:
     with engine_url(request, engine) as url:
-        world = World(tmp_path, url)
+        world = ModelServer(tmp_path, url)
         try:
             run_state_machine_as_test(
                 type("BoundHistory", (History,), {"world": world}),

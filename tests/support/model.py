@@ -1,65 +1,23 @@
 """What Moonlatch should do, as plain objects in memory: written from the contract and the reference pages, sharing no code with the server.
 
-One project of one account. A method does what a call does and gives its outcome: None for success, or the refusal. Times in
-milliseconds.
+`ManagedModel` has what is managed, and this module the copies that run. Times in milliseconds.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
-DAY = 24 * 60 * 60 * 1000
+from support.model_events import DAY, Refused, Script, User, has_passed
+from support.model_management import ManagedModel
+
 LEASE = 3 * 33_000 + 5_000
 """An instance that only beats: three beats of 30 s, each a tenth late, and 5 s for the way."""
 RETURN = 33_000 + 5_000
 """One whose session has closed: time for one beat."""
-COOLDOWN = DAY
 SILENT = max(LEASE - RETURN, RETURN)
 """How much is left of the lease, at most, of one that has missed a beat or lost its session."""
 SUPERSEDED = 15 * 60_000
 """For so long one whose place was taken is told so."""
-GRACE = 7 * DAY
-"""For so long the scripts of an expired account are served."""
-
-
-@dataclass(frozen=True)
-class Refused:
-    """A refusal: of the management API by status and code, of the client protocol by its code."""
-
-    code: int | str
-    status: int = 0
-
-
-EXPIRED_ACCOUNT = Refused(0, 403)
-NOT_FOUND = Refused(-1, 404)
-
-
-@dataclass
-class User:
-    key: str
-    discord_id: str | None = None
-    note: str | None = None
-    key_expires: int | None = None
-    key_days: int | None = None
-    max_instances: int | None = None
-    max_executions: int | None = None
-    fingerprintless: bool = False
-    device: str | None = None
-    executions: int = 0
-    last_reset: int | None = None
-    resets: int = 0
-    barred_until: tuple[int | None] | None = None
-    """Of a blacklisting; None for one that never stood, a None inside for one without an end."""
-
-
-@dataclass
-class Script:
-    free_for_all: bool
-    kick_outdated: bool = False
-    enabled: bool = False
-    build: int = 0
-    total_executions: int = 0
 
 
 @dataclass
@@ -78,173 +36,11 @@ class Instance:
     """As the server remembers it."""
 
 
-@dataclass
-class Model:
-    now: int
-    account_expires: int | None = None
-    allow_resets: bool = True
-    require_fingerprint: bool = True
-    scripts: dict[str, Script] = field(default_factory=dict)
-    users: dict[str, User] = field(default_factory=dict)
+@dataclass(kw_only=True)
+class Model(ManagedModel):
     instances: dict[str, Instance] = field(default_factory=dict)
-    bars: dict[str, tuple[str, int | None]] = field(default_factory=dict)
-    """Device and end, by the key whose blacklisting barred it."""
-    executions_of_removed: int = 0
     days: dict[tuple[str, int], int] = field(default_factory=dict)
     """Executions by script and day."""
-
-    @property
-    def account_expired(self) -> bool:
-        return _has_passed(self.account_expires, self.now)
-
-    @property
-    def is_abandoned(self) -> bool:
-        """The grace is over, too."""
-        return self.account_expires is not None and _has_passed(self.account_expires + GRACE, self.now)
-
-    # Management.
-
-    def create_user(self, key: str, **fields: Any) -> Refused | None:
-        if refused := self.new_user_refusal(fields.get("discord_id")):
-            return refused
-        self.users[key] = User(key, **fields)
-        return None
-
-    def new_user_refusal(self, discord_id: str | None) -> Refused | None:
-        if self.account_expired:
-            return EXPIRED_ACCOUNT
-        if self._has_discord(discord_id, besides=None):
-            return Refused(2, 409)
-        return None
-
-    def edit_user(self, key: str, changes: dict[str, Any]) -> Refused | None:
-        user = self.users.get(key)
-        if user is None:
-            return NOT_FOUND
-        if self.account_expired:
-            return EXPIRED_ACCOUNT
-        if self._has_discord(changes.get("discord_id"), besides=key):
-            return Refused(1, 409)
-        for name, value in changes.items():
-            setattr(user, name, value)
-        if "key_expires" in changes:
-            user.key_days = None
-        elif changes.get("key_days") is not None:
-            user.key_expires = None
-        self._look_again()
-        return None
-
-    def _has_discord(self, discord_id: str | None, besides: str | None) -> bool:
-        return discord_id is not None and any(
-            user.discord_id == discord_id for user in self.users.values() if user.key != besides
-        )
-
-    def blacklist(self, key: str, expires: int | None) -> Refused | None:
-        user = self.users.get(key)
-        if user is None:
-            return NOT_FOUND
-        if self.is_blacklisted(user):
-            return Refused(0, 409)
-        if self.account_expired:
-            return Refused(1, 403)
-        user.barred_until = (expires,)
-        self.bars.pop(key, None)
-        if user.device is not None:
-            self.bars[key] = (user.device, expires)
-        self._look_again()
-        return None
-
-    def unblacklist(self, key: str) -> Refused | None:
-        user = self.users.get(key)
-        if user is None:
-            return NOT_FOUND
-        if not self.is_blacklisted(user):
-            return Refused(0, 409)
-        if self.account_expired:
-            return Refused(1, 403)
-        user.barred_until = None
-        self.bars.pop(key, None)
-        return None
-
-    def reset_device(self, key: str, *, force: bool) -> Refused | None:
-        user = self.users.get(key)
-        if user is None:
-            return NOT_FOUND
-        if self.account_expired:
-            return EXPIRED_ACCOUNT
-        if not force and not self.allow_resets:
-            return Refused(1, 403)
-        if not force and user.last_reset is not None and user.last_reset + COOLDOWN > self.now:
-            return Refused(2, 409)
-        if user.device is None:
-            return Refused(3, 409)
-        user.device = None
-        user.last_reset = self.now
-        user.resets += 1
-        self._look_again()
-        return None
-
-    def remove_user(self, key: str) -> Refused | None:
-        if key not in self.users:
-            return NOT_FOUND
-        if self.account_expired:
-            return EXPIRED_ACCOUNT
-        del self.users[key]
-        self.bars.pop(key, None)
-        self._look_again()
-        return None
-
-    def create_script(self) -> Refused | None:
-        """Whether one may be created; it is added with `scripts` once its id is known."""
-        return EXPIRED_ACCOUNT if self.account_expired else None
-
-    def update(self, script_id: str, *, valid: bool) -> Refused | None:
-        script = self.scripts.get(script_id)
-        if script is None:
-            return NOT_FOUND
-        if self.account_expired:
-            return EXPIRED_ACCOUNT
-        if not valid:
-            return Refused(2, 422)
-        script.enabled = script.enabled or script.build == 0
-        script.build += 1
-        self._look_again()
-        return None
-
-    def toggle(self, script_id: str, *, on: bool) -> Refused | None:
-        script = self.scripts.get(script_id)
-        if script is None:
-            return NOT_FOUND
-        if self.account_expired:
-            return EXPIRED_ACCOUNT
-        if on and script.build == 0:
-            return Refused(1, 409)
-        script.enabled = on
-        self._look_again()
-        return None
-
-    def edit_script(self, script_id: str, changes: dict[str, bool]) -> Refused | None:
-        script = self.scripts.get(script_id)
-        if script is None:
-            return NOT_FOUND
-        if self.account_expired:
-            return EXPIRED_ACCOUNT
-        if not changes:
-            return Refused(1, 400)
-        for name, value in changes.items():
-            setattr(script, name, value)
-        self._look_again()
-        return None
-
-    def remove_script(self, script_id: str) -> Refused | None:
-        script = self.scripts.pop(script_id, None)
-        if script is None:
-            return NOT_FOUND
-        self.executions_of_removed += script.total_executions
-        self._look_again()
-        return None
-
-    # Running copies.
 
     def start(self, instance_id: str, script_id: str, key: str | None, device: str | None) -> Refused | None:
         """Grant a start that `start_refusal` does not refuse."""
@@ -270,7 +66,7 @@ class Model:
             self.now + LEASE,
             (self.now, instance_id),
         )
-        self._look_again()
+        self.look_again()
         return None
 
     def start_refusal(self, script_id: str, key: str | None, device: str | None) -> Refused | None:
@@ -284,7 +80,7 @@ class Model:
         user = self.valid_user(key)
         if user is None:
             return None
-        if self.require_fingerprint and device is None and not user.fingerprintless:
+        if self.projects[self.home].require_fingerprint and device is None and not user.fingerprintless:
             return Refused("FINGERPRINT_REQUIRED")
         is_used_up = user.max_executions is not None and user.executions >= user.max_executions
         lacking = self._lacking_places(user)
@@ -336,8 +132,10 @@ class Model:
         instance.has_session = False
         instance.alive_until = self.now + RETURN
 
-    def disconnect(self, instance_id: str) -> None:
+    def disconnect(self, instance_id: str, session: str, job: str) -> None:
+        """Close its session, and stop it for good."""
         instance = self.instances[instance_id]
+        self.leave("session.disconnected", ("session", session, job), self.home)
         instance.is_stopped = True
         self._end(instance)
 
@@ -349,7 +147,7 @@ class Model:
 
     def pass_time(self, milliseconds: int) -> None:
         self.now += milliseconds
-        self._look_again()
+        self.look_again()
 
     # What follows from it all.
 
@@ -362,11 +160,8 @@ class Model:
     def of_script(self, script_id: str) -> list[Instance]:
         return [one for one in self.instances.values() if one.script == script_id and self.is_alive(one)]
 
-    def is_blacklisted(self, user: User) -> bool:
-        return user.barred_until is not None and not _has_passed(user.barred_until[0], self.now)
-
     def _has_expired(self, user: User) -> bool:
-        return _has_passed(user.key_expires, self.now)
+        return has_passed(user.key_expires, self.now)
 
     def valid_user(self, key: str | None) -> User | None:
         user = self.users.get(key or "")
@@ -380,7 +175,7 @@ class Model:
                 return Refused("KEY_REQUIRED")
             if user is None:
                 return Refused("KEY_NOT_FOUND")
-        is_barred = any(one == device and not _has_passed(end, self.now) for one, end in self.bars.values())
+        is_barred = any(one == device and not has_passed(end, self.now) for one, end in self.bars.values())
         if (user is not None and self.is_blacklisted(user)) or (device is not None and is_barred):
             return Refused("BLACKLISTED")
         if user is not None and self._has_expired(user) and not script.free_for_all:
@@ -413,7 +208,7 @@ class Model:
             return None
         return Refused("SUPERSEDED" if instance.superseded_until > self.now else "TOO_MANY_INSTANCES")
 
-    def _look_again(self) -> None:
+    def look_again(self) -> None:
         """A session is stopped as soon as its copy may not go on; a copy that beats learns it from its next beat."""
         for instance in self.instances.values():
             if instance.has_session and self._running_refusal(instance):
@@ -426,7 +221,3 @@ class Model:
     def _forget(self, instance: Instance) -> None:
         if not instance.has_session:
             instance.alive_until = self.now
-
-
-def _has_passed(at: int | None, now: int) -> bool:
-    return at is not None and at <= now
