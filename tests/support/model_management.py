@@ -93,9 +93,7 @@ class ManagedModel(Users):
         new = self.scripts[script] = Script(free_for_all, id=script)
         self.leave("script.created", new.resource, self.home)
 
-    def update(
-        self, script_id: str, *, valid: bool, profile: str = "light", left: int | None = None
-    ) -> Refused | None:
+    def update(self, script_id: str, *, valid: bool, profile: str = "light", left: int | None = None) -> Refused | None:
         """Publish a build; `left` is how many more protections the account's tier allows, None any number."""
         script = self.scripts.get(script_id)
         if script is None:

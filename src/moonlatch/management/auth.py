@@ -104,17 +104,20 @@ async def authenticated(request: Request) -> Caller:
 
 async def authorise(request: Request, permission: Permission) -> None:
     """Raise ApiError 401 for nobody, and 403 for somebody without the permission, which leaves an event."""
-    actor = caller_of(request).actor
-    if actor.may(permission):
-        return
-    backend = backend_of(request)
+    if not caller_of(request).actor.may(permission):
+        await note_refusal(request, permission)
+        raise forbidden(f"this needs the permission {permission}")
+
+
+async def note_refusal(request: Request, permission: Permission) -> None:
+    """Leave an event of a caller who lacks a permission."""
+    backend, actor = backend_of(request), caller_of(request).actor
     # Not one event per try: who asks again and again has been told already.
     if (await backend.refusals_noted.take(f"{actor.id} {permission}")).allowed:
         route = f"{request.method} {request.scope['route'].path}"
         await note(
             backend.world, actor, EventKind.PERMISSION_REFUSED, Resource("route", route, f"{route} ({permission})")
         )
-    raise forbidden(f"this needs the permission {permission}")
 
 
 async def metrics_reader(request: Request, backend: CurrentBackend) -> None:

@@ -10,9 +10,10 @@ from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
 
 from moonlatch.licensing.roles import Permission
-from moonlatch.management.auth import authorise
+from moonlatch.management.auth import authorise, note_refusal
 from moonlatch.management.once import KEY_HEADER, KEY_PATTERN, answered_once
 from moonlatch.management.refusals import Refusal
+from moonlatch.operations.refusals import NotAllowed
 
 _PERMISSION = "x-permission"
 REFUSALS = "refusals"
@@ -69,9 +70,14 @@ class Route(APIRoute):
 
         async def authorised(request: Request) -> Response:
             await authorise(request, permission)
-            if request.method != "POST" or KEY_HEADER not in request.headers:
-                return await answer(request)
-            return await answered_once(request, answer)
+            try:
+                if request.method != "POST" or KEY_HEADER not in request.headers:
+                    return await answer(request)
+                return await answered_once(request, answer)
+            except NotAllowed as refused:  # by the operation: it knows what is asked for, the route does not
+                if refused.permission is not None:
+                    await note_refusal(request, refused.permission)
+                raise
 
         return authorised
 
