@@ -9,7 +9,7 @@ PYTEST_WORKERS ?= 4
 # The tests start hundreds of processes, each of which would compile all of it again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run try dev test setup setup-test lint types imports tests faults bench nightly format lock clean
+.PHONY: run try dev test setup setup-test lint types imports tests faults bench nightly format lock sbom audit clean
 
 run: setup
 	exec $(BIN)/moonlatch serve --data ./data
@@ -41,6 +41,10 @@ $(VENV)/.installed-try: requirements/try.txt $(VENV)/.installed
 $(VENV)/.installed-test: requirements/dev.txt $(VENV)/.installed
 	@echo "Installing what the tests need ..."
 	$(PIP_INSTALL) --require-hashes -r requirements/dev.txt
+	@touch $@
+
+$(VENV)/.installed-audit: requirements/audit.txt $(VENV)/.installed-test
+	$(PIP_INSTALL) --require-hashes -r requirements/audit.txt
 	@touch $@
 
 node_modules/.installed: package.json package-lock.json
@@ -88,9 +92,20 @@ format: setup-test
 
 # Renews the locked versions; run it on Python 3.11, which the lock files are made for.
 lock: setup-test
-	cd requirements && for file in base build try dev; do \
+	cd requirements && for file in base build try dev audit; do \
 		CUSTOM_COMPILE_COMMAND="make lock" ../$(BIN)/pip-compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links \
 			--no-emit-trusted-host --allow-unsafe --strip-extras $$file.in --output-file $$file.txt || exit 1; done
+
+# What a server is made of, as CycloneDX: from the lock file, so that it is the same wherever it is made.
+SBOM ?= sbom.cdx.json
+sbom: $(VENV)/.installed-audit
+	@$(BIN)/cyclonedx-py requirements requirements/base.txt --index-url https://pypi.org/simple --pyproject pyproject.toml \
+		--output-reproducible --output-file $(SBOM)
+	@echo "$(SBOM)"
+
+# Needs the network: who has none is told so, and that nothing is known.
+audit: $(VENV)/.installed-audit
+	@$(BIN)/python scripts/audit.py requirements/base.txt requirements/build.txt requirements/try.txt
 
 clean:
 	rm -rf $(VENV) node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

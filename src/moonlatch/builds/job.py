@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from moonlatch.builds.confinement import Confinement
 from moonlatch.obfuscator.options import PROFILES
 
 MAX_FRAME_BYTES = 256 * 1024 * 1024
@@ -81,6 +82,7 @@ class Reply(msgspec.Struct, frozen=True):
 
 _decode_job = msgspec.msgpack.Decoder(Job | Check).decode
 _decode_reply = msgspec.msgpack.Decoder(Reply).decode
+_decode_ready = msgspec.msgpack.Decoder(Confinement).decode
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -96,6 +98,11 @@ def frame_length(head: bytes) -> int:
     if length > MAX_FRAME_BYTES:
         raise ValueError(f"a frame of {length} bytes")
     return int(length)
+
+
+def ready_of(body: bytes) -> Confinement:
+    """What a worker says first, before any job. Raises msgspec.MsgspecError for anything else."""
+    return _decode_ready(body)
 
 
 def job_of(body: bytes) -> Job | Check:

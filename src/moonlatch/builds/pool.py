@@ -9,6 +9,7 @@ import asyncio
 import logging
 from contextlib import AbstractContextManager
 
+from moonlatch.builds.confinement import Confinement
 from moonlatch.builds.job import Answer, Check, Failed, Fault, Job, past_limit
 from moonlatch.builds.places import Places, PoolBusyError
 from moonlatch.builds.process import WorkerDiedError, WorkerProcess
@@ -28,6 +29,7 @@ class WorkerPool:
         self._idle: list[WorkerProcess] = []
         self._busy: set[WorkerProcess] = set()
         self._closed = False
+        self._has_said_what_confines = False
 
     @property
     def process_ids(self) -> list[int]:
@@ -108,8 +110,22 @@ class WorkerPool:
         if self._closed:  # meanwhile
             await worker.kill()
             raise WorkerDiedError("the server is stopping")
+        self._say_what_confines(worker.confinement)
         self._busy.add(worker)
         return worker
+
+    def _say_what_confines(self, confinement: Confinement) -> None:
+        if self._has_said_what_confines:
+            return
+        self._has_said_what_confines = True
+        if confinement.missing:
+            logger.warning(
+                "worker processes are confined by %s; this system does not give them %s",
+                confinement.holds,
+                confinement.missing,
+            )
+        else:
+            logger.info("worker processes are confined by %s", confinement.holds)
 
     def _give_back(self, worker: WorkerProcess) -> None:
         self._busy.discard(worker)

@@ -10,7 +10,8 @@ from asyncio.subprocess import PIPE, Process
 
 import msgspec
 
-from moonlatch.builds.job import LENGTH_BYTES, Answer, Check, Job, frame, frame_length, reply_of
+from moonlatch.builds.confinement import Confinement
+from moonlatch.builds.job import LENGTH_BYTES, Answer, Check, Job, frame, frame_length, ready_of, reply_of
 
 START_SECONDS = 30.0
 _BUFFER_BYTES = 1024 * 1024
@@ -23,7 +24,9 @@ class WorkerDiedError(Exception):
 
 
 class WorkerProcess:
-    """A running worker. After any error it is of no use: kill it."""
+    """A running worker, and what confines it. After any error it is of no use: kill it."""
+
+    confinement: Confinement
 
     def __init__(self, process: Process) -> None:
         self._process = process
@@ -43,10 +46,13 @@ class WorkerProcess:
         worker = cls(process)
         try:
             async with asyncio.timeout(START_SECONDS):
-                await worker._read()
+                worker.confinement = ready_of(await worker._read())
         except TimeoutError:
             await worker.kill()
             raise WorkerDiedError(f"a worker process did not start within {START_SECONDS:g} s") from None
+        except (ValueError, msgspec.MsgspecError):
+            await worker.kill()
+            raise WorkerDiedError("the worker process did not say that it is ready") from None
         except BaseException:
             await worker.kill()
             raise

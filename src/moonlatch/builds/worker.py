@@ -1,6 +1,7 @@
 """The worker process: `python -m moonlatch.builds.worker MEMORY_MIB PARENT_PID`. Reads jobs from standard input, writes answers.
 
-It holds no secret and no connection, dies with its parent, and never writes anything of a script anywhere but its answer.
+It holds no secret and no connection, can open neither files nor sockets, dies with its parent, and never writes anything of a
+script anywhere but its answer.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import sys
 import traceback
 from typing import BinaryIO
 
+from moonlatch.builds.confinement import confine, leave_root
 from moonlatch.builds.job import (
     LENGTH_BYTES,
     Answer,
@@ -36,7 +38,6 @@ from moonlatch.obfuscator.outcome import Protected, Rejected
 from moonlatch.obfuscator.syntax.diagnostics import parser_output
 from moonlatch.obfuscator.target import Target
 
-READY = b"ready"
 MAX_PARSER_OUTPUT_CHARACTERS = 64 * 1024
 MAX_WARNINGS = 100
 _NICENESS = 10
@@ -47,9 +48,10 @@ _PR_SET_PDEATHSIG = 1
 def main() -> None:
     memory_mib, parent = int(sys.argv[1]), int(sys.argv[2])
     jobs, answers = _take_pipes()
-    _die_with(parent)
     _limit_self(memory_mib)
-    answers.write(frame(READY))
+    other_user = leave_root()
+    _die_with(parent)  # a process that changes its user is no longer told of its parent's death
+    answers.write(frame(confine(other_user=other_user)))
     answers.flush()
     while head := jobs.read(LENGTH_BYTES):
         reply = reply_to(job_of(jobs.read(frame_length(head))), memory_mib)
@@ -102,8 +104,9 @@ def _shortened(output: str) -> str:
 
 
 def _report(error: Exception) -> None:
-    """Where it went wrong, without the message: that may quote the script."""
-    places = [f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)[-8:]]
+    """Where it went wrong, without the message, which may quote the script, and without lines of files, which cannot be opened."""
+    walked = list(traceback.walk_tb(error.__traceback__))[-8:]
+    places = [f"{frame.f_code.co_filename}:{line}" for frame, line in walked]
     print(f"protector failed: {type(error).__name__} at {' < '.join(reversed(places))}", file=sys.stderr, flush=True)  # noqa: T201
 
 
