@@ -35,7 +35,7 @@ def named(requirements: list[str]) -> dict[str, Requirement]:
 
 REQUIRED = named(PROJECT["dependencies"])
 EXTRAS = {extra: named(requirements) for extra, requirements in PROJECT["optional-dependencies"].items()}
-OF_A_SERVER = REQUIRED | EXTRAS["postgres"] | EXTRAS["redis"]
+OF_A_SERVER = REQUIRED | EXTRAS["age"] | EXTRAS["postgres"] | EXTRAS["redis"]
 
 
 def lines(name: str) -> list[str]:
@@ -135,7 +135,7 @@ def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert installed.returncode == 0, installed.stderr
     checked = run(*pip, "check")
     assert checked.returncode == 0, checked.stdout
-    for extra in ("postgres", "redis", "try"):
+    for extra in ("age", "postgres", "redis", "try"):
         for name in EXTRAS[extra]:
             assert not (packages / name).exists()
     return folder / "bin"

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterator
 
 _NEEDS = {
+    "age": ("pyrage", "an encrypted backup"),
     "postgres": ("asyncpg", "PostgreSQL"),
     "redis": ("redis", "Redis"),
 }

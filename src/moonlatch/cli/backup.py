@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -11,9 +13,23 @@ import typer
 
 from moonlatch import __version__
 from moonlatch.cli.output import CommandError, DataFolder, Json, remark, say, shown, write_json
+from moonlatch.cli.passphrases import PASSPHRASE_VARIABLE, passphrase
 from moonlatch.clock import now_ms
 
 BackupFile = Annotated[Path, typer.Argument(metavar="FILE", help="The file to write; it must not be there yet.")]
+Recipients = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--recipient",
+        metavar="RECIPIENT",
+        help="Encrypt it to this recipient of age (age1...) or SSH key; may be repeated.",
+    ),
+]
+WithPassphrase = Annotated[
+    bool, typer.Option("--passphrase", help=f"Encrypt it to a passphrase, asked for or in {PASSPHRASE_VARIABLE}.")
+]
+
+ENCRYPTED = "It is encrypted: keep what opens it elsewhere than the file, or it is worth nothing."
 
 WARNING = (
     "The file contains the master key and your customers' keys: whoever has it can forge heartbeats and use the keys. "
@@ -23,13 +39,20 @@ WARNING = (
 ELSEWHERE = "The database is PostgreSQL's and not in the file: save it with `pg_dump --format=custom`."
 
 
-def backup(file: BackupFile, data: DataFolder = None, as_json: Json = False) -> None:
+def backup(
+    file: BackupFile,
+    recipients: Recipients = None,
+    with_passphrase: WithPassphrase = False,
+    data: DataFolder = None,
+    as_json: Json = False,
+) -> None:
     """Save database, master key and settings file in one archive.
 
-    Works while the server runs.
+    Works while the server runs. The archive is encrypted if you say to whom.
     """
+    from moonlatch.age import AgeError
     from moonlatch.config.loading import load_with_origins
-    from moonlatch.storage.archive import DATABASE, ArchiveError, Manifest, member_of, write_archive
+    from moonlatch.storage.archive import DATABASE, ArchiveError, Manifest, appearing_whole, member_of, write_archive
     from moonlatch.storage.interface import StorageError
     from moonlatch.storage.sqlite.copying import schema_of_sound
 
@@ -38,9 +61,11 @@ def backup(file: BackupFile, data: DataFolder = None, as_json: Json = False) -> 
     has_database = not loaded.settings.database_url.get_secret_value()
     if file.exists():
         raise CommandError(f"{shown(file)} is there already", "Give the new backup a name of its own.")
+    encrypt = _encryption(recipients or [], with_passphrase=with_passphrase)
+    # Beside the target: there must be room for it there anyway. What is to be encrypted does not get there in the clear.
+    beside = file.absolute().parent if encrypt is None or not folder.exists() else folder
     try:
-        # Beside the target: there must be room for it there anyway, and a rename needs the same disk.
-        with tempfile.TemporaryDirectory(prefix=".moonlatch-backup-", dir=file.absolute().parent) as scratch:
+        with tempfile.TemporaryDirectory(prefix=".moonlatch-backup-", dir=beside) as scratch:
             files = _collect(folder, loaded.file, Path(scratch), has_database=has_database)
             manifest = Manifest(
                 moonlatch=__version__,
@@ -49,20 +74,42 @@ def backup(file: BackupFile, data: DataFolder = None, as_json: Json = False) -> 
                 schema_version=schema_of_sound(files[DATABASE]) if has_database else 0,
                 members={name: member_of(path) for name, path in files.items()},
             )
-            write_archive(file.absolute(), manifest, files)
-    except (ArchiveError, StorageError) as error:
+            if encrypt is None:
+                write_archive(file.absolute(), manifest, files)
+            else:
+                archive = Path(scratch) / "archive"
+                write_archive(archive, manifest, files)
+                with appearing_whole(file.absolute()) as written:
+                    encrypt(archive, written)
+    except (AgeError, ArchiveError, StorageError) as error:
         raise CommandError(str(error)) from None
     except OSError as error:
         raise CommandError(f"{error.filename or file}: {error.strerror or error}", "Nothing was written.") from None
-    remark(WARNING, "yellow")
+    remark(WARNING if encrypt is None else ENCRYPTED, "yellow")
     if not has_database:
         remark(ELSEWHERE, "yellow")
     if as_json:
         write_json({"file": str(file), "bytes": file.stat().st_size, "members": list(manifest.members)})
         return
-    say(
-        f"{shown(file)} ({file.stat().st_size:,} bytes) holds {', '.join(manifest.members)}. It was read back and is sound."
+    checked = (
+        "It was read back and is sound." if encrypt is None else "It was read back, sound, before it was encrypted."
     )
+    say(f"{shown(file)} ({file.stat().st_size:,} bytes) holds {', '.join(manifest.members)}. {checked}")
+
+
+def _encryption(recipients: list[str], *, with_passphrase: bool) -> Callable[[Path, Path], None] | None:
+    """What encrypts one file into another, None where nothing is to. Raises CommandError, before anything is written."""
+    from moonlatch import age
+
+    if recipients and with_passphrase:
+        raise CommandError(
+            "a file is encrypted to recipients or to a passphrase, not to both", "Leave one of them out."
+        )
+    if recipients:
+        return partial(age.encrypt_to, recipients)
+    if with_passphrase:
+        return partial(age.encrypt_with, passphrase(is_new=True))
+    return None
 
 
 def _collect(folder: Path, settings_file: Path, scratch: Path, *, has_database: bool) -> dict[str, Path]:

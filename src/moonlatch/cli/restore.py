@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import shutil
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from moonlatch.cli.output import CommandError, Json, own_command, remark, say, shown, write_json
+from moonlatch.cli.passphrases import passphrase
 from moonlatch.clock import utc_day
 
 if TYPE_CHECKING:
@@ -19,6 +23,15 @@ BackupFile = Annotated[Path, typer.Argument(metavar="FILE", help="The backup.")]
 NewFolder = Annotated[
     Path, typer.Option("--data", metavar="DIR", help="The data folder to make; it must be empty, or not there yet.")
 ]
+Identity = Annotated[
+    Path | None,
+    typer.Option(
+        "--identity",
+        metavar="FILE",
+        help="What opens a backup that was encrypted to a recipient: a file of age-keygen's, or an SSH private key.",
+        show_default=False,
+    ),
+]
 POSTGRESQL = (
     "The database is not in this backup: it was in PostgreSQL. Bring that back with pg_restore, and let the setting "
     "database_url name it before you start the server."
@@ -26,19 +39,20 @@ POSTGRESQL = (
 _UNFINISHED = ".restoring"
 
 
-def restore(file: BackupFile, data: NewFolder, as_json: Json = False) -> None:
+def restore(file: BackupFile, data: NewFolder, identity: Identity = None, as_json: Json = False) -> None:
     """Make a data folder from a backup.
 
-    Refuses a folder that holds anything, and a file that is damaged.
+    Refuses a folder that holds anything, and a file that is damaged. The passphrase of an encrypted one is asked for.
     """
+    from moonlatch.age import AgeError
     from moonlatch.storage.archive import ArchiveError, open_archive
     from moonlatch.storage.interface import StorageError
 
     _refuse_used_folder(data)
     try:
-        with open_archive(file) as archive:
+        with _in_the_clear(file, identity, data) as clear, open_archive(clear) as archive:
             counts = _restore(archive, data)
-    except (ArchiveError, StorageError, ValueError) as error:
+    except (AgeError, ArchiveError, StorageError, ValueError) as error:
         raise CommandError(str(error), "Nothing was restored.") from None
     except OSError as error:
         raise CommandError(f"{error.filename or data}: {error.strerror or error}", "Nothing was restored.") from None
@@ -78,6 +92,28 @@ def _refuse_used_folder(folder: Path) -> None:
                     "Stop it, and restore into another folder.",
                 ) from None
     raise CommandError(f"{shown(folder)} is not empty", "Restore into a new folder; then start the server with it.")
+
+
+@contextlib.contextmanager
+def _in_the_clear(file: Path, identity: Path | None, folder: Path) -> Iterator[Path]:
+    """The archive that a file is or, decrypted for the block, holds. Raises CommandError, AgeError and OSError."""
+    from moonlatch import age
+
+    if not age.is_encrypted(file):
+        if identity is not None:
+            raise CommandError(f"{shown(file)} is not encrypted", "Leave --identity out.")
+        yield file
+        return
+    near = next(place for place in folder.absolute().parents if place.exists())  # the disk that must have room for it
+    with tempfile.TemporaryDirectory(prefix=".moonlatch-restore-", dir=near) as scratch:
+        clear = Path(scratch) / file.name
+        if identity is not None:
+            age.decrypt_by(identity, file, clear)
+        elif age.has_passphrase(file):
+            age.decrypt_with(passphrase(is_new=False), file, clear)
+        else:
+            raise CommandError(f"{shown(file)} is encrypted to a recipient", "Name what opens it with --identity FILE.")
+        yield clear
 
 
 def _restore(archive: Archive, folder: Path) -> dict[str, int]:

@@ -22,7 +22,9 @@ from moonlatch.config.wording import reason_for, secret_paths, setting_paths, un
 CONFIG_VARIABLE = "MOONLATCH_CONFIG"
 FILE_NAME = "moonlatch.toml"
 # Variables with our prefix that are no settings of the server.
-OTHER_VARIABLES = frozenset({CONFIG_VARIABLE, "MOONLATCH_LURAPH_KEY", "MOONLATCH_TOKEN", "MOONLATCH_URL"})
+OTHER_VARIABLES = frozenset(
+    {CONFIG_VARIABLE, "MOONLATCH_BACKUP_PASSPHRASE", "MOONLATCH_LURAPH_KEY", "MOONLATCH_TOKEN", "MOONLATCH_URL"}
+)
 
 DEFAULT_ORIGIN = "default"
 COMMAND_LINE_ORIGIN = "command line"

@@ -73,9 +73,8 @@ def write_archive(path: Path, manifest: Manifest, files: Mapping[str, Path]) -> 
 
     Whatever ends this early leaves nothing under `path`; a file that is there already is left alone.
     """
-    written = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    descriptor = os.open(written, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
+    with appearing_whole(path) as written:
+        descriptor = os.open(written, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w+b") as stream:
             with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
                 archive.writestr(MANIFEST, msgspec.json.format(msgspec.json.encode(manifest)))
@@ -85,6 +84,14 @@ def write_archive(path: Path, manifest: Manifest, files: Mapping[str, Path]) -> 
             os.fsync(stream.fileno())
         with open_archive(written) as archive:
             archive.verify()
+
+
+@contextlib.contextmanager
+def appearing_whole(path: Path) -> Iterator[Path]:
+    """Where to write a file that gets its name when the block is done. Raises ArchiveError where the name is taken, and OSError."""
+    written = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        yield written
         try:
             os.link(written, path)
         except FileExistsError:
