@@ -21,7 +21,14 @@ from moonlatch.clock import SteadyClock, now_ms
 from moonlatch.config import Settings
 from moonlatch.crypto import MASTER_KEY_NAME, Keyring
 from moonlatch.jobs.expiry import watch_expiry
-from moonlatch.jobs.retention import ANSWERS_KEPT, REMOVED_USERS_KEPT, detail_kept, events_kept, watch_retention
+from moonlatch.jobs.retention import (
+    ANSWERS_KEPT,
+    REMOVED_USERS_KEPT,
+    detail_kept,
+    events_kept,
+    sign_ins_kept,
+    watch_retention,
+)
 from moonlatch.licensing.verdict import Policy
 from moonlatch.live.memory import LocalLive
 from moonlatch.luraph.engine import LuraphEngine, luraph_client
@@ -114,7 +121,13 @@ async def open_moonlatch(settings: Settings) -> AsyncIterator[Moonlatch]:
         readiness = Readiness({"database": lambda: answers(database)})
         exposition = Exposition(Counts())
         world = World(
-            database=database, keyring=keyring, tiers=settings.tiers, clock=now_ms, live=live, publisher=publisher
+            database=database,
+            keyring=keyring,
+            tiers=settings.tiers,
+            clock=now_ms,
+            live=live,
+            publisher=publisher,
+            signing_in=settings.sign_in_rules,
         )
         management = management_app(
             world=world,
@@ -151,7 +164,7 @@ async def open_moonlatch(settings: Settings) -> AsyncIterator[Moonlatch]:
             database=database,
         )
         jobs = {"expiry": watch_expiry(world, live.takes_turn)}
-        kept = [ANSWERS_KEPT, REMOVED_USERS_KEPT]
+        kept = [ANSWERS_KEPT, REMOVED_USERS_KEPT, *sign_ins_kept(settings.sign_in_rules)]
         if settings.retention.detail_days:
             kept.extend(detail_kept(settings.retention.detail_days))
         if settings.retention.event_days:

@@ -63,6 +63,11 @@ def utc_day(at_ms: int) -> str:
     return _day(at_ms // DAY_MS)
 
 
+def utc_time(at_ms: int) -> str:
+    """A time in Unix milliseconds as `YYYY-MM-DD HH:MM`, in UTC."""
+    return datetime.fromtimestamp(at_ms / SECOND_MS, UTC).strftime("%Y-%m-%d %H:%M")
+
+
 @lru_cache(maxsize=64)
 def _day(number: int) -> str:
     return datetime.fromtimestamp(number * DAY_MS / SECOND_MS, UTC).strftime("%Y-%m-%d")

@@ -66,6 +66,9 @@ DOOM = {
     ),
 }
 
+OF_MEMBERS = {kind for kind in EventKind if kind.startswith("member.")}
+"""`tests/management/test_member_events.py` has those: they are of people who sign in, of whom the model knows nothing."""
+
 OPERATOR = Actor("cli", "ops", "Operator")
 
 hows = st.sampled_from(["plain"] * 4 + ["dry", "replayed", "stale", "fresh", DOOMED])
@@ -695,7 +698,7 @@ def test_every_change_leaves_exactly_its_events(request: pytest.FixtureRequest, 
             whole = bound()
             whole.do_everything_once()
             whole.teardown()
-            assert kinds == set(EventKind), "a kind that no step leaves needs a step"
+            assert kinds == set(EventKind) - OF_MEMBERS, "a kind that no step leaves needs a step"
             run_state_machine_as_test(
                 bound,
                 settings=settings(

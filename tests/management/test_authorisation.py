@@ -8,12 +8,41 @@ import httpx
 import pytest
 import pytest_asyncio
 
+from moonlatch.licensing.roles import Role
 from support.management import NOBODY, Api, Developer, operations, refused
+from support.members import member_of, signed_in
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 INVALID = "unauthorized or invalid request"
-PUBLIC = {("GET", "/health/live"), ("GET", "/health/ready")}
+PUBLIC = {
+    ("GET", "/health/live"),
+    ("GET", "/health/ready"),
+    ("POST", "/auth/sign_in"),
+    ("POST", "/auth/link"),
+    ("POST", "/auth/accept"),
+    ("POST", "/auth/passkey/challenge"),
+    ("POST", "/auth/passkey"),
+}
+OF_MEMBERS = {
+    ("POST", "/me/edit"),
+    ("POST", "/me/password"),
+    ("POST", "/me/totp/begin"),
+    ("POST", "/me/totp/enable"),
+    ("POST", "/me/totp/disable"),
+    ("POST", "/me/recovery_codes"),
+    ("GET", "/me/passkeys"),
+    ("POST", "/me/passkeys/challenge"),
+    ("POST", "/me/passkeys"),
+    ("POST", "/me/passkeys/{passkey_id}/remove"),
+    ("GET", "/me/sessions"),
+    ("POST", "/me/sessions/{session_id}/revoke"),
+    ("POST", "/me/sessions/revoke"),
+    ("POST", "/me/sign_out"),
+}
+"""What only a browser that is signed in may call."""
+
+ONLY_MEMBERS = ["this is for members who have signed in, not for tokens"]
 
 # What each protected endpoint belongs to, and a good body.
 ENDPOINTS: dict[tuple[str, str], tuple[str | None, Any]] = {
@@ -62,6 +91,16 @@ ENDPOINTS: dict[tuple[str, str], tuple[str | None, Any]] = {
     ("POST", "/account/luraph"): (None, {"api_key": "key"}),
     ("POST", "/account/tokens"): (None, {"name": "New"}),
     ("POST", "/account/tokens/{token_id}/revoke"): ("token", {}),
+    ("GET", "/me"): (None, None),
+    ("GET", "/members"): (None, None),
+    ("POST", "/members"): (None, {"name": "New", "sign_in_name": "new@example.com", "role": "viewer"}),
+    ("GET", "/members/{member_id}"): ("member", None),
+    ("POST", "/members/{member_id}/edit"): ("member", {"name": "New"}),
+    ("POST", "/members/{member_id}/link"): ("member", {}),
+    ("POST", "/members/{member_id}/link/revoke"): ("member", {}),
+    ("POST", "/members/{member_id}/reset_second_factor"): ("member", {}),
+    ("POST", "/members/{member_id}/sign_out"): ("member", {}),
+    ("POST", "/members/{member_id}/remove"): ("member", {}),
 }
 
 ALL = [pytest.param(method, path, body, id=f"{method} {path}") for (method, path), (_, body) in ENDPOINTS.items()]
@@ -95,6 +134,7 @@ async def mine(api: Api, me: Developer, project: str, key: str) -> dict[str | No
         "user": key,
         "session": wire.id,
         "token": tokens[0]["id"],
+        "member": (await member_of(api, me.account, Role.VIEWER)).id,
     }
 
 
@@ -105,7 +145,18 @@ def without_request_id(response: httpx.Response) -> tuple[int, bytes, list[tuple
 
 
 async def test_the_table_above_has_every_endpoint(api: Api) -> None:
-    assert {(method, path) for method, path, _ in operations(api.app)} == set(ENDPOINTS) | PUBLIC
+    assert {(method, path) for method, path, _ in operations(api.app)} == set(ENDPOINTS) | PUBLIC | OF_MEMBERS
+
+
+@pytest.mark.parametrize(("method", "path"), sorted(OF_MEMBERS))
+async def test_what_is_about_a_member_is_for_members_alone(api: Api, me: Developer, method: str, path: str) -> None:
+    where, body = fill(path, NOBODY), {"nonsense": 1} if method == "POST" else None
+    refused(await api.http.request(method, where, json=body), 401, -1, INVALID, failed=["no token"])
+    refused(await me.call(method, where, body), 403, -1, INVALID, failed=ONLY_MEMBERS)
+    browser = await signed_in(api, me.account, Role.VIEWER)
+    assert (await browser.call(method, where, body)).status_code == (
+        200 if body is None else 404 if "{" in path else 400
+    )
 
 
 @pytest.mark.parametrize(("method", "path", "body"), ALL)

@@ -10,9 +10,11 @@ import httpx
 import pytest
 
 from moonlatch import crypto
+from moonlatch.clock import DAY_MS
 from moonlatch.licensing.roles import PERMISSIONS, Permission, Role
-from moonlatch.management.routes import Route
-from support.management import NOBODY, Api, Developer, done
+from moonlatch.management.routes import Own, Route
+from support.management import NOBODY, Api, Developer, done, refused
+from support.members import Browser, browser_of, member_of, signed_in
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -23,6 +25,16 @@ def guarded(api: Api) -> list[tuple[str, str, Permission]]:
         (method, route.path, route.permission)
         for route in api.app.routes
         if isinstance(route, Route) and route.permission is not None
+        for method in sorted(route.methods or ())
+    ]
+
+
+def for_somebody(api: Api) -> list[tuple[str, str]]:
+    """Method and path of every route that somebody must be known for, with a permission or without."""
+    return [
+        (method, route.path)
+        for route in api.app.routes
+        if isinstance(route, Route) and route.needs is not None
         for method in sorted(route.methods or ())
     ]
 
@@ -49,8 +61,13 @@ async def call(who: Developer, method: str, path: str) -> httpx.Response:
 
 
 async def test_every_route_says_who_may_call_it(api: Api) -> None:
-    public = {route.path for route in api.app.routes if not isinstance(route, Route) or route.permission is None}
+    public = {route.path for route in api.app.routes if not isinstance(route, Route) or route.needs is None}
     assert public == {
+        "/auth/accept",
+        "/auth/link",
+        "/auth/passkey",
+        "/auth/passkey/challenge",
+        "/auth/sign_in",
         "/",
         "/docs",
         "/docs/start.js",
@@ -62,6 +79,8 @@ async def test_every_route_says_who_may_call_it(api: Api) -> None:
         "/openapi.json",
     }
     assert {permission for _, _, permission in guarded(api)} <= set(Permission)
+    own = {route.path for route in api.app.routes if isinstance(route, Route) and isinstance(route.needs, Own)}
+    assert all(path == "/me" or path.startswith("/me/") for path in own)
 
 
 @pytest.mark.parametrize("role", list(Role))
@@ -70,6 +89,113 @@ async def test_a_role_may_what_its_permissions_say_on_every_route(api: Api, role
     for method, path, permission in guarded(api):
         reply = await call(who, method, at(path))
         assert lacks(reply, permission) == (permission not in PERMISSIONS[role]), (method, path)
+
+
+@pytest.mark.parametrize("role", list(Role))
+async def test_a_member_may_what_their_role_says_on_every_route(api: Api, role: Role) -> None:
+    who = await signed_in(api, (await api.developer()).account, role)
+    for method, path, permission in guarded(api):
+        reply = await call(who, method, at(path))
+        assert lacks(reply, permission) == (permission not in PERMISSIONS[role]), (method, path)
+        assert reply.status_code != 401, (method, path)
+    for method, path in set(for_somebody(api)) - {(method, path) for method, path, _ in guarded(api)}:
+        assert (await call(who, method, at(path))).status_code == (
+            200 if method == "GET" else 404 if "{" in path else 400
+        ), (method, path)
+
+
+async def furnished(api: Api, me: Developer) -> dict[str, str]:
+    """One resource of every kind, by the name that it has in paths."""
+    project = await me.new_project()
+    key = await me.new_user(project)
+    client = await api.running_script(project)
+    session = await api.session(client, key=key)
+    tokens = done(await me.get("/account/tokens"))["tokens"]
+    return {
+        "project_id": project,
+        "script_id": client.script,
+        "key": key,
+        "session_id": session.id,
+        "token_id": tokens[0]["id"],
+        "member_id": (await member_of(api, me.account, Role.VIEWER)).id,
+    }
+
+
+@pytest.mark.parametrize("role", list(Role))
+async def test_a_member_of_another_account_finds_nothing_here(api: Api, me: Developer, role: Role) -> None:
+    resources = await furnished(api, me)
+    stranger = await signed_in(api, (await api.developer()).account, role)
+    for method, path, permission in guarded(api):
+        for name, value in resources.items():
+            if f"{{{name}}}" in path:
+                there, nowhere = await call(stranger, method, at(path, value)), await call(stranger, method, at(path))
+                assert (there.status_code, there.content) == (nowhere.status_code, nowhere.content), path
+                assert there.status_code == (404 if permission in PERMISSIONS[role] else 403), path
+    assert done(await me.get(f"/scripts/{resources['script_id']}"))["script"]["total_sessions"] == 1
+
+
+@pytest.mark.parametrize("role", list(Role))
+async def test_a_member_of_some_projects_finds_nothing_outside_of_them(api: Api, me: Developer, role: Role) -> None:
+    resources = await furnished(api, me)
+    mine = await me.new_project("Mine")
+    who = await signed_in(api, me.account, role if role is not Role.OWNER else Role.ADMIN, projects=(mine,))
+    for method, path, permission in guarded(api):
+        for name, value in resources.items():
+            if f"{{{name}}}" in path and name != "token_id":
+                reply = await call(who, method, at(path, value))
+                assert reply.status_code == 404 or lacks(reply, permission), (method, path)
+                assert reply.content == (await call(who, method, at(path))).content, (method, path)
+    assert [each["id"] for each in done(await who.get("/projects"))["projects"]] == [mine]
+
+
+async def test_a_session_that_is_no_longer_good_opens_no_route(api: Api, me: Developer) -> None:
+    member = await member_of(api, me.account)
+    long_ago = api.clock() - 8 * DAY_MS
+    unused = await browser_of(api, me.account, member, last_used_at=api.clock() - DAY_MS)
+    old = await browser_of(api, me.account, member, created_at=long_ago)
+    revoked, other = await browser_of(api, me.account, member), await browser_of(api, me.account, member)
+    done(await other.post(f"/me/sessions/{revoked.session_id}/revoke", {}))
+    disabled = await signed_in(api, me.account, disabled_at=1)
+    uninvited = await signed_in(api, me.account, joined_at=None)
+    forged = Browser(me.account, crypto.new_id(), me.http, "", api.url)
+    ended = ["the session has ended: sign in again"]
+    for who in (unused, old, revoked, disabled, uninvited, forged):
+        for method, path in for_somebody(api):
+            reply = await call(who, method, at(path))
+            refused(reply, 401, -1, "unauthorized or invalid request", failed=ended)
+
+
+async def test_no_change_is_made_by_a_cookie_alone(api: Api, me: Developer) -> None:
+    """What another site's page can have a browser send: the cookie (of an old browser), and no header that is ours."""
+    who = await signed_in(api, me.account)
+    other = await signed_in(api, me.account)
+    forgeries: list[dict[str, str]] = [
+        {"X-CSRF-Token": ""},
+        {"X-CSRF-Token": other.csrf},
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Origin": ""},
+        {"Origin": api.url.replace("127.0.0.1", "localhost")},
+        {"Origin": api.url.replace("http:", "https:")},
+        {"X-Forwarded-For": "192.0.2.1"},
+        {"Host": "evil.example", "Origin": "http://evil.example"},
+    ]
+    for method, path in for_somebody(api):
+        for forged in forgeries if method == "POST" else ():
+            reply = await who.call(method, at(path), {"no such field": 1}, headers=forged)
+            assert reply.status_code in (401, 403), (path, forged)
+            assert not lacks(reply, Permission.ACCOUNT_WRITE)
+    without = {"Cookie": f"moonlatch-local={who.token}"}
+    assert (await me.http.post("/projects", json={"name": "x"}, headers=without)).status_code == 403
+    assert done(await me.get("/projects"))["projects"] == []
+    done(await who.post("/projects", {"name": "x"}))
+
+
+async def test_a_token_counts_before_a_cookie_and_needs_no_page(api: Api, me: Developer) -> None:
+    viewer = await signed_in(api, me.account, Role.VIEWER)
+    cookie = {"Cookie": f"moonlatch-local={viewer.token}"}
+    done(await me.post("/projects", {"name": "x"}, headers=cookie))
+    assert (await me.get("/me", headers={**cookie, "token": "ml_" + "x" * 43})).status_code == 401
 
 
 @pytest.mark.parametrize("one", list(Permission))

@@ -20,8 +20,9 @@ from support.database import opened
 
 TABLES = [
     *("accounts", "bars", "builds", "event_retention", "events", "execution_days", "executions"),
-    *("idempotency_records", "installation", "loaders", "luraph_keys"),
-    *("projects", "refusals", "removed_users", "scripts", "tokens", "users"),
+    *("idempotency_records", "installation", "loaders", "luraph_keys", "member_links", "member_sessions", "members"),
+    *("passkey_challenges", "passkeys", "projects", "recovery_codes", "refusals", "removed_users", "scripts"),
+    *("tokens", "users"),
 ]
 
 
@@ -68,6 +69,24 @@ async def source(tmp_path: Path) -> Path:
         user = await rows.value(database, "select id from users where key = :key", key=key)
         refusal = {"day": 1, "code": "KEY_EXPIRED", "moment": "start", "script_id": script, "fingerprint": b""}
         await rows.insert(database, "refusals", user_id=user, first_at=1, refused_at=2**53, times=3, **refusal)
+        member = {"name": "Ana 🌙", "sign_in_name": "ana@example.com", "role": "owner", "invited_by": "ops"}
+        await rows.insert(
+            database,
+            "members",
+            id="m",
+            account_id=account,
+            created_at=1,
+            totp_enabled=True,
+            totp_secret=b"\xff",
+            **member,
+        )
+        await rows.insert(database, "member_links", member_id="m", hash=b"\x00", created_at=1, expires_at=2**53)
+        session = {"created_at": 1, "last_used_at": 2, "address": "::1", "user_agent": "🌙"}
+        await rows.insert(database, "member_sessions", id="s", member_id="m", hash=b"\x01", **session)
+        await rows.insert(database, "recovery_codes", member_id="m", hash=b"\x02")
+        passkey = {"credential_id": b"\x03", "public_key": b"\x04", "sign_count": 2**32 - 1, "created_at": 1}
+        await rows.insert(database, "passkeys", id="p", member_id="m", name="laptop", **passkey)
+        await rows.insert(database, "passkey_challenges", id="c", challenge=b"\x05", expires_at=1)
         await rows.insert(database, "installation", id=1, key_check=b"check")
         await rows.insert(database, "luraph_keys", account_id=account, sealed=b"sealed")
     return path

@@ -18,9 +18,11 @@ from moonlatch.builds.workshop import Workshop
 from moonlatch.client.history import History
 from moonlatch.client.protocol import ClientProtocol
 from moonlatch.crypto import Keyring
+from moonlatch.licensing.signing_in import SignInRules
 from moonlatch.licensing.tier import BUILT_IN, Tier
 from moonlatch.live.memory import LocalLive
 from moonlatch.management.application import management_app
+from moonlatch.management.sign_in_limits import Rate, SignInRates
 from moonlatch.operations.context import World
 from moonlatch.storage import accounts, tokens
 from moonlatch.storage.accounts import Account
@@ -38,6 +40,7 @@ TINY = Tier(
     name="tiny", free_for_all=False, obfuscations_per_period=2, projects=2, scripts=2, users=3, script_bytes=1_000
 )
 TIERS = {**BUILT_IN, TINY.name: TINY}
+OFTEN = SignInRates(per_name=Rate(seconds=1, burst=1_000_000), per_address=Rate(seconds=1, burst=1_000_000))
 NOBODY = "A" * 32
 """An id and key that nothing has."""
 
@@ -167,7 +170,7 @@ class Api:
 async def running_api(folder: Path, *, database_url: str = "", **settings: Any) -> AsyncIterator[Api]:
     """A fresh server on SQLite, or on the PostgreSQL database of that URL.
 
-    Settings are those of `management_app`, `keep_alive_seconds`, and `write_loader`, what writes the loaders. Without a rate
+    Settings are those of `management_app`, `keep_alive_seconds`, `signing_in`, and `write_loader`, what writes the loaders. Without a rate
     limit, unless the test sets one.
     """
     writing = settings.pop("write_loader", write_loader)
@@ -185,12 +188,26 @@ async def running_api(folder: Path, *, database_url: str = "", **settings: Any) 
         loader=LoaderRecipe(version=1, write=writing),
         clock=clock,
     )
-    world = World(database=database, keyring=keyring, tiers=TIERS, clock=clock, live=live, publisher=publisher)
+    world = World(
+        database=database,
+        keyring=keyring,
+        tiers=TIERS,
+        clock=clock,
+        live=live,
+        publisher=publisher,
+        signing_in=settings.pop("signing_in", SignInRules()),
+    )
     management = management_app(
         world=world,
         live=live,
         publisher=publisher,
-        **{"requests_per_second": 1e6, "burst": 1_000_000, "failures_burst": 1_000_000, **settings},
+        **{
+            "requests_per_second": 1e6,
+            "burst": 1_000_000,
+            "failures_burst": 1_000_000,
+            "sign_in_rates": OFTEN,
+            **settings,
+        },
     )
     observed = noting(management)
     protocol = ClientProtocol(

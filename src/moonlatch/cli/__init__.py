@@ -13,6 +13,7 @@ from moonlatch.cli import (
     backup,
     check,
     config,
+    members,
     migrate,
     protect,
     push,
@@ -38,6 +39,7 @@ app.command("serve")(serve.serve)
 app.command("try")(trial.try_)
 app.add_typer(accounts.app, name="accounts")
 app.add_typer(tokens.app, name="tokens")
+app.add_typer(members.app, name="members")
 app.command("check")(check.check)
 app.command("protect")(protect.protect)
 app.command("push")(push.push)

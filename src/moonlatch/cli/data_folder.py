@@ -57,7 +57,7 @@ def with_database(data: Path | None, work: Callable[[Database, Settings], Awaita
 
 def changed(database: Database, settings: Settings, account_id: str, operation: Operation[T]) -> Awaitable[T]:
     """Carry an operation out as the person at the terminal, on an account. Raises what it raises."""
-    world = World(database=database, tiers=settings.tiers, clock=now_ms)
+    world = World(database=database, tiers=settings.tiers, clock=now_ms, signing_in=settings.sign_in_rules)
     return perform(world, operator(account_id), operation)
 
 

@@ -164,4 +164,5 @@ def described(token: Token) -> dict[str, Any]:
         "revoked_at": token.revoked_at,
         "last_used_at": token.last_used_at,
         "last_used_from": token.last_used_from,
+        "member_id": token.member_id,
     }

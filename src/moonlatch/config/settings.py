@@ -19,6 +19,8 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
+from moonlatch.clock import DAY_MS, HOUR_MS, MINUTE_MS
+from moonlatch.licensing.signing_in import SignInRules
 from moonlatch.licensing.tier import BUILT_IN, MEBIBYTE, NO_LIMITS, Tier
 from moonlatch.obfuscator.options import DEFAULT_PROFILE, PROFILES, known_profile
 
@@ -154,6 +156,39 @@ class ManagementSettings(Section):
     )
 
 
+class MemberSettings(Section):
+    """People who sign in, at a page of this server."""
+
+    url: str = Field(
+        default="",
+        max_length=500,
+        description="Address at which members' browsers reach this server: the only page that may act for them, and what "
+        "passkeys and one-time links are made for. `https://`, or `http://` on this machine. Empty means `public_url`.",
+    )
+    session_idle_hours: int = Field(
+        default=12, ge=1, le=8760, description="Hours without a call after which a sign-in session ends."
+    )
+    session_days: int = Field(
+        default=7, ge=1, le=365, description="Days after which a sign-in session ends, used or not."
+    )
+    confirmed_minutes: int = Field(
+        default=15,
+        ge=1,
+        le=1440,
+        description="Minutes after signing in during which password and second factor may be changed.",
+    )
+    link_hours: int = Field(
+        default=48, ge=1, le=720, description="Hours for which an invitation, or a link to a new password, is good."
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _check_url(cls, value: str) -> str:
+        if value and not _SECRET_URL.fullmatch(value):
+            raise ValueError("should look like https://panel.example.com")
+        return value.rstrip("/")
+
+
 class LogSettings(Section):
     """What is written to standard error."""
 
@@ -256,6 +291,7 @@ class Settings(BaseSettings):
     luraph: LuraphSettings = LuraphSettings()
     client: ClientSettings = ClientSettings()
     management: ManagementSettings = ManagementSettings()
+    members: MemberSettings = MemberSettings()
     log: LogSettings = LogSettings()
     metrics: MetricsSettings = MetricsSettings()
     retention: RetentionSettings = RetentionSettings()
@@ -269,6 +305,18 @@ class Settings(BaseSettings):
     def is_shared(self) -> bool:
         """Whether several processes may run at once: neither the data nor the sessions belong to one alone."""
         return bool(self.database_url.get_secret_value() and self.redis_url.get_secret_value())
+
+    @property
+    def sign_in_rules(self) -> SignInRules:
+        """How members sign in here, and for how long."""
+        members = self.members
+        return SignInRules(
+            url=members.url or self.public_url,
+            idle_ms=members.session_idle_hours * HOUR_MS,
+            absolute_ms=members.session_days * DAY_MS,
+            recent_ms=members.confirmed_minutes * MINUTE_MS,
+            link_ms=members.link_hours * HOUR_MS,
+        )
 
     @classmethod
     def settings_customise_sources(

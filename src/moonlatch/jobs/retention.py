@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from moonlatch.clock import DAY_MS, Clock
 from moonlatch.jobs.periodic import run_periodically
 from moonlatch.licensing.key import RESTORABLE_DAYS
-from moonlatch.storage import events, idempotency, removed_users, user_history
+from moonlatch.licensing.signing_in import SignInRules
+from moonlatch.storage import events, idempotency, member_sessions, members, passkeys, removed_users, user_history
 from moonlatch.storage.interface import Database, Transaction
 from moonlatch.storage.retention import forget_users_of_executions, prune_executions
 
@@ -29,7 +30,7 @@ class Kept:
     """Something that is kept for some days."""
 
     name: str
-    days: int
+    days: float
     prune: Prune
 
 
@@ -59,6 +60,24 @@ REMOVED_USERS_KEPT = Kept(
 """So that they can be brought back."""
 
 
+def sign_ins_kept(rules: SignInRules) -> list[Kept]:
+    """What members sign in by, as long as it is good: sessions, one-time links, challenges."""
+    return [
+        Kept(
+            "unused sessions",
+            rules.idle_ms / DAY_MS,
+            lambda tx, before, most: member_sessions.prune_unused(tx, before=before, most=most),
+        ),
+        Kept(
+            "old sessions",
+            rules.absolute_ms / DAY_MS,
+            lambda tx, before, most: member_sessions.prune_old(tx, before=before, most=most),
+        ),
+        Kept("links", 0, lambda tx, before, most: members.prune_links(tx, before=before, most=most)),
+        Kept("challenges", 0, lambda tx, before, most: passkeys.prune_challenges(tx, before=before, most=most)),
+    ]
+
+
 async def watch_retention(database: Database, clock: Clock, kept: Sequence[Kept]) -> None:
     """Remove what has become old every hour until cancelled. Any number of processes may do so at once."""
 
@@ -74,7 +93,7 @@ async def remove_old(database: Database, kept: Kept, *, now: int, pause_seconds:
 
     Raises StorageError when the database fails; batches that were committed before stay removed.
     """
-    total, before = 0, now - kept.days * DAY_MS
+    total, before = 0, now - int(kept.days * DAY_MS)
     while True:
         removed = await database.run(lambda tx: kept.prune(tx, before, BATCH))
         total += removed

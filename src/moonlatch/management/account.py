@@ -133,6 +133,7 @@ class TokenView(Reply):
         revoked_at=None,
         last_used_at=1_770_624_480_000,
         last_used_from="192.0.2.7",
+        member_id=None,
     )
 
     id: str
@@ -146,6 +147,7 @@ class TokenView(Reply):
     revoked_at: int | None
     last_used_at: int | None = Field(description="to the minute")
     last_used_from: str | None = Field(description="the address")
+    member_id: str | None = Field(description="whose it is: it may do no more than they may now; null: the account's")
 
     @classmethod
     def of(cls, token: Token) -> TokenView:
@@ -161,6 +163,7 @@ class TokenView(Reply):
             revoked_at=token.revoked_at,
             last_used_at=token.last_used_at,
             last_used_from=token.last_used_from,
+            member_id=token.member_id,
         )
 
 

@@ -16,31 +16,38 @@ from moonlatch.management import (
     envelope,
     events,
     health,
+    members,
     metrics,
+    own_account,
     projects,
     protection,
     removed_users,
     scripts,
     sessions,
+    sign_in,
     user_history,
     users,
 )
 from moonlatch.management.backend import Backend
 from moonlatch.management.documents import openapi
 from moonlatch.management.gate import Gate, Limits
+from moonlatch.management.last_uses import LastUses
 from moonlatch.management.readiness import Readiness, answers
-from moonlatch.management.token_uses import TokenUses
+from moonlatch.management.sign_in_limits import FailedSignIns, SignInLimits, SignInRates
 from moonlatch.metrics.counts import Traffic
 from moonlatch.metrics.exposition import Counts, Exposition
 from moonlatch.operations.context import World
+from moonlatch.operations.passwords import Passwords
+from moonlatch.storage import member_sessions, tokens
 from moonlatch.web.limits import Buckets, RateLimits, limits_of_this_process
+from moonlatch.web.origin import Origins
 
 DEADLINE_SECONDS = 100.0
 DEFAULT_MAX_BODY_BYTES = 20 * 1024 * 1024
 FAILURES_PER_SECOND = 1.0
 FAILURES_BURST = 20
 REFUSALS_PER_SECOND = 1 / 60
-"""Events of one actor's refusals for lack of one permission."""
+"""Events of one actor's refusals for lack of one permission, and of failures to sign in as one member."""
 
 ROUTERS = (
     scripts.router,
@@ -52,6 +59,9 @@ ROUTERS = (
     bulk_users.router,
     sessions.router,
     account.router,
+    members.router,
+    own_account.router,
+    sign_in.router,
     events.router,
     health.router,
     metrics.router,
@@ -75,6 +85,7 @@ def management_app(
     exposition: Exposition | None = None,
     metrics_token: str = "",
     limits: RateLimits | None = None,
+    sign_in_rates: SignInRates | None = None,
 ) -> FastAPI:
     """The API as an ASGI application. `monotonic` gives seconds.
 
@@ -84,6 +95,7 @@ def management_app(
 
     `readiness` is by default that of the database, `exposition` that of the API's own calls.
     """
+    limit = limits or limits_of_this_process(monotonic)
     backend = Backend(
         world=world,
         live=live,
@@ -92,10 +104,18 @@ def management_app(
         readiness=readiness or Readiness({"database": lambda: answers(world.database)}),
         exposition=exposition or Exposition(Counts()),
         metrics_token=metrics_token,
-        token_uses=TokenUses(world.database),
+        token_uses=LastUses(
+            world.database, lambda tx, used, at, address: tokens.note_use(tx, used, at=at, address=address)
+        ),
+        session_uses=LastUses(
+            world.database, lambda tx, used, at, address: member_sessions.note_use(tx, used, at=at, address=address)
+        ),
         refusals_noted=Buckets(per_second=REFUSALS_PER_SECOND, burst=1, monotonic_seconds=monotonic),
+        origins=Origins(world.signing_in.url),
+        passwords=Passwords(),
+        sign_in_limits=SignInLimits.of(limit, sign_in_rates or SignInRates()),
+        failed_sign_ins=FailedSignIns(world, limit("failed sign-in", per_second=REFUSALS_PER_SECOND, burst=1)),
     )
-    limit = limits or limits_of_this_process(monotonic)
     traffic = Traffic()
     backend.exposition.counts.traffic.append(traffic)
     app = FastAPI(

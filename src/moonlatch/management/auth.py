@@ -1,9 +1,7 @@
-"""Who is calling and what is theirs: the one place of authorisation. A missing resource and a foreign one look the same."""
+"""What a caller may and what is theirs: the one place of authorisation. A missing resource and a foreign one look the same."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Path, Request
@@ -11,80 +9,23 @@ from pydantic import AfterValidator
 
 from moonlatch import crypto
 from moonlatch.errors import ApiError, forbidden, not_found, unauthorized
-from moonlatch.licensing.key import has_passed
-from moonlatch.licensing.roles import ALL, Permission
-from moonlatch.licensing.tier import Tier
+from moonlatch.licensing.roles import Permission
 from moonlatch.live.interface import Session
-from moonlatch.logs import request_id
 from moonlatch.management.backend import Backend, CurrentBackend, backend_of
+from moonlatch.management.identity import Caller, SignedInMember, presented_token
 from moonlatch.management.refusals import ACCOUNT_EXPIRED, Refusal
 from moonlatch.operations.changing import Resource, note
-from moonlatch.operations.context import Actor, ActorKind
 from moonlatch.operations.kinds import EventKind
-from moonlatch.storage import accounts, projects, scripts, tokens, users
-from moonlatch.storage.accounts import Account
+from moonlatch.operations.members import reaches
+from moonlatch.storage import member_sessions, members, passkeys, projects, scripts, tokens, users
+from moonlatch.storage.member_sessions import MemberSession
+from moonlatch.storage.members import Member
+from moonlatch.storage.passkeys import Passkey
 from moonlatch.storage.projects import Project
 from moonlatch.storage.scripts import Script
 from moonlatch.storage.tokens import Token
 from moonlatch.storage.users import User
-from moonlatch.web.address import parse_address, parse_network
-
-_MAX_TOKEN = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """The account behind a call, the token that proved it, and whom its changes are ascribed to."""
-
-    account: Account
-    token: Token
-    tier: Tier
-    actor: Actor
-
-
-def presented_token(headers: Sequence[tuple[bytes, bytes]]) -> str | None:
-    """The API token of a request: the `token` header, else a Bearer token (RFC 6750); None when there is none."""
-    bearer = None
-    for name, value in headers:
-        if name == b"token":
-            return value.decode("latin-1").strip()
-        if name == b"authorization" and value[:7].lower() == b"bearer ":
-            bearer = value[7:].decode("latin-1").strip()
-    return bearer
-
-
-async def identify(backend: Backend, token_text: str, address: str) -> Caller:
-    """The caller a token stands for. Raises ApiError 401 for a bad token and 403 for an address it may not be used from."""
-    token = None
-    if len(token_text) <= _MAX_TOKEN and crypto.is_api_token(token_text):
-        token = await tokens.find_by_hash(backend.database, crypto.token_hash(token_text))
-    now = backend.clock()
-    if token is None or token.revoked_at is not None or has_passed(token.expires_at, now):
-        raise unauthorized("invalid token")
-    if token.ip_allow and not _is_allowed(address, token.ip_allow):
-        raise forbidden("this token may not be used from this address")
-    account = await accounts.find(backend.database, token.account_id)
-    if account is None:
-        raise unauthorized("invalid token")
-    actor = Actor(
-        account_id=account.id,
-        kind=ActorKind.TOKEN,
-        id=token.id,
-        name=token.name,
-        permissions=ALL if token.permissions is None else frozenset(token.permissions),
-        projects=None if token.projects is None else frozenset(token.projects),
-        expires_at=token.expires_at,
-        networks=token.ip_allow,
-        address=address,
-        request_id=request_id.get(),
-    )
-    backend.token_uses.note(token, address, now)
-    return Caller(account, token, backend.tier_of(account), actor)
-
-
-def _is_allowed(address: str, networks: Sequence[str]) -> bool:
-    parsed = parse_address(address)
-    return parsed is not None and any(parsed in parse_network(network) for network in networks)
+from moonlatch.web.address import parse_address
 
 
 def caller_of(request: Request) -> Caller:
@@ -100,6 +41,19 @@ def caller_of(request: Request) -> Caller:
 async def authenticated(request: Request) -> Caller:
     """As `caller_of`. Asynchronous as `CurrentBackend` is."""
     return caller_of(request)
+
+
+def signed_in(request: Request) -> SignedInMember:
+    """The member whose session makes the call. Raises ApiError for nobody, and for a token."""
+    found = caller_of(request).signed_in
+    if found is None:
+        raise forbidden("this is for members who have signed in, not for tokens")
+    return found
+
+
+async def current_member(request: Request) -> SignedInMember:
+    """As `signed_in`. Asynchronous as `CurrentBackend` is."""
+    return signed_in(request)
 
 
 async def authorise(request: Request, permission: Permission) -> None:
@@ -138,6 +92,7 @@ def _is_this_machine(address: str) -> bool:
 
 
 CurrentCaller = Annotated[Caller, Depends(authenticated)]
+CurrentMember = Annotated[SignedInMember, Depends(current_member)]
 
 
 def _storable(noun: str) -> AfterValidator:
@@ -206,6 +161,41 @@ async def owned_token(
     return token
 
 
+async def owned_member(
+    member_id: Annotated[str, Path(description="the member's id"), _storable("member")],
+    caller: CurrentCaller,
+    backend: CurrentBackend,
+) -> Member:
+    member = await members.find_owned(backend.database, member_id, caller.account.id)
+    if member is None or not reaches(caller.actor, member):
+        raise not_found("member")
+    return member
+
+
+async def own_passkey(
+    passkey_id: Annotated[str, Path(description="the passkey's id"), _storable("passkey")],
+    member: CurrentMember,
+    backend: CurrentBackend,
+) -> Passkey:
+    found = await passkeys.list_of_member(backend.database, member.member.id)
+    passkey = next((each for each in found if each.id == passkey_id), None)
+    if passkey is None:
+        raise not_found("passkey")
+    return passkey
+
+
+async def own_sign_in(
+    session_id: Annotated[str, Path(description="the session's id"), _storable("session")],
+    member: CurrentMember,
+    backend: CurrentBackend,
+) -> MemberSession:
+    found = await member_sessions.list_of_member(backend.database, member.member.id)
+    session = next((each for each in found if each.id == session_id), None)
+    if session is None:
+        raise not_found("session")
+    return session
+
+
 async def find_owned_session(backend: Backend, caller: Caller, session_id: str) -> Session | None:
     """The open session if it belongs to one of the caller's scripts."""
     session = await backend.live.session(session_id)
@@ -219,6 +209,9 @@ async def find_owned_session(backend: Backend, caller: Caller, session_id: str) 
 OwnedProject = Annotated[Project, Depends(owned_project)]
 OwnedScript = Annotated[Script, Depends(owned_script)]
 OwnedUser = Annotated[User, Depends(owned_user)]
+OwnPasskey = Annotated[Passkey, Depends(own_passkey)]
+OwnSignIn = Annotated[MemberSession, Depends(own_sign_in)]
+OwnedMember = Annotated[Member, Depends(owned_member)]
 OwnedToken = Annotated[Token, Depends(owned_token)]
 OwnedSession = Annotated[Session, Depends(owned_session)]
 

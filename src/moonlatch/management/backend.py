@@ -12,14 +12,17 @@ from moonlatch.clock import Clock
 from moonlatch.crypto import Keyring
 from moonlatch.licensing.tier import Tier
 from moonlatch.live.interface import Live
+from moonlatch.management.last_uses import LastUses
 from moonlatch.management.readiness import Readiness
-from moonlatch.management.token_uses import TokenUses
+from moonlatch.management.sign_in_limits import FailedSignIns, SignInLimits
 from moonlatch.metrics.exposition import Exposition
 from moonlatch.operations.changing import keyring_of
 from moonlatch.operations.context import World
+from moonlatch.operations.passwords import Passwords
 from moonlatch.storage.accounts import Account
 from moonlatch.storage.interface import Database
 from moonlatch.web.limits import RateLimit
+from moonlatch.web.origin import Origins
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +37,14 @@ class Backend:
     exposition: Exposition
     metrics_token: str
     """Reads `/metrics`; empty: only this machine itself does."""
-    token_uses: TokenUses
+    token_uses: LastUses
+    session_uses: LastUses
     refusals_noted: RateLimit
     """How often the same refusal leaves an event."""
+    origins: Origins
+    passwords: Passwords
+    sign_in_limits: SignInLimits
+    failed_sign_ins: FailedSignIns
 
     @property
     def database(self) -> Database:

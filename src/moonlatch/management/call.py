@@ -12,8 +12,9 @@ from fastapi.responses import JSONResponse
 from moonlatch.errors import invalid_field
 from moonlatch.licensing.roles import Permission
 from moonlatch.live.interface import Session
-from moonlatch.management.auth import Caller, CurrentCaller
+from moonlatch.management.auth import CurrentCaller
 from moonlatch.management.backend import Backend, CurrentBackend
+from moonlatch.management.identity import Caller
 from moonlatch.management.once import Once
 from moonlatch.management.replies import SessionView, Success, UserView
 from moonlatch.operations.changing import Change, Intent, perform

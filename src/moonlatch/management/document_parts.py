@@ -95,6 +95,8 @@ def example_of(schema: dict[str, Any], schemas: dict[str, Any], where: str = "")
         return schema["examples"][0]
     if "const" in schema:
         return schema["const"]
+    if "anyOf" in schema:  # of what may be null, what it is otherwise
+        return example_of(schema["anyOf"][0], schemas, where)
     match schema.get("type"):
         case "object" if "properties" in schema:
             # What only some replies have is no part of the usual one.

@@ -31,10 +31,13 @@ from moonlatch.errors import (
 from moonlatch.management import auth, call
 from moonlatch.management.body import JsonBody
 from moonlatch.management.document_parts import ERROR_SCHEMAS, example_of
+from moonlatch.management.identity import CSRF_HEADER
+from moonlatch.management.sign_in import arriving
+from moonlatch.web.origin import Place
 
 DESCRIPTION = """Manage scripts, projects, users, sessions and tokens.
 
-Send the API token in the header `token`, or as a Bearer token. Bodies and replies are JSON; times are Unix milliseconds.
+Send the API token in the header `token`, or as a Bearer token; members who have signed in call by their session. Bodies and replies are JSON; times are Unix milliseconds.
 Every error has the shape `{"success": false, "error": {"code", "message", ...}}`; several apply in the order
 authentication, existence and ownership, validation, then the endpoint's own codes in numeric order.
 """
@@ -42,12 +45,16 @@ authentication, existence and ownership, validation, then the endpoint's own cod
 SUCCESS = 200
 _TEMPLATE = "#/components/schemas/{model}"
 _OWNED = {
+    auth.own_passkey: "passkey",
+    auth.own_sign_in: "session",
+    auth.owned_member: "member",
     auth.owned_project: "project",
     auth.owned_script: "script",
     auth.owned_session: "session",
     auth.owned_token: "token",
     auth.owned_user: "user",
 }
+_GUARDS = (auth.authenticated, auth.current_member)
 _HEADERS = {
     "X-Request-Id": ("string", "names this call in the server's log"),
     "RateLimit-Limit": ("integer", "calls at once"),
@@ -77,6 +84,9 @@ def _build(app: FastAPI) -> dict[str, Any]:
             {"name": "users", "description": "The keys of a project"},
             {"name": "sessions", "description": "Running copies with an open connection"},
             {"name": "account", "description": "Limits, usage and API tokens"},
+            {"name": "members", "description": "Who belongs to the account"},
+            {"name": "me", "description": "Who calls, and how they sign in"},
+            {"name": "sign-in", "description": "For pages of this server, where somebody is nobody yet"},
             {"name": "events", "description": "Who did what, when"},
             {"name": "health", "description": "For the service manager and the proxy"},
         ],
@@ -88,6 +98,18 @@ def _build(app: FastAPI) -> dict[str, Any]:
     document["components"]["securitySchemes"] = {
         "token": {"type": "apiKey", "in": "header", "name": "token"},
         "bearer": {"type": "http", "scheme": "bearer"},
+        "session": {
+            "type": "apiKey",
+            "in": "cookie",
+            "name": Place.PUBLIC.value,
+            "description": "a member's sign-in session, from a page of this server",
+        },
+        "csrf": {
+            "type": "apiKey",
+            "in": "header",
+            "name": CSRF_HEADER,
+            "description": "the `csrf` of `GET /me`, with each change that is made by a session",
+        },
     }
     document["components"]["headers"] = {
         name: {"description": description, "schema": {"type": kind}} for name, (kind, description) in _HEADERS.items()
@@ -121,7 +143,7 @@ def _complete(operation: dict[str, Any], route: APIRoute, schemas: dict[str, Any
     body = next((each for each in dependencies if isinstance(each, JsonBody)), None)
     if body is not None:
         operation["requestBody"] = _request_body(body, schemas)
-    operation["security"] = [{"token": []}, {"bearer": []}] if auth.authenticated in dependencies else []
+    operation["security"] = _security(dependencies)
     reply = operation["responses"]["200"]["content"]["application/json"]
     reply["example"] = example_of(reply["schema"], schemas)
     for error in _standard_errors(operation, dependencies, has_body=body is not None):
@@ -136,8 +158,20 @@ def _complete(operation: dict[str, Any], route: APIRoute, schemas: dict[str, Any
     for status, response in operation["responses"].items():
         if status in ("200", "412") and _is_conditional(operation):
             response["headers"]["ETag"] = {"description": "for If-Match", "schema": {"type": "string"}}
-        if status in ("409", "429") or (status == "503" and auth.authenticated in dependencies):
+        if status in ("409", "429") or (status == "503" and (_is_guarded(dependencies) or arriving in dependencies)):
             response["headers"]["Retry-After"] = {"description": "seconds", "schema": {"type": "integer"}}
+
+
+def _is_guarded(dependencies: Sequence[Any]) -> bool:
+    return any(guard in dependencies for guard in _GUARDS)
+
+
+def _security(dependencies: Sequence[Any]) -> list[dict[str, list[str]]]:
+    """By what a call may be made: by a token or a session, or, about oneself as a member, by a session alone."""
+    session: list[dict[str, list[str]]] = [{"session": [], "csrf": []}]
+    if auth.current_member in dependencies:
+        return session
+    return [{"token": []}, {"bearer": []}, *session] if auth.authenticated in dependencies else []
 
 
 def _is_conditional(operation: dict[str, Any]) -> bool:
@@ -188,9 +222,12 @@ def _request_body(body: JsonBody[Any], schemas: dict[str, Any]) -> dict[str, Any
 
 
 def _standard_errors(operation: dict[str, Any], dependencies: list[Any], *, has_body: bool) -> Iterator[ApiError]:
-    if auth.authenticated in dependencies:
+    if _is_guarded(dependencies):
         yield unauthorized("invalid token")
         yield forbidden("this token may not be used from this address")
+        yield unavailable()
+    if arriving in dependencies:
+        yield forbidden("sign in from a page of this server")
         yield unavailable()
     for dependency, noun in _OWNED.items():
         if dependency in dependencies:

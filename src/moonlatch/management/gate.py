@@ -14,9 +14,9 @@ from moonlatch import crypto
 from moonlatch.errors import ApiError, internal, rate_limited, unavailable
 from moonlatch.live.interface import LiveUnavailableError
 from moonlatch.logs import every, fields, request_id
-from moonlatch.management.auth import Caller, identify, presented_token
 from moonlatch.management.backend import Backend
 from moonlatch.management.envelope import error_reply
+from moonlatch.management.identity import Caller, identify, presented_token
 from moonlatch.metrics.counts import Traffic
 from moonlatch.storage.interface import Unavailable
 from moonlatch.web.limits import Allowance, RateLimit
@@ -33,7 +33,7 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Who may call how often: a good token, an address without one, and an address that tries bad ones."""
+    """Who may call how often: a good token or member, an address without one, and an address that tries bad tokens."""
 
     per_token: RateLimit
     per_address: RateLimit
@@ -88,7 +88,7 @@ class Gate:
         peer = scope.get("client")
         address = str(peer[0]) if peer else "unknown"
         identity = await self._identity(scope, address)
-        allowance = await self._count(identity, address)
+        allowance = await self._count(identity, scope, address)
         call.allowance = allowance
         if not allowance.allowed:
             await error_reply(rate_limited(allowance.retry_after_seconds))(scope, receive, call.send)
@@ -108,19 +108,17 @@ class Gate:
     async def _identity(self, scope: Scope, address: str) -> Caller | ApiError | None:
         if scope["path"] in _WITHOUT_API_TOKEN:
             return None
-        token = presented_token(scope["headers"])
-        if token is None:
-            return None
         try:
-            return await identify(self._backend, token, address)
+            return await identify(self._backend, scope, address)
         except ApiError as error:
             return error
 
-    async def _count(self, identity: Caller | ApiError | None, address: str) -> Allowance:
-        """Good tokens have their own limit, so nobody behind the same address can use it up with bad ones."""
+    async def _count(self, identity: Caller | ApiError | None, scope: Scope, address: str) -> Allowance:
+        """Good tokens and members have their own limit, so nobody behind the same address can use it up with bad ones."""
         if isinstance(identity, Caller):
-            return await self._limits.per_token.take(identity.token.id)
-        if isinstance(identity, ApiError):
+            return await self._limits.per_token.take(identity.actor.id)
+        # A session that has ended is not a guess: browsers send it until its member signs in again.
+        if isinstance(identity, ApiError) and presented_token(scope["headers"]) is not None:
             return await self._limits.failures.take(address)
         return await self._limits.per_address.take(address)
 

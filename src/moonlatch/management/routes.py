@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from enum import Enum
+from enum import Enum, StrEnum
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
 
 from moonlatch.licensing.roles import Permission
-from moonlatch.management.auth import authorise, note_refusal
+from moonlatch.management.auth import authorise, caller_of, note_refusal, signed_in
 from moonlatch.management.once import KEY_HEADER, KEY_PATTERN, answered_once
 from moonlatch.management.refusals import Refusal
 from moonlatch.operations.refusals import NotAllowed
@@ -20,6 +20,13 @@ REFUSALS = "refusals"
 
 PUBLIC: dict[str, Any] = {_PERMISSION: None}
 """`openapi_extra` of a route that anybody may call."""
+
+
+class Own(StrEnum):
+    """Whom a route is for that needs no permission, because it is about the caller alone; stands where a permission would."""
+
+    CALLER = "caller"
+    MEMBER = "member"
 
 
 _KEY_PARAMETER = {
@@ -46,6 +53,11 @@ def needs(permission: Permission, *, is_conditional: bool = False) -> dict[str, 
     return {_PERMISSION: permission, "parameters": [dict(IF_MATCH)] if is_conditional else []}
 
 
+def own(whose: Own) -> dict[str, Any]:
+    """`openapi_extra` of a route for every caller, or for every member who has signed in."""
+    return {_PERMISSION: whose, "parameters": []}
+
+
 class Route(APIRoute):
     """A route that says who may call it. One that says nothing is an error of the program: nothing is open by default."""
 
@@ -53,23 +65,34 @@ class Route(APIRoute):
         extra = options.get("openapi_extra") or {}
         if _PERMISSION not in extra:
             raise TypeError(f"the route {path} does not say what permission it needs")
-        self.permission: Permission | None = extra[_PERMISSION]
+        self.needs: Permission | Own | None = extra[_PERMISSION]
         responses = options.get("responses") or {}
         self.refusals: dict[str, Refusal] = {
             refusal.message: refusal for response in responses.values() for refusal in response.pop(REFUSALS, ())
         }
-        if self.permission is not None and "POST" in (options.get("methods") or ()):
+        if self.needs is not None and "POST" in (options.get("methods") or ()):
             extra["parameters"].append(dict(_KEY_PARAMETER))
         super().__init__(path, endpoint, **options)
 
+    @property
+    def permission(self) -> Permission | None:
+        """The permission that a caller must have; None where it is not one that lets anybody in."""
+        return self.needs if isinstance(self.needs, Permission) else None
+
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         answer = super().get_route_handler()
-        permission = self.permission
-        if permission is None:
+        needed = self.needs
+        if needed is None:
             return answer
 
         async def authorised(request: Request) -> Response:
-            await authorise(request, permission)
+            match needed:
+                case Permission():
+                    await authorise(request, needed)
+                case Own.MEMBER:
+                    signed_in(request)
+                case Own.CALLER:
+                    caller_of(request)
             try:
                 if request.method != "POST" or KEY_HEADER not in request.headers:
                     return await answer(request)

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, ConfigDict, Field
 from moonlatch.builds.protection import Asked
 from moonlatch.licensing.roles import Permission
 from moonlatch.live.interface import LiveCounts, SessionFilter
-from moonlatch.management.auth import Caller, OwnedProject, OwnedScript
+from moonlatch.management.auth import OwnedProject, OwnedScript
 from moonlatch.management.backend import CurrentBackend, backend_of
 from moonlatch.management.body import JsonBody
 from moonlatch.management.call import CurrentCall, CurrentReading
@@ -29,6 +29,7 @@ from moonlatch.management.fields import (
     ProfileName,
     TargetName,
 )
+from moonlatch.management.identity import Caller
 from moonlatch.management.paging import EmptyIsAbsent, PageBody, PageQuery
 from moonlatch.management.refusals import ACCOUNT_EXPIRED, Refusal, refusing
 from moonlatch.management.replies import (

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from moonlatch.clock import Clock
 from moonlatch.crypto import Keyring
 from moonlatch.licensing.roles import ALL, Permission
+from moonlatch.licensing.signing_in import SignInRules
 from moonlatch.licensing.tier import Tier, tier_of
 from moonlatch.operations.refusals import NotAllowed
 from moonlatch.storage.accounts import Account
@@ -32,6 +33,7 @@ class World:
     keyring: Keyring | None = None
     live: Live | None = None
     publisher: Publisher | None = None
+    signing_in: SignInRules = field(default=SignInRules())
 
     def tier_of(self, account: Account) -> Tier:
         return tier_of(self.tiers, account.tier)
@@ -53,6 +55,8 @@ class Actor:
     """Who acts on an account, and what they may do. `projects` None reaches every project of the account.
 
     `expires_at` (Unix milliseconds) and `networks` limit the token that stands for them, and so the tokens it makes.
+    `member_id` is the member who acts, also by a token of theirs; `session_id` the sign-in session they act by, and
+    `confirmed_at` (Unix milliseconds) when they proved there who they are.
     """
 
     account_id: str
@@ -63,6 +67,9 @@ class Actor:
     projects: frozenset[str] | None = None
     expires_at: int | None = None
     networks: tuple[str, ...] = ()
+    member_id: str | None = None
+    session_id: str | None = None
+    confirmed_at: int | None = None
     address: str | None = None
     request_id: str | None = None
 

@@ -32,6 +32,22 @@ class EventKind(StrEnum):
     USER_REMOVED = "user.removed"
     USER_RESTORED = "user.restored"
     SESSION_DISCONNECTED = "session.disconnected"
+    MEMBER_INVITED = "member.invited"
+    MEMBER_LINK_CREATED = "member.link_created"
+    MEMBER_LINK_REVOKED = "member.link_revoked"
+    MEMBER_ACCEPTED = "member.accepted"
+    MEMBER_EDITED = "member.edited"
+    MEMBER_REMOVED = "member.removed"
+    MEMBER_SIGNED_IN = "member.signed_in"
+    MEMBER_SIGN_IN_FAILED = "member.sign_in_failed"
+    MEMBER_SIGNED_OUT = "member.signed_out"
+    MEMBER_PASSWORD_CHANGED = "member.password_changed"  # noqa: S105 -- a name
+    MEMBER_TOTP_ENABLED = "member.totp_enabled"
+    MEMBER_TOTP_DISABLED = "member.totp_disabled"
+    MEMBER_RECOVERY_CODES_MADE = "member.recovery_codes_made"
+    MEMBER_PASSKEY_ADDED = "member.passkey_added"
+    MEMBER_PASSKEY_REMOVED = "member.passkey_removed"
+    MEMBER_SECOND_FACTOR_RESET = "member.second_factor_reset"
     PERMISSION_REFUSED = "permission.refused"
 
 
@@ -60,5 +76,21 @@ DESCRIPTIONS: dict[EventKind, str] = {
     EventKind.USER_REMOVED: "A user was removed, by somebody or because their key had expired.",
     EventKind.USER_RESTORED: "A removed user was brought back.",
     EventKind.SESSION_DISCONNECTED: "A session was closed, and its copy stopped for good.",
+    EventKind.MEMBER_INVITED: "Somebody was invited to the account.",
+    EventKind.MEMBER_LINK_CREATED: "A one-time link to choose a password was made for a member.",
+    EventKind.MEMBER_LINK_REVOKED: "A member's one-time link was taken back before it was used.",
+    EventKind.MEMBER_ACCEPTED: "A member took their invitation and chose a password.",
+    EventKind.MEMBER_EDITED: "A member's name, role or projects were changed, or they were disabled or enabled.",
+    EventKind.MEMBER_REMOVED: "A member was removed, and their sessions and tokens ended.",
+    EventKind.MEMBER_SIGNED_IN: "A member signed in.",
+    EventKind.MEMBER_SIGN_IN_FAILED: "Somebody failed to sign in as a member; at most one event a minute.",
+    EventKind.MEMBER_SIGNED_OUT: "A member's sessions, or one of them, were ended.",
+    EventKind.MEMBER_PASSWORD_CHANGED: "A member's password was changed, and their other sessions ended.",
+    EventKind.MEMBER_TOTP_ENABLED: "A member switched one-time codes on.",
+    EventKind.MEMBER_TOTP_DISABLED: "A member switched one-time codes off.",
+    EventKind.MEMBER_RECOVERY_CODES_MADE: "A member made new recovery codes in place of those before.",
+    EventKind.MEMBER_PASSKEY_ADDED: "A member added a passkey.",
+    EventKind.MEMBER_PASSKEY_REMOVED: "A member removed a passkey.",
+    EventKind.MEMBER_SECOND_FACTOR_RESET: "A member's one-time codes and passkeys were taken away, and their sessions ended.",
     EventKind.PERMISSION_REFUSED: "A call was refused because its token or member lacks the permission.",
 }

@@ -37,6 +37,21 @@ class Reason(StrEnum):
     RESETS_DISABLED = "fingerprint resets disabled"
     ON_COOLDOWN = "on cooldown"
     NO_FINGERPRINT = "no fingerprint assigned"
+    SIGN_IN_NAME_TAKEN = "sign-in name is taken"
+    MAX_MEMBERS = "max members reached"
+    LAST_OWNER = "account needs an owner"
+    MEMBER_DISABLED = "member is disabled"
+    LINK_NOT_VALID = "link is not valid"
+    SIGN_IN_FAILED = "sign-in failed"
+    SECOND_FACTOR_NEEDED = "second factor required"
+    SIGN_IN_AGAIN = "sign in again"
+    TOTP_ON = "one-time codes are on"
+    TOTP_OFF = "one-time codes are off"
+    TOTP_NOT_BEGUN = "one-time codes were not begun"
+    WRONG_CODE = "wrong code"
+    PASSKEY_REFUSED = "passkey was refused"
+    PASSKEYS_UNAVAILABLE = "passkeys are not available here"
+    MAX_PASSKEYS = "max passkeys reached"
 
 
 class Refused(Exception):

@@ -52,6 +52,7 @@ async def create(
         permissions=chosen,
         projects=token_projects,
         prefix=secret[: crypto.TOKEN_PREFIX_CHARACTERS],
+        member_id=actor.member_id,
     )
     await tokens.insert(change.tx, token)
     change.record(
@@ -75,6 +76,13 @@ async def revoke(change: Change, token_id: str) -> None:
     if not covers_projects(change.actor.projects, token.projects):
         raise NotAllowed("this token reaches projects that yours does not")
     if token.revoked_at is None:
+        await tokens.revoke(change.tx, token.id, token.account_id, now=change.now)
+        change.record(EventKind.TOKEN_REVOKED, _resource(token))
+
+
+async def revoke_all_of(change: Change, member_id: str) -> None:
+    """Have every token of a member refused from the next call on, also those that their tokens made."""
+    for token in await tokens.list_of_member(change.tx, member_id):
         await tokens.revoke(change.tx, token.id, token.account_id, now=change.now)
         change.record(EventKind.TOKEN_REVOKED, _resource(token))
 

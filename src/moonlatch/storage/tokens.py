@@ -13,7 +13,7 @@ from moonlatch.storage.interface import Database, Query, Row, Transaction
 _KNOWN = frozenset(str(permission) for permission in Permission)
 _COLUMNS = (
     "id, account_id, name, hash, ip_allow, created_at, expires_at, revoked_at, "
-    "permissions, projects, prefix, last_used_at, last_used_from"
+    "permissions, projects, prefix, last_used_at, last_used_from, member_id"
 )
 
 FIND_BY_HASH = Query("tokens.find_by_hash", f"select {_COLUMNS} from tokens where hash = :hash")
@@ -31,13 +31,16 @@ INSERT = Query(
     "tokens.insert",
     f"insert into tokens ({_COLUMNS}) values "
     "(:id, :account_id, :name, :hash, :ip_allow, :created_at, :expires_at, :revoked_at, "
-    ":permissions, :projects, :prefix, :last_used_at, :last_used_from)",
+    ":permissions, :projects, :prefix, :last_used_at, :last_used_from, :member_id)",
 )
 REVOKE = Query(
     "tokens.revoke",
     "update tokens set revoked_at = coalesce(revoked_at, :now) where id = :id and account_id = :account_id",
 )
-
+LIST_OF_MEMBER = Query(
+    "tokens.list_of_member",
+    f"select {_COLUMNS} from tokens where member_id = :member_id and revoked_at is null order by created_at, id",
+)
 NOTE_USE = Query(
     "tokens.note_use",
     "update tokens set last_used_at = :at, last_used_from = :address where id = :id "
@@ -49,6 +52,7 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
     """One API token. Times in Unix milliseconds; `ip_allow` lists networks in CIDR form, empty allows every address.
 
     `permissions` and `projects` None are all there are, those to come included. `prefix` is how the secret begins.
+    `member_id` names whose it is: it may do no more than they may; None where no member made it.
     """
 
     id: str
@@ -64,6 +68,7 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
     prefix: str = ""
     last_used_at: int | None = None
     last_used_from: str | None = None
+    member_id: str | None = None
 
 
 def _token(row: Row) -> Token:
@@ -93,6 +98,11 @@ async def find_owned(db: Database | Transaction, token_id: str, account_id: str)
 async def list_of_account(db: Database | Transaction, account_id: str) -> list[Token]:
     """An account's tokens, oldest first, with those that expired or were revoked."""
     return [_token(row) for row in await db.fetch_all(LIST, account_id=account_id)]
+
+
+async def list_of_member(db: Database | Transaction, member_id: str) -> list[Token]:
+    """A member's tokens that were not revoked, oldest first."""
+    return [_token(row) for row in await db.fetch_all(LIST_OF_MEMBER, member_id=member_id)]
 
 
 async def count_usable(db: Database | Transaction, account_id: str, *, now: int) -> int:

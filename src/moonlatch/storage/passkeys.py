@@ -1,0 +1,131 @@
+"""Passkeys of members (public keys alone), and the challenges that wait for an answer. Verifies nothing."""
+
+# ruff: noqa: S608 -- what is put into the statements is this module's own list of columns
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from moonlatch.storage.interface import Database, Query, Row, Transaction
+
+
+class Passkey(msgspec.Struct, frozen=True, kw_only=True):
+    """One passkey. Times in Unix milliseconds; `public_key` in COSE form, `sign_count` as its device last told it."""
+
+    id: str
+    member_id: str
+    name: str
+    credential_id: bytes
+    public_key: bytes
+    sign_count: int
+    created_at: int
+    last_used_at: int | None = None
+
+
+class Challenge(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be answered until `expires_at` (Unix milliseconds), once; `member_id` None by whoever signs in."""
+
+    id: str
+    challenge: bytes
+    member_id: str | None
+    expires_at: int
+
+
+_COLUMNS = ", ".join(Passkey.__struct_fields__)
+LIST = Query("passkeys.list", f"select {_COLUMNS} from passkeys where member_id = :member_id order by created_at, id")
+FIND = Query("passkeys.find", f"select {_COLUMNS} from passkeys where credential_id = :credential_id")
+COUNTS = Query(
+    "passkeys.counts",
+    "select p.member_id, count(*) from members m join passkeys p on p.member_id = m.id "
+    "where m.account_id = :account_id group by p.member_id",
+)
+INSERT = Query(
+    "passkeys.insert",
+    f"insert into passkeys ({_COLUMNS}) values ({', '.join(':' + name for name in Passkey.__struct_fields__)})",
+)
+NOTE_USE = Query("passkeys.note_use", "update passkeys set sign_count = :sign_count, last_used_at = :at where id = :id")
+REMOVE = Query("passkeys.remove", "delete from passkeys where id = :id and member_id = :member_id returning name")
+CLEAR = Query("passkeys.clear", "delete from passkeys where member_id = :member_id")
+ADD_CHALLENGE = Query(
+    "passkeys.add_challenge",
+    "insert into passkey_challenges (id, challenge, member_id, expires_at) "
+    "values (:id, :challenge, :member_id, :expires_at)",
+)
+TAKE_CHALLENGE = Query(
+    "passkeys.take_challenge",
+    "delete from passkey_challenges where id = :id returning id, challenge, member_id, expires_at",
+)
+COUNT_CHALLENGES = Query("passkeys.count_challenges", "select count(*) from passkey_challenges where expires_at > :now")
+PRUNE_CHALLENGES = Query(
+    "passkeys.prune_challenges",
+    "delete from passkey_challenges where id in "
+    "(select id from passkey_challenges where expires_at < :before order by expires_at limit :most)",
+)
+
+
+def _passkey(row: Row) -> Passkey:
+    values: dict[str, Any] = dict(zip(Passkey.__struct_fields__, row, strict=True))
+    for name in ("credential_id", "public_key"):
+        values[name] = bytes(values[name])
+    return Passkey(**values)
+
+
+async def list_of_member(db: Database | Transaction, member_id: str) -> list[Passkey]:
+    """A member's passkeys, oldest first."""
+    return [_passkey(row) for row in await db.fetch_all(LIST, member_id=member_id)]
+
+
+async def find(db: Database | Transaction, credential_id: bytes) -> Passkey | None:
+    row = await db.fetch_one(FIND, credential_id=credential_id)
+    return None if row is None else _passkey(row)
+
+
+async def counts(db: Database | Transaction, account_id: str) -> dict[str, int]:
+    """How many passkeys an account's members have, by member; those without any are left out."""
+    return {row[0]: row[1] for row in await db.fetch_all(COUNTS, account_id=account_id)}
+
+
+async def insert(tx: Transaction, passkey: Passkey) -> None:
+    """Raises UniqueViolation for one that is somebody's already."""
+    await tx.execute(INSERT, **msgspec.structs.asdict(passkey))
+
+
+async def note_use(tx: Transaction, passkey_id: str, *, sign_count: int, at: int) -> None:
+    """Write down that it was used at a time (Unix milliseconds), and what its device counts."""
+    await tx.execute(NOTE_USE, id=passkey_id, sign_count=sign_count, at=at)
+
+
+async def remove(tx: Transaction, passkey_id: str, member_id: str) -> str | None:
+    """Remove a passkey and give its name; None when the member has no such one."""
+    row = await tx.fetch_one(REMOVE, id=passkey_id, member_id=member_id)
+    return None if row is None else str(row[0])
+
+
+async def clear(tx: Transaction, member_id: str) -> int:
+    """Remove all of a member's; gives how many went."""
+    return await tx.execute(CLEAR, member_id=member_id)
+
+
+async def add_challenge(tx: Transaction, challenge: Challenge) -> None:
+    await tx.execute(ADD_CHALLENGE, **msgspec.structs.asdict(challenge))
+
+
+async def take_challenge(tx: Transaction, challenge_id: str) -> Challenge | None:
+    """Give a challenge, which is gone then: it is answered once."""
+    row = await tx.fetch_one(TAKE_CHALLENGE, id=challenge_id)
+    if row is None:
+        return None
+    return Challenge(id=row[0], challenge=bytes(row[1]), member_id=row[2], expires_at=row[3])
+
+
+async def count_challenges(db: Database | Transaction, *, now: int) -> int:
+    """How many wait for an answer at `now` (Unix milliseconds)."""
+    row = await db.fetch_one(COUNT_CHALLENGES, now=now)
+    assert row is not None
+    return int(row[0])
+
+
+async def prune_challenges(tx: Transaction, *, before: int, most: int) -> int:
+    """Remove challenges that expired before a time (Unix milliseconds), at most so many; gives how many went."""
+    return await tx.execute(PRUNE_CHALLENGES, before=before, most=most)
