@@ -4,12 +4,17 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+WITH_NODE := sh scripts/with-node $(VENV)
+NPM_CI := $(WITH_NODE) npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+# The dashboard as browsers get it: built here, not in the repository.
+DASHBOARD := src/moonlatch/dashboard/built
+DASHBOARD_SOURCES := src/moonlatch/dashboard/page
 # More than there are cores, on small machines: half of the tests wait for something.
 PYTEST_WORKERS ?= 4
 # The tests start hundreds of processes, each of which would compile all of it again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run try dev test setup setup-test lint types imports tests faults bench nightly format lock sbom audit clean
+.PHONY: run try dev test setup setup-test dashboard screenshots lint types imports tests faults bench nightly format lock sbom audit clean
 
 run: setup
 	exec $(BIN)/moonlatch serve --data ./data
@@ -19,9 +24,9 @@ try: setup $(VENV)/.installed-try
 	exec $(BIN)/moonlatch try
 
 # A service that may not write here would compile everything at each start.
-setup: $(VENV)/.installed
+setup: $(VENV)/.installed dashboard
 	@$(BIN)/python -m compileall -q src
-setup-test: $(VENV)/.installed-test node_modules/.installed
+setup-test: $(VENV)/.installed-test node_modules/.installed dashboard
 	@sh scripts/install-test-services
 
 $(BIN)/python:
@@ -47,9 +52,18 @@ $(VENV)/.installed-audit: requirements/audit.txt $(VENV)/.installed-test
 	$(PIP_INSTALL) --require-hashes -r requirements/audit.txt
 	@touch $@
 
-node_modules/.installed: package.json package-lock.json
-	npm ci --no-audit --no-fund --loglevel=error
+node_modules/.installed: package.json package-lock.json | $(BIN)/python
+	$(NPM_CI)
+	@touch node_modules/.installed-page $@
+
+# What the tests need besides is not needed to build, and not thrown away where it is there already.
+node_modules/.installed-page: package.json package-lock.json | $(BIN)/python
+	@test node_modules/.installed -nt package-lock.json || { echo "Installing what the dashboard is built of ..." && $(NPM_CI) --omit=dev; }
 	@touch $@
+
+dashboard: $(DASHBOARD)/page.html
+$(DASHBOARD)/page.html: $(shell find $(DASHBOARD_SOURCES) -type f) node_modules/.installed-page
+	@$(WITH_NODE) node $(DASHBOARD_SOURCES)/build.mjs $(DASHBOARD)
 
 test: setup-test
 	$(MAKE) --no-print-directory lint types imports tests
@@ -60,12 +74,17 @@ lint: setup-test
 
 types: setup-test
 	$(BIN)/mypy
+	sh scripts/check-dashboard $(VENV)
 
 imports: setup-test
 	$(BIN)/lint-imports
 
 tests: setup-test
-	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadgroup
+	$(WITH_NODE) $(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadgroup
+
+# Every page, in both themes and as narrow as a small telephone, in screenshots/: to be looked at.
+screenshots: setup-test
+	$(WITH_NODE) $(BIN)/python -m pytest tests/dashboard/test_screenshots.py --screenshots screenshots
 
 # A server that starts again whenever a file of the program has changed; Ctrl-C ends both.
 dev: setup-test
@@ -92,7 +111,7 @@ format: setup-test
 
 # Renews the locked versions; run it on Python 3.11, which the lock files are made for.
 lock: setup-test
-	cd requirements && for file in base build try dev audit; do \
+	cd requirements && for file in base build try node dev audit; do \
 		CUSTOM_COMPILE_COMMAND="make lock" ../$(BIN)/pip-compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links \
 			--no-emit-trusted-host --allow-unsafe --strip-extras $$file.in --output-file $$file.txt || exit 1; done
 
@@ -108,4 +127,4 @@ audit: $(VENV)/.installed-audit
 	@$(BIN)/python scripts/audit.py requirements/base.txt requirements/build.txt requirements/try.txt
 
 clean:
-	rm -rf $(VENV) node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) node_modules $(DASHBOARD) screenshots .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -39,7 +39,7 @@ def test_every_dependency_says_what_it_is_for() -> None:
     page = (ROOT / "docs/why/libraries.md").read_text().lower()
     names = [
         line.partition("<")[0].strip()
-        for file in ("base.in", "try.in", "dev.in")
+        for file in ("base.in", "try.in", "node.in", "dev.in")
         for line in (ROOT / "requirements" / file).read_text().splitlines()
         if line.strip() and not line.startswith(("#", "-"))
     ]
@@ -47,7 +47,7 @@ def test_every_dependency_says_what_it_is_for() -> None:
 
 
 def test_lock_files_name_no_download_address() -> None:
-    files = ["package-lock.json", *(f"requirements/{name}.txt" for name in ("base", "build", "try", "dev"))]
+    files = ["package-lock.json", *(f"requirements/{name}.txt" for name in ("base", "build", "try", "node", "dev"))]
     addresses = re.compile(r'"resolved"|--(extra-)?index-url|--find-links|--trusted-host [^-]')
     assert [name for name in files if addresses.search((ROOT / name).read_text())] == []
 
@@ -83,7 +83,11 @@ def test_what_is_checked_before_a_commit_is_what_make_checks() -> None:
     (repository,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
     hooks = {" ".join([hook["entry"], *hook.get("args", [])]) for hook in repository["hooks"]}
     recipes = re.findall(r"^(?:lint|types|imports):.*\n((?:\t.*\n)+)", MAKEFILE, re.MULTILINE)
-    commands = {line.strip().replace("$(BIN)", ".venv/bin") for recipe in recipes for line in recipe.splitlines()}
+    commands = {
+        line.strip().replace("$(BIN)", ".venv/bin").replace("$(VENV)", ".venv")
+        for recipe in recipes
+        for line in recipe.splitlines()
+    }
     assert hooks == commands
 
 
@@ -91,7 +95,22 @@ def test_files_are_as_the_editors_are_told() -> None:
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=False)
     if listed.returncode:
         pytest.skip("not a working tree of git")
-    text = {".py", ".lua", ".luau", ".md", ".toml", ".yaml", ".yml", ".mjs", ".sql", ".c"}
+    text = {
+        ".py",
+        ".lua",
+        ".luau",
+        ".md",
+        ".toml",
+        ".yaml",
+        ".yml",
+        ".mjs",
+        ".sql",
+        ".c",
+        ".ts",
+        ".tsx",
+        ".css",
+        ".html",
+    }
     files = [ROOT / name for name in listed.stdout.decode().split("\0") if Path(name).suffix in text]
     # Some of the compiler's inputs are odd on purpose.
     files = [file for file in files if file.is_file() and "corpus" not in file.parts]

@@ -26,6 +26,9 @@ SOURCE = REPOSITORY / "src"
 PINNED_BY_ANOTHER = {"pydantic-core": "pydantic"}
 """What is imported and needs no bounds of ours, and which of our requirements wants exactly one version of it."""
 
+NOT_IN_THE_WHEEL = ("moonlatch/dashboard/page/", "moonlatch/dashboard/built/")
+"""What the dashboard is built from, and what it was built to, which is looked at by itself."""
+
 pytestmark = pytest.mark.xdist_group("wheel")
 
 
@@ -156,6 +159,7 @@ class InstalledServer(MoonlatchServer):
 def test_the_wheel_holds_every_file_of_the_package(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         held = {name for name in archive.namelist() if ".dist-info/" not in name}
+    built = {name for name in held if name.startswith("moonlatch/dashboard/built/")}
     tracked = run("git", "ls-files", "--cached", "--others", "--exclude-standard", "src", cwd=REPOSITORY)
     if tracked.returncode == 0:
         there = {name.removeprefix("src/") for name in tracked.stdout.splitlines() if (REPOSITORY / name).exists()}
@@ -165,8 +169,17 @@ def test_the_wheel_holds_every_file_of_the_package(wheel: Path) -> None:
             for path in SOURCE.rglob("*")
             if path.is_file() and "__pycache__" not in path.parts
         }
-    assert held == there
-    assert {Path(name).suffix for name in held} == {".py", ".sql", ".lua", ".typed"}
+    assert held - built == {name for name in there if not name.startswith(NOT_IN_THE_WHEEL)}
+    assert {Path(name).suffix for name in held - built} == {".py", ".sql", ".lua", ".typed"}
+
+
+def test_the_wheel_holds_the_dashboard_as_it_was_built_with_the_licences_of_what_is_in_it(wheel: Path) -> None:
+    folder = SOURCE / "moonlatch" / "dashboard" / "built"
+    there = {str(path.relative_to(SOURCE)) for path in folder.rglob("*") if path.is_file()}
+    assert there, "the dashboard is not built: run `make dashboard`"
+    with zipfile.ZipFile(wheel) as archive:
+        assert there <= set(archive.namelist())
+        assert b"Permission is hereby granted" in archive.read("moonlatch/dashboard/built/licences.txt")
 
 
 def test_the_installed_package_serves_with_nothing_but_what_it_says_it_needs(environment: Path, tmp_path: Path) -> None:
@@ -175,6 +188,10 @@ def test_the_installed_package_serves_with_nothing_but_what_it_says_it_needs(env
         assets = re.findall(r'(?:src|href)="(/[^"]+\.(?:js|css))"', httpx.get(f"{server.url}/docs").text)
         assert assets
         assert {httpx.get(server.url + asset).status_code for asset in assets} == {200}
+        page = httpx.get(f"{server.url}/dashboard/")
+        scripts = re.findall(r'src="([^"]+\.js)"', page.text)
+        assert (page.status_code, len(scripts)) == (200, 1)
+        assert httpx.get(f"{server.url}/dashboard/{scripts[0]}").status_code == 200
         loader = httpx.get(f"{server.url}/loader/{published_example(server)}")
         assert (loader.status_code, len(loader.text) > 10_000) == (200, True)
         assert server.stop() == 0

@@ -20,6 +20,7 @@ from moonlatch.client.protocol import BEAT, EXECUTE_PATH, HEARTBEAT_PATH, START,
 from moonlatch.clock import SteadyClock, now_ms
 from moonlatch.config import Settings
 from moonlatch.crypto import MASTER_KEY_NAME, Keyring
+from moonlatch.dashboard import face
 from moonlatch.jobs.expiry import watch_expiry
 from moonlatch.jobs.retention import (
     ANSWERS_KEPT,
@@ -178,7 +179,7 @@ async def open_moonlatch(settings: Settings) -> AsyncIterator[Moonlatch]:
             database=database,
             live=live,
             publisher=publisher,
-            application=_dispatcher(client, management, Addresses(settings.trusted_proxies)),
+            application=_dispatcher(client, management, face.Dashboard(), Addresses(settings.trusted_proxies)),
             http_transport=client.http_transport(),
             readiness=readiness,
             exposition=exposition,
@@ -248,12 +249,14 @@ def _expose(
     ]
 
 
-def _dispatcher(client: ASGIApp, management: ASGIApp, addresses: Addresses) -> ASGIApp:
-    """Running scripts before any framework, developers through FastAPI."""
+def _dispatcher(client: ASGIApp, management: ASGIApp, dashboard: ASGIApp, addresses: Addresses) -> ASGIApp:
+    """Running scripts and the page before any framework, developers through FastAPI."""
 
     async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket" or scope["path"].startswith(_OUR_PATHS):
             await client(scope, receive, send)
+        elif scope["type"] == "http" and face.is_below(scope["path"]):
+            await dashboard(scope, receive, send)
         else:
             await management({**scope, "client": (addresses.of(scope["client"], scope["headers"]), 0)}, receive, send)
 

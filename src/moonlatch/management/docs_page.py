@@ -68,8 +68,10 @@ def _asset(name: str) -> bytes:
 # HEAD too, because whoever looks whether anything is there asks so. A relative address stays below a proxy's path.
 @router.head("/", openapi_extra=PUBLIC)
 @router.get("/", openapi_extra=PUBLIC)
-async def root() -> Response:
-    return RedirectResponse("docs", status_code=302)
+async def root(request: Request) -> Response:
+    # Browsers ask for pages, programs for anything.
+    is_browser = "text/html" in request.headers.get("accept", "")
+    return RedirectResponse("dashboard/" if is_browser else "docs", status_code=302, headers={"Vary": "Accept"})
 
 
 @router.get("/openapi.json", openapi_extra=PUBLIC)

@@ -1,0 +1,162 @@
+/** Everything about one customer on one page, and everything that a supporter does for them. */
+import { useSignal } from "@preact/signals";
+import { ask, call } from "../../api/client";
+import { useLoaded } from "../../api/load";
+import { may } from "../../api/session";
+import type { UserView } from "../../api/types";
+import { EventList } from "../../data/events";
+import { BADGES, stateOf } from "../../data/keys";
+import { CopyButton } from "../../parts/copy";
+import { Empty, Shown } from "../../parts/status";
+import { ago, moment, now, numberOf, span, Time } from "../../parts/time";
+import type { PageProps } from "../../shell/pages";
+import { place, to } from "../../shell/router";
+import { text as events } from "../../text/en/events";
+import { text } from "../../text/en/keys";
+import { text as shell } from "../../text/en/shell";
+import { type Action, KeyActions } from "./actions";
+import { KeySettings } from "./key_settings";
+import { Refusals, Starts } from "./history";
+
+const words = text.page;
+const TABS = ["history", "refusals", "events", "edit"] as const;
+
+export default function Key({ project, id }: PageProps) {
+  const loaded = useLoaded(`key ${id}`, (signal) => ask("GET /users/{key}", { key: id }, { signal }));
+  const action = useSignal<Action | null>(null);
+  const tab = TABS.find((each) => each === place.value.query.get("show")) ?? "history";
+  return (
+    <div class="stack">
+      <Shown loaded={loaded}>
+        {({ reply: { user }, etag }) => (
+          <>
+            <div class="head">
+              <div>
+                <p class="small">
+                  <a href={to(`/projects/${project}/keys`)}>{text.title}</a>
+                </p>
+                <div class="row tight">
+                  <h1 class="mono">{user.key}</h1>
+                  {may("keys:reveal") && <CopyButton value={user.key} isSmall />}
+                </div>
+              </div>
+              {may("keys:write") && <Buttons user={user} onChoose={(chosen) => (action.value = chosen)} />}
+            </div>
+            <Sentence user={user} />
+            <Facts user={user} />
+            <section class="card stack">
+              <nav class="tabs" aria-label={words.title}>
+                {TABS.map((each) => (
+                  <a key={each} href={to(`/projects/${project}/keys/${id}`, { show: each === "history" ? undefined : each })} aria-current={each === tab ? "page" : undefined}>
+                    {words.tabs[each]}
+                  </a>
+                ))}
+              </nav>
+              {tab === "history" && <Starts project={project} id={id} />}
+              {tab === "refusals" && <Refusals project={project} id={id} />}
+              {tab === "events" && <Events id={id} version={etag} />}
+              {tab === "edit" && <KeySettings key={etag} user={user} etag={etag} reload={loaded.reload} />}
+            </section>
+            {action.value && <KeyActions action={action.value} user={user} onClose={() => (action.value = null)} onDone={() => void loaded.reload()} />}
+          </>
+        )}
+      </Shown>
+    </div>
+  );
+}
+
+function Buttons({ user, onChoose }: { user: UserView; onChoose: (action: Action) => void }) {
+  const offered: Action[] = ["extend", "reset", user.blacklisted ? "unblacklist" : "blacklist", "remove"];
+  return (
+    <div class="row">
+      {offered
+        .filter((action) => (action !== "extend" || user.key_expires !== null || user.key_days !== null) && (action !== "reset" || user.fingerprint_assigned))
+        .map((action) => (
+          <button key={action} type="button" class={action === "remove" || action === "blacklist" ? "danger" : ""} onClick={() => onChoose(action)}>
+            {words.actions[action]}
+          </button>
+        ))}
+    </div>
+  );
+}
+
+/** The state in words. */
+function Sentence({ user }: { user: UserView }) {
+  const state = stateOf(user, now.value);
+  const running = useLoaded(`key running ${user.id}`, async (signal) => (await call("GET /users/{key}/executions", { key: user.id }, { query: { limit: 100 }, signal })).executions.filter((start) => start.state === "running").length);
+  const said = words.sentence;
+  const parts: string[] = [];
+  if (state === "blacklisted") {
+    parts.push(said.blacklisted + (user.blacklist_expires === null ? "" : ` ${said.until(moment(user.blacklist_expires))}`));
+    if (user.blacklist_reason) parts.push(said.forReason(user.blacklist_reason));
+  } else {
+    if (state === "unused") parts.push(said.unused);
+    else parts.push(user.fingerprintless ? said.anyDevice : user.fingerprint_assigned ? said.bound : said.unbound);
+    if (running.data.value) parts.push(said.running(running.data.value));
+    if (user.key_expires !== null) {
+      const left = user.key_expires - now.value;
+      parts.push(left > 0 ? said.expiresIn(span(left)) : said.expired(ago(user.key_expires)));
+    } else parts.push(user.key_days === null ? said.forGood : said.days(user.key_days));
+  }
+  return (
+    <section class="card keystate row">
+      <span class={BADGES[state]}>{text.state[state]}</span>
+      <span class="grow wrap">{parts.join(", ")}.</span>
+      {user.last_refusal && <span class="small quiet">{said.lastRefused(user.last_refusal.code, ago(user.last_refusal.at))}</span>}
+    </section>
+  );
+}
+
+function Facts({ user }: { user: UserView }) {
+  const facts = words.facts;
+  const limit = (value: number | null) => (value === null ? shell.common.unlimited : numberOf(value));
+  return (
+    <section class="cards wide">
+      <dl class="card facts">
+        <dt>{text.columns.note}</dt>
+        <dd>{user.note ?? <span class="quiet">{shell.common.none}</span>}</dd>
+        <dt>{facts.discord}</dt>
+        <dd>{user.discord_id ?? <span class="quiet">{shell.common.none}</span>}</dd>
+        <dt>{facts.created}</dt>
+        <dd>
+          <Time at={user.created_at} />
+        </dd>
+        <dt>{facts.id}</dt>
+        <dd>
+          <code>{user.id}</code>
+        </dd>
+      </dl>
+      <dl class="card facts">
+        <dt>{facts.starts}</dt>
+        <dd class="number">
+          {numberOf(user.executions)} / {limit(user.max_executions)}
+        </dd>
+        <dt>{facts.instances}</dt>
+        <dd class="number">{limit(user.max_instances)}</dd>
+        <dt>{facts.executor}</dt>
+        <dd>{user.executor ?? <span class="quiet">{shell.common.none}</span>}</dd>
+        <dt>{facts.resets}</dt>
+        <dd>
+          {numberOf(user.total_fingerprint_resets)}
+          {user.last_reset !== null && (
+            <span class="quiet">
+              {" "}
+              ({facts.lastReset} <Time at={user.last_reset} />)
+            </span>
+          )}
+        </dd>
+        {user.luaauth_fingerprint && (
+          <>
+            <dt>{facts.device}</dt>
+            <dd class="squares">{user.luaauth_fingerprint}</dd>
+          </>
+        )}
+      </dl>
+    </section>
+  );
+}
+
+function Events({ id, version }: { id: string; version: string | null }) {
+  const loaded = useLoaded(`key events ${id} ${version}`, async (signal) => (await call("GET /users/{key}/events", { key: id }, { query: { limit: 100 }, signal })).events);
+  return <Shown loaded={loaded}>{(all) => (all.length === 0 ? <Empty title={events.none} /> : <EventList events={all} />)}</Shown>;
+}

@@ -1,0 +1,53 @@
+/** From an empty installation to the first start: what is done, and what comes next. */
+import { useSignal } from "@preact/signals";
+import { Icon } from "../../parts/icons";
+import { to } from "../../shell/router";
+import { text } from "../../text/en/overview";
+import { NewProject } from "../settings/new_project";
+
+interface Props {
+  project: string | null;
+  hasScript: boolean;
+  hasKey: boolean;
+}
+
+export function FirstSteps({ project, hasScript, hasKey }: Props) {
+  const isAsking = useSignal(false);
+  const steps = [
+    { words: text.steps.project, isDone: project !== null, address: "" },
+    { words: text.steps.script, isDone: hasScript, address: to(`/projects/${project}/scripts`, { new: "script" }) },
+    { words: text.steps.key, isDone: hasKey, address: to(`/projects/${project}/keys`, { new: "key" }) },
+    { words: text.steps.start, isDone: false, address: to(`/projects/${project}/scripts`) },
+  ];
+  const next = steps.findIndex((step) => !step.isDone);
+  return (
+    <>
+      <ol class="steps">
+        {steps.map(({ words: [title, more, action], isDone, address }, index) => (
+          <li key={title} class={isDone ? "done" : index === next ? "next" : ""}>
+            <span class="mark">{isDone ? <Icon name="check" /> : index + 1}</span>
+            <div>
+              <h2>{title}</h2>
+              <p>{more}</p>
+            </div>
+            {isDone ? (
+              <span class="badge good">{text.done}</span>
+            ) : (
+              index === next &&
+              (address ? (
+                <a class="button primary" href={address}>
+                  {action}
+                </a>
+              ) : (
+                <button type="button" class="primary" onClick={() => (isAsking.value = true)}>
+                  {action}
+                </button>
+              ))
+            )}
+          </li>
+        ))}
+      </ol>
+      {isAsking.value && <NewProject onClose={() => (isAsking.value = false)} />}
+    </>
+  );
+}

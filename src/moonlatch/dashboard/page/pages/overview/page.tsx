@@ -1,0 +1,199 @@
+/** How a project does: what runs now, what ran, who may run it, and what was done last. */
+import { useComputed, useSignal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
+import { call } from "../../api/client";
+import { useLoaded } from "../../api/load";
+import { may } from "../../api/session";
+import { current, remember } from "../../data/projects";
+import { EventList } from "../../data/events";
+import { Bars } from "../../parts/bars";
+import { Empty, Shown } from "../../parts/status";
+import { numberOf } from "../../parts/time";
+import type { PageProps } from "../../shell/pages";
+import { to } from "../../shell/router";
+import { text } from "../../text/en/overview";
+import { FirstSteps } from "./first_steps";
+
+const STATES = ["active", "unused", "expired", "blacklisted"] as const;
+const REFRESHED_MS = 10_000;
+const LATEST = 8;
+
+export default function Overview({ project }: PageProps) {
+  const at = { project_id: project };
+  useEffect(() => remember(project), [project]);
+  const scripts = useLoaded(`overview scripts ${project}`, async (signal) => (await call("GET /projects/{project_id}/scripts", at, { query: { limit: 1000 }, signal })).scripts);
+  useEffect(() => {
+    const timer = setInterval(() => {
+      if (!document.hidden) void scripts.reload();
+    }, REFRESHED_MS);
+    return () => clearInterval(timer);
+  }, [scripts]);
+  return (
+    <div class="stack">
+      <div class="head">
+        <div>
+          <h1>{text.title}</h1>
+          <p>{current.value?.name}</p>
+        </div>
+      </div>
+      <Shown loaded={scripts}>
+        {(all) => (
+          <>
+            {all.every((script) => script.total_executions === 0) && <Begin project={project} hasScript={all.length > 0} />}
+            <Executions project={project} instances={sum(all, "total_instances")} sessions={sum(all, "total_sessions")} />
+          </>
+        )}
+      </Shown>
+      {may("keys:read") && <Keys project={project} />}
+      <div class="cards wide">
+        <Executors project={project} />
+        {may("events:read") && <Latest project={project} />}
+      </div>
+    </div>
+  );
+}
+
+function sum<N extends string>(rows: readonly Record<N, number>[], name: N): number {
+  return rows.reduce((all, row) => all + row[name], 0);
+}
+
+function Begin({ project, hasScript }: { project: string; hasScript: boolean }) {
+  const first = useLoaded(`overview first ${project}`, async (signal) => (await call("GET /projects/{project_id}/users", { project_id: project }, { query: { limit: 1 }, signal })).users.length > 0);
+  return <FirstSteps project={project} hasScript={hasScript} hasKey={first.data.value ?? false} />;
+}
+
+function Executions({ project, instances, sessions }: { project: string; instances: number; sessions: number }) {
+  const loaded = useLoaded(`overview executions ${project}`, async (signal) => (await call("GET /projects/{project_id}/executions", { project_id: project }, { signal })).executions);
+  const chosen = useSignal("total");
+  const days = useComputed(() => {
+    const all = loaded.data.value ?? {};
+    return Object.entries(all[chosen.value] ?? all.total ?? {}).map(([label, value]) => ({ label: dayOf(label), value }));
+  });
+  return (
+    <Shown loaded={loaded}>
+      {(all) => {
+        const total = Object.values(all.total ?? {});
+        return (
+          <>
+            <dl class="cards">
+              <Figure label={text.instances} value={instances} isNow={instances > 0} />
+              <Figure label={text.sessions} value={sessions} isNow={sessions > 0} />
+              <Figure label={text.today} value={total.at(-1) ?? 0} />
+              <Figure label={text.month} value={total.reduce((one, other) => one + other, 0)} />
+            </dl>
+            <section class="card">
+              <header>
+                <h2>{text.executions}</h2>
+                <label>
+                  <span class="visually-hidden">{text.script}</span>
+                  <select value={chosen.value} onChange={(event) => (chosen.value = event.currentTarget.value)}>
+                    <option value="total">{text.allScripts}</option>
+                    {Object.keys(all)
+                      .filter((name) => name !== "total")
+                      .map((name) => (
+                        <option key={name} value={name}>
+                          {name.replace(/ - [A-Za-z0-9]{32}$/, "")}
+                        </option>
+                      ))}
+                  </select>
+                </label>
+              </header>
+              <Bars title={text.executions} days={days.value} />
+            </section>
+          </>
+        );
+      }}
+    </Shown>
+  );
+}
+
+/** `MM/DD` as the API writes it, in words. */
+function dayOf(label: string): string {
+  const [month = 1, day = 1] = label.split("/").map(Number);
+  return new Intl.DateTimeFormat("en", { month: "short", day: "numeric", timeZone: "UTC" }).format(Date.UTC(2024, month - 1, day));
+}
+
+function Figure({ label, value, isNow = false }: { label: string; value: number; isNow?: boolean }) {
+  return (
+    <div class="card figure">
+      <dt>{label}</dt>
+      <dd class={isNow ? "value now" : "value"}>{numberOf(value)}</dd>
+    </div>
+  );
+}
+
+function Keys({ project }: { project: string }) {
+  const loaded = useLoaded(`overview keys ${project}`, (signal) =>
+    Promise.all(
+      STATES.map(async (state) => {
+        const page = await call("GET /projects/{project_id}/users", { project_id: project }, { query: { state, count: true, limit: 1 }, signal });
+        return { state, many: page.total ?? 0, isExact: page.total_is_exact ?? true };
+      }),
+    ),
+  );
+  return (
+    <section class="card">
+      <header>
+        <h2>{text.keys}</h2>
+      </header>
+      <Shown loaded={loaded}>
+        {(counts) => (
+          <ul class="cards">
+            {counts.map(({ state, many, isExact }) => (
+              <li key={state} class="figure">
+                <a class="label" href={to(`/projects/${project}/keys`, { state })}>
+                  {text.states[state]}
+                </a>
+                <span class="value">{isExact ? numberOf(many) : text.over(numberOf(many))}</span>
+              </li>
+            ))}
+          </ul>
+        )}
+      </Shown>
+    </section>
+  );
+}
+
+function Executors({ project }: { project: string }) {
+  const loaded = useLoaded(`overview executors ${project}`, async (signal) => (await call("GET /projects/{project_id}/executors", { project_id: project }, { signal })).executors);
+  return (
+    <section class="card">
+      <header>
+        <h2>{text.executors}</h2>
+      </header>
+      <Shown loaded={loaded}>
+        {(executors) => {
+          const rows = Object.entries(executors).slice(0, LATEST);
+          const most = Math.max(1, ...rows.map(([, many]) => many));
+          if (rows.length === 0) return <p class="quiet">{text.executorsNone}</p>;
+          return (
+            <div class="stack">
+              {rows.map(([name, many]) => (
+                <div key={name} class="meter">
+                  <div>
+                    <span class="cut">{name}</span>
+                    <span class="number quiet">{numberOf(many)}</span>
+                  </div>
+                  <progress value={many} max={most} aria-label={name} />
+                </div>
+              ))}
+            </div>
+          );
+        }}
+      </Shown>
+    </section>
+  );
+}
+
+function Latest({ project }: { project: string }) {
+  const loaded = useLoaded(`overview events ${project}`, async (signal) => (await call("GET /projects/{project_id}/events", { project_id: project }, { query: { limit: LATEST }, signal })).events);
+  return (
+    <section class="card">
+      <header>
+        <h2>{text.events}</h2>
+        <a href={to(`/projects/${project}/events`)}>{text.allEvents}</a>
+      </header>
+      <Shown loaded={loaded}>{(events) => (events.length === 0 ? <Empty title={text.eventsNone} /> : <EventList events={events} isShort />)}</Shown>
+    </section>
+  );
+}

@@ -1,0 +1,91 @@
+/** The scripts of a project. */
+import { useEffect } from "preact/hooks";
+import { call } from "../../api/client";
+import { may } from "../../api/session";
+import { useScripts } from "../../data/scripts";
+import { Dialog } from "../../parts/dialog";
+import { Form, TextField, Tick } from "../../parts/form";
+import { Icon } from "../../parts/icons";
+import { Empty, Shown } from "../../parts/status";
+import { Table } from "../../parts/table";
+import { numberOf } from "../../parts/time";
+import { tell } from "../../parts/toast";
+import type { PageProps } from "../../shell/pages";
+import { go, place, refine, to } from "../../shell/router";
+import { text } from "../../text/en/scripts";
+
+const REFRESHED_MS = 10_000;
+
+export default function Scripts({ project }: PageProps) {
+  const loaded = useScripts(project);
+  useEffect(() => {
+    const timer = setInterval(() => {
+      if (!document.hidden) void loaded.reload();
+    }, REFRESHED_MS);
+    return () => clearInterval(timer);
+  }, [loaded]);
+  const add = may("scripts:write") && (
+    <button type="button" class="primary" onClick={() => refine({ new: "script" })}>
+      <Icon name="plus" />
+      {text.add}
+    </button>
+  );
+  return (
+    <div class="stack">
+      <div class="head">
+        <div>
+          <h1>{text.title}</h1>
+          <p>{text.more}</p>
+        </div>
+        {add}
+      </div>
+      <section class="card flush">
+        <Shown loaded={loaded}>
+          {(scripts) =>
+            scripts.length === 0 ? (
+              <Empty title={text.none}>
+                <p>{text.noneMore}</p>
+              </Empty>
+            ) : (
+              <Table
+                caption={text.title}
+                rows={scripts}
+                keyOf={(script) => script.id}
+                columns={[
+                  { label: text.columns.name, isLead: true, show: (script) => <a href={to(`/projects/${project}/scripts/${script.id}`)}>{script.name}</a> },
+                  { label: text.columns.state, show: (script) => <span class={script.enabled ? "badge good" : "badge"}>{script.enabled ? text.on : text.off}</span> },
+                  { label: text.columns.copies, isEnd: true, show: (script) => <span class="number">{numberOf(script.total_instances)}</span> },
+                  { label: text.columns.sessions, isEnd: true, show: (script) => <span class="number">{numberOf(script.total_sessions)}</span> },
+                  { label: text.columns.executions, isEnd: true, show: (script) => <span class="number">{numberOf(script.total_executions)}</span> },
+                ]}
+              />
+            )
+          }
+        </Shown>
+      </section>
+      {place.value.query.get("new") === "script" && <NewScript project={project} />}
+    </div>
+  );
+}
+
+function NewScript({ project }: { project: string }) {
+  const close = () => refine({ new: undefined });
+  return (
+    <Dialog title={text.addTitle} onClose={close}>
+      <Form
+        submit={text.add}
+        onCancel={close}
+        run={async (entered) => {
+          const body = { name: entered.text("name"), free_for_all: entered.flag("free_for_all") };
+          const { script } = await call("POST /projects/{project_id}/scripts", { project_id: project }, { body });
+          tell(text.added(script.name));
+          go(to(`/projects/${project}/scripts/${script.id}`));
+        }}
+      >
+        <p class="quiet">{text.addMore}</p>
+        <TextField name="name" label={text.name} maxLength={100} required autoFocus />
+        <Tick name="free_for_all" label={text.ffa} hint={text.ffaHint} />
+      </Form>
+    </Dialog>
+  );
+}

@@ -1,0 +1,237 @@
+/** Brings a new version: written or uploaded, checked while it is written, then built. */
+import { useSignal } from "@preact/signals";
+import { useEffect, useRef } from "preact/hooks";
+import { call } from "../../api/client";
+import { ApiError } from "../../api/errors";
+import type { UpdateScript } from "../../api/types";
+import { Alert } from "../../parts/alert";
+import { later } from "../../shell/later";
+import { text } from "../../text/en/scripts";
+import { type Fault, faultsOf, warningsOf } from "./diagnostics";
+import type { Editor } from "./editor";
+
+const words = text.publish;
+const PAUSE_MS = 900;
+/** What is checked while somebody writes is not protected: the least that can be asked for. */
+const CHECKED_WITH = "minify";
+const CHECKED_BYTES = 512 * 1024;
+const SCRIPT_INVALID = 2;
+
+/** What was written and not published, by script, as long as the page is open. */
+const drafts = new Map<string, string>();
+
+type Progress = { state: "idle" } | { state: "checking" } | { state: "fine" } | { state: "building"; since: number } | { state: "done"; build: number };
+
+export function Publish({ script, onPublished }: { script: string; onPublished: () => void }) {
+  const place = useRef<HTMLDivElement>(null);
+  const editor = useRef<Editor | null>(null);
+  const isReady = useSignal(false);
+  const isOver = useSignal(false);
+  const progress = useSignal<Progress>({ state: "idle" });
+  const faults = useSignal<readonly Fault[]>([]);
+  const failure = useSignal<unknown>(undefined);
+  const profile = useSignal("");
+  const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
+  const checks = useRef<AbortController | null>(null);
+
+  useEffect(() => {
+    let isHere = true;
+    void later(() => import("./editor")).then(({ openEditor }) => {
+      if (!isHere || !place.current) return;
+      editor.current = openEditor(place.current, { label: words.editor, text: drafts.get(script) ?? "" }, changed, () => void publish());
+      isReady.value = true;
+    });
+    return () => {
+      isHere = false;
+      clearTimeout(timer.current);
+      checks.current?.abort();
+      editor.current?.end();
+      editor.current = null;
+    };
+  }, [script]);
+
+  function source(): string {
+    return editor.current?.text() ?? "";
+  }
+
+  function changed() {
+    drafts.set(script, source());
+    checks.current?.abort();
+    clearTimeout(timer.current);
+    if (progress.value.state === "building") return;
+    progress.value = { state: "idle" };
+    timer.current = setTimeout(() => void check(), PAUSE_MS);
+  }
+
+  async function check() {
+    const own = (checks.current = new AbortController());
+    if (source().trim() === "" || source().length > CHECKED_BYTES) return show([]);
+    progress.value = { state: "checking" };
+    try {
+      const body: UpdateScript = { script: source(), profile: CHECKED_WITH, engine: "embedded" };
+      const { warnings } = await call("POST /scripts/{script_id}/update", { script_id: script }, { body, query: { dry_run: true }, signal: own.signal });
+      if (own.signal.aborted) return;
+      show(warningsOf(warnings));
+      progress.value = { state: "fine" };
+      failure.value = undefined;
+    } catch (caught) {
+      if (own.signal.aborted) return;
+      progress.value = { state: "idle" };
+      // Other refusals are for who publishes: whoever writes is not disturbed by them.
+      show(isFaulty(caught) ? faultsOf(caught.detail.parser_output ?? "") : []);
+    }
+  }
+
+  function show(found: readonly Fault[]) {
+    faults.value = found;
+    editor.current?.show(found);
+  }
+
+  async function publish() {
+    if (progress.value.state === "building" || source() === "") return;
+    checks.current?.abort();
+    clearTimeout(timer.current);
+    failure.value = undefined;
+    progress.value = { state: "building", since: Date.now() };
+    try {
+      const body = { script: source(), profile: (profile.value || null) as NonNullable<UpdateScript["profile"]> | null };
+      const { build, warnings } = await call("POST /scripts/{script_id}/update", { script_id: script }, { body });
+      show(warningsOf(warnings));
+      progress.value = { state: "done", build };
+      drafts.delete(script);
+      onPublished();
+    } catch (caught) {
+      progress.value = { state: "idle" };
+      failure.value = caught;
+      show(isFaulty(caught) ? faultsOf(caught.detail.parser_output ?? "") : []);
+    }
+  }
+
+  async function take(file: File | undefined) {
+    if (!file || !editor.current) return;
+    editor.current.replace((await file.text()).replace(/^\uFEFF/, ""));
+  }
+
+  const isBuilding = progress.value.state === "building";
+  return (
+    <div class="stack">
+      <div
+        class="drop"
+        data-over={isOver.value}
+        onDragOver={(event) => {
+          event.preventDefault();
+          isOver.value = true;
+        }}
+        onDragLeave={() => (isOver.value = false)}
+        onDrop={(event) => {
+          event.preventDefault();
+          isOver.value = false;
+          void take(event.dataTransfer?.files[0]);
+        }}
+      >
+        <p>{words.drop}</p>
+        <label class="button">
+          {words.choose}
+          <input
+            class="visually-hidden"
+            type="file"
+            accept=".lua,.luau,.txt"
+            onChange={(event) => {
+              void take(event.currentTarget.files?.[0]);
+              event.currentTarget.value = "";
+            }}
+          />
+        </label>
+      </div>
+      <div class="editor" ref={place} />
+      {failure.value !== undefined && <Refused failure={failure.value} />}
+      <Faults faults={faults.value} onChoose={(line) => editor.current?.goTo(line)} />
+      <div class="row between">
+        <p class="quiet" role="status">
+          <Said progress={progress.value} faults={faults.value} />
+        </p>
+        <div class="row">
+          <label class="row">
+            <span class="visually-hidden">{words.profile}</span>
+            <select class="fit" value={profile.value} onChange={(event) => (profile.value = event.currentTarget.value)}>
+              {text.profiles.map(([name, said]) => (
+                <option key={name} value={name}>
+                  {name === "" ? words.asSet : said}
+                </option>
+              ))}
+            </select>
+          </label>
+          <button type="button" class="primary" disabled={!isReady.value} aria-disabled={isBuilding} onClick={() => void publish()}>
+            {isBuilding && <span class="spin" />}
+            {words.go}
+          </button>
+        </div>
+      </div>
+    </div>
+  );
+}
+
+function isFaulty(failure: unknown): failure is ApiError {
+  return failure instanceof ApiError && failure.status === 422 && failure.detail.code === SCRIPT_INVALID;
+}
+
+function Said({ progress, faults }: { progress: Progress; faults: readonly Fault[] }) {
+  const seconds = useSignal(0);
+  useEffect(() => {
+    if (progress.state !== "building") return;
+    seconds.value = 0;
+    const timer = setInterval(() => (seconds.value = Math.round((Date.now() - progress.since) / 1000)), 1000);
+    return () => clearInterval(timer);
+  }, [progress]);
+  switch (progress.state) {
+    case "checking":
+      return <>{words.checking} …</>;
+    case "fine":
+      return <>{words.fine}</>;
+    case "building":
+      return (
+        <>
+          {words.building} … {words.seconds(seconds.value)}
+        </>
+      );
+    case "done":
+      return <strong class="badge good">{words.published(progress.build)}</strong>;
+    default:
+      return <>{faults.length > 0 ? words.faults(faults.length) : words.writing}</>;
+  }
+}
+
+function Refused({ failure }: { failure: unknown }) {
+  const detail = failure instanceof ApiError ? failure.detail : null;
+  return (
+    <>
+      <Alert failure={failure} />
+      {detail?.hint && <p class="alert warn">{detail.hint}</p>}
+      {detail?.luraph_errors && (
+        <ul class="alert">
+          {detail.luraph_errors.map((error) => (
+            <li key={error.message}>{error.param === null ? error.message : `${error.param}: ${error.message}`}</li>
+          ))}
+        </ul>
+      )}
+    </>
+  );
+}
+
+function Faults({ faults, onChoose }: { faults: readonly Fault[]; onChoose: (line: number) => void }) {
+  if (faults.length === 0) return null;
+  return (
+    <ul class={faults.some((fault) => !fault.isWarning) ? "alert" : "alert warn"}>
+      {faults.map((fault, index) => (
+        <li key={index}>
+          {fault.line !== null && (
+            <button type="button" class="link" onClick={() => onChoose(fault.line ?? 1)}>
+              {words.line(fault.line)}
+            </button>
+          )}{" "}
+          {fault.message}
+        </li>
+      ))}
+    </ul>
+  );
+}

@@ -1,0 +1,152 @@
+/** One script: what its customers run, its builds, how it is set. */
+import { useSignal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
+import { ask, call } from "../../api/client";
+import { API } from "../../api/connection";
+import { useLoaded } from "../../api/load";
+import { may } from "../../api/session";
+import type { ScriptView } from "../../api/types";
+import { Bars } from "../../parts/bars";
+import { Confirm } from "../../parts/confirm";
+import { Copyable } from "../../parts/copy";
+import { Shown } from "../../parts/status";
+import { numberOf } from "../../parts/time";
+import { tell, tellFailure } from "../../parts/toast";
+import type { PageProps } from "../../shell/pages";
+import { place, to } from "../../shell/router";
+import { text } from "../../text/en/scripts";
+import { Builds } from "./builds";
+import { Publish } from "./publish";
+import { ScriptSettings } from "./script_settings";
+
+const words = text.page;
+const TABS = ["publish", "builds", "settings"] as const;
+const REFRESHED_MS = 5000;
+
+export default function Script({ project, id }: PageProps) {
+  const loaded = useLoaded(`script ${id}`, (signal) => ask("GET /scripts/{script_id}", { script_id: id }, { signal }));
+  const tabs = may("scripts:publish") ? TABS : TABS.slice(1);
+  const tab = tabs.find((each) => each === place.value.query.get("show")) ?? tabs[0];
+  useEffect(() => {
+    const timer = setInterval(() => {
+      if (!document.hidden) void loaded.reload();
+    }, REFRESHED_MS);
+    return () => clearInterval(timer);
+  }, [loaded]);
+  return (
+    <div class="stack">
+      <Shown loaded={loaded}>
+        {({ reply: { script }, etag }) => (
+          <>
+            <div class="head">
+              <div>
+                <p class="small">
+                  <a href={to(`/projects/${project}/scripts`)}>{text.title}</a>
+                </p>
+                <div class="row">
+                  <h1>{script.name}</h1>
+                  <span class={script.enabled ? "badge good" : "badge"}>{script.enabled ? text.on : text.off}</span>
+                </div>
+              </div>
+              <div class="row">
+                <a class="button" href={to(`/projects/${project}/live`, { script: id })}>
+                  {words.live}
+                </a>
+                {may("scripts:write") && <Switch script={script} reload={loaded.reload} />}
+              </div>
+            </div>
+            <Loader script={script} />
+            <dl class="cards">
+              <Figure label={words.running} value={script.total_instances} isNow={script.total_instances > 0} />
+              <Figure label={words.sessions} value={script.total_sessions} isNow={script.total_sessions > 0} />
+              <Figure label={words.starts} value={script.total_executions} />
+            </dl>
+            <section class="card stack">
+              <nav class="tabs" aria-label={text.title}>
+                {tabs.map((each) => (
+                  <a key={each} href={to(`/projects/${project}/scripts/${id}`, { show: each === tabs[0] ? undefined : each })} aria-current={each === tab ? "page" : undefined}>
+                    {words.tabs[each]}
+                  </a>
+                ))}
+              </nav>
+              {tab === "publish" && <Publish script={id} onPublished={() => void loaded.reload()} />}
+              {tab === "builds" && <Builds script={id} />}
+              {tab === "settings" && <ScriptSettings key={etag} script={script} etag={etag} reload={loaded.reload} />}
+            </section>
+            <Executions id={id} />
+          </>
+        )}
+      </Shown>
+    </div>
+  );
+}
+
+function Figure({ label, value, isNow = false }: { label: string; value: number; isNow?: boolean }) {
+  return (
+    <div class="card figure">
+      <dt>{label}</dt>
+      <dd class={isNow ? "value now" : "value"}>{numberOf(value)}</dd>
+    </div>
+  );
+}
+
+function Loader({ script }: { script: ScriptView }) {
+  const load = `loadstring(game:HttpGet("${new URL(`loader/${script.id}`, API)}"))()`;
+  return (
+    <section class="card">
+      <header>
+        <h2>{words.loader}</h2>
+        <span class="small quiet">{script.free_for_all ? words.loaderFree : words.loaderMore}</span>
+      </header>
+      <Copyable value={script.free_for_all ? load : `script_key = "KEY"\n${load}`} label={words.loader} />
+    </section>
+  );
+}
+
+function Switch({ script, reload }: { script: ScriptView; reload: () => Promise<void> }) {
+  const isAsking = useSignal(false);
+  async function toggle(state: boolean) {
+    await call("POST /scripts/{script_id}/toggle", { script_id: script.id }, { body: { state } });
+    tell(state ? words.switchedOn : words.switchedOff);
+    await reload();
+  }
+  if (!script.enabled) {
+    return (
+      <button type="button" onClick={() => void toggle(true).catch(tellFailure)}>
+        {words.switchOn}
+      </button>
+    );
+  }
+  return (
+    <>
+      <button type="button" class="danger" onClick={() => (isAsking.value = true)}>
+        {words.switchOff}
+      </button>
+      {isAsking.value && (
+        <Confirm
+          title={words.offTitle}
+          submit={words.switchOff}
+          onClose={() => (isAsking.value = false)}
+          run={async () => {
+            await toggle(false);
+            isAsking.value = false;
+          }}
+        >
+          <p>{words.offMore}</p>
+        </Confirm>
+      )}
+    </>
+  );
+}
+
+function Executions({ id }: { id: string }) {
+  const loaded = useLoaded(`script executions ${id}`, async (signal) => (await call("GET /scripts/{script_id}/executions", { script_id: id }, { signal })).executions);
+  return (
+    <section class="card">
+      <header>
+        <h2>{words.executions}</h2>
+      </header>
+      <Shown loaded={loaded}>{(days) => <Bars title={words.executions} days={Object.entries(days).map(([label, value]) => ({ label, value }))} />}</Shown>
+    </section>
+  );
+}

@@ -1,0 +1,19 @@
+/** What went wrong, in full. */
+import { ApiError, ConnectionLost, wordsOf } from "../api/errors";
+import { text } from "../text/en/shell";
+
+export function Alert({ failure }: { failure: unknown }) {
+  const lines: string[] = [];
+  if (failure instanceof ApiError) {
+    for (const [field, errors] of Object.entries(failure.fields)) lines.push(`${field}: ${errors.join(", ")}`);
+  }
+  const words = failure instanceof ConnectionLost ? text.failure.lost : wordsOf(failure);
+  return (
+    <div class="alert" role="alert">
+      <strong>{words.charAt(0).toUpperCase() + words.slice(1)}</strong>
+      {lines.map((line) => (
+        <span key={line}>{line}</span>
+      ))}
+    </div>
+  );
+}

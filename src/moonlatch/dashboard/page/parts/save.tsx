@@ -1,0 +1,57 @@
+/** A form that changes something others may change too: says so when they did, and lets the person choose. */
+import { useSignal } from "@preact/signals";
+import type { ComponentChildren } from "preact";
+import { ApiError } from "../api/errors";
+import { text } from "../text/en/shell";
+import { type Entered, Form } from "./form";
+import { tell } from "./toast";
+
+interface Props {
+  /** The version that was read. */
+  etag: string | null;
+  run: (entered: Entered, etag: string | null) => Promise<void>;
+  /** Read it anew, and show what is there now. */
+  reload: () => Promise<void>;
+  submit?: string;
+  children: ComponentChildren;
+}
+
+export function SaveForm({ etag, run, reload, submit = text.common.save, children }: Props) {
+  const newer = useSignal<string | null>(null);
+  return (
+    <Form
+      submit={newer.value === null ? submit : text.conflict.overwrite}
+      run={async (entered) => {
+        await run(entered, newer.value ?? etag);
+        newer.value = null;
+        tell(text.common.saved);
+        await reload();
+      }}
+      onFailure={(failure) => {
+        const isConflict = failure instanceof ApiError && failure.status === 412;
+        if (isConflict) newer.value = failure.detail.etag ?? "*";
+        return isConflict;
+      }}
+    >
+      {newer.value !== null && (
+        <div class="alert warn" role="alert">
+          <strong>{text.conflict.title}</strong>
+          <span>{text.conflict.explain}</span>
+          <div>
+            <button
+              type="button"
+              class="small"
+              onClick={async () => {
+                await reload();
+                newer.value = null;
+              }}
+            >
+              {text.conflict.reload}
+            </button>
+          </div>
+        </div>
+      )}
+      {children}
+    </Form>
+  );
+}

@@ -1,0 +1,54 @@
+/** Tables: rows of things with a name for each column, which narrow screens show as cards. */
+import type { ComponentChildren, Key } from "preact";
+
+export interface Column<T> {
+  label: string;
+  /** The thing's name: first, and without its label where it stands as a card. */
+  isLead?: boolean;
+  isEnd?: boolean;
+  /** A button says itself what it does: no label beside it where the row stands as a card. */
+  isAction?: boolean;
+  /** In place of the label at the column's head. */
+  head?: ComponentChildren;
+  show: (row: T) => ComponentChildren;
+}
+
+interface Props<T> {
+  caption: string;
+  columns: Column<T>[];
+  rows: readonly T[];
+  keyOf: (row: T) => Key;
+  /** The style of a row. */
+  nameOf?: (row: T) => string | undefined;
+}
+
+export function Table<T>({ caption, columns, rows, keyOf, nameOf }: Props<T>) {
+  const styleOf = (column: Column<T>) => [column.isLead && "lead", column.isEnd && "end"].filter(Boolean).join(" ") || undefined;
+  return (
+    <div class="table">
+      <table>
+        <caption class="visually-hidden">{caption}</caption>
+        <thead>
+          <tr>
+            {columns.map((column) => (
+              <th key={column.label} scope="col" class={styleOf(column)}>
+                {column.head ?? column.label}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {rows.map((row) => (
+            <tr key={keyOf(row)} class={nameOf?.(row)}>
+              {columns.map((column) => (
+                <td key={column.label} data-label={column.isAction ? "" : column.label} class={styleOf(column)}>
+                  {column.show(row)}
+                </td>
+              ))}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}

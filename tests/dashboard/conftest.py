@@ -1,0 +1,90 @@
+"""One real server, one seller's installation and one browser for the whole folder; a page for each test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from functools import partial
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser
+
+from support.browser import Visit, open_page, running_browser
+from support.developer import Developer
+from support.server import MoonlatchServer
+from support.shop import Shop, opened_shop
+
+SETTINGS = {
+    "MOONLATCH_CLIENT__HEARTBEAT_SECONDS": "5",
+    "MOONLATCH_MANAGEMENT__REQUESTS_PER_SECOND": "10000",
+    "MOONLATCH_MANAGEMENT__BURST": "10000",
+}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--screenshots", type=Path, help="folder for screenshots of every page")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """All in one process: the browser is the largest thing that any test starts."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.xdist_group("dashboard"))
+
+
+@pytest.fixture(scope="package")
+def stopped_server(tmp_path_factory: pytest.TempPathFactory) -> MoonlatchServer:
+    return MoonlatchServer(tmp_path_factory.mktemp("dashboard") / "data", SETTINGS)
+
+
+@pytest.fixture(scope="package")
+def token(stopped_server: MoonlatchServer) -> str:
+    return stopped_server.new_account("Night market")
+
+
+@pytest.fixture(scope="package")
+def server(stopped_server: MoonlatchServer, token: str) -> Iterator[MoonlatchServer]:
+    with stopped_server as running:
+        yield running
+
+
+@pytest.fixture(scope="package")
+def developer(server: MoonlatchServer, token: str) -> Iterator[Developer]:
+    with Developer(server.url, token) as caller:
+        yield caller
+
+
+@pytest.fixture(scope="package")
+def shop(developer: Developer) -> Shop:
+    return opened_shop(developer)
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    with running_browser() as running:
+        yield running
+
+
+OpenPage = Callable[..., AbstractContextManager[Visit]]
+
+
+@pytest.fixture(scope="package")
+def opening(browser: Browser, server: MoonlatchServer, token: str) -> OpenPage:
+    """Opens further pages, with options of their own."""
+    return partial(open_page, browser, server.url, token)
+
+
+@pytest.fixture
+def visit(opening: OpenPage) -> Iterator[Visit]:
+    """A page that nobody has signed in on."""
+    with opening() as opened:
+        yield opened
+
+
+@pytest.fixture
+def seller(visit: Visit, shop: Shop) -> Visit:
+    """A page on which the owner of the shop is signed in."""
+    visit.sign_in()
+    visit.go(f"/projects/{shop.project}/overview")
+    return visit

@@ -1,0 +1,281 @@
+"""The page in a real browser against a real server: the way in, the way round, and what happens when something fails."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from support.browser import Visit
+from support.developer import Developer, eventually
+from support.lua_host.run import LoaderRun
+from support.shop import SCRIPT, Shop
+
+
+def button(page: Page, name: str):  # type: ignore[no-untyped-def]
+    return page.get_by_role("button", name=name, exact=True)
+
+
+def test_a_token_that_is_not_valid_is_refused_and_a_valid_one_leads_back_to_where_somebody_was(
+    visit: Visit, shop: Shop
+) -> None:
+    page = visit.page
+    page.goto(f"{visit.url}/dashboard/#/projects/{shop.project}/keys")
+    page.get_by_label("API token").fill("ml_no")
+    button(page, "Sign in").click()
+    expect(page.get_by_role("alert")).to_contain_text("not valid")
+    page.get_by_label("API token").fill(visit.token)
+    button(page, "Sign in").click()
+    expect(page.get_by_role("heading", name="Keys", level=1)).to_be_visible()
+    page.reload()
+    expect(page.get_by_role("heading", name="Keys", level=1)).to_be_visible()
+    button(page, "Sign out").click()
+    expect(page.get_by_label("API token")).to_be_visible()
+    assert page.evaluate("() => sessionStorage.getItem('moonlatch.token')") is None
+
+
+def test_a_session_that_ended_leads_to_the_sign_in_and_back(seller: Visit, shop: Shop, developer: Developer) -> None:
+    page = seller.page
+    made = developer.post("/account/tokens", name="short")
+    button(page, "Sign out").click()
+    seller.sign_in(made["secret"])
+    seller.go(f"/projects/{shop.project}/scripts")
+    developer.post(f"/account/tokens/{made['token']['id']}/revoke")
+    page.get_by_role("link", name="Events", exact=True).click()
+    page.get_by_label("API token").fill(seller.token)
+    button(page, "Sign in").click()
+    expect(page.get_by_role("heading", name="Events", level=1)).to_be_visible()
+
+
+def test_a_new_seller_gets_from_nothing_to_a_running_script_that_is_watched_messaged_and_stopped(
+    visit: Visit,
+    server,
+    stopped_server,
+    tmp_path,  # type: ignore[no-untyped-def]
+) -> None:
+    page = visit.page
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    visit.sign_in(stopped_server.new_account("newcomer"))
+    expect(page.get_by_role("heading", name="Welcome to Moonlatch")).to_be_visible()
+    button(page, "Create project").click()
+    page.get_by_label("Name", exact=True).fill("My game")
+    page.get_by_role("dialog").get_by_role("button", name="Create project").click()
+    page.get_by_role("link", name="Add script").click()
+    page.get_by_role("dialog").get_by_label("Name").fill("My script")
+    page.get_by_role("dialog").get_by_role("button", name="Add script").click()
+    expect(page.get_by_role("heading", name="My script", level=1)).to_be_visible()
+    file = tmp_path / "script.luau"
+    file.write_text(SCRIPT)
+    expect(button(page, "Publish")).to_be_enabled()
+    page.get_by_label("Choose file").set_input_files(file)
+    button(page, "Publish").click()
+    expect(page.get_by_text("Build 1 is being served")).to_be_visible(timeout=60_000)
+    loader = page.get_by_role("group", name="What your customers run").inner_text()
+    page.get_by_role("link", name="Keys", exact=True).click()
+    button(page, "Create keys").first.click()
+    page.get_by_label("Good for").select_option("days")
+    page.get_by_role("dialog").get_by_role("button", name="Create keys").click()
+    key = page.get_by_role("dialog").get_by_role("group", name="Keys").inner_text().strip()
+    button(page, "Done").click()
+    (address,) = re.findall(r'HttpGet\("([^"]+)"\)', loader)
+    with LoaderRun(address, key=key, executor="Delta") as customer:
+        customer.wait_line("ready")
+        page.get_by_role("link", name="Live", exact=True).click()
+        row = page.get_by_role("row").filter(has_text=key)
+        expect(row).to_contain_text("Delta")
+        row.get_by_role("checkbox").check()
+        button(page, "Send message").click()
+        page.get_by_label("Handler").fill("give")
+        page.get_by_label("Data").fill('{"amount": 5}')
+        page.get_by_role("dialog").get_by_role("button", name="Send").click()
+        answer = page.get_by_role("dialog").get_by_role("row").filter(has_text=key)
+        expect(answer).to_contain_text('{"given":5}')
+        page.keyboard.press("Escape")
+        button(page, "Disconnect").click()
+        page.get_by_role("dialog").get_by_role("button", name="Disconnect").click()
+        customer.wait_for("kicked")
+        expect(page.get_by_text("Nothing is connected")).to_be_visible()
+
+
+def test_faults_stand_at_their_lines_while_somebody_writes(seller: Visit, shop: Shop) -> None:
+    page = seller.page
+    seller.go(f"/projects/{shop.project}/scripts/{shop.empty_script}")
+    editor = page.get_by_role("textbox", name="Source")
+    editor.click()
+    page.keyboard.type("local x = 1\nlocal y = = 2\n")
+    line = page.get_by_role("button", name="Line 2")
+    expect(line).to_be_visible(timeout=30_000)
+    line.click()
+    expect(editor).to_be_focused()
+    page.keyboard.press("Control+a")
+    page.keyboard.type("local x: number = 1\nx += 1\nprint(`{x}`)\n")
+    expect(page.get_by_text("Nothing to complain about")).to_be_visible(timeout=30_000)
+
+
+def test_what_the_api_says_against_a_field_stands_at_the_field(seller: Visit, shop: Shop) -> None:
+    page = seller.page
+    seller.go(f"/projects/{shop.project}/keys?new=key")
+    amount = page.get_by_label("How many")
+    amount.fill("5000")
+    page.get_by_role("dialog").get_by_role("button", name="Create keys").click()
+    expect(amount).to_have_attribute("aria-invalid", "true")
+    expect(amount).to_be_focused()
+    expect(page.locator(f"#{amount.get_attribute('id')}-wrong")).to_contain_text("1000")
+
+
+def test_whoever_saves_over_anothers_change_is_told_and_chooses(
+    seller: Visit, shop: Shop, developer: Developer
+) -> None:
+    page = seller.page
+    seller.go(f"/projects/{shop.project}/scripts/{shop.empty_script}?show=settings")
+    tick = page.get_by_label("Stop copies of older builds")
+    expect(tick).to_be_enabled()
+    # The page reads the script anew every few seconds: the other's change comes with the request itself.
+    page.route(
+        "**/edit",
+        lambda route: (developer.post(f"/scripts/{shop.empty_script}/edit", require_sessions=True), route.continue_()),
+    )
+    tick.check()
+    button(page, "Save").click()
+    expect(page.get_by_text("Somebody changed this while you were editing")).to_be_visible()
+    page.unroute("**/edit")
+    button(page, "Save mine over it").click()
+    expect(page.get_by_text("Saved", exact=True)).to_be_visible()
+    script = developer.script(shop.empty_script)
+    assert (script["kick_outdated"], script["require_sessions"]) == (True, False)
+    developer.post(f"/scripts/{shop.empty_script}/edit", kick_outdated=False)
+
+
+def test_a_lost_connection_is_said_and_heals_and_what_was_sent_is_done_once(
+    seller: Visit, shop: Shop, developer: Developer
+) -> None:
+    page = seller.page
+    user = shop.users[20]
+    seller.go(f"/projects/{shop.project}/keys/{user['id']}")
+    button(page, "Blacklist").click()
+    answered = []
+
+    def cut(route) -> None:  # type: ignore[no-untyped-def]
+        """The server does it, and its answer never arrives."""
+        if not answered:
+            answered.append(route.fetch())
+            route.abort("connectionreset")
+        else:
+            route.continue_()
+
+    page.route("**/blacklist", cut)
+    page.get_by_role("dialog").get_by_role("button", name="Blacklist").click()
+    expect(page.get_by_text("The key is blacklisted")).to_be_visible()
+    page.unroute("**/blacklist")
+    events = developer.get(f"/users/{user['id']}/events", kind="user.blacklisted")["events"]
+    assert len(events) == 1
+    page.context.set_offline(True)
+    page.get_by_role("link", name="Events", exact=True).click()
+    expect(page.get_by_role("status").filter(has_text="does not answer")).to_be_visible()
+    page.context.set_offline(False)
+    expect(page.get_by_role("status").filter(has_text="does not answer")).to_be_hidden()
+    expect(page.locator("main li").filter(has_text="Key blacklisted").first).to_be_visible()
+    seller.faults = [fault for fault in seller.faults if "net::ERR_" not in fault]
+
+
+def test_anything_is_found_by_the_keyboard(seller: Visit, shop: Shop) -> None:
+    page = seller.page
+    user = next(user for user in shop.users if user["discord_id"])
+    for words, heading in ((user["key"], user["key"]), (user["discord_id"], user["key"]), ("auto fa", "Auto farm")):
+        page.keyboard.press("Control+k")
+        page.get_by_role("dialog").get_by_role("combobox").fill(words)
+        expect(page.get_by_role("dialog").get_by_role("option").first).to_be_visible()
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("heading", name=heading, level=1)).to_be_focused()
+    page.keyboard.press("g")
+    page.keyboard.press("e")
+    expect(page.get_by_role("heading", name="Events", level=1)).to_be_focused()
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog", name="Keyboard")).to_be_visible()
+
+
+def test_many_keys_are_changed_after_a_preview(seller: Visit, shop: Shop, developer: Developer) -> None:
+    page = seller.page
+    seller.go(f"/projects/{shop.project}/keys?q=customer 3&in=note_contains")
+    expect(page.get_by_role("status").filter(has_text="of 11")).to_be_visible()
+    page.get_by_label("Select all on this page").check()
+    button(page, "Change many keys").click()
+    page.get_by_label("Days").fill("10")
+    button(page, "See what would happen").click()
+    go = page.get_by_role("button", name=re.compile(r"^Change \d+ keys?$"))
+    expect(go).to_be_visible()
+    count = int(re.findall(r"\d+", go.inner_text())[0])
+    assert 0 < count < 11  # some never expire
+    go.click()
+    expect(page.get_by_text(f"{count} keys were changed")).to_be_visible()
+    events = developer.get(f"/projects/{shop.project}/events", kind="user.edited", limit=100)["events"]
+    assert len([event for event in events if {"key_days", "key_expires"} & set(event["changes"])]) >= count
+
+
+def test_keys_go_out_and_come_in_as_a_table(seller: Visit, shop: Shop, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    page = seller.page
+    seller.go(f"/projects/{shop.project}/keys")
+    file = tmp_path / "keys.csv"
+    file.write_text('key;note;key_days\nimported_key_0001;"=HYPERLINK(""x"")";7\nimported_key_0002;second;\n')
+    button(page, "Import").click()
+    page.get_by_label("CSV file").set_input_files(file)
+    expect(page.get_by_text("2 rows")).to_be_visible()
+    page.get_by_role("dialog").get_by_role("button", name="Import").click()
+    expect(page.get_by_text("2 keys were imported")).to_be_visible()
+    with page.expect_download() as download:
+        button(page, "Export").click()
+    exported = download.value.path().read_text("utf-8")
+    assert exported.startswith("key,discord_id,note,")
+    assert 'imported_key_0001,,"\'=HYPERLINK(""x"")",7,' in exported
+    developer = shop.developer
+    for key in ("imported_key_0001", "imported_key_0002"):
+        developer.post(f"/users/{key}/remove", forever=True)
+
+
+def test_a_viewer_is_shown_no_key_and_offered_no_change(opening, shop: Shop, developer: Developer) -> None:  # type: ignore[no-untyped-def]
+    permissions = ["account:read", "projects:read", "scripts:read", "keys:read", "sessions:read", "events:read"]
+    secret = developer.post("/account/tokens", name="viewer", permissions=permissions)["secret"]
+    with opening() as visit:
+        visit.sign_in(secret)
+        visit.go(f"/projects/{shop.project}/keys")
+        expect(visit.page.get_by_role("row").nth(1)).to_contain_text("…")
+        assert not any(user["key"] in visit.page.content() for user in shop.users)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_theme_is_chosen_and_kept(seller: Visit, theme: str) -> None:
+    page = seller.page
+    page.get_by_label("Colours").select_option(theme)
+    page.reload()
+    page.locator("main h1").wait_for()
+    background = page.evaluate("() => getComputedStyle(document.documentElement).backgroundColor")
+    brightness = sum(map(int, re.findall(r"\d+", background)[:3]))
+    assert (brightness > 600) is (theme == "light")
+
+
+def test_nothing_but_documented_calls_is_made(seller: Visit, shop: Shop) -> None:
+    """What the page can do, the API can do."""
+    page = seller.page
+    made: set[str] = set()
+    page.on("request", lambda request: made.add(request.url.removeprefix(seller.url).split("?")[0]))
+    for place in ("overview", "scripts", f"scripts/{shop.script}", "keys", "live", "events", "settings"):
+        seller.go(f"/projects/{shop.project}/{place}")
+        page.wait_for_load_state("networkidle") if place != "live" else seller.settle()
+    paths = shop.developer.http.get("/openapi.json").json()["paths"]
+    patterns = [re.sub(r"\\\{\w+\\\}", "[^/]+", re.escape(path)) for path in paths]
+    calls = {path for path in made if not path.startswith("/dashboard/")}
+    assert len(calls) >= 7
+    assert [path for path in calls if not any(re.fullmatch(pattern, path) for pattern in patterns)] == []
+
+
+def test_a_live_list_follows_by_itself(seller: Visit, shop: Shop) -> None:
+    page = seller.page
+    seller.go(f"/projects/{shop.project}/live?script={shop.script}")
+    expect(page.get_by_text("Nothing is connected")).to_be_visible()
+    with LoaderRun(shop.loader_url, key=shop.users[30]["key"]) as customer:
+        customer.wait_line("ready")
+        expect(page.get_by_role("row").filter(has_text=shop.users[30]["key"])).to_be_visible()
+    eventually(lambda: not shop.developer.sessions(shop.script), 30)
+    page.mouse.move(1, 1)
+    expect(page.get_by_text("Nothing is connected")).to_be_visible()
