@@ -203,6 +203,7 @@ async def _open_live(
             heartbeat_seconds=seconds,
             max_sessions=most,
             lease_clock=leases,
+            since=now_ms(),
         )
         closing.push_async_callback(local.close_all)
         return local, limits_of_this_process()

@@ -321,14 +321,15 @@ async def test_a_start_repeated_while_the_first_copy_lives_leaves_it_its_place(w
 async def test_two_loaders_may_choose_the_same_nonce(world: World) -> None:
     one, other = await world.script(), await world.script()
     key = await world.user()
-    nonce = secrets.token_hex(16)
+    nonce = one.nonce()
     first, second = await one.execute(key=key, nonce=nonce), await other.execute(key=key, nonce=nonce)
     assert first.instance != second.instance
 
 
 async def test_copies_are_stored_in_the_order_of_the_times_in_their_nonces(world: World) -> None:
     client, key = await world.script(), await world.user()
-    times = ("019358a0003", "019358a0001", "019358a0002")
+    now = world.clock()
+    times = [f"{now + later:011x}" for later in (3, 1, 2)]
     copies = [await client.execute(key=key, nonce=time + secrets.token_hex(16)) for time in times]
     assert sorted(copy.instance[:11] for copy in copies) == sorted(times)
     assert {len(copy.instance) for copy in copies} == {32}

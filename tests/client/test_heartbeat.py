@@ -2,7 +2,7 @@
 
 import pytest
 
-from moonlatch.clock import DAY_MS
+from moonlatch.clock import DAY_MS, HOUR_MS
 from moonlatch.crypto import Keyring
 from support import rows
 from support.client import DEVICE, Copy, Refused
@@ -51,10 +51,44 @@ async def test_a_beat_tells_how_long_the_key_is_valid(world: World) -> None:
 
 async def test_a_sequence_works_once_and_only_upwards(world: World) -> None:
     copy = await (await world.script(free_for_all=True)).execute()
+    at = copy.client.moment()
+    await copy.beat(at + 5)
+    assert await refused_beat(copy, at + 5) == (409, "REPLAYED")
+    assert await refused_beat(copy, at + 4) == (409, "REPLAYED")
+    assert await copy.beat(at + 6) is None
+
+
+async def test_a_copy_of_an_earlier_loader_beats_with_numbers(world: World) -> None:
+    copy = await (await world.script(free_for_all=True)).execute(protocol=1)
+    assert "time" not in copy.reply
+    world.clock.ahead_ms += 13 * HOUR_MS  # its tokens do not end, for it takes no others
     await copy.beat(5)
     assert await refused_beat(copy, 5) == (409, "REPLAYED")
     assert await refused_beat(copy, 4) == (409, "REPLAYED")
     assert await copy.beat(6) is None
+
+
+async def test_a_token_ends_unless_beats_renew_it(world: World) -> None:
+    script = await world.script(free_for_all=True)
+    beating, silent = await script.execute(), await script.execute()
+    first = beating.reply["token"]
+    for _ in range(13):
+        world.clock.ahead_ms += HOUR_MS
+        await beating.beat()
+    assert beating.reply["token"] != first
+    assert await refused_beat(silent) == (404, "INSTANCE_UNKNOWN")
+    beating.reply["token"] = first
+    assert await refused_beat(beating) == (404, "INSTANCE_UNKNOWN")
+
+
+@pytest.mark.parametrize("off_ms", [-121_000, -DAY_MS, 2_500, DAY_MS])
+async def test_a_beat_of_another_time_is_told_the_right_one(world: World, off_ms: int) -> None:
+    copy = await (await world.script(free_for_all=True)).execute()
+    with pytest.raises(Refused) as refused:
+        await copy.beat(world.clock() + off_ms)
+    assert (refused.value.status, refused.value.code) == (409, "CLOCK_WRONG")
+    assert abs(refused.value.error["time"] - world.clock()) < 5_000
+    assert await copy.beat() is None
 
 
 async def test_a_token_of_another_instance_is_unknown(world: World) -> None:
@@ -96,7 +130,7 @@ async def test_an_account_that_expired_long_ago_stops_its_scripts(world: World) 
     copy = await (await world.script(free_for_all=True)).execute()
     await world.change("update accounts set expires_at = :at", at=world.clock())
     assert await copy.beat() is None
-    world.clock.ahead_ms += 7 * DAY_MS
+    await world.change("update accounts set expires_at = :at", at=world.clock() - 7 * DAY_MS)
     assert await refused_beat(copy) == (403, "SCRIPT_DISABLED")
 
 

@@ -216,7 +216,7 @@ async def test_a_start_that_comes_to_nothing_leaves_the_place_to_the_copy_that_h
     await lose_session(world, client, await opened(running))
     assert await outcome_of(client.execute(key=key)) == "TOO_MANY_INSTANCES", "before it is told that it is used up"
     await world.change("update users set max_executions = null")
-    repeated = client.request(key=key, nonce="n" * 32)
+    repeated = client.request(key=key)
     await world.live.release((await client.send_execute(repeated)).instance)  # it is over at once
     assert await outcome_of(client.send_execute(repeated)) == "REPLAYED"
     assert await outcome_of(running.beat()) == "granted"

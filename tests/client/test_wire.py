@@ -43,7 +43,7 @@ def test_a_request_as_described_is_read() -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"protocol": 2},
+        {"protocol": 3},
         {"protocol": True},
         {"protocol": "1"},
         {"nonce": "n" * 31},

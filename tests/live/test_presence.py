@@ -41,7 +41,7 @@ def test_a_limit_counts_those_alive_only() -> None:
     assert has_claimed(presence, instance("a"), 1, 0)
     assert not has_claimed(presence, instance("b"), 1, 50)
     assert has_claimed(presence, instance("b"), 1, LEASE)
-    presence.remove("b")
+    presence.remove("b", 0)
     assert has_claimed(presence, instance("c"), 1, LEASE)
 
 
@@ -69,7 +69,7 @@ def test_nothing_is_kept_of_copies_that_are_over() -> None:
         one.started_at = number
         presence.claim(one, None, 0, beats=True)
     assert [name for _, name in presence._ages["k"]] == ["1", "2", "3"]
-    presence.remove("2")
+    presence.remove("2", 0)
     assert [name for _, name in presence._ages["k"]] == ["1", "3"]
     assert presence.alive(LEASE) == 0
     assert not presence._ages
@@ -167,7 +167,7 @@ def test_counts_are_those_of_a_simple_model(actions: list) -> None:
                 held.discard(name)
                 leases[name] = now + RETURN
         else:
-            presence.remove(name)
+            presence.remove(name, now)
             held.discard(name)
             leases.pop(name, None)
         alive = held | {one for one, until in leases.items() if until > now}

@@ -7,6 +7,8 @@ import hashlib
 import hmac
 import json
 import secrets
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +17,11 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from websockets.asyncio.client import ClientConnection, connect
 
 DEVICE = "a device"
+PROTOCOL = 2
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 def derive(key: bytes, label: str, *parts: str) -> bytes:
@@ -66,13 +73,28 @@ class Client:
     loader: str
     secret: bytes
     http: httpx.AsyncClient
+    clock: Callable[[], int] = now_ms
+    ahead_ms: int = 0
+    """How far the server's time is ahead of the clock."""
+    latest: int = 0
+
+    def moment(self) -> int:
+        """The server's time in milliseconds, each one another."""
+        self.latest = max(self.latest + 1, self.clock() + self.ahead_ms)
+        return self.latest
+
+    def tell(self, server_time: int) -> None:
+        self.ahead_ms, self.latest = server_time - self.clock(), server_time
+
+    def nonce(self) -> str:
+        return f"{self.moment():011x}" + secrets.token_hex(16)
 
     def request(self, **changes: Any) -> dict[str, Any]:
         return {
             "script_id": self.script,
             "loader": self.loader,
-            "protocol": 1,
-            "nonce": secrets.token_hex(16),
+            "protocol": PROTOCOL,
+            "nonce": self.nonce(),
             "key": None,
             "fingerprint": DEVICE,
             "executor": "Tests",
@@ -87,7 +109,14 @@ class Client:
         return await self.http.post(self.url + path, json=body, **options)
 
     async def execute(self, **changes: Any) -> Copy:
-        return await self.send_execute(self.request(**changes))
+        """Start the script, with another nonce if the first one's time is wrong. Raises as `send_execute` does."""
+        try:
+            return await self.send_execute(self.request(**changes))
+        except Refused as refused:
+            if refused.code != "CLOCK_WRONG" or "nonce" in changes:
+                raise
+            self.tell(refused.error["time"])
+            return await self.send_execute(self.request(**changes))
 
     async def send_execute(self, request: dict[str, Any], **options: Any) -> Copy:
         """Start the script and verify everything. Raises Refused, UnverifiedError."""
@@ -100,6 +129,8 @@ class Client:
         pad = derive(keys, "payload")
         key = bytes(one ^ other for one, other in zip(bytes.fromhex(reply["payload_key"]), pad, strict=True))
         payload = ChaCha20Poly1305(key).decrypt(bytes(12), sealed, b"moonlatch/1 payload")
+        if "time" in reply:
+            self.tell(reply["time"])
         return Copy(self, reply, payload)
 
 
@@ -126,12 +157,23 @@ class Copy:
 
     async def beat(self, sequence: int | None = None) -> int | None:
         """Beat once and verify the reply; gives `seconds_left`. Raises Refused, UnverifiedError."""
-        self.sequence = self.sequence + 1 if sequence is None else sequence
+        try:
+            return await self.send_beat(self.client.moment() if sequence is None else sequence)
+        except Refused as refused:
+            if refused.code != "CLOCK_WRONG" or sequence is not None:
+                raise
+            self.client.tell(refused.error["time"])
+            return await self.send_beat(self.client.moment())
+
+    async def send_beat(self, sequence: int) -> int | None:
+        self.sequence = sequence
         body = {"instance": self.instance, "token": self.reply["token"], "sequence": self.sequence}
         reply = accepted(await self.client.post("/client/v1/heartbeat", body))
-        plain = {"success": reply["success"], "seconds_left": reply["seconds_left"]}
+        plain = {name: value for name, value in reply.items() if name != "mac"}
         if mac(derive(self.live, "heartbeat", str(self.sequence)), transcript(plain)) != reply["mac"]:
             raise UnverifiedError
+        if reply.get("token") is not None:
+            self.reply["token"] = reply["token"]
         left: int | None = reply["seconds_left"]
         return left
 
@@ -140,7 +182,7 @@ class Copy:
             "type": "open",
             "instance": self.instance,
             "token": self.reply["token"],
-            "nonce": secrets.token_hex(16),
+            "nonce": self.client.nonce(),
             **changes,
         }
 
@@ -156,6 +198,10 @@ class Copy:
         """An open session."""
         wire = await self.connect()
         opened = await wire.receive()
+        if opened["type"] == "clock":
+            self.client.tell(opened["time"])
+            wire = await self.connect()
+            opened = await wire.receive()
         assert opened["type"] == "opened"
         wire.id = opened["session"]
         wire.seconds_left = opened["seconds_left"]

@@ -20,6 +20,7 @@ from moonlatch.live.memory import LocalLive
 from moonlatch.live.redis import RedisLive
 from moonlatch.live.redis_directory import RedisDirectory
 from moonlatch.storage.interface import Database
+from moonlatch.storage.postgres.engine import open_postgres
 from moonlatch.storage.sqlite.engine import open_sqlite
 from moonlatch.web.bounds import MAX_FRAME_BYTES
 from moonlatch.web.limits import limits_of_this_process
@@ -58,6 +59,7 @@ class World:
     clock: MovableClock
     http: httpx.AsyncClient
     project: str = ""
+    redis_url: str | None = None
 
     async def script(self, **columns: Any) -> Client:
         """A client of a fresh script of the world's project."""
@@ -65,7 +67,7 @@ class World:
         return self.client(script, loader)
 
     def client(self, script: str, loader: str) -> Client:
-        return Client(self.url, script, loader, self.keyring.loader_secret(loader), self.http)
+        return Client(self.url, script, loader, self.keyring.loader_secret(loader), self.http, self.clock)
 
     async def user(self, **columns: Any) -> str:
         """A fresh key of the world's project."""
@@ -123,11 +125,24 @@ async def served(app: Any, http: Any = "httptools", keep_alive_seconds: int = 5)
 
 @contextlib.asynccontextmanager
 async def running_world(folder: Path, **settings: Any) -> AsyncIterator[World]:
-    """A fresh server; settings are those of `ClientProtocol`, `max_sessions`, `keep_alive_seconds`, and `redis_url` for an engine of many processes."""
+    """A fresh server; settings are those of `ClientProtocol` and `another_process`, and `database_url` for PostgreSQL."""
+    url = settings.pop("database_url", None)
+    database = await (open_postgres(url) if url else open_sqlite(folder / "moonlatch.db"))
+    try:
+        async with another_process(database, MovableClock(), **settings) as world:
+            world.project = await rows.add_project(database)
+            yield world
+    finally:
+        await database.close()
+
+
+@contextlib.asynccontextmanager
+async def another_process(database: Database, clock: MovableClock, **settings: Any) -> AsyncIterator[World]:
+    """One more server on a database; settings are those of `ClientProtocol`, `max_sessions`, `keep_alive_seconds`, `since`
+    for one whose memory begins now, and `redis_url` for an engine of many processes.
+    """
     keep_alive_seconds = settings.pop("keep_alive_seconds", 5)
-    redis_url = settings.pop("redis_url", None)
-    database = await open_sqlite(folder / "moonlatch.db")
-    clock = MovableClock()
+    redis_url, since = settings.pop("redis_url", None), settings.pop("since", 0)
     keyring = Keyring(MASTER)
     of_live: dict[str, Any] = {
         "database": database,
@@ -136,7 +151,7 @@ async def running_world(folder: Path, **settings: Any) -> AsyncIterator[World]:
     }
     live: LocalLive | RedisLive
     if redis_url is None:
-        live = LocalLive(**of_live)
+        live = LocalLive(**of_live, since=since)
     else:
         live = RedisLive(directory=RedisDirectory(redis_url, "test:", 10.0), **of_live)
         await live.start()
@@ -154,12 +169,9 @@ async def running_world(folder: Path, **settings: Any) -> AsyncIterator[World]:
             plain_http(timeout=20) as http,
             served(app, app.http_transport(), keep_alive_seconds) as url,
         ):
-            world = World(url, database, keyring, live, app, clock, http)
-            world.project = await rows.add_project(database)
-            yield world
+            yield World(url, database, keyring, live, app, clock, http)
     finally:
         await live.close_all()
         if isinstance(live, RedisLive):
             await live.close()
         await app.history.close()
-        await database.close()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from moonlatch.client.history import History
+from moonlatch.client.moments import PAST_MS, RUNNING
+from moonlatch.client.replies import RefusedError
 from moonlatch.client.transcript import LoaderKeys
-from moonlatch.clock import Clock
+from moonlatch.clock import DAY_MS, Clock
 from moonlatch.crypto import Keyring
 from moonlatch.licensing.verdict import Policy
 from moonlatch.live.interface import Roster
@@ -37,6 +39,15 @@ class Backend:
         self.history = history
         self.judge = Judge(licences, policy)
         self._loader_keys: dict[str, LoaderKeys] = {}
+
+    async def check_moment(self, instance_id: str, moment: int, now: int) -> None:
+        """Raise RefusedError for a beat or session of another time than now; it will not be taken when its time comes."""
+        try:
+            RUNNING.check(moment, now, self.roster.since)
+        except RefusedError:
+            if moment > now:
+                await self.roster.spend_early(instance_id, moment, min(moment, now + DAY_MS) + PAST_MS)
+            raise
 
     def loader_keys(self, loader: str) -> LoaderKeys:
         """What is derived from a loader's secret."""

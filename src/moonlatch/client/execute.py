@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import msgspec
+
 from moonlatch.client.backend import Backend
+from moonlatch.client.moments import PROTOCOL, RUNNING, STARTING, STARTING_UNCORRECTED, moment_of, protocol_of
 from moonlatch.client.payloads import Payloads, SealedPayload
-from moonlatch.client.replies import REPLAYED, UNAVAILABLE, RefusedError
+from moonlatch.client.replies import REPLAYED, UNAVAILABLE, RefusedError, invalid
 from moonlatch.client.start_reply import StartReply
-from moonlatch.client.tokens import Claims, issue
+from moonlatch.client.tokens import TOKEN_MS, Claims, issue
 from moonlatch.client.wire import Execute
+from moonlatch.clock import DAY_MS
 from moonlatch.crypto import new_id
 from moonlatch.licensing.variables import start_variables
 from moonlatch.licensing.verdict import (
@@ -49,6 +53,35 @@ class ExecuteEndpoint:
 
     async def start(self, request: Execute, address: str) -> list[bytes]:
         """Start the script for this client; gives the reply's JSON in parts. Raises RefusedError, StorageError."""
+        try:
+            self._check_moment(request)
+            return await self._start(request, address)
+        except RefusedError as refused:
+            if refused.refusal is not REPLAYED:
+                await self.spend(request)
+            raise
+
+    def _time(self) -> int:
+        return RUNNING.time_to_take(self._backend.clock(), self._backend.roster.since)
+
+    def _check_moment(self, request: Execute) -> None:
+        """Raises RefusedError."""
+        moment, now = moment_of(request.nonce), self._backend.clock()
+        if request.protocol < PROTOCOL:
+            STARTING_UNCORRECTED.check(moment, now, 0)
+        else:
+            STARTING.check(moment, now, self._backend.roster.since)
+
+    async def spend(self, request: Execute) -> None:
+        """Never grant this very start, which was refused; whoever made it makes another."""
+        now = self._backend.clock()
+        moment = min(moment_of(request.nonce) or 0, now + DAY_MS)
+        if moment + STARTING.past_ms <= now:
+            return  # refused without anybody remembering it
+        instance_id = self._backend.keyring.instance_id(request.loader, request.nonce)
+        await self._backend.roster.spend(instance_id, moment, max(moment, now) + STARTING.past_ms)
+
+    async def _start(self, request: Execute, address: str) -> list[bytes]:
         backend = self._backend
         keyring = backend.keyring
         owner = backend.licences.known_owner(request.script_id) or await backend.licences.owner(request.script_id)
@@ -122,6 +155,8 @@ class ExecuteEndpoint:
                 self._note(verdict, request, facts.user_key, origin, now)
             raise RefusedError(verdict)
         assert facts is not None  # no script, no grant
+        if request.protocol < PROTOCOL <= protocol_of(facts.loader_version):
+            raise invalid(f"this loader speaks protocol {PROTOCOL}")
         return facts, verdict
 
     def _note(self, refusal: Refusal, request: Execute, key: str | None, origin: _Origin, now: int) -> None:
@@ -175,6 +210,7 @@ class ExecuteEndpoint:
             roblox_id=request.roblox_id,
             place_id=request.place_id,
             job_id=request.job_id,
+            expires_at=execution.started_at + TOKEN_MS if request.protocol >= PROTOCOL else None,
         )
         nonce = new_id()
         keys = self._backend.loader_keys(request.loader).execute(request.nonce, nonce)
@@ -195,4 +231,5 @@ class ExecuteEndpoint:
             session_required=bool(facts.require_sessions),
             variables=variables,
             payload_key=keys.wrap(payload.key),
+            time=msgspec.UNSET if request.protocol < PROTOCOL else self._time(),
         ).sealed(keys, payload)

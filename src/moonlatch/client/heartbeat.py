@@ -6,10 +6,12 @@ from collections.abc import Awaitable
 from sys import intern
 
 from moonlatch.client.backend import Backend
+from moonlatch.client.moments import PAST_MS
 from moonlatch.client.replies import REPLAYED, RefusedError
-from moonlatch.client.tokens import Claims, TokenReader
-from moonlatch.client.transcript import heartbeat_mac
+from moonlatch.client.tokens import Claims, TokenReader, issue, renewed
+from moonlatch.client.transcript import heartbeat_mac, renewing_mac
 from moonlatch.client.wire import Heartbeat
+from moonlatch.crypto import FixedKeyHmac
 from moonlatch.licensing.key import seconds_left
 from moonlatch.licensing.verdict import INSTANCE_UNKNOWN, SESSIONS_REQUIRED, Granted, Refusal, Running, RunningFacts
 from moonlatch.live.interface import Instance
@@ -23,10 +25,12 @@ class HeartbeatEndpoint:
     async def beat(self, request: Heartbeat) -> bytes:
         """Take one beat; gives the reply's body. Raises RefusedError, StorageError."""
         token = self._tokens.read(request.token, request.instance)
-        if token is None:
+        now = self._backend.clock()
+        if token is None or token[0].is_over(now):
             raise RefusedError(INSTANCE_UNKNOWN)
         claims, live = token
-        now = self._backend.clock()
+        if claims.tells_moments():
+            await self._backend.check_moment(claims.instance, request.sequence, now)
         known = await self._backend.roster.find(claims.instance)
         if known is not None and request.sequence <= known.sequence:
             raise RefusedError(REPLAYED)
@@ -48,6 +52,7 @@ class HeartbeatEndpoint:
         judged = await self._backend.judge.judge(copy, now, go_on, shows_user=False)
         if isinstance(judged, Refusal):
             self._backend.history.stopped(copy, judged, "heartbeat", now)
+            await self._backend.roster.spend(claims.instance, request.sequence, now + PAST_MS)
             # Forgotten, an overdue instance would come back with its next beat as one whose session is not due yet.
             if judged is not SESSIONS_REQUIRED:
                 await self._backend.roster.release(claims.instance)
@@ -56,8 +61,21 @@ class HeartbeatEndpoint:
         if not is_new:
             raise RefusedError(REPLAYED)  # by another copy of this request, while facts were asked for
         left = seconds_left(granted.key_expires, now)
+        if claims.tells_moments():
+            further = renewed(claims, now)
+            next_token = None if further is None else issue(self._backend.keyring, further)
+            return renewing_reply(live, request.sequence, left, next_token)
         mac = heartbeat_mac(live, request.sequence, left)
         return f'{{"success":true,"seconds_left":{"null" if left is None else left},"mac":"{mac}"}}'.encode()
+
+
+def renewing_reply(live: FixedKeyHmac, sequence: int, left: int | None, token: str | None) -> bytes:
+    """The reply to a client that takes the next token."""
+    mac = renewing_mac(live, sequence, left, token)
+    shown = "null" if token is None else f'"{token}"'
+    return (
+        f'{{"success":true,"seconds_left":{"null" if left is None else left},"token":{shown},"mac":"{mac}"}}'.encode()
+    )
 
 
 def instance_of(claims: Claims, facts: RunningFacts, now: int) -> Instance:

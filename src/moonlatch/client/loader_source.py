@@ -7,7 +7,7 @@ import string
 from functools import cache
 from importlib import resources
 
-LOADER_VERSION = 2
+LOADER_VERSION = 3
 """Grows whenever scripts are to get a new loader with their next update."""
 
 _MODULES = {
@@ -23,6 +23,7 @@ _MODULES = {
     "json": "json",
     "encode_transcript": "transcript",
     "random": "random",
+    "moments": "moments",
     "roblox": "roblox",
     "hosts": "host",
     "post": "transport",

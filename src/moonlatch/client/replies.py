@@ -12,6 +12,7 @@ from moonlatch.web.socket import Headers, Send
 STATUS = {
     "INVALID_REQUEST": 400,
     "REPLAYED": 409,
+    "CLOCK_WRONG": 409,
     "SCRIPT_NOT_FOUND": 404,
     "SCRIPT_DISABLED": 403,
     "LOADER_OUTDATED": 409,
@@ -59,6 +60,17 @@ def refusal_body(refusal: Refusal) -> dict[str, Any]:
 def invalid(message: str, status: int = 400, headers: Headers | None = None) -> RefusedError:
     """The request is not as the protocol describes."""
     return RefusedError(Refusal("INVALID_REQUEST", message), status, headers)
+
+
+def clock_wrong(time_ms: int) -> RefusedError:
+    """The request was not made at about this time, in Unix milliseconds."""
+    return RefusedError(
+        Refusal(
+            "CLOCK_WRONG",
+            "The clock of this device is wrong, or this request was made long ago. Run the loader line again.",
+            {"time": time_ms},
+        )
+    )
 
 
 def rate_limited(retry_after_seconds: int) -> RefusedError:

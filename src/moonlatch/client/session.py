@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
+from sys import intern
 from typing import Any
+
+import msgspec
 
 from moonlatch.client.backend import Backend
 from moonlatch.client.calls import Calls
 from moonlatch.client.heartbeat import instance_of
+from moonlatch.client.moments import PAST_MS, moment_of
 from moonlatch.client.outgoing import Outgoing, shortened
-from moonlatch.client.tokens import Claims, read
+from moonlatch.client.replies import RefusedError
+from moonlatch.client.tokens import Claims, issue, read, renewed
 from moonlatch.client.transcript import session_key
 from moonlatch.client.wire import MalformedError, Open, Ping, Reply, decode_frame
 from moonlatch.clock import SECOND_MS
@@ -26,6 +32,7 @@ from moonlatch.web.transport import INVALID_FRAME, SOCKET
 
 OPEN_SECONDS = 10
 NOT_AUTHENTICATED = 3501
+CLOCK_WRONG = (3004, "opened at another time than now")
 NOT_OPENED = (3503, "no open frame in time")
 
 _IDLE_FRAMES = 50
@@ -44,21 +51,32 @@ class _ClosingError(Exception):
 class SessionConnection:
     """An open session's socket, as `live` sees it."""
 
-    __slots__ = ("_allowance", "_allowance_at", "calls", "outgoing", "refusal")
+    __slots__ = ("_allowance", "_allowance_at", "_backend", "_claims", "calls", "outgoing", "refusal")
 
-    def __init__(self, outgoing: Outgoing, now_ms: int) -> None:
+    def __init__(self, outgoing: Outgoing, backend: Backend, claims: Claims) -> None:
         self.outgoing = outgoing
+        self._backend = backend
+        self._claims = claims
         self.calls: Calls | None = None
         self.refusal: Refusal | None = None
         """Why the script was stopped."""
         self._allowance = _IDLE_FRAMES
-        self._allowance_at = now_ms
+        self._allowance_at = backend.clock()
 
     def show(self, variables: dict[str, Any]) -> None:
         self.outgoing.put({"type": "variables", "variables": variables})
 
+    def keep(self, claims: Claims) -> None:
+        """Hold the same claims in less memory."""
+        self._claims = claims
+
     def assure(self) -> None:
-        self.outgoing.put({"type": "alive"})
+        claims = renewed(self._claims, self._backend.clock())
+        if claims is None:
+            self.outgoing.put({"type": "alive"})
+        else:
+            self._claims = claims
+            self.outgoing.put({"type": "token", "token": issue(self._backend.keyring, claims)})
 
     def stop(self, refusal: Refusal) -> None:
         if not self.outgoing.is_closing:
@@ -118,7 +136,8 @@ class SessionEndpoint:
                     self._note_end(connection, *opened)
                     await self._backend.roster.leave(opened[0].id)
         except _ClosingError as closed:
-            await send({"type": "websocket.close", "code": closed.code, "reason": shortened(closed.reason)})
+            with contextlib.suppress(OSError):  # the client hung up before
+                await send({"type": "websocket.close", "code": closed.code, "reason": shortened(closed.reason)})
         except OSError:
             return  # the client hung up while something was sent
 
@@ -136,12 +155,22 @@ class SessionEndpoint:
     ) -> tuple[SessionConnection, tuple[Session, Instance] | None]:
         """Authenticate and register the client; no session for one that was told to stop. Raises _ClosingError."""
         claims = read(self._backend.keyring, request.token, request.instance)
-        if claims is None:
+        now = self._backend.clock()
+        if claims is None or claims.is_over(now):
             raise _ClosingError(NOT_AUTHENTICATED, "the token does not belong to the instance, or to this server")
         key = session_key(self._backend.loader_keys(claims.loader).live(claims.instance), request.nonce)
-        connection = SessionConnection(Outgoing(send, socket, key), self._backend.clock())
+        connection = SessionConnection(Outgoing(send, socket, key), self._backend, claims)
+        moment = 0
+        if claims.tells_moments():
+            moment = moment_of(request.nonce) or 0
+            try:
+                await self._backend.check_moment(claims.instance, moment, now)
+            except RefusedError as wrong:
+                connection.outgoing.put({"type": "clock", "time": wrong.refusal.extras["time"]})
+                connection.close(*CLOCK_WRONG)
+                return connection, None
         try:
-            return connection, await self._admit(request, claims, connection)
+            return connection, await self._admit(request, claims, connection, moment)
         except StorageError:
             raise _ClosingError(*OVERLOADED) from None
 
@@ -159,7 +188,7 @@ class SessionEndpoint:
         return frame
 
     async def _admit(
-        self, request: Open, claims: Claims, connection: SessionConnection
+        self, request: Open, claims: Claims, connection: SessionConnection, moment: int
     ) -> tuple[Session, Instance] | None:
         """Decide, and register the session of the instance. Raises _ClosingError, StorageError."""
         now = self._backend.clock()
@@ -171,12 +200,14 @@ class SessionEndpoint:
             told = Told(variables_hash(facts, granted), granted.key_expires)
             try:
                 joined = await self._backend.roster.join(
-                    session, instance, connection, told, request.nonce, limit=granted.max_instances
+                    session, instance, connection, told, request.nonce, limit=granted.max_instances, moment=moment
                 )
             except NonceUsedError:
                 raise _ClosingError(NOT_AUTHENTICATED, "this nonce was used before") from None
             if not joined:
+                await self._spend(claims, moment)
                 raise _ClosingError(*OVERLOADED)
+            connection.keep(_shared(claims, instance))
             left = seconds_left(granted.key_expires, now)
             connection.outgoing.put({"type": "opened", "session": session.id, "seconds_left": left})
             return session, instance
@@ -186,12 +217,17 @@ class SessionEndpoint:
         if isinstance(judged, Refusal):
             self._note(judged)
             self._backend.history.stopped(copy, judged, "session", now)
+            await self._spend(claims, moment)
             await self._backend.roster.release(claims.instance)
             connection.stop(judged)
             return None
         self._note(None)
         _, opened = judged
         return opened
+
+    async def _spend(self, claims: Claims, moment: int) -> None:
+        """What was refused does not open a session later."""
+        await self._backend.roster.spend(claims.instance, moment, self._backend.clock() + PAST_MS)
 
     async def _listen(self, connection: SessionConnection, socket: Socket, receive: Receive) -> None:
         """Hear the client until it leaves."""
@@ -240,6 +276,18 @@ def _session(claims: Claims, instance: Instance, executor: str | None, now: int)
         created_at=now,
         executor=executor,
         build=instance.build,
+    )
+
+
+def _shared(claims: Claims, instance: Instance) -> Claims:
+    """The claims in the texts that the instance holds anyway."""
+    return msgspec.structs.replace(
+        claims,
+        instance=instance.id,
+        script=instance.script_id,
+        loader=intern(claims.loader),
+        key=instance.user_key,
+        fingerprint=instance.fingerprint,
     )
 
 

@@ -27,6 +27,8 @@ class StartReply(msgspec.Struct, gc=False):
     session_required: bool
     variables: dict[str, Any]
     payload_key: str
+    time: int | msgspec.UnsetType = msgspec.UNSET
+    """The server's, in Unix milliseconds, for a client that goes by it."""
     mac: str = ""
 
     def sealed(self, keys: ExecuteKeys, payload: SealedPayload) -> list[bytes]:
@@ -37,14 +39,16 @@ class StartReply(msgspec.Struct, gc=False):
     def transcript(self) -> bytes:
         """`transcript.encode` of the reply without `mac`."""
         seen = self.variables
+        timed = self.time is not msgspec.UNSET
         return (
-            f"o9;s17:heartbeat_seconds{_number(self.heartbeat_seconds)}"
+            f"o{10 if timed else 9};s17:heartbeat_seconds{_number(self.heartbeat_seconds)}"
             f"s8:instances{len(self.instance)}:{self.instance}"
             f"s5:nonces{len(self.nonce)}:{self.nonce}"
             f"s11:payload_keys{len(self.payload_key)}:{self.payload_key}"
             f"s7:session{_text(self.session)}"
             f"s16:session_required{_FLAG[self.session_required]}"
             f"s7:success{_FLAG[self.success]}"
+            f"{f's4:timei{self.time};' if timed else ''}"
             f"s5:tokens{len(self.token)}:{self.token}"
             f"s9:variableso9;"
             f"s13:la_discord_id{_text(seen['la_discord_id'])}"

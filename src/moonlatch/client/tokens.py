@@ -9,7 +9,14 @@ import msgspec
 from pybase64 import b64encode_as_string
 
 from moonlatch.client.transcript import LoaderKeys
+from moonlatch.clock import HOUR_MS
 from moonlatch.crypto import FixedKeyHmac, Keyring, equal
+
+TOKEN_MS = 12 * HOUR_MS
+"""How long a token is good for: a computer that slept over night goes on."""
+
+RENEW_MS = HOUR_MS
+"""After which a copy is given the next one."""
 
 _MAC_BYTES = 32
 _URL_SAFE = b"-_"
@@ -33,6 +40,16 @@ class Claims(msgspec.Struct, frozen=True, array_like=True, gc=False):
     roblox_id: int | None = None
     place_id: int | None = None
     job_id: str | None = None
+    expires_at: int | None = None
+    """When the token ends, in Unix milliseconds; None for a client of protocol 1, which cannot be given another."""
+
+    def tells_moments(self) -> bool:
+        """Whether the client's sequence and nonces tell when they were made."""
+        return self.expires_at is not None
+
+    def is_over(self, now_ms: int) -> bool:
+        """Whether the token has ended."""
+        return self.expires_at is not None and self.expires_at <= now_ms
 
 
 class TokenReader:
@@ -69,6 +86,13 @@ def issue(keyring: Keyring, claims: Claims) -> str:
     """The token that carries these claims."""
     content = _encoder.encode(claims)
     return b64encode_as_string(content + keyring.instance_mac(content), _URL_SAFE)
+
+
+def renewed(claims: Claims, now_ms: int) -> Claims | None:
+    """The claims of the next token, once it is time for one."""
+    if claims.expires_at is None or claims.expires_at - now_ms > TOKEN_MS - RENEW_MS:
+        return None
+    return msgspec.structs.replace(claims, expires_at=now_ms + TOKEN_MS)
 
 
 def read(keyring: Keyring, token: str, instance: str) -> Claims | None:

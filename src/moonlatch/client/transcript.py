@@ -80,6 +80,14 @@ def heartbeat_mac(live: FixedKeyHmac, sequence: int, seconds_left: int | None) -
     return hmac_sha256(key, f"o2;s12:seconds_left{left}s7:successt".encode()).hex()
 
 
+def renewing_mac(live: FixedKeyHmac, sequence: int, seconds_left: int | None, token: str | None) -> str:
+    """As `heartbeat_mac`, for a reply that may carry the next token."""
+    left = "n" if seconds_left is None else f"i{seconds_left};"
+    further = "n" if token is None else f"s{len(token)}:{token}"
+    key = live.digest(f"heartbeat\n{sequence}".encode())
+    return hmac_sha256(key, f"o3;s12:seconds_left{left}s7:successts5:token{further}".encode()).hex()
+
+
 def session_key(live: bytes, nonce: str) -> bytes:
     """Authenticates one session's frames, `C` in the protocol."""
     return derive(live, "session", nonce)

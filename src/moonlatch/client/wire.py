@@ -32,7 +32,7 @@ class Execute(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False)
 
     script_id: Id
     loader: Id
-    protocol: Literal[1]
+    protocol: Literal[1, 2]
     nonce: Annotated[str, Meta(min_length=32, max_length=64)]
     key: Key | None
     fingerprint: Fingerprint | None

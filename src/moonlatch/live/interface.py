@@ -123,6 +123,13 @@ class LiveUnavailableError(Exception):
     """The engine that knows who is connected elsewhere cannot be asked now; nothing was done."""
 
 
+EARLIEST_MOMENT = 100_000_000_000
+"""A sequence from here on is a moment in Unix milliseconds; clients of protocol 1 count from 1 instead."""
+
+KEPT_MOMENTS_MS = 150_000
+"""So long it is remembered which moments of a copy that is over were used: longer than a request may be old."""
+
+
 class Roster(Protocol):
     """Live as the client protocol sees it: who starts, beats, connects and leaves. Times in Unix milliseconds.
 
@@ -133,8 +140,24 @@ class Roster(Protocol):
     What runs already goes on while an engine is away, whatever the limit: only `claim` may raise LiveUnavailableError.
     """
 
+    @property
+    def since(self) -> int:
+        """Everything taken after this time is remembered as long as it may be repeated (Unix milliseconds)."""
+        ...
+
     async def find(self, instance_id: str) -> Instance | None:
         """A copy that is alive."""
+        ...
+
+    async def spend(self, instance_id: str, moment: int, until_ms: int) -> None:
+        """Take nothing of this copy that was made by this moment: neither a start, which was refused, nor a beat or a session.
+
+        It is remembered until then, a time of the clock.
+        """
+        ...
+
+    async def spend_early(self, instance_id: str, moment: int, until_ms: int) -> None:
+        """Do not take what was made, by its own word, at exactly this moment, which has not come yet."""
         ...
 
     async def instances_of(self, user_key: str) -> int:
@@ -148,7 +171,7 @@ class Roster(Protocol):
         connected: their session has ended, or `beats` says that they should have beaten and the beat is overdue. Such a
         copy counts no longer.
 
-        Raises AliveAlreadyError, and leaves the one that is alive as it is; NoPlaceError; LiveUnavailableError where a limit
+        Raises AliveAlreadyError, also for one that was or is spent, and leaves the one that is alive as it is; NoPlaceError; LiveUnavailableError where a limit
         cannot be looked after.
         """
         ...
@@ -173,10 +196,12 @@ class Roster(Protocol):
         nonce: str,
         *,
         limit: int | None,
+        moment: int = 0,
     ) -> bool:
         """Register an open session, closing the one the instance had; False when there are too many.
 
-        Raises NonceUsedError (of an instance's latest sessions none may be opened with the same `nonce`); NoPlaceError,
+        Raises NonceUsedError (of an instance's latest sessions none may be opened with the same `nonce`, and none with a
+        `moment` that is not after its latest beat and session, unless that is 0); NoPlaceError,
         and the instance and the session it had are over then.
         """
         ...

@@ -69,15 +69,18 @@ class LocalLive:
         stopped: Callable[[Member], None] | None = None,
         keeps_place: Callable[[Instance, int], Awaitable[bool]] | None = None,
         lease_clock: Clock | None = None,
+        since: int = 0,
     ) -> None:
         """`stopped` hears of every session that a verdict ended. `keeps_place` answers for those who see more than this process.
 
         `lease_clock` counts the milliseconds of leases where the system's time, which may be changed, should not.
+        `since`: before then (Unix milliseconds) another process may have taken what this one does not know of.
         """
         self._database = database
         self._clock = clock
         self._lease_clock = lease_clock or clock
         self._max_sessions = max_sessions
+        self._since = since
         self._stopped = stopped
         # Most sessions end because their program did; a copy that runs on reconnects in seconds, or beats once by then.
         self._presence = Presence(lease_ms(heartbeat_seconds), lease_ms(heartbeat_seconds, beats=1))
@@ -146,6 +149,16 @@ class LocalLive:
 
     # What the client protocol does.
 
+    @property
+    def since(self) -> int:
+        return max(self._since, self._presence.used.since)
+
+    async def spend(self, instance_id: str, moment: int, until_ms: int) -> None:
+        self._presence.spend(instance_id, moment, self._lease_clock(), until_ms - self._clock())
+
+    async def spend_early(self, instance_id: str, moment: int, until_ms: int) -> None:  # noqa: ARG002
+        self._presence.used.note_early(instance_id, moment)
+
     async def find(self, instance_id: str) -> Instance | None:
         return self._presence.find(instance_id, self._lease_clock())
 
@@ -167,12 +180,12 @@ class LocalLive:
     async def release(self, instance_id: str) -> None:
         # A session that stands is the hub's to end.
         if self._hub.of_instance(instance_id) is None:
-            self._presence.remove(instance_id)
+            self._presence.remove(instance_id, self._lease_clock())
 
     async def beat(self, instance: Instance, sequence: int, session_required: bool, *, limit: int | None) -> bool:
         now = self._lease_clock()
         instance = self._presence.find(instance.id, now) or instance  # it may have become known, or been forgotten
-        if sequence <= instance.sequence:
+        if sequence <= instance.sequence or self._presence.used.took(instance.id, sequence):
             return False
         if limit is not None:
             try:
@@ -189,9 +202,22 @@ class LocalLive:
         return True
 
     async def join(
-        self, session: Session, instance: Instance, connection: Connection, told: Told, nonce: str, *, limit: int | None
+        self,
+        session: Session,
+        instance: Instance,
+        connection: Connection,
+        told: Told,
+        nonce: str,
+        *,
+        limit: int | None,
+        moment: int = 0,
     ) -> bool:
-        if nonce in instance.nonces:
+        instance = self._presence.find(instance.id, self._lease_clock()) or instance  # it may have become known
+        if (
+            nonce in instance.nonces
+            or 0 < moment <= instance.sequence
+            or (moment and self._presence.used.took(instance.id, moment))
+        ):
             raise NonceUsedError
         before = self._hub.of_instance(instance.id)
         if before is None and (self._closing or len(self._hub) >= self._max_sessions):
@@ -199,13 +225,14 @@ class LocalLive:
         try:
             self._presence.require_place(instance, limit, self._lease_clock())
         except NoPlaceError as error:
-            self._presence.remove(instance.id)
+            self._presence.remove(instance.id, self._lease_clock())
             if before is not None:
                 self._stop(before, error.refusal)
             raise
         if before is not None:
             self._hub.remove(before.session.id)
             before.connection.close(*TAKEN_OVER)
+        instance.sequence = max(instance.sequence, moment)
         instance.nonces = (*instance.nonces[1 - _KEPT_NONCES :], nonce)
         instance.session_due = None
         self._presence.hold(instance)
@@ -246,7 +273,7 @@ class LocalLive:
         """Forget a session and its instance without a word to either."""
         member = self._hub.remove(session_id)
         if member is not None:
-            self._presence.remove(member.instance.id)
+            self._presence.remove(member.instance.id, self._lease_clock())
 
     def take_over(self, session_id: str) -> None:
         """The instance has a newer session elsewhere."""
@@ -289,7 +316,7 @@ class LocalLive:
     def _stop(self, member: Member, refusal: Refusal) -> None:
         """The instance is over: nothing of it counts as alive from now on, whenever its socket closes."""
         self._hub.remove(member.session.id)
-        self._presence.remove(member.instance.id)
+        self._presence.remove(member.instance.id, self._lease_clock())
         member.connection.stop(refusal)
         if self._stopped is not None:
             self._stopped(member)

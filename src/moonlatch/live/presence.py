@@ -7,7 +7,8 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Iterator
 
 from moonlatch.licensing.verdict import SUPERSEDED, TOO_MANY_INSTANCES
-from moonlatch.live.interface import AliveAlreadyError, Instance, NoPlaceError
+from moonlatch.live.interface import EARLIEST_MOMENT, KEPT_MOMENTS_MS, AliveAlreadyError, Instance, NoPlaceError
+from moonlatch.live.used import UsedMoments
 
 MAX_INSTANCES = 500_000
 """Instances to remember. Beyond, those silent for longest are forgotten early; their next beat brings them back."""
@@ -34,6 +35,8 @@ class Presence:
     """
 
     def __init__(self, lease_ms: int, return_ms: int, max_instances: int = MAX_INSTANCES) -> None:
+        self.used = UsedMoments()
+        """Of instances that are not known any more."""
         self._lease_ms = lease_ms
         self._return_ms = return_ms
         self._max_instances = max_instances
@@ -81,7 +84,7 @@ class Presence:
 
         Raises AliveAlreadyError, NoPlaceError.
         """
-        if self.find(instance.id, now_ms) is not None:
+        if self.find(instance.id, now_ms) is not None or self.used.of(instance.id):
             raise AliveAlreadyError
         if limit is not None and instance.user_key is not None:
             lacking = self.of_key(instance.user_key, now_ms) - limit + 1
@@ -118,7 +121,7 @@ class Presence:
 
     def _supersede(self, replaced: list[Instance], now_ms: int) -> None:
         for instance in replaced:
-            self.remove(instance.id)
+            self.remove(instance.id, now_ms)
             self._superseded[instance.id] = now_ms + SUPERSEDED_MS
             self._superseded.move_to_end(instance.id)
         while self._superseded:
@@ -145,7 +148,7 @@ class Presence:
     def _lease(self, instance: Instance, now_ms: int) -> None:
         """Add an instance that is not known, behind all the others."""
         if len(self._leased) + len(self._returning) + len(self._held) >= self._max_instances:
-            self._make_room()
+            self._make_room(now_ms)
         self._count(instance)
         instance.alive_until = now_ms + self._lease_ms
         self._leased[instance.id] = instance
@@ -163,11 +166,11 @@ class Presence:
             instance.alive_until = now_ms + self._return_ms
             self._returning[instance_id] = instance
 
-    def remove(self, instance_id: str) -> None:
+    def remove(self, instance_id: str, now_ms: int) -> None:
         """Forget an instance now; an unknown one is fine."""
         instance = self._release(instance_id)
         if instance is not None:
-            self._forget(instance)
+            self._forget(instance, now_ms)
 
     def __len__(self) -> int:
         return len(self._leased) + len(self._returning) + len(self._held)
@@ -180,9 +183,9 @@ class Presence:
                 return instance
         return None
 
-    def _make_room(self) -> None:
+    def _make_room(self, now_ms: int) -> None:
         while len(self) >= self._max_instances and (waiting := self._returning or self._leased):
-            self._forget(waiting.popitem(last=False)[1])
+            self._forget(waiting.popitem(last=False)[1], now_ms)
 
     def _forget_silent(self, now_ms: int) -> None:
         if now_ms < self._silent_at:
@@ -195,9 +198,18 @@ class Presence:
                     self._silent_at = min(self._silent_at, instance.alive_until)
                     break
                 waiting.popitem(last=False)
-                self._forget(instance)
+                self._forget(instance, now_ms)
+
+    def spend(self, instance_id: str, moment: int, now_ms: int, kept_ms: int) -> None:
+        """Take nothing of an instance by this moment, for so long."""
+        known = self._known(instance_id)
+        if known is not None:
+            known.sequence = max(known.sequence, moment)
+        elif moment >= EARLIEST_MOMENT:
+            self.used.note(instance_id, moment, now_ms, kept_ms)
 
     def _count(self, instance: Instance) -> None:
+        instance.sequence = max(instance.sequence, self.used.of(instance.id))
         if self._superseded:
             self._superseded.pop(instance.id, None)  # it is back
         self._scripts[instance.script_id] += 1
@@ -208,7 +220,9 @@ class Presence:
             else:  # nearly always
                 ages.append(age)
 
-    def _forget(self, instance: Instance) -> None:
+    def _forget(self, instance: Instance, now_ms: int) -> None:
+        if instance.sequence >= EARLIEST_MOMENT:
+            self.used.note(instance.id, instance.sequence, now_ms, KEPT_MOMENTS_MS)
         self._scripts[instance.script_id] -= 1
         if self._scripts[instance.script_id] <= 0:
             del self._scripts[instance.script_id]

@@ -18,6 +18,7 @@ from moonlatch.crypto import new_id
 from moonlatch.licensing.verdict import DISCONNECTED, SUPERSEDED, TOO_MANY_INSTANCES, Policy
 from moonlatch.live.hub import Member
 from moonlatch.live.interface import (
+    EARLIEST_MOMENT,
     AliveAlreadyError,
     Connection,
     Instance,
@@ -89,6 +90,8 @@ class RedisLive:
         self._calls = RemoteCalls(directory)
         self._who = new_id()
         self._times_connected = 0
+        self._since = clock()
+        self._is_apart = True
         self._unsaid: dict[str, None] = {}
         """Instances that ended while nobody could be told."""
         self._positions: dict[str, str] = {}
@@ -113,7 +116,7 @@ class RedisLive:
     async def start(self) -> None:
         """Connect, and stay so from now on; without Redis, or when it refuses us, it starts all the same."""
         try:
-            await self._connect()
+            await self._connect(apart=False)
         except LiveUnavailableError as error:
             logger.warning("Redis cannot be used (%s); starting without it, and trying again", error)
         self._work = asyncio.create_task(self._stay_connected(), name="live directory")
@@ -183,6 +186,24 @@ class RedisLive:
         await self.here.project_changed(project_id)
 
     # What the client protocol does.
+
+    @property
+    def since(self) -> int:
+        if self._directory.is_up or self._is_apart:
+            return max(self._since, self.here.since)
+        # From now on this process sees only what comes to it.
+        self._is_apart = True
+        self._since = self._clock()
+        return self._since
+
+    async def spend(self, instance_id: str, moment: int, until_ms: int) -> None:
+        await self.here.spend(instance_id, moment, until_ms)
+        now = self._clock()
+        self._directory.tell("spend", instance_id, moment, now, until_ms - now)
+
+    async def spend_early(self, instance_id: str, moment: int, until_ms: int) -> None:
+        await self.here.spend_early(instance_id, moment, until_ms)
+        self._directory.tell("spend_early", instance_id, moment, until_ms - self._clock())
 
     async def find(self, instance_id: str) -> Instance | None:
         try:
@@ -255,6 +276,8 @@ class RedisLive:
                 now,
             )
         except LiveUnavailableError:
+            if EARLIEST_MOMENT <= sequence <= self.since:
+                return False
             return await self.here.beat(instance, sequence, session_required, limit=None)
         if outcome == b"repeated":
             return False
@@ -266,13 +289,23 @@ class RedisLive:
         return True
 
     async def join(
-        self, session: Session, instance: Instance, connection: Connection, told: Told, nonce: str, *, limit: int | None
+        self,
+        session: Session,
+        instance: Instance,
+        connection: Connection,
+        told: Told,
+        nonce: str,
+        *,
+        limit: int | None,
+        moment: int = 0,
     ) -> bool:
+        before = instance.sequence
         # Where it stands is settled before the others hear of it: one of them may take it over at once.
-        if not await self.here.join(session, instance, connection, told, nonce, limit=None):
+        if not await self.here.join(session, instance, connection, told, nonce, limit=None, moment=moment):
             return False
         record = instance_record(instance)
-        record[4] = ""  # the nonces that count are those of the directory, the new one not among them
+        # What counts are the nonces of the directory, the new one not among them, and its moments, this one not yet.
+        record[2], record[4] = before, ""
         try:
             outcome = await self._directory.ask(
                 "join",
@@ -282,6 +315,7 @@ class RedisLive:
                 nonce,
                 _or_false(limit),
                 self._clock(),
+                moment,
             )
         except LiveUnavailableError:
             return True  # announced when Redis is back
@@ -320,11 +354,15 @@ class RedisLive:
         while len(self._unsaid) > MAX_UNSAID:
             del self._unsaid[next(iter(self._unsaid))]
 
-    async def _connect(self) -> None:
+    async def _connect(self, *, apart: bool) -> None:
+        """`apart`: this process may have taken what the directory does not know of."""
         before = self.process
         await self._directory.connect()
         self._times_connected += 1
-        inbox, changes = await self._directory.ask("register", self.process, PROCESS_LEASE_MS)
+        inbox, changes, since = await self._directory.ask(
+            "register", self.process, PROCESS_LEASE_MS, self._clock(), apart
+        )
+        self._since, self._is_apart = since, False
         reconnected = bool(self._positions)
         self._positions = {
             # What came into our inbox meanwhile is still for us, unless Redis forgot it all and counts anew.
@@ -347,7 +385,7 @@ class RedisLive:
             try:
                 if not self._directory.is_up:
                     await asyncio.sleep(RECONNECT_SECONDS)
-                    await self._connect()
+                    await self._connect(apart=True)
                 await self._serve()
             except LiveUnavailableError:
                 pass
@@ -399,7 +437,7 @@ class RedisLive:
     async def _tick(self) -> None:
         while True:
             now = self._clock()
-            registered, more, up = await self._directory.ask(
+            registered, more, up, self._since = await self._directory.ask(
                 "tick",
                 self.process,
                 PROCESS_LEASE_MS,

@@ -16,6 +16,9 @@ local KEPT_CHANGES = 10000
 local KEPT_ENTRIES = 100000
 local INBOX_MS = 120000
 local SUPERSEDED_MS = 900000
+local EARLIEST_MOMENT = 100000000000 -- a sequence from here on is a time; others count from 1
+local KEPT_MOMENTS_MS = 150000
+local SINCE = prefix .. "since" -- what was taken before this time may be forgotten
 local SLICE = 500
 
 -- Fields of a session's record, and of an instance's.
@@ -85,10 +88,39 @@ local function keep(id, record, lease)
   end
 end
 
+-- The latest moment that was used of an instance that is not known.
+local function used_key(id)
+  return prefix .. "used:" .. id
+end
+
+-- Also of one whose lease has ended and that nobody has cleared away yet.
+local function used_by(id)
+  local packed = call("HGET", INSTANCES, id)
+  local moment = packed and unpacked(packed)[I_SEQUENCE] or 0
+  return math.max(moment >= EARLIEST_MOMENT and moment or 0, tonumber(call("GET", used_key(id)) or 0))
+end
+
+local function early_key(id, moment)
+  return prefix .. "early:" .. id .. "@" .. string.format("%.0f", moment)
+end
+
+-- Whether this moment of an instance was used, or was refused because it had not come yet. Numbers below are no moments.
+local function was_used(id, record, moment)
+  return moment <= (record and record[I_SEQUENCE] or used_by(id))
+    or (moment >= EARLIEST_MOMENT and call("EXISTS", early_key(id, moment)) == 1)
+end
+
+local function remember_used(id, moment, milliseconds)
+  if moment >= EARLIEST_MOMENT and milliseconds > 0 then
+    call("SET", used_key(id), string.format("%.0f", math.max(moment, used_by(id))), "PX", milliseconds)
+  end
+end
+
 local function forget(id)
   local packed = call("HGET", INSTANCES, id)
   if packed then
     local record = unpacked(packed)
+    remember_used(id, record[I_SEQUENCE], KEPT_MOMENTS_MS)
     call("HDEL", INSTANCES, id)
     for _, index in ipairs(instance_indexes(record)) do
       call("ZREM", index, id)
@@ -242,7 +274,7 @@ end
 
 -- Gives the ids of those whose places it took.
 function operations.claim(id, record, limit, lease, now, unheard, beats)
-  if is_alive(id, now) then
+  if is_alive(id, now) or used_by(id) > 0 then
     return "alive"
   end
   local replaced = {}
@@ -269,6 +301,21 @@ function operations.keeps_place(id, limit, now)
   return (not record or has_place(id, record, true, limit, now)) and 1 or 0
 end
 
+-- Nothing of an instance that was made by this moment is taken any more.
+function operations.spend(id, moment, now, milliseconds)
+  local record = known(id, now)
+  if not record then
+    remember_used(id, moment, milliseconds)
+  elseif moment > record[I_SEQUENCE] then
+    record[I_SEQUENCE] = moment
+    call("HSET", INSTANCES, id, pack(record))
+  end
+end
+
+function operations.spend_early(id, moment, milliseconds)
+  call("SET", early_key(id, moment), "1", "PX", milliseconds)
+end
+
 function operations.release(id)
   if not call("HGET", HOLDERS, id) then -- a session that stands is its process' to end
     forget(id)
@@ -278,7 +325,7 @@ end
 -- `due` is when the instance must have a session, if it is now that it comes to lack a required one.
 function operations.beat(id, given, sequence, required, due, lease, limit, now)
   local record = known(id, now)
-  if record and sequence <= record[I_SEQUENCE] then
+  if was_used(id, record, sequence) then
     return "repeated"
   end
   local holder = call("HGET", HOLDERS, id)
@@ -302,9 +349,12 @@ function operations.beat(id, given, sequence, required, due, lease, limit, now)
   return "taken"
 end
 
-function operations.join(id, record, given, nonce, limit, now)
+function operations.join(id, record, given, nonce, limit, now, moment)
   local alive = known(record[INSTANCE], now)
   local instance = alive or given
+  if moment > 0 and was_used(record[INSTANCE], alive, moment) then
+    return "used"
+  end
   local nonces = {}
   for used in string.gmatch(instance[I_NONCES], "[^,]+") do
     if used == nonce then
@@ -330,6 +380,7 @@ function operations.join(id, record, given, nonce, limit, now)
   nonces[#nonces + 1] = nonce
   instance[I_NONCES] = table.concat(nonces, ",", math.max(1, #nonces - KEPT_NONCES + 1))
   instance[I_DUE] = false
+  instance[I_SEQUENCE] = math.max(instance[I_SEQUENCE], moment)
   keep(record[INSTANCE], instance, HELD)
   add_session(id, record)
   return "joined"
@@ -457,8 +508,18 @@ end
 
 -- Processes.
 
--- Begin under this name; gives the ids of the last entries of both streams.
-function operations.register(process, milliseconds)
+-- What was taken before this time may be unknown here: the directory is new, or a process was apart from it.
+local function remember_from(now, apart)
+  local since = tonumber(call("GET", SINCE) or 0)
+  if since == 0 or (apart and now > since) then
+    since = now
+    call("SET", SINCE, string.format("%.0f", since))
+  end
+  return since
+end
+
+-- Begin under this name; gives the ids of the last entries of both streams, and since when everything is remembered.
+function operations.register(process, milliseconds, now, apart)
   call("SET", process_key(process), "1", "PX", milliseconds)
   call("SADD", PROCESSES, process)
   local last = {}
@@ -466,6 +527,7 @@ function operations.register(process, milliseconds)
     local entry = call("XREVRANGE", stream, "+", "-", "COUNT", 1)[1]
     last[position] = entry and entry[1] or "0-0"
   end
+  last[3] = remember_from(now, apart)
   return last
 end
 
@@ -474,7 +536,8 @@ function operations.resign(process)
 end
 
 -- Stay registered, and clear away what is over: read entries, silent instances, and a slice of what dead processes held.
--- Gives whether the process was still registered, whether there is more to clear, and who is up.
+-- Gives whether the process was still registered, whether there is more to clear, who is up, and since when everything is
+-- remembered.
 function operations.tick(process, milliseconds, read, now, lease, due)
   call("XTRIM", inbox_of(process), "MINID", read)
   local registered = call("SET", process_key(process), "1", "PX", milliseconds, "XX")
@@ -499,7 +562,7 @@ function operations.tick(process, milliseconds, read, now, lease, due)
       end
     end
   end
-  return { registered and 1 or 0, more_silent and 1 or more, up }
+  return { registered and 1 or 0, more_silent and 1 or more, up, remember_from(now, false) }
 end
 
 -- One of many does what need not be done by all: true for the first who asks within that time.

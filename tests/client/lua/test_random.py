@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from importlib import resources
 
 import pytest
 
@@ -10,20 +11,29 @@ from moonlatch.clock import now_ms
 from support.lua_host import ENGINES
 from support.lua_host.answers import evaluate
 
-AT = "(function() DateTime = {{now = function() return {{UnixTimestampMillis = {time}}} end}} return random.nonce() end)()"
+MOMENTS = (resources.files("moonlatch.client") / "lua" / "moments.lua").read_text("ascii")
+
+
+def nonce_where(prepared: str) -> str:
+    """The first nonce of a loader that finds its host like that."""
+    return f"(function() {prepared} local moments = (function() {MOMENTS} end)() return random.nonce(moments.next()) end)()"
+
+
+def nonce_at(time: str) -> str:
+    return nonce_where(f"DateTime = {{now = function() return {{UnixTimestampMillis = {time}}} end}}")
+
+
 TIMES = {"1732450000123": 1_732_450_000_123, "0": 0, "2^44 - 1": 2**44 - 1, "1732450000123.75": 1_732_450_000_123}
 NO_TIMES = ["2^44", "-1", "0/0", "1/0", "-1/0", "{}", '"soon"']
 
 
 @pytest.fixture(scope="module", params=list(ENGINES))
 def nonces(request: pytest.FixtureRequest) -> dict[str, str]:
-    expressions = {f"host {number}": "random.nonce()" for number in range(3)}
-    expressions |= {f"at {time}": AT.format(time=time) for time in (*TIMES, *NO_TIMES)}
-    expressions["broken"] = '(function() DateTime = {now = function() error("no") end} return random.nonce() end)()'
-    expressions["timeless"] = (
-        '(function() DateTime, os = nil, {time = function() return "soon" end} return random.nonce() end)()'
-    )
-    answers = evaluate(expressions, modules="random", engine=request.param)
+    expressions = {f"host {number}": "random.nonce(moments.next())" for number in range(3)}
+    expressions |= {f"at {time}": nonce_at(time) for time in (*TIMES, *NO_TIMES)}
+    expressions["broken"] = nonce_where('DateTime = {now = function() error("no") end}')
+    expressions["timeless"] = nonce_where('DateTime, os = nil, {time = function() return "soon" end}')
+    answers = evaluate(expressions, modules="moments", engine=request.param)
     return {name: answer.decode() if isinstance(answer, bytes) else answer for name, answer in answers.items()}
 
 

@@ -94,6 +94,10 @@ class ProtocolServer:
         self.heartbeat_answer: Callable[[Json], tuple[int, Json] | None] = lambda _: None
         """The answer to a beat, instead of what the protocol says; also a place to change `seconds_left`."""
         self.heartbeat_seconds_left: int | None = None
+        self.next_token: str | None = None
+        """Given to the client with every beat."""
+        self.ahead_ms = 0
+        """How far this server's time is ahead of the machine's."""
         self.tamper_frame: Callable[[Json], Json] = lambda frame: frame
         self.executions: list[Json] = []
         self.heartbeats: list[Json] = []
@@ -200,6 +204,7 @@ class ProtocolServer:
             "heartbeat_seconds": self.heartbeat_seconds,
             "session": "/client/v1/session" if self.offers_session and request["supports_sessions"] else None,
             "session_required": self.session_required,
+            "time": int(time.time() * 1000) + self.ahead_ms,
             "variables": self.variables,
         }
         key = derive(self.secret, "moonlatch/1 execute", request["nonce"], reply["nonce"])
@@ -214,7 +219,7 @@ class ProtocolServer:
         return derive(self.secret, "moonlatch/1 live", self.instance)
 
     def _heartbeat(self, request: Json) -> Json:
-        reply: Json = {"success": True, "seconds_left": self.heartbeat_seconds_left}
+        reply: Json = {"success": True, "seconds_left": self.heartbeat_seconds_left, "token": self.next_token}
         key = derive(self._live_key(), "heartbeat", str(request["sequence"]))
         return {**reply, "mac": hmac.digest(key, encode(reply), hashlib.sha256).hex()}
 

@@ -1,5 +1,5 @@
 -- The start: asks the server, checks that the answer is from it and meant for this very question, and opens the payload.
-local PROTOCOL = 1
+local PROTOCOL = 2
 local TRIES = 4
 local NONCE = string.rep("\0", 12) -- the key is used for this payload alone
 local LABEL = "moonlatch/1 payload"
@@ -66,7 +66,7 @@ local function pause_before_retry(try, outcome, answer)
     return nil
   elseif outcome == "unreachable" then
     return 2 ^ (try - 1) * (0.5 + random.fraction() / 2)
-  elseif answer.code == "REPLAYED" then
+  elseif answer.code == "REPLAYED" or (answer.code == "CLOCK_WRONG" and answer.is_corrected) then
     return 0
   elseif answer.code == "RATE_LIMITED" then
     return math.min(math.max(answer.retry_after or 1, 1), 60)
@@ -76,16 +76,22 @@ end
 
 -- The authenticated reply and the payload's text. Raises the server's message when it refuses.
 return function(host, key)
+  local corrected = false
   for try = 1, TRIES do
     -- Never the same nonce twice: the server may have seen a request whose answer was lost.
-    local nonce = random.nonce()
+    local nonce = random.nonce(moments.next())
     local outcome, answer = ask(host, key, nonce)
     if outcome == "granted" then
       local source = open(answer, nonce)
       if not source then
         error(UNVERIFIED, 0)
       end
+      moments.tell(answer.time, host.clock)
       return answer, source
+    end
+    if outcome == "refused" and answer.code == "CLOCK_WRONG" and not corrected then
+      answer.is_corrected = moments.tell(answer.time, host.clock)
+      corrected = true
     end
     local pause = pause_before_retry(try, outcome, answer)
     if not pause and outcome == "refused" then

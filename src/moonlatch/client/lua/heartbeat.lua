@@ -1,6 +1,6 @@
 -- Asks the server again and again whether the script may go on, while no session stands.
 -- Refusals that say nothing about the script: too many requests, or a beat that something on the way delivered twice.
-local PASSING = { RATE_LIMITED = true, REPLAYED = true }
+local PASSING = { RATE_LIMITED = true, REPLAYED = true, CLOCK_WRONG = true }
 
 local function verified(instance, sequence, reply)
   local mac = reply.mac
@@ -13,33 +13,37 @@ local function verified(instance, sequence, reply)
   return encoded ~= nil and sha256.equal(sha256.hex(sha256.hmac(key, encoded)), mac)
 end
 
-local function beat(instance, sequence)
-  local outcome, answer = post(instance.host, "/client/v1/heartbeat", {
+-- Gives whether the beat named a wrong time and another one, at once, would name the right one.
+local function beat(instance)
+  local host, sequence = instance.host, moments.next()
+  local outcome, answer = post(host, "/client/v1/heartbeat", {
     instance = instance.id,
     token = instance.token,
     sequence = sequence,
   })
   if instance.stopped then
-    return
+    return false
   end
   if outcome == "granted" and verified(instance, sequence, answer) then
     instance.reached()
+    instance.renew(answer.token)
     instance.runtime.set({ la_seconds_left = answer.seconds_left })
+  elseif outcome == "refused" and answer.code == "CLOCK_WRONG" and moments.tell(answer.time, host.clock) then
+    return true
   elseif outcome == "refused" and not PASSING[answer.code] then
     instance.stop(answer.message)
   else
     instance.missed()
   end
+  return false
 end
 
 -- Runs until the script is stopped.
 return function(instance)
-  local sequence = 0
   while not instance.stopped do
     instance.host.wait(instance.heartbeat_seconds * (0.9 + 0.2 * random.fraction()))
-    if not instance.socket and not instance.stopped then
-      sequence = sequence + 1
-      beat(instance, sequence)
+    if not instance.socket and not instance.stopped and beat(instance) and beat(instance) then
+      instance.missed()
     end
   end
 end

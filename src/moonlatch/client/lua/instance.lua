@@ -53,6 +53,13 @@ function instances.create(host, reply)
     end)
   end
 
+  -- The server gives another token from time to time, for the old one ends.
+  function instance.renew(token)
+    if type(token) == "string" then
+      instance.token = token
+    end
+  end
+
   function instance.reached()
     last_contact, misses = host.clock(), 0
   end

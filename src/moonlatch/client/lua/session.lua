@@ -34,7 +34,7 @@ end
 local function connect(instance)
   local host = instance.host
   local connection = { closed = false, opened = false, heard_at = host.clock(), code = nil, reason = nil }
-  local nonce = random.token()
+  local nonce = random.nonce(moments.next())
   local key = sha256.derive(instance.live_key, "session", nonce)
   local received = 0
   local socket
@@ -66,6 +66,15 @@ local function connect(instance)
 
   function receivers.variables(body)
     instance.runtime.set(body.variables)
+  end
+
+  function receivers.token(body)
+    instance.renew(body.token)
+  end
+
+  -- The frame that opened this session named a wrong time; the next one names the right one.
+  function receivers.clock(body)
+    moments.tell(body.time, host.clock)
   end
 
   -- In a thread of its own: a handler that waits, or never ends, holds up nothing else.

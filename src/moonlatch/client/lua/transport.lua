@@ -9,6 +9,7 @@ local function refusal_in(reply)
       code = problem.code,
       message = type(problem.message) == "string" and problem.message or problem.code,
       retry_after = tonumber(problem.retry_after),
+      time = problem.time,
     }
   end
   return nil
