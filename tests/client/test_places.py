@@ -158,7 +158,7 @@ async def test_a_start_takes_the_place_of_its_devices_copy_whose_session_ended(w
     await lose_session(world, client, await opened(crashed))
     again = await client.execute(key=key)
     assert await world.live.instances_of(key) == 1
-    assert await outcomes([crashed.beat(), opened(crashed)]) == ["SUPERSEDED"] * 2
+    assert [await outcome_of(crashed.beat()), await outcome_of(opened(crashed))] == ["SUPERSEDED"] * 2
     assert await outcomes([again.beat(), opened(again)]) == ["granted"] * 2
 
 

@@ -64,8 +64,7 @@ class Life:
         return key, script
 
     async def _run(self, client: Client, developer: Developer, key: str) -> None:
-        request = client.request(key=key, fingerprint="a device to be recognised", job_id="a-job-of-somebody")
-        copy = await client.send_execute(request)
+        request, copy = await client.start(key=key, fingerprint="a device to be recognised", job_id="a-job-of-somebody")
         self.secrets |= {
             "fingerprint": request["fingerprint"],
             "job": request["job_id"],

@@ -109,14 +109,20 @@ class Client:
         return await self.http.post(self.url + path, json=body, **options)
 
     async def execute(self, **changes: Any) -> Copy:
-        """Start the script, with another nonce if the first one's time is wrong. Raises as `send_execute` does."""
+        """Start the script. Raises as `send_execute` does."""
+        return (await self.start(**changes))[1]
+
+    async def start(self, **changes: Any) -> tuple[dict[str, Any], Copy]:
+        """As `execute`, with the request that was granted: another one if the first one's time was wrong."""
+        request = self.request(**changes)
         try:
-            return await self.send_execute(self.request(**changes))
+            return request, await self.send_execute(request)
         except Refused as refused:
             if refused.code != "CLOCK_WRONG" or "nonce" in changes:
                 raise
             self.tell(refused.error["time"])
-            return await self.send_execute(self.request(**changes))
+            request = self.request(**changes)
+            return request, await self.send_execute(request)
 
     async def send_execute(self, request: dict[str, Any], **options: Any) -> Copy:
         """Start the script and verify everything. Raises Refused, UnverifiedError."""
@@ -130,7 +136,7 @@ class Client:
         key = bytes(one ^ other for one, other in zip(bytes.fromhex(reply["payload_key"]), pad, strict=True))
         payload = ChaCha20Poly1305(key).decrypt(bytes(12), sealed, b"moonlatch/1 payload")
         if "time" in reply:
-            self.tell(reply["time"])
+            self.tell(max(reply["time"], self.latest))
         return Copy(self, reply, payload)
 
 
