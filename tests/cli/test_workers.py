@@ -167,7 +167,7 @@ async def test_a_process_that_stops_says_so_and_serves_on_until_proxies_know(wor
 
 
 def heartbeat(copy: Copy) -> dict[str, object]:
-    return {"instance": copy.instance, "token": copy.reply["token"], "sequence": copy.client.moment()}
+    return {"instance": copy.instance, "token": copy.reply["token"], "sequence": copy.moments.next()}
 
 
 async def test_a_second_signal_ends_it_at_once(workers: Workers) -> None:

@@ -321,7 +321,7 @@ async def test_a_start_repeated_while_the_first_copy_lives_leaves_it_its_place(w
 async def test_two_loaders_may_choose_the_same_nonce(world: World) -> None:
     one, other = await world.script(), await world.script()
     key = await world.user()
-    nonce = one.nonce()
+    nonce = one.moments.nonce()
     first, second = await one.execute(key=key, nonce=nonce), await other.execute(key=key, nonce=nonce)
     assert first.instance != second.instance
 

@@ -51,7 +51,7 @@ async def test_a_beat_tells_how_long_the_key_is_valid(world: World) -> None:
 
 async def test_a_sequence_works_once_and_only_upwards(world: World) -> None:
     copy = await (await world.script(free_for_all=True)).execute()
-    at = copy.client.moment()
+    at = copy.moments.next()
     await copy.beat(at + 5)
     assert await refused_beat(copy, at + 5) == (409, "REPLAYED")
     assert await refused_beat(copy, at + 4) == (409, "REPLAYED")

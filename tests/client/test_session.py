@@ -120,7 +120,7 @@ async def test_a_session_cannot_be_opened_with_a_foreign_token(world: World) -> 
 
 async def test_an_opening_works_once(world: World) -> None:
     copy = await free_copy(world)
-    nonce = copy.client.nonce()
+    nonce = copy.moments.nonce()
     wire = await copy.connect(nonce=nonce)
     assert (await wire.receive())["type"] == "opened"
     assert (await (await copy.connect(nonce=nonce)).closed())[0] == 3501

@@ -109,7 +109,7 @@ async def start_without_redis(installation: Installation, before: Before) -> Non
 
 async def heartbeat_without_redis(installation: Installation, before: Before) -> None:
     assert await code_of(before.copy.beat()) == "granted"
-    elsewhere = Copy(installation.at(before.client, 1), before.copy.reply, b"", before.copy.sequence)
+    elsewhere = Copy(installation.at(before.client, 1), before.copy.reply, b"", before.copy.moments)
     assert await code_of(elsewhere.beat()) == "granted"
     before.copy.sequence = elsewhere.sequence
 

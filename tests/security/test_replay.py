@@ -62,7 +62,7 @@ async def refused(client: Client, request: dict[str, object]) -> str:
 
 async def live_of_an_owner(world: World, client: Client, key: str) -> Copy:
     """Everything that a loader asks of the server, refused and granted; the copy runs at the end."""
-    away = client.moment() + 20_000
+    away = client.moments.next() + 20_000
     assert await refused(client, client.request(key=key, nonce=f"{away:011x}" + "a" * 32)) == "CLOCK_WRONG"
     assert await refused(client, client.request(key=key, nonce=f"{away - 200_000:011x}" + "a" * 32)) == "CLOCK_WRONG"
     await world.change("update users set key_expires = 1 where key = :key", key=key)
@@ -77,7 +77,7 @@ async def live_of_an_owner(world: World, client: Client, key: str) -> Copy:
         await wire.socket.close()
         await wire.socket.wait_closed()
     with pytest.raises(Refused):
-        await copy.beat(client.moment() + 60_000)
+        await copy.beat(copy.moments.next() + 60_000)
     return copy
 
 

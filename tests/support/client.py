@@ -65,6 +65,25 @@ class Refused(Exception):
 
 
 @dataclass
+class Moments:
+    """The server's time in milliseconds as a client goes by it, each one another."""
+
+    clock: Callable[[], int] = now_ms
+    ahead_ms: int = 0
+    latest: int = 0
+
+    def next(self) -> int:
+        self.latest = max(self.latest + 1, self.clock() + self.ahead_ms)
+        return self.latest
+
+    def tell(self, server_time: int) -> None:
+        self.ahead_ms, self.latest = server_time - self.clock(), server_time
+
+    def nonce(self) -> str:
+        return f"{self.next():011x}" + secrets.token_hex(16)
+
+
+@dataclass
 class Client:
     """What a loader does: knows its script, its id and its secret."""
 
@@ -74,27 +93,17 @@ class Client:
     secret: bytes
     http: httpx.AsyncClient
     clock: Callable[[], int] = now_ms
-    ahead_ms: int = 0
-    """How far the server's time is ahead of the clock."""
-    latest: int = 0
+    moments: Moments = field(init=False)
 
-    def moment(self) -> int:
-        """The server's time in milliseconds, each one another."""
-        self.latest = max(self.latest + 1, self.clock() + self.ahead_ms)
-        return self.latest
-
-    def tell(self, server_time: int) -> None:
-        self.ahead_ms, self.latest = server_time - self.clock(), server_time
-
-    def nonce(self) -> str:
-        return f"{self.moment():011x}" + secrets.token_hex(16)
+    def __post_init__(self) -> None:
+        self.moments = Moments(self.clock)
 
     def request(self, **changes: Any) -> dict[str, Any]:
         return {
             "script_id": self.script,
             "loader": self.loader,
             "protocol": PROTOCOL,
-            "nonce": self.nonce(),
+            "nonce": self.moments.nonce(),
             "key": None,
             "fingerprint": DEVICE,
             "executor": "Tests",
@@ -120,7 +129,7 @@ class Client:
         except Refused as refused:
             if refused.code != "CLOCK_WRONG" or "nonce" in changes:
                 raise
-            self.tell(refused.error["time"])
+            self.moments.tell(refused.error["time"])
             request = self.request(**changes)
             return request, await self.send_execute(request)
 
@@ -135,9 +144,9 @@ class Client:
         pad = derive(keys, "payload")
         key = bytes(one ^ other for one, other in zip(bytes.fromhex(reply["payload_key"]), pad, strict=True))
         payload = ChaCha20Poly1305(key).decrypt(bytes(12), sealed, b"moonlatch/1 payload")
-        if "time" in reply:
-            self.tell(max(reply["time"], self.latest))
-        return Copy(self, reply, payload)
+        copy = Copy(self, reply, payload, Moments(self.clock))
+        copy.moments.tell(reply.get("time", 0))
+        return copy
 
 
 @dataclass
@@ -147,6 +156,7 @@ class Copy:
     client: Client
     reply: dict[str, Any]
     payload: bytes
+    moments: Moments
     sequence: int = 0
 
     @property
@@ -164,12 +174,12 @@ class Copy:
     async def beat(self, sequence: int | None = None) -> int | None:
         """Beat once and verify the reply; gives `seconds_left`. Raises Refused, UnverifiedError."""
         try:
-            return await self.send_beat(self.client.moment() if sequence is None else sequence)
+            return await self.send_beat(self.moments.next() if sequence is None else sequence)
         except Refused as refused:
             if refused.code != "CLOCK_WRONG" or sequence is not None:
                 raise
-            self.client.tell(refused.error["time"])
-            return await self.send_beat(self.client.moment())
+            self.moments.tell(refused.error["time"])
+            return await self.send_beat(self.moments.next())
 
     async def send_beat(self, sequence: int) -> int | None:
         self.sequence = sequence
@@ -188,7 +198,7 @@ class Copy:
             "type": "open",
             "instance": self.instance,
             "token": self.reply["token"],
-            "nonce": self.client.nonce(),
+            "nonce": self.moments.nonce(),
             **changes,
         }
 
@@ -205,7 +215,7 @@ class Copy:
         wire = await self.connect()
         opened = await wire.receive()
         if opened["type"] == "clock":
-            self.client.tell(opened["time"])
+            self.moments.tell(opened["time"])
             wire = await self.connect()
             opened = await wire.receive()
         assert opened["type"] == "opened"

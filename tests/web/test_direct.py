@@ -30,7 +30,7 @@ def request(body: bytes, *, length: int | None = None, headers: str = "", path: 
 async def beat_bodies(world: World, count: int) -> list[bytes]:
     copy = await (await world.script()).execute(key=await world.user())
     common = {"instance": copy.instance, "token": copy.reply["token"]}
-    return [json.dumps({**common, "sequence": number}).encode() for number in range(1, count + 1)]
+    return [json.dumps({**common, "sequence": copy.moments.next()}).encode() for _ in range(count)]
 
 
 async def connection_to(world: World) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

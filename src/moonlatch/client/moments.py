@@ -14,6 +14,9 @@ from moonlatch.clock import DAY_MS, MINUTE_MS, SECOND_MS
 PROTOCOL = 2
 """The first protocol whose requests tell their moment, and the newest."""
 
+_AT_ONCE_MS = 100
+"""Of a memory that has only just begun: who is told the time to take may ask again within the same millisecond."""
+
 _FIRST_LOADER = 3
 """Version of the first loader that speaks it."""
 
@@ -34,7 +37,7 @@ class Bounds(NamedTuple):
         """Raise RefusedError, with the time to take, for a moment outside; none is after everything forgotten by `since`."""
         # What was made when the memory began may have called itself later by as much as was allowed.
         earliest = max(now - self.past_ms, since + self.ahead_ms)
-        if moment is None or not earliest < moment <= now + self.ahead_ms:
+        if moment is None or not earliest < moment <= max(now, since + _AT_ONCE_MS) + self.ahead_ms:
             raise clock_wrong(self.time_to_take(now, since))
 
     def time_to_take(self, now: int, since: int) -> int:
