@@ -10,10 +10,12 @@ import pytest
 from moonlatch.builds.pool import WorkerPool
 from moonlatch.cli.first_start import first_account, publish_example
 from moonlatch.crypto import token_hash
+from moonlatch.licensing.roles import Role
 from moonlatch.licensing.tier import NO_LIMITS, Tier
 from moonlatch.operations.context import World
 from moonlatch.operations.refusals import Refused
-from moonlatch.storage import accounts, scripts, tokens, users
+from moonlatch.proofs import secret_hash
+from moonlatch.storage import accounts, members, scripts, tokens, users
 from moonlatch.storage.sqlite.engine import SqliteDatabase
 from support.database import database as database
 from support.publishing import NOW, Publishing
@@ -38,6 +40,9 @@ async def test_of_two_servers_that_start_at_once_one_makes_the_account(database:
     token = await tokens.find_by_hash(database, token_hash(first.token))
     assert token is not None
     assert token.account_id == first.account.id
+    (owner,) = await members.list_of_account(database, first.account.id)
+    assert (owner.role, owner.sign_in_name, owner.state) == (Role.OWNER, "owner", "invited")
+    assert await members.find_by_link(database, secret_hash(first.link.secret), now=NOW) == owner
 
 
 async def test_the_example_is_published_enabled_and_has_a_user(database: SqliteDatabase, workers: WorkerPool) -> None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import pty
 import re
 import shlex
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -16,6 +19,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from moonlatch.cli.first_start import FILE_NAME
 from moonlatch.crypto import Keyring
 from support.client import Client, Refused
 from support.commands import Command, Ended
@@ -31,19 +35,19 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MoonlatchServer
 
 
 def example_is_told(server: MoonlatchServer) -> str:
-    """What the first start printed, once it has printed everything."""
+    """What the first start told, once it has told everything."""
     give_up = time.monotonic() + 20
     while "/docs" not in server.log.read_text() and time.monotonic() < give_up:
         time.sleep(0.05)
-    return server.log.read_text()
+    return server.told()
 
 
 def told_token(server: MoonlatchServer) -> str:
-    return re.findall(r"^    (ml_\S+)$", server.log.read_text(), re.MULTILINE)[0]
+    return re.findall(r"^    (ml_\S+)$", server.told(), re.MULTILINE)[0]
 
 
 def told_script(server: MoonlatchServer) -> str:
-    return re.findall(r"/loader/(\w{32})", server.log.read_text())[0]
+    return re.findall(r"/loader/(\w{32})", server.told())[0]
 
 
 def pushed(moonlatch: Command, server: MoonlatchServer, source: str, *options: str) -> Ended:
@@ -52,7 +56,7 @@ def pushed(moonlatch: Command, server: MoonlatchServer, source: str, *options: s
 
 
 def test_the_curl_lines_of_the_first_start_work_as_pasted(server: MoonlatchServer) -> None:
-    lines = re.findall(r"^    (curl .*)$", server.log.read_text(), re.MULTILINE)
+    lines = re.findall(r"^    (curl .*)$", server.told(), re.MULTILINE)
     assert len(lines) == 3
     for line in lines:
         _, url, *rest = shlex.split(line)
@@ -64,7 +68,7 @@ def test_the_curl_lines_of_the_first_start_work_as_pasted(server: MoonlatchServe
 
 
 def test_the_loader_line_of_the_first_start_names_a_loader_and_a_key_that_exist(server: MoonlatchServer) -> None:
-    shown = server.log.read_text()
+    shown = server.told()
     (loader,) = re.findall(r'HttpGet\("(http[^"]+)"\)', shown)
     (key,) = re.findall(r'script_key = "(\w{32})"', shown)
     assert httpx.get(loader).status_code == 200
@@ -73,7 +77,7 @@ def test_the_loader_line_of_the_first_start_names_a_loader_and_a_key_that_exist(
 
 
 def test_the_push_lines_of_the_first_start_work_as_pasted(server: MoonlatchServer, tmp_path: Path) -> None:
-    (lines,) = re.findall(r"^    (echo .*\n.*\n.*push.*)$", server.log.read_text(), re.MULTILINE)
+    (lines,) = re.findall(r"^    (echo .*\n.*\n.*push.*)$", server.told(), re.MULTILINE)
     done = subprocess.run(["sh", "-ec", lines], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert re.fullmatch(r"Published hello\.lua as build \d+\.\n", done.stdout)
@@ -88,10 +92,46 @@ def test_the_token_is_told_once_and_a_second_start_makes_nothing_new(tmp_path: P
     with server:
         server.stop()
     later = server.log.read_text()[len(first) :]
-    assert first.count("    ml_") == 1
+    assert server.told().count("    ml_") == 1
+    assert (server.data / FILE_NAME).stat().st_mode & 0o777 == 0o600
+    assert str(server.data / FILE_NAME) in first
+    assert re.search(r"ml_|#/invite/|script_key", first) is None
     assert "Moonlatch is running at" in later
     assert "ml_" not in later
     assert len(json.loads(server.cli("accounts", "list", "--data", str(server.data), "--json").stdout)) == 1
+
+
+def test_the_link_of_the_first_start_lets_its_owner_in(server: MoonlatchServer) -> None:
+    (secret,) = re.findall(rf"^    {server.url}/dashboard/#/invite/(\S+)$", server.told(), re.MULTILINE)
+    with httpx.Client(base_url=server.url, headers={"Origin": server.url}) as browser:
+        body = {"secret": secret, "password": "correct horse battery"}
+        me = browser.post("/auth/accept", json=body).json()["me"]
+        assert (me["role"], me["account_name"], me["sign_in_name"]) == ("owner", "owner", "owner")
+        made = browser.post("/projects", json={"name": "Mine"}, headers={"X-CSRF-Token": me["csrf"]})
+        assert made.json()["success"] is True
+        again = browser.post("/auth/accept", json=body)
+        assert again.status_code == 404
+
+
+def test_at_a_terminal_the_first_start_tells_everything_there(tmp_path: Path) -> None:
+    server = MoonlatchServer(tmp_path / "data")
+    ours, theirs = pty.openpty()
+    shown = b""
+    process = subprocess.Popen(
+        server.command, env=server.environment(), stdout=theirs, stderr=theirs, stdin=subprocess.DEVNULL
+    )
+    os.close(theirs)
+    try:
+        while b"/docs" not in shown:
+            shown += os.read(ours, 4096)
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(30)
+        os.close(ours)
+    assert re.search(rb"^    ml_\S+\r$", shown, re.MULTILINE)
+    assert re.search(rb"^    http\S+/dashboard/#/invite/\S+\r$", shown, re.MULTILINE)
+    assert b"script_key" in shown
+    assert not (server.data / FILE_NAME).exists()
 
 
 def test_accounts_and_tokens_can_be_made_while_the_server_runs(server: MoonlatchServer) -> None:

@@ -33,8 +33,8 @@ def test_a_first_start_a_second_machine_and_a_database_that_goes_away(
     first: MoonlatchServer, own_postgres: PostgresServer, tmp_path: Path
 ) -> None:
     with first:
-        (token,) = eventually(lambda: re.findall(r"^    (ml_\S+)$", first.log.read_text(), re.MULTILINE))
-        eventually(lambda: "An example script is published" in first.log.read_text(), 30)
+        (token,) = eventually(lambda: re.findall(r"^    (ml_\S+)$", first.told(), re.MULTILINE))
+        eventually(lambda: "An example script is published" in first.told(), 30)
         with Developer(first.url, token) as me:
             check_second_machine(first, me, token, tmp_path)
             check_database_away(first, me, own_postgres)

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from moonlatch.clock import DAY_MS
-from moonlatch.jobs.retention import BATCH, detail_kept, remove_old, watch_retention
+from moonlatch.jobs.retention import BATCH, detail_kept, remove_old, sign_ins_kept, watch_retention
+from moonlatch.licensing.signing_in import SignInRules
 from moonlatch.storage.executions import Execution, record_all, stop
 from moonlatch.storage.interface import Database, Query, Transaction
 from support import rows
@@ -121,3 +122,33 @@ async def test_the_watch_counts_days_from_now_and_stops_when_cancelled(database:
     await asyncio.wait([watch], timeout=5)
     assert watch.cancelled()
     assert await left(database) == ["young"]
+
+
+async def test_what_members_sign_in_by_goes_when_it_is_no_longer_good(database: Database):
+    hour = 3_600_000
+    await rows.add_project(database)
+    account = await rows.value(database, "select id from accounts")
+    member = {"name": "Ana", "sign_in_name": "ana", "role": "owner", "invited_by": "ops", "created_at": 1}
+    await rows.insert(database, "members", id="m", account_id=account, **member)
+    of_session = {"member_id": "m", "address": "::1", "user_agent": ""}
+    for name, created, used in (
+        ("used", NOW - 20 * hour, NOW - hour),
+        ("unused", NOW - 20 * hour, NOW - 13 * hour),
+        ("old", NOW - 8 * DAY_MS, NOW - hour),
+    ):
+        times = {"created_at": created, "last_used_at": used}
+        await rows.insert(database, "member_sessions", id=name, hash=name.encode(), **times, **of_session)
+    await rows.insert(database, "member_links", member_id="m", hash=b"h", created_at=1, expires_at=NOW - 1)
+    for name, ends in (("late", NOW - 1), ("waiting", NOW + 1)):
+        await rows.insert(database, "passkey_challenges", id=name, challenge=b"c", expires_at=ends)
+
+    for kept in sign_ins_kept(SignInRules()):
+        await remove_old(database, kept, now=NOW, pause_seconds=0)
+
+    async def ids(table: str) -> list[str]:
+        return [row[0] for row in await database.fetch_all(Query("test.ids", f"select * from {table}"))]
+
+    assert await ids("member_sessions") == ["used"]
+    assert await ids("member_links") == []
+    assert await ids("passkey_challenges") == ["waiting"]
+    assert await ids("members") == ["m"]

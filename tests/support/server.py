@@ -16,6 +16,8 @@ from typing import Self
 
 import httpx
 
+from moonlatch.cli.first_start import FILE_NAME
+
 START_SECONDS = 30.0
 STOP_SECONDS = 20.0
 
@@ -91,6 +93,11 @@ class MoonlatchServer:
             timeout=60,
             check=check,
         )
+
+    def told(self) -> str:
+        """What the first start told so far: in a file, because nobody sits at a terminal here."""
+        file = self.data / FILE_NAME
+        return file.read_text() if file.exists() else ""
 
     def new_account(self, name: str, *options: str) -> str:
         """Create an account; gives its API token.

@@ -1,33 +1,41 @@
-"""The very first start: an account with its token, and an example script that is published and has a key."""
+"""The very first start: an account with its token and its owner's link, and an example script that is published and has a key."""
 
 from __future__ import annotations
 
+import os
 from importlib import resources
+from pathlib import Path
 
 import msgspec
 
 from moonlatch.cli.operator import operator
 from moonlatch.crypto import new_id
+from moonlatch.licensing.roles import Role
 from moonlatch.operations import accounts as account_operations
+from moonlatch.operations import members as member_operations
 from moonlatch.operations import projects as project_operations
 from moonlatch.operations import scripts as script_operations
 from moonlatch.operations import users as user_operations
 from moonlatch.operations.changing import Change, perform
 from moonlatch.operations.context import World
+from moonlatch.operations.members import NewLink
 from moonlatch.storage import accounts
 from moonlatch.storage.accounts import Account
 from moonlatch.storage.projects import Project
 from moonlatch.storage.scripts import Script
 from moonlatch.storage.users import User
 
-ACCOUNT_NAME = "owner"
+ACCOUNT_NAME = OWNER = "owner"
+FILE_NAME = "first-start.txt"
+"""In the data folder: what the first start tells where nobody sits at a terminal."""
 
 
 class FirstAccount(msgspec.Struct, frozen=True, kw_only=True):
-    """The account that was made, and its API token, which is stored nowhere."""
+    """The account that was made, its API token and the link for its owner, both of which are stored nowhere."""
 
     account: Account
     token: str
+    link: NewLink
 
 
 class Example(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,7 +54,8 @@ async def first_account(world: World, *, tier: str) -> FirstAccount | None:
         if await accounts.list_all(change.tx):
             return None
         account, _, secret = await account_operations.create(change, name=ACCOUNT_NAME, tier=tier)
-        return FirstAccount(account=account, token=secret)
+        link = await member_operations.invite(change, name=OWNER, sign_in_name=OWNER, role=Role.OWNER)
+        return FirstAccount(account=account, token=secret, link=link)
 
     return await perform(world, operator(new_id()), unit)
 
@@ -65,6 +74,15 @@ async def publish_example(world: World, account: Account) -> Example:
     project, script, user = await perform(world, actor, unit)
     await script_operations.publish(world, actor, script, example_source())
     return Example(project_id=project.id, script_id=script.id, user_key=user.key)
+
+
+def write_down(folder: Path, text: str) -> Path:
+    """Keep what is told once in a file that its owner alone can read (mode 0600), behind what stands there; gives its path. Raises OSError."""
+    path = folder / FILE_NAME
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600), "w") as file:
+        os.fchmod(file.fileno(), 0o600)
+        file.write(text + "\n")
+    return path
 
 
 def example_source() -> str:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import errno
+import sys
+from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from moonlatch.cli.output import CommandError, DataFolder, own_command, say, shown
+from moonlatch.clock import utc_time
 from moonlatch.config import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -36,7 +40,8 @@ def serve(
 ) -> None:
     """Run the server until Ctrl-C.
 
-    The first start makes an account, shows its token once, and says what to try.
+    The first start makes an account, and tells its token, a link for its owner and what to
+    try: at a terminal, else in a file.
     """
     from moonlatch.app import FolderInUseError
     from moonlatch.cli.data_folder import made_folder, storage_hint
@@ -93,18 +98,50 @@ async def _welcome(moonlatch: Moonlatch) -> None:
     first = await first_account(moonlatch.world, tier=settings.default_tier)
     if first is None:
         return
-    # Before anything else can fail: nobody ever sees the token again.
-    say(
-        f"\nThis is the first start. The account {first.account.name!r} was created; "
-        f"its API token is shown only now:\n\n    {first.token}\n"
+    # Before anything else can fail: nobody ever sees the token and the link again.
+    tell = _telling(settings)
+    tell(
+        f"This is the first start. The account {first.account.name!r} was created.\n\n"
+        f"Choose a password for its owner by this link, good once and until {utc_time(first.link.expires_at)} UTC:"
+        f"\n\n    {first.link.url}\n\n"
+        f"Its API token, for programs, told only now:\n\n    {first.token}\n"
     )
     try:
         example = await publish_example(moonlatch.world, first.account)
     except (Refused, StorageError) as error:
         # Everything else works, and somebody may be using it by now.
-        say(f"The example script could not be published: {error}\nEvery call, to try in the browser: {url}/docs")
+        say(f"The example script could not be published: {error}")
     else:
-        say(instructions(settings, first.token, example, command=own_command()))
+        tell(instructions(settings, first.token, example, command=own_command()))
+    say(f"Every call, to try in the browser: {url}/docs")
+
+
+def _telling(settings: Settings) -> Callable[[str], None]:
+    """How the first start tells secrets: to whoever sits at the terminal; else, as output ends up in logs, in a file of the data folder."""
+    from moonlatch.cli.first_start import ACCOUNT_NAME, OWNER, write_down
+
+    if sys.stdout.isatty():
+        return lambda text: say(f"\n{text}")
+    named: list[Path] = []
+
+    def write(text: str) -> None:
+        try:
+            path = write_down(settings.data_dir, text)
+        except OSError as error:
+            say(
+                f"The first start's API token and link could not be written down: {error}\n"
+                f"`{own_command('members', 'link', OWNER, data=settings.data_dir)}` gives the owner another link, "
+                f"`{own_command('tokens', 'create', ACCOUNT_NAME, data=settings.data_dir)}` another token."
+            )
+            return
+        if not named:
+            say(
+                f"This is the first start. Its API token, the link for its owner and what to try are in {shown(path)}, "
+                "which only you can read; remove it when you have them."
+            )
+        named.append(path)
+
+    return write
 
 
 def local_url(settings: Settings) -> str:
@@ -137,6 +174,4 @@ Publish a script of your own in its place:
     echo 'print("my own script,", la_script_name)' > hello.lua
     MOONLATCH_URL={url} MOONLATCH_TOKEN={token} \\
         {command} push hello.lua --script {example.script_id}
-
-Every call, to try in the browser: {url}/docs
 """

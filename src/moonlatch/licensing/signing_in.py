@@ -52,7 +52,7 @@ class SignInRules:
 
 def canonical_name(sign_in_name: str) -> str:
     """The one spelling under which a sign-in name is kept. Raises ValueError for what cannot be one."""
-    if not re.match(SIGN_IN_NAME, sign_in_name):
+    if not re.fullmatch(SIGN_IN_NAME, sign_in_name):
         raise ValueError("must be an e-mail address or a name: 2 to 254 letters, digits and . _ % + @ -")
     return sign_in_name.lower()
 
