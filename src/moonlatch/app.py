@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import logging
+import resource
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,6 +53,14 @@ if TYPE_CHECKING:  # a server that is alone needs neither library
 
 LOCK_NAME = ".server.lock"
 """In the data folder; locked while a server runs on it."""
+
+FILES_OF_OTHERS = 128
+"""Open files that are no connections of clients: the database's, the log, listeners, calls to other services."""
+
+FILES_OF_A_WORKER = 4
+FEWEST_CONNECTIONS = 64
+
+logger = logging.getLogger(__name__)
 
 _OUR_PATHS = ("/loader/", "/client/")
 
@@ -152,8 +162,12 @@ async def open_moonlatch(settings: Settings) -> AsyncIterator[Moonlatch]:
             heartbeat_seconds=settings.client.heartbeat_seconds,
             executes_per_second_per_address=settings.client.executes_per_second_per_address,
             execute_burst=settings.client.execute_burst,
+            loaders_per_second_per_address=settings.client.loaders_per_second_per_address,
+            loader_burst=settings.client.loader_burst,
             trusted_proxies=settings.trusted_proxies,
             limits=limits,
+            max_connections=_connections_there_is_room_for(settings),
+            max_connections_per_address=settings.connections.per_address,
         )
         closing.push_async_callback(client.history.close)
         _expose(
@@ -226,6 +240,18 @@ async def _open_live(
     return shared, limits_in(directory)
 
 
+def _connections_there_is_room_for(settings: Settings) -> int:
+    """As many as are set, or as the open files are enough for when everything else has those that it needs."""
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if files == resource.RLIM_INFINITY:
+        return settings.connections.most
+    others = FILES_OF_OTHERS + settings.database.max_connections + FILES_OF_A_WORKER * settings.protector.workers
+    room = max(FEWEST_CONNECTIONS, files - others)
+    if room < settings.connections.most:
+        logger.warning("%d open files are enough for %d connections, not for connections.most", files, room)
+    return min(settings.connections.most, room)
+
+
 def _expose(
     *,
     counts: Counts,
@@ -243,6 +269,11 @@ def _expose(
     counts.commit_units = database.batches
     counts.gauges += [
         Gauge("sessions_open", "Live sessions whose sockets this process holds.", lambda: live.open_sessions),
+        Gauge(
+            "connections_refused",
+            "Connections that found no place, since the start.",
+            lambda: client.connections.refused,
+        ),
         Gauge("instances_alive", "Running copies that this process knows of.", lambda: live.alive_instances),
         Gauge("writes_waiting", "Units of work that wait for their commit.", lambda: database.waiting),
         Gauge("builds_admitted", "Updates that work or wait for a worker process.", lambda: workers.admitted),

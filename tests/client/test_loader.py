@@ -9,7 +9,7 @@ async def get(world: World, script: str, **headers):
 
 async def test_a_scripts_loader_is_served_as_text_with_an_entity_tag(world: World) -> None:
     client = await world.script()
-    response = await get(world, client.script)
+    response = await get(world, client.script, **{"accept-encoding": "identity"})
     assert response.status_code == 200
     assert response.text == f"-- loader of {client.script}"
     assert response.headers["content-type"] == "text/plain; charset=utf-8"
@@ -25,6 +25,24 @@ async def test_a_loader_that_did_not_change_is_not_sent_again(world: World) -> N
         assert (response.status_code, response.content) == (304, b"")
         assert response.headers["etag"] == tag
     assert (await get(world, client.script, **{"if-none-match": '"other"'})).status_code == 200
+
+
+async def test_a_loader_comes_compressed_to_whom_that_is_right(world: World) -> None:
+    client = await world.script()
+    for accepted, encoding in {
+        "gzip": "gzip",
+        "br, gzip;q=0.5": "gzip",
+        "gzip;q=0": None,
+        "gzip; q=0.0, br": None,
+        "br": None,
+    }.items():
+        for _ in range(2):  # the second time it is kept
+            response = await get(world, client.script, **{"accept-encoding": accepted})
+            assert response.headers.get("content-encoding") == encoding
+            assert response.text == f"-- loader of {client.script}"
+            assert response.headers["vary"] == "accept-encoding"
+            tag = f'"{client.loader}-gzip"' if encoding else f'"{client.loader}"'
+            assert response.headers["etag"] == tag
 
 
 async def test_a_missing_loader_is_lua_that_raises(world: World) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from moonlatch.web.address import Addresses, site_of
+from moonlatch.web.address import Addresses, sites_of
 
 
 @pytest.mark.parametrize(
@@ -98,6 +98,6 @@ def test_a_connection_without_an_address_is_unknown() -> None:
 
 
 def test_an_ipv6_client_counts_with_its_whole_network() -> None:
-    assert site_of("2001:db8:1:2:3::4") == site_of("2001:db8:1:2:ffff::") == "2001:db8:1:2::"
-    assert site_of("192.0.2.1") == "192.0.2.1"
-    assert site_of("unknown") == "unknown"
+    assert sites_of("2001:db8:1:2:3::4") == sites_of("2001:db8:1:2:ffff::") == ("2001:db8:1:2::/64", "2001:db8:1::/48")
+    assert sites_of("192.0.2.1") == ("192.0.2.1",)
+    assert sites_of("unknown") == ("unknown",)

@@ -53,6 +53,9 @@ PARTS: list[tuple[Callable[..., Any] | type, str, str]] = [
         "96d377fdc7c2",
         "it makes new `headers` for every message, which `DirectTransport` keeps in `known_heads`",
     ),
+    (HttpToolsProtocol.on_url, "37be44e962b0", "`BoundedHttp` leaves out what is not answered before it"),
+    (HttpToolsProtocol.pause_writing, "17a8fd215d96", "`BoundedHttp` starts the deadline of an answer behind it"),
+    (HttpToolsProtocol.resume_writing, "7844bbaa8cce", "`BoundedHttp` goes on with the next request behind it"),
     (HttpToolsProtocol.on_header, "65d62c044f61", "`BoundedHttp` leaves trailers out before it"),
     (
         HttpToolsProtocol.on_headers_complete,

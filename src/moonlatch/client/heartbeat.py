@@ -17,6 +17,10 @@ from moonlatch.licensing.verdict import INSTANCE_UNKNOWN, SESSIONS_REQUIRED, Gra
 from moonlatch.live.interface import Instance
 
 
+class NotOursError(RefusedError):
+    """The token is none that this server gave to the instance."""
+
+
 class HeartbeatEndpoint:
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
@@ -25,8 +29,10 @@ class HeartbeatEndpoint:
     async def beat(self, request: Heartbeat) -> bytes:
         """Take one beat; gives the reply's body. Raises RefusedError, StorageError."""
         token = self._tokens.read(request.token, request.instance)
+        if token is None:
+            raise NotOursError(INSTANCE_UNKNOWN)
         now = self._backend.clock()
-        if token is None or token[0].is_over(now):
+        if token[0].is_over(now):
             raise RefusedError(INSTANCE_UNKNOWN)
         claims, live = token
         if claims.tells_moments():

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from typing import NamedTuple
 
 from pybase64 import b64encode
 
+from moonlatch.client.kept import Kept
 from moonlatch.crypto import new_key, seal
 from moonlatch.storage.interface import Database
 from moonlatch.storage.licences import payload
@@ -27,16 +27,11 @@ class Payloads:
 
     def __init__(self, database: Database, max_kept_bytes: int = MAX_KEPT_BYTES) -> None:
         self._database = database
-        self._max_kept_bytes = max_kept_bytes
-        self._kept: OrderedDict[tuple[str, int], SealedPayload] = OrderedDict()
-        self._kept_bytes = 0
+        self._kept: Kept[tuple[str, int], SealedPayload] = Kept(max_kept_bytes, lambda sealed: len(sealed.text))
 
     def kept(self, script: str, build: int) -> SealedPayload | None:
         """The payload of a build if it is kept."""
-        kept = self._kept.get((script, build))
-        if kept is not None:
-            self._kept.move_to_end((script, build))
-        return kept
+        return self._kept.get((script, build))
 
     async def of(self, script: str, build: int) -> SealedPayload | None:
         """The payload of a build, None when its script is gone."""
@@ -48,9 +43,5 @@ class Payloads:
             return None
         key = new_key()
         sealed = SealedPayload(key, b64encode(seal(key, content)))
-        if (script, build) not in self._kept:
-            self._kept[script, build] = sealed
-            self._kept_bytes += len(sealed.text)
-            while self._kept_bytes > self._max_kept_bytes:
-                self._kept_bytes -= len(self._kept.popitem(last=False)[1].text)
+        self._kept.put((script, build), sealed)
         return sealed

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from moonlatch.client.backend import Backend
 from moonlatch.client.body import TOO_LARGE, TOO_SLOW, HungUpError, read_body
 from moonlatch.client.execute import SESSION_PATH, ExecuteEndpoint
-from moonlatch.client.heartbeat import HeartbeatEndpoint
+from moonlatch.client.heartbeat import HeartbeatEndpoint, NotOursError
 from moonlatch.client.history import History
 from moonlatch.client.loader import LoaderEndpoint
 from moonlatch.client.payloads import Payloads
@@ -25,10 +26,11 @@ from moonlatch.metrics.counts import RouteTraffic, Traffic, Verdicts
 from moonlatch.storage.executions import ExecutionLog
 from moonlatch.storage.interface import Database, StorageError
 from moonlatch.storage.licences import Licences
-from moonlatch.web.address import Addresses, site_of
+from moonlatch.web.address import Addresses
 from moonlatch.web.close_codes import OVERLOADED
+from moonlatch.web.connections import Connections, TooManyError
 from moonlatch.web.direct import Answer, DirectTransport, transport_for
-from moonlatch.web.limits import RateLimits, limits_of_this_process
+from moonlatch.web.limits import NetworkLimit, RateLimits, limits_of_this_process
 from moonlatch.web.socket import Headers, Peer, Receive, Scope, Send
 
 EXECUTE_PATH = "/client/v1/execute"
@@ -38,6 +40,9 @@ LOADER_ROUTE = "/loader/{script_id}"
 
 START, BEAT, SESSION = "start", "heartbeat", "session"
 """The moments of a running script's life at which it is judged."""
+
+BAD_BEATS_PER_SECOND, BAD_BEATS_BURST = 10, 300
+"""Heartbeats of no copy that one address may send; those of copies have no limit."""
 
 _JSON = b"application/json"
 
@@ -62,17 +67,21 @@ class ClientProtocol:
         heartbeat_seconds: int = 30,
         executes_per_second_per_address: float = 0,
         execute_burst: int = 1,
+        loaders_per_second_per_address: float = 0,
+        loader_burst: int = 1,
         trusted_proxies: Iterable[str] = (),
         limits: RateLimits | None = None,
+        max_connections: int = 0,
+        max_connections_per_address: int = 0,
     ) -> None:
         self._addresses = Addresses(trusted_proxies)
-        self._starts = (
-            (limits or limits_of_this_process())(
-                "start", per_second=executes_per_second_per_address, burst=execute_burst
-            )
-            if executes_per_second_per_address
-            else None
+        self.connections = Connections(
+            most=max_connections, per_address=max_connections_per_address, addresses=self._addresses
         )
+        limit = limits or limits_of_this_process()
+        self._starts = _limit(limit, "start", executes_per_second_per_address, execute_burst)
+        self._loaders = _limit(limit, "loader", loaders_per_second_per_address, loader_burst)
+        self._bad_beats = NetworkLimit(limit, "bad beat", per_second=BAD_BEATS_PER_SECOND, burst=BAD_BEATS_BURST)
         self._loader = LoaderEndpoint(database, missing_loader_source)
         self.history = History(database)
         backend = Backend(
@@ -127,13 +136,18 @@ class ClientProtocol:
             {EXECUTE_PATH.encode(): self._start, HEARTBEAT_PATH.encode(): self._beat},
             too_slow=_answer(invalid(TOO_SLOW)),
             too_large=_answer(invalid(TOO_LARGE, 413)),
+            places=self.connections,
         )
 
-    async def _beat(self, body: bytes, _peer: Peer, _headers: Headers) -> Answer:
+    async def _beat(self, body: bytes, peer: Peer, headers: Headers) -> Answer:
         began = monotonic_seconds()
         answer: Answer
         try:
             answer = 200, [await self._heartbeat.beat(decode_heartbeat(body))], []
+        except (MalformedError, NotOursError) as error:
+            # Copies that run send none of these. What a real token is refused with must always be said: it stops the copy.
+            wait = (await self._bad_beats.take(self._addresses.of(peer, headers))).retry_after_seconds
+            answer = self._refusal(BEAT, HEARTBEAT_PATH, rate_limited(wait, "heartbeats of no copy") if wait else error)
         except Exception as error:
             answer = self._refusal(BEAT, HEARTBEAT_PATH, error)
         self._beat_traffic.add(answer[0], monotonic_seconds() - began)
@@ -164,13 +178,9 @@ class ClientProtocol:
             self.verdicts.refused[SESSION, verdict.code] += 1
 
     async def _permit_start(self, address: str) -> None:
-        wait = await self._seconds_to_wait(site_of(address))
+        wait = await _seconds_to_wait(self._starts, address)
         if wait:
-            raise rate_limited(wait)
-
-    async def _seconds_to_wait(self, site: str) -> int:
-        """0 when somebody from there may start a script or open a session now."""
-        return 0 if self._starts is None else (await self._starts.take(site)).retry_after_seconds
+            raise rate_limited(wait, "starts")
 
     async def _dispatch(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
         if path in (EXECUTE_PATH, HEARTBEAT_PATH):
@@ -181,7 +191,11 @@ class ClientProtocol:
         elif path.startswith(LOADER_PREFIX):
             _require_method(scope, "GET", "HEAD")
             began = monotonic_seconds()
-            status = await self._loader.answer(scope, send, path[len(LOADER_PREFIX) :])
+            wait = await _seconds_to_wait(self._loaders, self._addresses.of(scope["client"], scope["headers"]))
+            if wait:
+                status = await self._loader.refuse(send, wait)
+            else:
+                status = await self._loader.answer(scope, send, path[len(LOADER_PREFIX) :])
             self._loader_traffic.add(status, monotonic_seconds() - began)
         elif path == SESSION_PATH:
             raise invalid("this path wants a WebSocket")
@@ -193,16 +207,41 @@ class ClientProtocol:
         if scope["path"] != SESSION_PATH:
             await send({"type": "websocket.close"})
             return
-        site = site_of(self._addresses.of(scope["client"], scope["headers"]))  # accepted, its headers are gone
+        peer, headers = scope["client"], scope["headers"]
+        address = self._addresses.of(peer, headers)  # accepted, its headers are gone
         await send({"type": "websocket.accept"})
-        if await self._seconds_to_wait(site):
+        if await _seconds_to_wait(self._starts, address):
             await send({"type": "websocket.close", "code": OVERLOADED[0], "reason": OVERLOADED[1]})
             return
         try:
-            await self._session.serve(scope, receive, send)
+            with self._place_behind_proxy(peer, address):
+                await self._session.serve(scope, receive, send)
+        except TooManyError as error:
+            await send({"type": "websocket.close", "code": OVERLOADED[0], "reason": str(error)})
         except Exception as error:
             _log_failure(SESSION_PATH, error)
             await send({"type": "websocket.close", "code": OVERLOADED[0], "reason": OVERLOADED[1]})
+
+    @contextlib.contextmanager
+    def _place_behind_proxy(self, peer: Peer, address: str) -> Iterator[None]:
+        """A place in the name of the client, where the connection itself is the proxy's. Raises TooManyError."""
+        if peer is None or not self._addresses.is_proxy(peer[0]):
+            yield
+            return
+        place = self.connections.enter_behind_proxy(address)
+        try:
+            yield
+        finally:
+            place.leave()
+
+
+def _limit(limits: RateLimits, kind: str, per_second: float, burst: int) -> NetworkLimit | None:
+    return NetworkLimit(limits, kind, per_second=per_second, burst=burst) if per_second else None
+
+
+async def _seconds_to_wait(limit: NetworkLimit | None, address: str) -> int:
+    """0 when somebody from there may go on now."""
+    return 0 if limit is None else (await limit.take(address)).retry_after_seconds
 
 
 def _require_method(scope: Scope, *allowed: str) -> None:

@@ -73,10 +73,11 @@ def clock_wrong(time_ms: int) -> RefusedError:
     )
 
 
-def rate_limited(retry_after_seconds: int) -> RefusedError:
+def rate_limited(retry_after_seconds: int, what: str) -> RefusedError:
+    """The refusal of one of too many; `what` names them in the plural."""
     refusal = Refusal(
         "RATE_LIMITED",
-        f"Too many starts from your network. Try again in {retry_after_seconds} seconds.",
+        f"Too many {what} from your network. Try again in {retry_after_seconds} seconds.",
         {"retry_after": retry_after_seconds},
     )
     return RefusedError(refusal, headers=[(b"retry-after", b"%d" % retry_after_seconds)])

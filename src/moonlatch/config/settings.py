@@ -121,6 +121,13 @@ class ClientSettings(Section):
         description="Starts per second from one IP address, on average; 0 sets no limit.",
     )
     execute_burst: int = Field(default=100, ge=1, le=1_000_000, description="Starts at once from one IP address.")
+    loaders_per_second_per_address: float = Field(
+        default=40.0,
+        ge=0,
+        le=1_000_000,
+        description="Loaders per second to one IP address, on average; 0 sets no limit.",
+    )
+    loader_burst: int = Field(default=400, ge=1, le=1_000_000, description="Loaders at once to one IP address.")
     max_sessions: int = Field(
         default=50_000, ge=0, le=1_000_000, description="Open WebSockets of running scripts; each is also an open file."
     )
@@ -187,6 +194,25 @@ class MemberSettings(Section):
         if value and not _SECRET_URL.fullmatch(value):
             raise ValueError("should look like https://panel.example.com")
         return value.rstrip("/")
+
+
+class ConnectionSettings(Section):
+    """TCP connections, whoever makes them."""
+
+    most: int = Field(
+        default=65_536,
+        ge=64,
+        le=1_000_000,
+        description="Open connections of one process, of which the last 32nd take single requests only, and no sessions. "
+        "Fewer where the system allows fewer open files.",
+    )
+    per_address: int = Field(
+        default=5_000,
+        ge=0,
+        le=1_000_000,
+        description="Open connections from one IP address; 0 sets no limit. Those of `trusted_proxies` do not count, but the "
+        "sessions behind them.",
+    )
 
 
 class LogSettings(Section):
@@ -289,6 +315,7 @@ class Settings(BaseSettings):
     redis: RedisSettings = RedisSettings()
     protector: ProtectorSettings = ProtectorSettings()
     luraph: LuraphSettings = LuraphSettings()
+    connections: ConnectionSettings = ConnectionSettings()
     client: ClientSettings = ClientSettings()
     management: ManagementSettings = ManagementSettings()
     members: MemberSettings = MemberSettings()

@@ -39,7 +39,7 @@ from moonlatch.metrics.exposition import Counts, Exposition
 from moonlatch.operations.context import World
 from moonlatch.operations.passwords import Passwords
 from moonlatch.storage import member_sessions, tokens
-from moonlatch.web.limits import Buckets, RateLimits, limits_of_this_process
+from moonlatch.web.limits import Buckets, NetworkLimit, RateLimits, limits_of_this_process
 from moonlatch.web.origin import Origins
 
 DEADLINE_SECONDS = 100.0
@@ -134,8 +134,8 @@ def management_app(
         backend=backend,
         limits=Limits(
             per_token=limit("token", per_second=requests_per_second, burst=burst),
-            per_address=limit("address", per_second=requests_per_second, burst=burst),
-            failures=limit("failure", per_second=failures_per_second, burst=failures_burst),
+            per_address=NetworkLimit(limit, "address", per_second=requests_per_second, burst=burst),
+            failures=NetworkLimit(limit, "failure", per_second=failures_per_second, burst=failures_burst),
         ),
         deadline_seconds=deadline_seconds,
         monotonic_seconds=monotonic,

@@ -19,7 +19,7 @@ from moonlatch.management.envelope import error_reply
 from moonlatch.management.identity import Caller, identify, presented_token
 from moonlatch.metrics.counts import Traffic
 from moonlatch.storage.interface import Unavailable
-from moonlatch.web.limits import Allowance, RateLimit
+from moonlatch.web.limits import Allowance, NetworkLimit, RateLimit
 
 log = logging.getLogger("moonlatch.management")
 access_log = logging.getLogger("moonlatch.access")
@@ -36,8 +36,8 @@ class Limits:
     """Who may call how often: a good token or member, an address without one, and an address that tries bad tokens."""
 
     per_token: RateLimit
-    per_address: RateLimit
-    failures: RateLimit
+    per_address: NetworkLimit
+    failures: NetworkLimit
 
 
 class Gate:

@@ -15,6 +15,7 @@ UNKNOWN = "unknown"
 """Stands for an address that is not known: all of them count as one, and no list of addresses holds it."""
 
 _SITE_PREFIX = 64
+_WIDER_PREFIX = 48
 _MAPPED_PREFIX = 96  # RFC 4291 section 2.5.5.2
 # RFC 3986 section 3.2.2; some proxies write the port (Azure Application Gateway), some the brackets alone.
 _WITH_PORT_OR_BRACKETS = re.compile(r"\[(?P<bracketed>[^\[\]]+)\](?::[0-9]{1,5})?|(?P<dotted>[0-9.]+):[0-9]{1,5}")
@@ -44,10 +45,18 @@ class Addresses:
             return self._forwarded(headers) or str(parsed)
         return str(parsed)
 
+    def is_proxy(self, address: str) -> bool:
+        """Whether this is the address of a proxy that is trusted."""
+        if not self._trusted:
+            return False
+        parsed = parse_address(address)
+        return parsed is not None and self._is_trusted(parsed)
+
     def _forwarded(self, headers: Iterable[tuple[bytes, bytes]]) -> str | None:
         """The last hop that is no proxy of ours; what stands before it, the client may have made up."""
-        chain = b",".join(value for name, value in headers if name == b"x-forwarded-for").decode("latin-1")
-        last: str | None = None
+        lines = [value for name, value in headers if name == b"x-forwarded-for"]
+        chain = b",".join(lines).decode("latin-1")
+        last: str | None = UNKNOWN if lines else None
         for hop in reversed([part.strip() for part in chain.split(",") if part.strip()]):
             parsed = _parse_hop(hop)
             if parsed is None:
@@ -97,14 +106,14 @@ def _parse_hop(text: str) -> IPv4Address | IPv6Address | None:
     return parse_address(text if match is None else match["bracketed"] or match["dotted"])
 
 
-def site_of(address: str) -> str:
-    """What to count an address under: an IPv6 client has a whole /64 to choose from."""
+def sites_of(address: str) -> tuple[str, ...]:
+    """What to count an address under: itself, or the /64 that an IPv6 client may choose from and the /48 that it may belong to."""
     if ":" not in address:
-        return address
+        return (address,)
     parsed = parse_address(address)
     if not isinstance(parsed, IPv6Address):
-        return address
-    return str(IPv6Network((parsed, _SITE_PREFIX), strict=False).network_address)
+        return (address,)
+    return tuple(str(IPv6Network((parsed, prefix), strict=False)) for prefix in (_SITE_PREFIX, _WIDER_PREFIX))
 
 
 def header(headers: Sequence[tuple[bytes, bytes]], name: bytes) -> bytes | None:

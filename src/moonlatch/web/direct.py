@@ -12,6 +12,7 @@ from typing import Any, ClassVar, NamedTuple
 from moonlatch.promise import Promise
 from moonlatch.web.bounded_http import BoundedHttp
 from moonlatch.web.bounds import BODY_SECONDS, MAX_BODY_BYTES
+from moonlatch.web.connections import Connections
 from moonlatch.web.socket import Headers, Peer
 from moonlatch.web.status_lines import STATUS_LINES
 
@@ -95,7 +96,7 @@ class DirectTransport(BoundedHttp):
         self._is_last_call = False
 
     def data_received(self, data: bytes) -> None:
-        if self._message_is_open or not self._is_my_turn():
+        if self._message_is_open or self._waiting or not self._is_my_turn():
             super().data_received(data)
         else:
             # A client says the same before every body. What the parser understood of these very bytes, at the start of a
@@ -104,9 +105,7 @@ class DirectTransport(BoundedHttp):
             known = self.known_heads.get(data[:end])
             if known is not None:
                 handler, body_bytes, headers = known
-                if len(data) - end == body_bytes:
-                    if self._head_timer is not None:  # the connection is new
-                        self._end_head()
+                if len(data) - end == body_bytes and (self._head_timer is None or self._is_taken_in()):
                     self._answer(handler, data[end:], headers, keep_alive=True)
                     return
             self._read = None
@@ -120,41 +119,33 @@ class DirectTransport(BoundedHttp):
         elif self._patience is None:
             self._patience = self.loop.call_later(BODY_SECONDS, self._give_up)
 
-    def on_headers_complete(self) -> None:
+    def begin_request(self) -> None:
         handler = self.routes.get(self.url)
         if handler is not None and self._is_my_turn() and self._is_plain():
-            self._end_head()
             self._handler = handler
             self._body.clear()
         else:
-            super().on_headers_complete()
-            if self.is_leaving and self.cycle is not None:  # a connection that turns into a session has none
-                self.cycle.keep_alive = False
+            self._is_last |= self.is_leaving
+            super().begin_request()
 
-    def on_body(self, body: bytes) -> None:
-        self._body_grew = True
+    def take_body(self, body: bytes) -> None:
         if self._handler is None:
-            if not self.transport.is_closing():
-                super().on_body(body)
+            super().take_body(body)
             return
         self._body += body
         if len(self._body) > MAX_BODY_BYTES:
             self._refuse(self.too_large)
 
-    def on_message_complete(self) -> None:
-        self._message_is_open = False
+    def end_request(self) -> None:
         handler, self._handler = self._handler, None
         if handler is None:
-            if not self.transport.is_closing():
-                super().on_message_complete()
+            super().end_request()
             return
         self._read = handler
-        self._answer(handler, bytes(self._body), self.headers, keep_alive=self.parser.should_keep_alive())
+        keep_alive = self.parser.should_keep_alive() and not self._is_last
+        self._answer(handler, bytes(self._body), self.headers, keep_alive=keep_alive)
 
     def on_response_complete(self) -> None:
-        if self.pipeline:
-            super().on_response_complete()
-            return
         # As uvicorn's, but a timer that is there already stays: one for each request would cost more than reading it.
         self.server_state.total_requests += 1
         if self.transport.is_closing():
@@ -164,6 +155,8 @@ class DirectTransport(BoundedHttp):
         self._idle_since = self.loop.time()
         if self.timeout_keep_alive_task is None:
             self._keep_alive(self.timeout_keep_alive)
+        if self._message_is_open or self._waiting:
+            self.answered()
 
     def timeout_keep_alive_handler(self) -> None:
         self.timeout_keep_alive_task = None
@@ -186,6 +179,13 @@ class DirectTransport(BoundedHttp):
 
     def _keep_alive(self, seconds: float) -> None:
         self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
+
+    def _is_taken_in(self) -> bool:
+        """Let a new connection's first request pass, unless it has to be its last."""
+        if self._place is not None and self._place.is_reserved:
+            return False
+        self._end_head()
+        return True
 
     def _is_my_turn(self) -> bool:
         """Nobody is before it on this connection, and the peer takes what it is sent."""
@@ -281,12 +281,15 @@ class DirectTransport(BoundedHttp):
         return head
 
 
-def transport_for(routes: Mapping[bytes, Handler], *, too_slow: Answer, too_large: Answer) -> type[DirectTransport]:
+def transport_for(
+    routes: Mapping[bytes, Handler], *, too_slow: Answer, too_large: Answer, places: Connections | None = None
+) -> type[DirectTransport]:
     """The protocol class for `uvicorn.Config(..., http=...)`; `routes` by their exact request target."""
     return type(
         "RoutedDirectTransport",
         (DirectTransport,),
         {
+            "places": places,
             "routes": routes,
             "too_slow": too_slow,
             "too_large": too_large,

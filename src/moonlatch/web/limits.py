@@ -9,6 +9,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from moonlatch.clock import monotonic_seconds
+from moonlatch.web.address import sites_of
+
+WIDER = 4
+"""How many times more a whole IPv6 /48 may do than one /64 of it."""
 
 MAX_BUCKETS = 100_000
 
@@ -84,6 +88,24 @@ class Buckets:
             reset_seconds=math.ceil((self._burst - level) / self._per_second),
             retry_after_seconds=0 if allowed else max(1, math.ceil((1 - level) / self._per_second)),
         )
+
+
+class NetworkLimit:
+    """A limit for each client: an IPv4 address, or the /64 of an IPv6 one; and for its /48, which it may have whole."""
+
+    def __init__(self, limits: RateLimits, kind: str, *, per_second: float, burst: int) -> None:
+        self._narrow = limits(kind, per_second=per_second, burst=burst)
+        self._wide = limits(f"{kind}/48", per_second=per_second * WIDER, burst=burst * WIDER)
+
+    async def take(self, address: str) -> Allowance:
+        """Count one call from this address."""
+        sites = sites_of(address)
+        allowance = await self._narrow.take(sites[0])
+        if len(sites) > 1 and allowance.allowed:
+            wide = await self._wide.take(sites[1])
+            if not wide.allowed:
+                return wide
+        return allowance
 
 
 def limits_of_this_process(monotonic_seconds: Callable[[], float] = monotonic_seconds) -> RateLimits:

@@ -13,6 +13,7 @@ from websockets.http11 import Request
 from websockets.protocol import State
 
 from moonlatch.web.close_codes import RESTARTING
+from moonlatch.web.connections import Place
 from moonlatch.web.frames import FrameEnds
 from moonlatch.web.socket import Hear
 from moonlatch.web.status_lines import STATUS_LINES
@@ -49,9 +50,13 @@ class SessionTransport(WebSocketsSansIOProtocol):
         self._frames_counted_at = self.loop.time()
         self._hear: Hear | None = None
         self._frame_ends = FrameEnds()
+        self.place: Place | None = None
+        """The connection's place among all, given back at its end."""
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._hear = None
+        if self.place is not None:
+            self.place.leave()
         super().connection_lost(exc)
         # With this the connection would hold itself until the next full collection.
         if hasattr(self, "scope"):  # a broken handshake makes none
