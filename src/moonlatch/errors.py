@@ -82,6 +82,11 @@ def too_large_field(field: str, limit_bytes: int, has_bytes: int) -> ApiError:
     return _invalid(413, [problem])
 
 
+def body_too_slow(seconds: float) -> ApiError:
+    """408: the request's body did not arrive in time."""
+    return _invalid(408, [f"the body did not arrive within {seconds:g} seconds"])
+
+
 def not_json() -> ApiError:
     """415: the body is not declared as JSON."""
     return _invalid(415, ["the body must be JSON, with Content-Type: application/json"])

@@ -26,7 +26,7 @@ async def test_payloads_are_kept_up_to_a_number_of_bytes(tmp_path: Path) -> None
     assert second is not None
     assert opened(first) == b"1" * 60
     assert opened(second) == b"2" * 60
-    assert payloads._kept_bytes == 104
+    assert payloads._kept._bytes == 104
     assert await payloads.of(script, 2) == second
     again = await payloads.of(script, 1)
     assert again is not None

@@ -201,7 +201,7 @@ async def test_not_ready_without_a_database(tmp_path: Path) -> None:
         refused(await api.http.get("/health/ready"), 503, -1, "not ready", reasons=["database"])
 
 
-async def test_a_call_that_takes_too_long_is_ended(tmp_path: Path) -> None:
+async def test_a_body_that_does_not_come_is_given_up(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async def never_ends() -> Any:
         yield b"{"
         await asyncio.sleep(0.6)
@@ -210,7 +210,10 @@ async def test_a_call_that_takes_too_long_is_ended(tmp_path: Path) -> None:
     async with running_api(tmp_path, deadline_seconds=0.2) as api:
         me = await api.developer()
         response = await send(me, "/projects", never_ends())
-        assert (response.status_code, response.json()["error"]["message"]) == (500, "internal server error")
+        refused(
+            response, 408, -1, "unauthorized or invalid request", failed=["the body did not arrive within 0.2 seconds"]
+        )
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
 async def test_the_log_has_one_line_per_call_without_keys_or_tokens(

@@ -106,6 +106,7 @@ async def served(app: Any, http: Any = "httptools", keep_alive_seconds: int = 5)
         lifespan="off",
         log_config=None,
         access_log=False,
+        proxy_headers=False,
         timeout_graceful_shutdown=5,
         timeout_keep_alive=keep_alive_seconds,
     )

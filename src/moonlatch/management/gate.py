@@ -11,7 +11,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from moonlatch import crypto
-from moonlatch.errors import ApiError, internal, rate_limited, unavailable
+from moonlatch.errors import ApiError, body_too_slow, internal, rate_limited, unavailable
 from moonlatch.live.interface import LiveUnavailableError
 from moonlatch.logs import every, fields, request_id
 from moonlatch.management.backend import Backend
@@ -69,14 +69,18 @@ class Gate:
         token = request_id.set(call.request_id)
         try:
             async with asyncio.timeout(self._deadline_seconds):
-                await self._answer(call, scope, receive)
+                await self._answer(call, scope, call.reading(receive))
         except ClientDisconnect:
             call.status = 499
         except (Unavailable, LiveUnavailableError) as error:
             log.warning("an engine is unavailable: %s", error or type(error).__name__)
             if call.status is None:
                 await error_reply(unavailable())(scope, receive, call.send)
-        except Exception:
+        except Exception as error:
+            if isinstance(error, TimeoutError) and call.is_being_read:
+                if call.status is None:
+                    await error_reply(body_too_slow(self._deadline_seconds))(scope, receive, call.send)
+                return
             log.exception("a request failed")
             if call.status is None:
                 await error_reply(internal(call.request_id))(scope, receive, call.send)
@@ -130,7 +134,23 @@ class _Call:
         self.request_id = request_id
         self.status: int | None = None
         self.allowance: Allowance | None = None
+        self.is_being_read = False
+        """Whether somebody waits for more of its body."""
         self._send = send
+
+    def reading(self, receive: Receive) -> Receive:
+        """`receive`, watched for how long it takes."""
+        is_whole = False
+
+        async def watched() -> Message:
+            nonlocal is_whole
+            self.is_being_read = not is_whole  # behind its end only its connection's end is waited for
+            message = await receive()
+            is_whole = not message.get("more_body")
+            self.is_being_read = False
+            return message
+
+        return watched
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":

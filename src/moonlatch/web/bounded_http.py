@@ -91,6 +91,8 @@ class BoundedHttp(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def handle_websocket_upgrade(self) -> None:
+        if self._ignores:
+            return
         super().handle_websocket_upgrade()
         # The connection is the session's now. The parser calls back to us, and would keep us until the next full collection.
         self.parser = None  # type: ignore[assignment]
