@@ -13,8 +13,7 @@ from moonlatch.operations.kinds import EventKind
 from moonlatch.operations.members import resource
 from moonlatch.operations.signing_in import FailedSignIn, Visit, acting
 from moonlatch.storage.interface import StorageError
-from moonlatch.web.address import site_of
-from moonlatch.web.limits import RateLimit, RateLimits
+from moonlatch.web.limits import NetworkLimit, RateLimit, RateLimits
 
 log = logging.getLogger("moonlatch.management")
 
@@ -47,7 +46,7 @@ class SignInLimits:
     """How often anybody may try to sign in: with a name, from an address, and with a code of a member's."""
 
     per_name: RateLimit
-    per_address: RateLimit
+    per_address: NetworkLimit
     codes: RateLimit
 
     @classmethod
@@ -55,11 +54,14 @@ class SignInLimits:
         def made(kind: str, rate: Rate) -> RateLimit:
             return limits(kind, per_second=1 / rate.seconds, burst=rate.burst)
 
-        return cls(made("sign-in name", rates.per_name), made("sign-in", rates.per_address), made("code", rates.codes))
+        of_network = NetworkLimit(
+            limits, "sign-in", per_second=1 / rates.per_address.seconds, burst=rates.per_address.burst
+        )
+        return cls(made("sign-in name", rates.per_name), of_network, made("code", rates.codes))
 
     async def take(self, address: str, sign_in_name: str | None = None) -> None:
         """Count one try. Raises ApiError 429."""
-        allowances = [await self.per_address.take(site_of(address))]
+        allowances = [await self.per_address.take(address)]
         if allowances[0].allowed and sign_in_name is not None:
             allowances.append(await self.per_name.take(sign_in_name.lower()))
         for allowance in allowances:
