@@ -69,15 +69,10 @@ class Target:
     def start(self) -> tuple[bytes, Callable[[], bytes]]:
         """Start the script; gives the token and what makes the bytes of its next heartbeat."""
         copy = asyncio.run(self._started())
-        sequence = 0
 
         def beat() -> bytes:
-            nonlocal sequence
-            sequence += 1
-            return post(
-                "/client/v1/heartbeat",
-                {"instance": copy.instance, "token": copy.reply["token"], "sequence": sequence},
-            )
+            body = {"instance": copy.instance, "token": copy.reply["token"], "sequence": copy.moments.next()}
+            return post("/client/v1/heartbeat", body)
 
         return str(copy.reply["token"]).encode(), beat
 
