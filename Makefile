@@ -58,7 +58,8 @@ node_modules/.installed: package.json package-lock.json | $(BIN)/python
 
 # What the tests need besides is not needed to build, and not thrown away where it is there already.
 node_modules/.installed-page: package.json package-lock.json | $(BIN)/python
-	@test node_modules/.installed -nt package-lock.json || { echo "Installing what the dashboard is built of ..." && $(NPM_CI) --omit=dev; }
+	@if [ -e node_modules/.installed ]; then $(MAKE) --no-print-directory node_modules/.installed; \
+	else echo "Installing what the dashboard is built of ..." && $(NPM_CI) --omit=dev; fi
 	@touch $@
 
 dashboard: $(DASHBOARD)/page.html

@@ -22,6 +22,7 @@ def test_a_token_that_is_not_valid_is_refused_and_a_valid_one_leads_back_to_wher
 ) -> None:
     page = visit.page
     page.goto(f"{visit.url}/dashboard/#/projects/{shop.project}/keys")
+    button(page, "Sign in with an API token").click()
     page.get_by_label("API token").fill("ml_no")
     button(page, "Sign in").click()
     expect(page.get_by_role("alert")).to_contain_text("not valid")
@@ -31,7 +32,7 @@ def test_a_token_that_is_not_valid_is_refused_and_a_valid_one_leads_back_to_wher
     page.reload()
     expect(page.get_by_role("heading", name="Keys", level=1)).to_be_visible()
     button(page, "Sign out").click()
-    expect(page.get_by_label("API token")).to_be_visible()
+    expect(page.get_by_label("Sign-in name")).to_be_visible()
     assert page.evaluate("() => sessionStorage.getItem('moonlatch.token')") is None
 
 
@@ -43,6 +44,7 @@ def test_a_session_that_ended_leads_to_the_sign_in_and_back(seller: Visit, shop:
     seller.go(f"/projects/{shop.project}/scripts")
     developer.post(f"/account/tokens/{made['token']['id']}/revoke")
     page.get_by_role("link", name="Events", exact=True).click()
+    button(page, "Sign in with an API token").click()
     page.get_by_label("API token").fill(seller.token)
     button(page, "Sign in").click()
     expect(page.get_by_role("heading", name="Events", level=1)).to_be_visible()

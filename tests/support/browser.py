@@ -59,6 +59,7 @@ class Visit:
     def sign_in(self, token: str | None = None) -> None:
         """Open the dashboard and sign in by a token."""
         self.page.goto(f"{self.url}/dashboard/")
+        self.page.get_by_role("button", name="Sign in with an API token").click()
         self.page.get_by_label("API token").fill(token or self.token)
         self.page.get_by_role("button", name="Sign in", exact=True).click()
         self.page.locator('main h1:not(:has-text("Sign in"))').wait_for()

@@ -1,39 +1,43 @@
 /** Starts the page: who is signed in, then what they came for. */
-import { signal } from "@preact/signals";
+import { computed, signal } from "@preact/signals";
 import { type ComponentType, render } from "preact";
 import { useEffect } from "preact/hooks";
+import { ApiError } from "./api/errors";
 import { forgetLoaded } from "./api/load";
-import { hasToken, me } from "./api/session";
+import { me } from "./api/session";
 import { arrive } from "./data/arrival";
 import { Frame } from "./shell/frame";
 import { later } from "./shell/later";
+import { INVITATION } from "./shell/pages";
+import { match, path } from "./shell/router";
 import { show } from "./shell/theme";
 import { Failure } from "./parts/status";
 
 const failure = signal<unknown>(undefined);
-const SignIn = signal<ComponentType | null>(null);
+const WayIn = signal<ComponentType | null>(null);
+const isInvited = computed(() => match(INVITATION, path.value) !== null);
 
 async function start() {
   failure.value = undefined;
   try {
-    if (hasToken()) await arrive();
-    else me.value = null;
+    await arrive();
   } catch (caught) {
-    if (me.value === undefined) failure.value = caught;
+    // Nobody, to whom the way in is shown already.
+    if (!(caught instanceof ApiError && caught.status === 401)) failure.value = caught;
   }
 }
 
 function Page() {
   const who = me.value;
+  const isOutside = who === null || isInvited.value;
   useEffect(() => {
-    if (who !== null) return;
+    if (!isOutside) return;
     forgetLoaded();
-    void later(() => import("./pages/sign_in/page")).then((module) => (SignIn.value = module.SignIn));
-  }, [who]);
-  if (failure.value !== undefined) return <Failure failure={failure.value} again={() => void start()} />;
-  if (who === undefined) return null;
-  if (who !== null) return <Frame />;
-  return SignIn.value && <SignIn.value />;
+    void later(() => import("./pages/sign_in/page")).then((module) => (WayIn.value = module.WayIn));
+  }, [isOutside]);
+  if (failure.value !== undefined && !isOutside) return <Failure failure={failure.value} again={() => void start()} />;
+  if (isOutside) return WayIn.value && <WayIn.value />;
+  return who && <Frame />;
 }
 
 show();

@@ -1,33 +1,20 @@
-/** Who is signed in, and how the page proves it. A token is kept for this tab alone and ends with it. */
+/** Who is signed in, and how the page proves it: by the cookie, which no script can read, or by a token that ends with this tab. */
 import { computed, signal } from "@preact/signals";
-import type { Permission } from "./types";
+import type { MeView, Permission } from "./types";
 
 const TOKEN_NAME = "moonlatch.token";
-
-export interface Me {
-  kind: "member" | "token";
-  name: string;
-  accountName: string;
-  permissions: ReadonlySet<Permission> | null;
-  /** Goes with each change that is made by the cookie. */
-  csrf: string | null;
-}
 
 const token = signal<string | null>(sessionStorage.getItem(TOKEN_NAME));
 
 /** undefined: not known yet; null: nobody. */
-export const me = signal<Me | null | undefined>(undefined);
-export const isSignedIn = computed(() => me.value != null);
+export const me = signal<MeView | null | undefined>(undefined);
+const permissions = computed(() => new Set(me.value?.permissions));
 
 /** Headers that prove who calls. */
 export function credentials(isChange: boolean): Record<string, string> {
   if (token.value !== null) return { authorization: `Bearer ${token.value}` };
   const csrf = me.value?.csrf;
   return isChange && csrf ? { "x-csrf-token": csrf } : {};
-}
-
-export function hasToken(): boolean {
-  return token.value !== null;
 }
 
 export function keepToken(text: string): void {
@@ -44,6 +31,5 @@ export function signedOut(): void {
 
 /** Whether what needs this permission is offered. Whether it is allowed, the API says. */
 export function may(permission: Permission): boolean {
-  const known = me.value?.permissions;
-  return known == null || known.has(permission);
+  return permissions.value.has(permission);
 }

@@ -1,14 +1,28 @@
 /** What the page must know of whoever comes before it shows anything else. */
-import { batch } from "@preact/signals";
 import { call } from "../api/client";
-import { me } from "../api/session";
+import { may, me, signedOut } from "../api/session";
+import type { MeView } from "../api/types";
 import { loadProjects } from "./projects";
 
-/** Find out who it is, and which projects there are. Raises ApiError where they are not let in. */
+/** Find out who it is, by what their browser holds, and which projects there are. Raises ApiError 401 for nobody. */
 export async function arrive(): Promise<void> {
-  const { account } = await call("GET /account", {});
-  await loadProjects();
-  batch(() => {
-    me.value = { kind: "token", name: account.name, accountName: account.name, permissions: null, csrf: null };
-  });
+  await welcome((await call("GET /me", {})).me);
+}
+
+/** Whoever has just proved who they are. */
+export async function welcome(who: MeView): Promise<void> {
+  const before = me.value;
+  me.value = who;
+  try {
+    if (may("projects:read")) await loadProjects();
+  } catch (failure) {
+    if (me.value === who) me.value = before;
+    throw failure;
+  }
+}
+
+/** End the session, on the server too. */
+export async function signOut(): Promise<void> {
+  if (me.value?.kind === "member") await call("POST /me/sign_out", {}).catch(() => undefined);
+  signedOut();
 }

@@ -22,6 +22,12 @@ export class Entered {
     return typeof value === "string" ? value.trim() : "";
   }
 
+  /** As it was typed: spaces are part of a password. */
+  secret(name: string): string {
+    const value = this.#data.get(name);
+    return typeof value === "string" ? value : "";
+  }
+
   /** null where nothing was entered; what is no number stays text, for the API to refuse at its field. */
   number(name: string): number | null {
     const value = this.text(name);

@@ -1,7 +1,8 @@
 /** The way through the pages: which project, which page of it, and who is signed in. */
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import { may, me, signedOut } from "../api/session";
+import { may, me } from "../api/session";
+import { signOut } from "../data/arrival";
 import { current, projects } from "../data/projects";
 import { Icon } from "../parts/icons";
 import { text } from "../text/en/shell";
@@ -132,10 +133,10 @@ function Who() {
   return (
     <div class="who">
       <span>
-        <strong>{who.name}</strong>
-        <span class="small quiet">{who.accountName}</span>
+        {who.kind === "member" ? <a href={to("/me")}>{who.name}</a> : <strong>{who.name}</strong>}
+        <span class="small quiet">{who.kind === "member" ? `${who.account_name}, ${who.role}` : `${who.account_name}, ${text.nav.asToken}`}</span>
       </span>
-      <button type="button" class="plain icon" aria-label={text.nav.signOut} title={text.nav.signOut} onClick={signedOut}>
+      <button type="button" class="plain icon" aria-label={text.nav.signOut} title={text.nav.signOut} onClick={() => void signOut()}>
         <Icon name="out" />
       </button>
     </div>

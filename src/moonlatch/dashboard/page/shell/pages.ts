@@ -28,6 +28,9 @@ export interface Route {
   within?: string;
 }
 
+/** Where a one-time link leads to, for whoever is nobody yet. */
+export const INVITATION = "/invite/:secret";
+
 export const ROUTES: Route[] = [
   { pattern: "/", title: text.nav.overview, load: () => import("../pages/home") },
   { pattern: "/projects/:project/overview", title: text.nav.overview, load: () => import("../pages/overview/page"), group: "project", icon: "overview", key: "o", permission: "projects:read" },
@@ -41,6 +44,7 @@ export const ROUTES: Route[] = [
   { pattern: "/projects", title: text.nav.projects, load: () => import("../pages/settings/projects"), group: "account", icon: "projects", key: "p", permission: "projects:read" },
   { pattern: "/team", title: text.nav.team, load: () => import("../pages/team/page"), group: "account", icon: "team", key: "t", permission: "tokens:read" },
   { pattern: "/events", title: text.nav.accountEvents, load: () => import("../pages/events/page"), group: "account", icon: "events", permission: "events:read" },
+  { pattern: "/me", title: text.nav.you, load: () => import("../pages/me/page") },
   { pattern: "/account", title: text.nav.installation, load: () => import("../pages/settings/account"), group: "account", icon: "installation", permission: "account:read" },
 ];
 

@@ -1,19 +1,21 @@
-/** The way in. */
-import { useEffect, useRef } from "preact/hooks";
+/** The way in: by password, passkey or token; or by a one-time link. */
+import { useSignal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
 import { isConnected } from "../../api/connection";
-import { ApiError } from "../../api/errors";
-import { keepToken, signedOut } from "../../api/session";
-import { arrive } from "../../data/arrival";
 import { Copyable } from "../../parts/copy";
-import { Form, TextField } from "../../parts/form";
+import { Toasts } from "../../parts/toast";
+import { INVITATION } from "../../shell/pages";
+import { match, path } from "../../shell/router";
 import { text as shell } from "../../text/en/shell";
 import { text } from "../../text/en/sign_in";
+import { Invitation } from "./invitation";
+import { PasswordSignIn } from "./password";
+import { TokenSignIn } from "./token";
 
-export function SignIn() {
-  const heading = useRef<HTMLHeadingElement>(null);
+export function WayIn() {
+  const invitation = match(INVITATION, path.value);
   useEffect(() => {
     document.title = `${text.title} · ${shell.product}`;
-    document.querySelector<HTMLElement>("input[name='token']")?.focus();
   }, []);
   return (
     <main class="alone">
@@ -27,29 +29,30 @@ export function SignIn() {
             {shell.connection.lost}
           </div>
         )}
-        <section class="card stack">
-          <h1 ref={heading}>{text.withToken}</h1>
-          <Form
-            submit={text.go}
-            run={async (entered) => {
-              keepToken(entered.text("token"));
-              try {
-                await arrive();
-              } catch (failure) {
-                signedOut();
-                if (failure instanceof ApiError && failure.status === 401) throw new Error(text.refused);
-                throw failure;
-              }
-            }}
-          >
-            <TextField name="token" label={text.token} hint={text.tokenHint} type="password" autoComplete="off" maxLength={200} required />
-          </Form>
-        </section>
-        <div class="stack small quiet">
-          <p>{text.lostToken}</p>
-          <Copyable value="moonlatch tokens create owner --data ./data" label={text.lostToken} isWrapped />
-        </div>
+        {invitation ? <Invitation secret={invitation.secret ?? ""} /> : <SignIn />}
       </div>
+      <Toasts />
     </main>
+  );
+}
+
+function SignIn() {
+  const isByToken = useSignal(false);
+  return (
+    <>
+      <section class="card stack">
+        <h1>{isByToken.value ? text.withToken : text.title}</h1>
+        {isByToken.value ? <TokenSignIn /> : <PasswordSignIn />}
+      </section>
+      <p>
+        <button type="button" class="link" onClick={() => (isByToken.value = !isByToken.value)}>
+          {isByToken.value ? text.withPassword : text.withToken}
+        </button>
+      </p>
+      <div class="stack small quiet">
+        <p>{text.help}</p>
+        <Copyable value={isByToken.value ? "moonlatch tokens create owner --data ./data" : "moonlatch members invite owner YOU@EXAMPLE.COM --role owner"} label={text.help} isWrapped />
+      </div>
+    </>
   );
 }

@@ -20,6 +20,8 @@ export const text = {
     api: "API reference",
     find: "Find",
     signOut: "Sign out",
+    you: "Your sign-in",
+    asToken: "API token",
     allProjects: "All projects",
     choose: "Show project",
   },
