@@ -5,9 +5,7 @@ Deterministic: the same source, options and seed give the same bytes. It reads n
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 
 from moonlatch.obfuscator.analysis.builtins import CHANGE_ENVIRONMENT
 from moonlatch.obfuscator.analysis.check import check_parsed
@@ -41,7 +39,7 @@ from moonlatch.obfuscator.preparation.runtime_variables import (
 )
 from moonlatch.obfuscator.syntax import tree as s
 from moonlatch.obfuscator.syntax.diagnostics import Diagnostic, LuauSyntaxError
-from moonlatch.obfuscator.syntax.parser import parse
+from moonlatch.obfuscator.syntax.parser import collector_at_rest, parse
 from moonlatch.obfuscator.syntax.printer import print_chunk
 from moonlatch.obfuscator.target import Target
 from moonlatch.obfuscator.transform.identity import keep_shared_closures
@@ -54,7 +52,7 @@ def protect(source: bytes, options: Options, seed: int, observer: Observer | Non
 
     A script with no room, in nesting depth say, for what they would add is protected with a plainer profile, and says so.
     """
-    with _collector_paused():
+    with collector_at_rest():
         outcome = failure = _protect(source, options, seed, PROFILES[options.profile], observer)
         for plainer in _plainer_profiles(options.profile):
             if not isinstance(outcome, Failure):
@@ -76,7 +74,7 @@ def protect_with(
     source: bytes, options: Options, seed: int, keys: Collection[str], observer: Observer | None = None
 ) -> Outcome:
     """Protects `source` with the passes of those keys alone, in the registry's order."""
-    with _collector_paused():
+    with collector_at_rest():
         return _protect(source, options, seed, keys, observer)
 
 
@@ -205,15 +203,3 @@ def _known_true(chunk: s.Chunk, resolution: Resolution, options: Options) -> set
     if options.client_chunk and EXISTS in resolution.globals:
         known.add(EXISTS)
     return known
-
-
-@contextmanager
-def _collector_paused() -> Iterator[None]:
-    """Trees live until the end, and searching them for garbage again and again takes a third of the time."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()

@@ -74,7 +74,7 @@ class LimitChecker(ExpressionRegisters):
             frame.add_local(binding)
 
     def are_constant(self, node: tree.Local, assigned: set[Binding]) -> bool:
-        """Whether all of a statement's locals hold constants for good, so that the compiler drops it."""
+        """Return whether all of a statement's locals hold constants for good, so that the compiler drops it."""
         if node.is_exported or len(node.values) > len(node.bindings) or not assigned.isdisjoint(node.bindings):
             return False
         return all(map(self.is_constant, node.values))

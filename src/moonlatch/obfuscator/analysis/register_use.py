@@ -62,7 +62,7 @@ class ExpressionRegisters(ABC):
         return binding
 
     def in_register(self, value: Expression) -> bool:
-        """Whether a value already stands in a register, being a local of this function."""
+        """Return whether a value already stands in a register, being a local of this function."""
         while isinstance(value, WRAPPERS):
             value = value.value
         if not isinstance(value, tree.Name):
@@ -71,7 +71,7 @@ class ExpressionRegisters(ABC):
         return binding is not None and self.owners[binding] is self.frame and binding not in self.constants
 
     def is_constant(self, value: Expression) -> bool:
-        """Whether the compiler knows the value; operators on constants are taken to be folded."""
+        """Return whether the compiler knows the value; operators on constants are taken to be folded."""
         if isinstance(value, LITERALS):
             return True
         if isinstance(value, tree.Name):

@@ -7,11 +7,10 @@ from collections.abc import Callable
 from moonlatch.obfuscator.analysis.constants import UNKNOWN, Constants, is_true
 from moonlatch.obfuscator.analysis.scopes import Resolution
 from moonlatch.obfuscator.syntax import tree as s
-from moonlatch.obfuscator.syntax.rewriter import InFunctions, Replacement
+from moonlatch.obfuscator.syntax.rewriter import AnyLoop, AroundLoops, InFunctions, Replacement
 
 # With this name anywhere in a script, Luau shares nothing: whoever sets one closure's environment means that one.
 _PREVENTS = "setfenv"
-_MULTIPLE = (s.Call, s.MethodCall, s.Varargs)
 
 
 def shared_functions(chunk: s.Chunk, resolution: Resolution) -> set[s.Function]:
@@ -28,7 +27,7 @@ def shared_functions(chunk: s.Chunk, resolution: Resolution) -> set[s.Function]:
     return finder.shared
 
 
-class _Finder(InFunctions):
+class _Finder(AroundLoops, InFunctions):
     """Visits what Luau compiles: branches that its constants rule out capture nothing."""
 
     def __init__(self, resolution: Resolution) -> None:
@@ -124,7 +123,7 @@ class _Finder(InFunctions):
                 self._initial[binding] = value
             else:
                 self._known(binding, value)
-        if not node.values or not isinstance(node.values[-1], _MULTIPLE):
+        if not node.values or not isinstance(node.values[-1], s.MULTIPLE):
             for binding in node.bindings[len(node.values) :]:
                 self._known(binding, s.Nil(node.line))
         return node
@@ -141,22 +140,11 @@ class _Finder(InFunctions):
 
     # Loops
 
-    def _around(self, rewrite: Callable[[], Replacement]) -> Replacement:
+    def around_loop(self, node: AnyLoop, rewrite: Callable[[AnyLoop], Replacement]) -> Replacement:
         self._loops += 1
-        replacement = rewrite()
+        replacement = rewrite(node)
         self._loops -= 1
         return replacement
 
     def rewrite_while(self, node: s.While) -> Replacement:
-        if self._truth(node.condition) is False:
-            return node
-        return self._around(lambda: super(_Finder, self).rewrite_while(node))
-
-    def rewrite_repeat(self, node: s.Repeat) -> Replacement:
-        return self._around(lambda: super(_Finder, self).rewrite_repeat(node))
-
-    def rewrite_numeric_for(self, node: s.NumericFor) -> Replacement:
-        return self._around(lambda: super(_Finder, self).rewrite_numeric_for(node))
-
-    def rewrite_generic_for(self, node: s.GenericFor) -> Replacement:
-        return self._around(lambda: super(_Finder, self).rewrite_generic_for(node))
+        return node if self._truth(node.condition) is False else super().rewrite_while(node)

@@ -9,7 +9,7 @@ from moonlatch.obfuscator.analysis.capacity import Capacity
 from moonlatch.obfuscator.syntax import tree as s
 from moonlatch.obfuscator.syntax.rewriter import Replacement
 from moonlatch.obfuscator.transform.cold_code import LoopAware
-from moonlatch.obfuscator.transform.rooms import Rooms
+from moonlatch.obfuscator.transform.rooms import Capturing, Rooms
 from moonlatch.obfuscator.transform.unit import Unit
 
 KEY = "disguise_literals"
@@ -36,19 +36,10 @@ class _Disguiser(LoopAware):
         self._witness = unit.need_witness()
         self._generator = unit.random(KEY)
         self._capacity = Capacity(unit.resolution, unit.target)
-        self._rooms = rooms
-        self._capturing: set[s.Function | None] = {None}
+        self._capturing = Capturing(rooms)
 
     def _is_chosen(self, share: float) -> bool:
-        if not self.is_cold or self._generator.random() >= share:
-            return False
-        function = self.current
-        if function not in self._capturing:
-            if self._rooms.is_crowded(function) or self._rooms.spare_upvalues(function, None) < 1:
-                return False
-            self._rooms.take_upvalues([function], None)
-            self._capturing.update(self._rooms.path(function, None))
-        return True
+        return self.is_cold and self._generator.random() < share and self._capturing.admits(self.current)
 
     def rewrite_true_value(self, node: s.TrueValue) -> s.Expression:
         return self._boolean(node, holds=True)

@@ -9,19 +9,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TypeVar
 
 from moonlatch.obfuscator.analysis.capacity import Capacity
 from moonlatch.obfuscator.syntax import spelling
 from moonlatch.obfuscator.syntax import tree as s
-from moonlatch.obfuscator.syntax.rewriter import Replacement, Rewriter
+from moonlatch.obfuscator.syntax.rewriter import AnyLoop, AroundLoops, Replacement
 from moonlatch.obfuscator.transform.unit import Unit
 
 KEY = "encrypt_numbers"
 _SMALLEST_TELLING_INTEGER = 1000
 # A loop may end after one round; then each of these was a read too many.
 _MOST_LOCALS_PER_LOOP = 8
-_AnyLoop = TypeVar("_AnyLoop", s.While, s.Repeat, s.NumericFor, s.GenericFor)
 
 
 def run(unit: Unit) -> None:
@@ -44,7 +42,7 @@ class _Loop:
     locals: dict[bytes, s.Binding] = field(default_factory=dict)
 
 
-class _NumberEncryptor(Rewriter):
+class _NumberEncryptor(AroundLoops):
     def __init__(self, unit: Unit) -> None:
         super().__init__(unit.sealed)
         self._unit = unit
@@ -83,19 +81,7 @@ class _NumberEncryptor(Rewriter):
 
     # Loops
 
-    def rewrite_while(self, node: s.While) -> Replacement:
-        return self._around(node, super().rewrite_while)
-
-    def rewrite_repeat(self, node: s.Repeat) -> Replacement:
-        return self._around(node, super().rewrite_repeat)
-
-    def rewrite_numeric_for(self, node: s.NumericFor) -> Replacement:
-        return self._around(node, super().rewrite_numeric_for)
-
-    def rewrite_generic_for(self, node: s.GenericFor) -> Replacement:
-        return self._around(node, super().rewrite_generic_for)
-
-    def _around(self, node: _AnyLoop, rewrite: Callable[[_AnyLoop], Replacement]) -> Replacement:
+    def around_loop(self, node: AnyLoop, rewrite: Callable[[AnyLoop], Replacement]) -> Replacement:
         """The loop, within a block that reads its numbers first when it has any."""
         if self._loop is not None:
             return rewrite(node)

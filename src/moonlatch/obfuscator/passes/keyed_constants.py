@@ -9,14 +9,13 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TypeVar
 
 from moonlatch.obfuscator.analysis.capacity import Capacity, needs_own_function
 from moonlatch.obfuscator.passes.encrypt_numbers import is_telling
 from moonlatch.obfuscator.syntax import spelling
 from moonlatch.obfuscator.syntax import tree as s
 from moonlatch.obfuscator.syntax.parser import parse
-from moonlatch.obfuscator.syntax.rewriter import InFunctions, Replacement, Rewriter
+from moonlatch.obfuscator.syntax.rewriter import AnyLoop, AroundLoops, InFunctions, Replacement, Rewriter
 from moonlatch.obfuscator.target import Target
 from moonlatch.obfuscator.transform.enclosure import enclose
 from moonlatch.obfuscator.transform.interpolation import format_call
@@ -35,7 +34,6 @@ _SPARE_AT_LEAST = 50
 _LOOP_WEIGHT = 8
 _PER_STATEMENT = 8
 _Constant = tuple[bytes, bool]
-_AnyLoop = TypeVar("_AnyLoop", s.While, s.Repeat, s.NumericFor, s.GenericFor)
 
 
 def run(unit: Unit) -> None:
@@ -94,11 +92,12 @@ class _Use:
     functions: set[s.Function | None] = field(default_factory=set)
 
 
-class _Census(InFunctions):
+class _Census(AroundLoops, InFunctions):
     """Weighs the constants of a piece of code: what is in a loop counts more."""
 
     def __init__(self, unit: Unit, capacity: Capacity, function: s.Function | None) -> None:
         super().__init__(unit.sealed)
+        self.machines = unit.machines
         self.uses: dict[_Constant, _Use] = {}
         self._unit = unit
         self._capacity = capacity
@@ -125,19 +124,7 @@ class _Census(InFunctions):
             self._use(_number(node, self._unit.target))
         return node
 
-    def rewrite_while(self, node: s.While) -> Replacement:
-        return super().rewrite_while(node) if node in self._unit.machines else self._around(node, super().rewrite_while)
-
-    def rewrite_repeat(self, node: s.Repeat) -> Replacement:
-        return self._around(node, super().rewrite_repeat)
-
-    def rewrite_numeric_for(self, node: s.NumericFor) -> Replacement:
-        return self._around(node, super().rewrite_numeric_for)
-
-    def rewrite_generic_for(self, node: s.GenericFor) -> Replacement:
-        return self._around(node, super().rewrite_generic_for)
-
-    def _around(self, node: _AnyLoop, rewrite: Callable[[_AnyLoop], Replacement]) -> Replacement:
+    def around_loop(self, node: AnyLoop, rewrite: Callable[[AnyLoop], Replacement]) -> Replacement:
         self._weight *= _LOOP_WEIGHT
         rewrite(node)
         self._weight //= _LOOP_WEIGHT
@@ -164,9 +151,10 @@ class _Holders:
     held: dict[_Constant, s.Binding]
 
 
-class _Keeper(Rewriter):
+class _Keeper(AroundLoops):
     def __init__(self, unit: Unit, stores: list[KeyedStore], generator: random.Random) -> None:
         super().__init__(unit.sealed)
+        self.machines = unit.machines
         self._unit = unit
         self._stores = stores
         self._generator = generator
@@ -283,19 +271,7 @@ class _Keeper(Rewriter):
 
     # Loops
 
-    def rewrite_while(self, node: s.While) -> Replacement:
-        return super().rewrite_while(node) if node in self._unit.machines else self._around(node, super().rewrite_while)
-
-    def rewrite_repeat(self, node: s.Repeat) -> Replacement:
-        return self._around(node, super().rewrite_repeat)
-
-    def rewrite_numeric_for(self, node: s.NumericFor) -> Replacement:
-        return self._around(node, super().rewrite_numeric_for)
-
-    def rewrite_generic_for(self, node: s.GenericFor) -> Replacement:
-        return self._around(node, super().rewrite_generic_for)
-
-    def _around(self, node: _AnyLoop, rewrite: Callable[[_AnyLoop], Replacement]) -> Replacement:
+    def around_loop(self, node: AnyLoop, rewrite: Callable[[AnyLoop], Replacement]) -> Replacement:
         """The loop, within a block that decodes its constants first when it has any."""
         if self._holders is not None or not self._has_room:
             return rewrite(node)

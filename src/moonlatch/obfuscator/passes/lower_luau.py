@@ -23,7 +23,6 @@ from moonlatch.obfuscator.transform.enclosure import enclose
 from moonlatch.obfuscator.transform.unit import Unit
 
 KEY = "lower_luau"
-_MULTIPLE = (s.Call, s.MethodCall, s.Varargs)
 _NEVER_FALSE = (s.TrueValue, s.Number, s.String, s.InterpolatedString, s.Table, s.Function)
 _PLAIN_KEYS = (s.String, s.Number, s.TrueValue, s.FalseValue)
 _UNCHANGING = (s.Nil, s.TrueValue, s.FalseValue, s.Number, s.String, s.Name, s.Varargs)
@@ -233,7 +232,7 @@ def _only_choice(values: list[s.Expression]) -> s.IfExpression | None:
 
 
 def _one(value: s.Expression) -> s.Expression:
-    return s.Group(value, value.line) if isinstance(unwrapped(value), _MULTIPLE) else value
+    return s.Group(value, value.line) if isinstance(unwrapped(value), s.MULTIPLE) else value
 
 
 def _boxed(value: s.Expression) -> s.Table:

@@ -13,7 +13,7 @@ from bisect import bisect_left, insort
 from moonlatch.obfuscator.syntax import tree as s
 from moonlatch.obfuscator.syntax.rewriter import Rewriter
 from moonlatch.obfuscator.transform.cold_code import LoopAware, contents
-from moonlatch.obfuscator.transform.rooms import Rooms
+from moonlatch.obfuscator.transform.rooms import Capturing, Rooms
 from moonlatch.obfuscator.transform.state_machine import declared_by
 from moonlatch.obfuscator.transform.unit import Unit
 from moonlatch.obfuscator.transform.witness import Witness, whole_number
@@ -45,23 +45,12 @@ class _Brancher(LoopAware):
         super().__init__(unit)
         self._witness: Witness = unit.need_witness()
         self._generator = unit.random(KEY)
-        self._rooms = rooms
-        self._capturing: set[s.Function | None] = {None}
+        self._capturing = Capturing(rooms)
 
     def block(self, block: s.Block) -> None:
-        if self.is_cold and self._can_ask():
+        if self.is_cold and self._capturing.admits(self.current):
             block.body = self._branched(block.body)
         super().block(block)
-
-    def _can_ask(self) -> bool:
-        """Whether the function at hand can capture the witness, which then counts as one of its variables."""
-        function = self.current
-        if function not in self._capturing:
-            if self._rooms.is_crowded(function) or self._rooms.spare_upvalues(function, None) < 1:
-                return False
-            self._rooms.take_upvalues([function], None)
-            self._capturing.update(self._rooms.path(function, None))
-        return True
 
     def _branched(self, body: list[s.Statement]) -> list[s.Statement]:
         generator = self._generator

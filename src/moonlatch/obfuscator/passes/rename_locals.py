@@ -20,7 +20,7 @@ from moonlatch.obfuscator.transform.unit import Unit
 KEY = "rename_locals"
 _LETTERS = string.ascii_lowercase + string.ascii_uppercase + "_"
 _FOLLOWERS = _LETTERS + string.digits
-# `_G` is no keyword, but a reader expects it to be the global table. The others mean something to a Lua: `_ENV` from 5.2
+# `_G` is not a keyword, but a reader expects it to be the global table. The others mean something to a Lua: `_ENV` from 5.2
 # on, and `arg` in 5.1, where a function with `...` has a local of that name that nobody sees.
 _UNUSABLE = RESERVED | RESERVED_ELSEWHERE | {"_G", "_ENV", IMPLICIT_ARGUMENTS}
 

@@ -18,7 +18,6 @@ from moonlatch.obfuscator.syntax.printer_expressions import unwrapped
 from moonlatch.obfuscator.syntax.rewriter import InFunctions, Replacement
 
 _Plainly = Callable[[s.Expression], s.Expression]
-_MULTIPLE = (s.Call, s.MethodCall, s.Varargs)
 _MOST_ARGUMENTS = 3
 """Luau calls a builtin with more of them as it does any other function."""
 
@@ -105,7 +104,7 @@ class _Writer(_OwnLocals):
 
     def rewrite_call(self, node: s.Call) -> s.Expression:
         super().rewrite_call(node)
-        if 2 <= len(node.arguments) <= _MOST_ARGUMENTS and not isinstance(node.arguments[-1], _MULTIPLE):
+        if 2 <= len(node.arguments) <= _MOST_ARGUMENTS and not isinstance(node.arguments[-1], s.MULTIPLE):
             late = self._late(node.arguments)
             if late and self._is_builtin(node.function, _as_it_is):
                 self.has_changed = True

@@ -239,7 +239,7 @@ class Tokens:
         return self.starts[index] + len(self.texts[index])
 
     def is_inside_interpolation(self, index: int) -> bool | None:
-        """Whether `}` after token `index` would end an interpolated expression; None when no brace is open at all."""
+        """Return whether `}` after token `index` would end an interpolated expression; None when no brace is open at all."""
         open_braces: list[bool] = []
         for kind, text in zip(self.kinds[: index + 1], self.texts, strict=False):
             if text[:1] == "}" and kind not in ("}", INTERPOLATION_MIDDLE):

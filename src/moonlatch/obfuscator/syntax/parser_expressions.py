@@ -314,7 +314,7 @@ class ExpressionParser(LiteralParser):
 
 
 def is_assignable(value: Expression) -> bool:
-    """Whether a value may stand left of `=`, whatever `const` says."""
+    """Return whether a value may stand left of `=`, whatever `const` says."""
     return isinstance(value, tree.Name | tree.IndexName | tree.Index)
 
 

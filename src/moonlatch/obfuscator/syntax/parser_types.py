@@ -35,7 +35,7 @@ class TypeParser(Recovery, ABC):
 
     @abstractmethod
     def interpolated_string(self, depth: int) -> Expression:
-        """Reads an interpolated string, which is no type but is told so only when it has been read."""
+        """Reads an interpolated string, which is not a type but is told so only when it has been read."""
 
     def deepen(self) -> None:
         self.depth += 1
@@ -379,7 +379,7 @@ class TypeParser(Recovery, ABC):
         self.expect_closing("}", opening, search=True)
 
     def string_property(self) -> bool:
-        """Reads `["name"]: type`; false when the name is no valid string."""
+        """Reads `["name"]: type`; false when the name is not a valid string."""
         opening = self.index
         self.index += 3
         try:

@@ -32,7 +32,6 @@ _PRIORITY: dict[str, tuple[int, int]] = {
 _UNARY_PRIORITY = 8
 WRAPPERS = (s.Group, s.TypeAssertion, s.Instantiation)
 _PREFIXES = (s.Name, s.IndexName, s.Index, s.Call, s.MethodCall)
-_MULTIPLE = (s.Call, s.MethodCall, s.Varargs)
 # What the last token was: a word and a number need a space before a letter or digit, a number also before a dot.
 _AFTER_WORD = "a"
 _AFTER_NUMBER = "0"
@@ -140,7 +139,7 @@ class ExpressionPrinter(ABC):
 
     def _last_value(self, node: s.Expression) -> None:
         inner = unwrapped(node)
-        if inner is not node and isinstance(inner, _MULTIPLE):
+        if inner is not node and isinstance(inner, s.MULTIPLE):
             self._parenthesised(inner)
         else:
             self._expression(inner)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from moonlatch.obfuscator.syntax import tree as s
 
@@ -305,3 +305,29 @@ class InFunctions(Rewriter):
         outer, self.current = self.current, function
         super().function(function)
         self.current = outer
+
+
+AnyLoop = TypeVar("AnyLoop", s.While, s.Repeat, s.NumericFor, s.GenericFor)
+
+
+class AroundLoops(Rewriter):
+    """Does something around every loop; those in `machines` run no more often than what they stand for, and are none."""
+
+    machines: AbstractSet[s.While] = frozenset()
+
+    def around_loop(self, node: AnyLoop, rewrite: Callable[[AnyLoop], Replacement]) -> Replacement:
+        """Visits a loop with `rewrite`."""
+        return rewrite(node)
+
+    def rewrite_while(self, node: s.While) -> Replacement:
+        rewrite = super().rewrite_while
+        return rewrite(node) if node in self.machines else self.around_loop(node, rewrite)
+
+    def rewrite_repeat(self, node: s.Repeat) -> Replacement:
+        return self.around_loop(node, super().rewrite_repeat)
+
+    def rewrite_numeric_for(self, node: s.NumericFor) -> Replacement:
+        return self.around_loop(node, super().rewrite_numeric_for)
+
+    def rewrite_generic_for(self, node: s.GenericFor) -> Replacement:
+        return self.around_loop(node, super().rewrite_generic_for)

@@ -280,6 +280,10 @@ class Function(Expression):
     line: int
 
 
+MULTIPLE = (Call, MethodCall, Varargs)
+"""What can have several values, or none."""
+
+
 # Statements
 
 

@@ -3,41 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
 
 from moonlatch.obfuscator.syntax import tree as s
-from moonlatch.obfuscator.syntax.rewriter import InFunctions, Replacement, Rewriter
+from moonlatch.obfuscator.syntax.rewriter import AnyLoop, AroundLoops, InFunctions, Replacement, Rewriter
 from moonlatch.obfuscator.transform.unit import Unit
 
-AnyLoop = TypeVar("AnyLoop", s.While, s.Repeat, s.NumericFor, s.GenericFor)
 
-
-class LoopAware(InFunctions):
+class LoopAware(AroundLoops, InFunctions):
     """Knows how many loops are around what it visits, counting those around the functions that it is in."""
 
     def __init__(self, unit: Unit) -> None:
         super().__init__(unit.sealed)
         self.unit = unit
+        self.machines = unit.machines
         self.loops = 0
 
     @property
     def is_cold(self) -> bool:
         return self.loops == 0 and self.current not in self.unit.hot
 
-    def rewrite_while(self, node: s.While) -> Replacement:
-        return super().rewrite_while(node) if node in self.unit.machines else self.around(node, super().rewrite_while)
-
-    def rewrite_repeat(self, node: s.Repeat) -> Replacement:
-        return self.around(node, super().rewrite_repeat)
-
-    def rewrite_numeric_for(self, node: s.NumericFor) -> Replacement:
-        return self.around(node, super().rewrite_numeric_for)
-
-    def rewrite_generic_for(self, node: s.GenericFor) -> Replacement:
-        return self.around(node, super().rewrite_generic_for)
-
-    def around(self, node: AnyLoop, rewrite: Callable[[AnyLoop], Replacement]) -> Replacement:
-        """Visits a loop with `rewrite`."""
+    def around_loop(self, node: AnyLoop, rewrite: Callable[[AnyLoop], Replacement]) -> Replacement:
         self.loops += 1
         replacement = rewrite(node)
         self.loops -= 1
@@ -83,9 +68,9 @@ class _LoopFinder(LoopAware):
         super().__init__(unit)
         self.found: set[s.Function | None] = set()
 
-    def around(self, node: AnyLoop, rewrite: Callable[[AnyLoop], Replacement]) -> Replacement:
+    def around_loop(self, node: AnyLoop, rewrite: Callable[[AnyLoop], Replacement]) -> Replacement:
         self.found.add(self.current)
-        return super().around(node, rewrite)
+        return super().around_loop(node, rewrite)
 
 
 def functions_with_loops(unit: Unit) -> set[s.Function | None]:

@@ -1,6 +1,6 @@
 """Enciphers the constant pool and writes the Lua that deciphers it, one constant at a time, on first use.
 
-The cipher hides text from readers and search tools; it is no cryptography, because its key is in the same file.
+The cipher hides text from readers and search tools; it is not cryptography, because its key is in the same file.
 The Lua it writes needs no bit operations, runs on every Lua from 5.1 and draws its numbers and its shape from the seed.
 """
 

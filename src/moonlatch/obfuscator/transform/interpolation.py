@@ -5,8 +5,6 @@ from __future__ import annotations
 from moonlatch.obfuscator.syntax import tree as s
 from moonlatch.obfuscator.syntax.printer import unwrapped
 
-_MULTIPLE = (s.Call, s.MethodCall, s.Varargs)
-
 
 def format_call(node: s.InterpolatedString) -> s.String | s.MethodCall:
     """A string when nothing is interpolated; otherwise a call of which the object is a string."""
@@ -15,6 +13,6 @@ def format_call(node: s.InterpolatedString) -> s.String | s.MethodCall:
     text = s.String(b"%*".join(parts), node.line)
     if not values:
         return text
-    if isinstance(unwrapped(values[-1]), _MULTIPLE):
+    if isinstance(unwrapped(values[-1]), s.MULTIPLE):
         values[-1] = s.Group(values[-1], node.line)
     return s.MethodCall(text, "format", values, node.line)

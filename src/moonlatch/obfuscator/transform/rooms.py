@@ -52,5 +52,22 @@ class Rooms:
         return steps
 
 
+class Capturing:
+    """The functions that capture one variable of the chunk, where they have room for it."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+        self._functions: set[s.Function | None] = {None}
+
+    def admits(self, function: s.Function | None) -> bool:
+        """False when there is no room; otherwise the function captures it from now on, and those around it do."""
+        if function not in self._functions:
+            if self._rooms.is_crowded(function) or self._rooms.spare_upvalues(function, None) < 1:
+                return False
+            self._rooms.take_upvalues([function], None)
+            self._functions.update(self._rooms.path(function, None))
+        return True
+
+
 MAX_UPVALUES_OF_OWN = 10_000
-"""What `spare_upvalues` answers for a variable of the function's own, which is no upvalue."""
+"""What `spare_upvalues` answers for a variable of the function's own, which is not an upvalue."""

@@ -1,6 +1,6 @@
 """Writes instructions and constants as enciphered text, and the Lua that reads them back.
 
-The cipher hides from readers and search tools; it is no cryptography, because its key is in the same file.
+The cipher hides from readers and search tools; it is not cryptography, because its key is in the same file.
 """
 
 from __future__ import annotations

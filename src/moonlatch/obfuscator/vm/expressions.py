@@ -15,7 +15,6 @@ from moonlatch.obfuscator.vm.code import HOLE, Label
 from moonlatch.obfuscator.vm.texts import Built, Texts, bare
 
 _SOUND_KEYS = (s.String, s.Number, s.TrueValue, s.FalseValue, s.Table, s.Function, s.InterpolatedString)
-_MULTIPLE = (s.Call, s.MethodCall, s.Varargs)
 _LONGEST_TEXT = 500
 _LONGEST_HOT_TEXT = 400
 
@@ -133,7 +132,7 @@ class ExpressionLowering(Texts):
         built: list[Built] = []
         last_effect = self._last_effect(nodes)
         for place, node in enumerate(nodes):
-            if multiple_last and place == len(nodes) - 1 and isinstance(bare(node), _MULTIPLE):
+            if multiple_last and place == len(nodes) - 1 and isinstance(bare(node), s.MULTIPLE):
                 built.append(self.multiple(bare(node)))
             elif self.is_pure(node) or (
                 self.is_leaf(node) and (place >= last_effect or (place < late and self.is_own_cell(node)))
@@ -184,7 +183,7 @@ class ExpressionLowering(Texts):
                 return self._call_text(node, function, arguments)
             case s.MethodCall():
                 subject, *arguments = self._settle([node.object, *node.arguments], multiple_last=True, late=1)
-                if self._reads_late(node) and isinstance(bare(node.arguments[-1]), _MULTIPLE):
+                if self._reads_late(node) and isinstance(bare(node.arguments[-1]), s.MULTIPLE):
                     return self._late_method_text(node, subject, arguments)
                 return self._method_text(node, subject, arguments)
             case s.InterpolatedString():

@@ -28,7 +28,6 @@ from moonlatch.obfuscator.vm.program import Program
 from moonlatch.obfuscator.vm.variables import Variables
 
 Built = tuple[str, list[Operand]]
-_MULTIPLE = (s.Call, s.MethodCall, s.Varargs)
 _LEAVES = (s.Nil, s.TrueValue, s.FalseValue, s.Number, s.Integer, s.String, s.Name, s.Varargs)
 _SHORTEST_LIST = 8
 _LARGEST_PLAIN_NUMBER = 2**20
@@ -40,7 +39,7 @@ _DEEPEST_LOOP = 5
 
 def is_multiple(node: s.Expression) -> bool:
     """True for what can have several values, in parentheses or not."""
-    return isinstance(unwrapped(node), _MULTIPLE)
+    return isinstance(unwrapped(node), s.MULTIPLE)
 
 
 class Texts:
@@ -165,7 +164,7 @@ class Texts:
     def listed(self, values: Sequence[Built], last: s.Expression | None) -> Built:
         """Values side by side, in a table where they are more than an operation has registers for."""
         text, operands = self.joined(values)
-        if len(values) > WIDEST_LIST and not isinstance(last, _MULTIPLE):
+        if len(values) > WIDEST_LIST and not isinstance(last, s.MULTIPLE):
             return f"{self.names.unpack}({{{text}}},1,{HOLE})", [*operands, len(values)]
         return text, operands
 
