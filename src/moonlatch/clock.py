@@ -17,7 +17,7 @@ HOUR_MS = 60 * MINUTE_MS
 DAY_MS = 24 * HOUR_MS
 
 MIN_TIME_MS = 100_000_000_000
-"""In March 1973. A smaller number is no time that anybody means, but may be one in seconds, up to the year 5138."""
+"""In March 1973. A smaller number is not a time that anybody means, but may be one in seconds, up to the year 5138."""
 
 MAX_TIME_MS = 253_402_300_799_999
 """The end of the year 9999; a larger number is one in microseconds or nanoseconds."""

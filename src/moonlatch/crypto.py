@@ -78,7 +78,7 @@ def new_api_token() -> str:
 
 
 def is_api_token(text: str) -> bool:
-    """Whether a text can be a token at all: one with a checksum must have the right one; earlier ones had none."""
+    """Return whether a text can be a token at all: one with a checksum must have the right one; earlier ones had none."""
     without = len(_TOKEN_PREFIX) + _TOKEN_CHARACTERS
     if not text.isascii() or not text.startswith(_TOKEN_PREFIX):
         return False

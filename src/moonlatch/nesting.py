@@ -8,7 +8,7 @@ MAX_DEPTH = 64
 
 
 def is_too_deep(value: Any) -> bool:
-    """Whether lists and objects lie in each other more than `MAX_DEPTH` levels deep; without recursion, so at any depth."""
+    """Return whether lists and objects lie in each other more than `MAX_DEPTH` levels deep; without recursion, so at any depth."""
     level = [value] if isinstance(value, dict | list) else []
     for _ in range(MAX_DEPTH):
         level = [

@@ -224,7 +224,7 @@ async def test_a_result_that_is_no_script_is_not_published(
     luraph.plan("download", reply(200, result))
     error = await refused(publishing, script)
     assert error.reason == Reason.NOT_PROTECTED
-    assert error.extras["luraph_errors"][0]["message"].startswith("Luraph's result is no script: script:1: ")
+    assert error.extras["luraph_errors"][0]["message"].startswith("Luraph's result is not a script: script:1: ")
 
 
 async def test_a_service_that_hangs_does_not_hold_up_our_own_engine(

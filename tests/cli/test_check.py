@@ -296,9 +296,9 @@ def test_luraph_needs_a_key_and_well_formed_options(moonlatch: Command, monkeypa
     assert "no API key for Luraph" in moonlatch("protect", "valid.lua", "--engine", "luraph").err
     monkeypatch.setenv("MOONLATCH_LURAPH_KEY", API_KEY)
     ended = moonlatch("protect", "valid.lua", "--engine", "luraph", "--luraph-option", "INTENSE")
-    assert ended.err.startswith("error: 'INTENSE' is no option of Luraph\n")
+    assert ended.err.startswith("error: 'INTENSE' is not an option of Luraph\n")
     unreachable = moonlatch("protect", "valid.lua", "--engine", "luraph", "--luraph-url", "nonsense")
-    assert unreachable.err.startswith("error: nonsense is no address for a key\n")
+    assert unreachable.err.startswith("error: nonsense is not an address for a key\n")
 
 
 def test_an_unknown_profile_is_a_wrong_call(moonlatch: Command) -> None:

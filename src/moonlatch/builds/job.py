@@ -111,5 +111,5 @@ def job_of(body: bytes) -> Job | Check:
 
 
 def reply_of(body: bytes) -> Reply:
-    """Raises msgspec.MsgspecError for anything that is no reply: a worker's output is not trusted."""
+    """Raises msgspec.MsgspecError for anything that is not a reply: a worker's output is not trusted."""
     return _decode_reply(body)

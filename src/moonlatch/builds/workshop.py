@@ -113,7 +113,7 @@ class Workshop:
                 warnings = [*prepared.warnings, *received.warnings][:MAX_WARNINGS]
                 return Done(text=received.text, warnings=warnings, target=prepared.target)
             case Invalid():
-                return _failure(f"Luraph's result is no script: {answer.parser_output.splitlines()[0]}")
+                return _failure(f"Luraph's result is not a script: {answer.parser_output.splitlines()[0]}")
             case Failed():
                 return answer
 

@@ -115,7 +115,7 @@ def _upload(url: str, token: str, body: bytes, name: str) -> tuple[int, Reply]:
             timeout = httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS)
             answer = httpx.post(url, content=chunks(), headers=headers, timeout=timeout)
         except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
-            raise CommandError(f"{url} is no address: {error}", "Write it like http://127.0.0.1:8400.") from None
+            raise CommandError(f"{url} is not an address: {error}", "Write it like http://127.0.0.1:8400.") from None
         except httpx.ConnectError as error:
             raise CommandError(
                 f"{url} cannot be reached: {error}", "Is the server running, and is --url right?"

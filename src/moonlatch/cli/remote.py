@@ -18,13 +18,15 @@ def parsed_settings(given: list[str]) -> dict[str, Setting]:
     for one in given:
         name, equals, value = one.partition("=")
         if not name or not equals:
-            raise CommandError(f"{one!r} is no option of Luraph", "Write it like TARGET_VERSION=Luau or INTENSE=true.")
+            raise CommandError(
+                f"{one!r} is not an option of Luraph", "Write it like TARGET_VERSION=Luau or INTENSE=true."
+            )
         settings[name] = {"true": True, "false": False}.get(value, value)
     return settings
 
 
 def ordered(order: Order, base_url: str | None) -> Received | Failure:
-    """Have the order done, at the service itself when no address is given. A result that is no script is a failure too.
+    """Have the order done, at the service itself when no address is given. A result that is not a script is a failure too.
 
     Raises CommandError for an address that the key should not be sent to.
     """
@@ -37,7 +39,9 @@ def ordered(order: Order, base_url: str | None) -> Received | Failure:
     try:
         address = (LuraphSettings() if base_url is None else LuraphSettings(base_url=base_url)).base_url
     except ValidationError:
-        raise CommandError(f"{base_url} is no address for a key", "Write it like https://api.example.com/v1.") from None
+        raise CommandError(
+            f"{base_url} is not an address for a key", "Write it like https://api.example.com/v1."
+        ) from None
 
     async def done() -> Received | Failure:
         async with luraph_client() as client:
@@ -48,5 +52,5 @@ def ordered(order: Order, base_url: str | None) -> Received | Failure:
     if isinstance(received, Received):
         faults = syntax_faults(received.text)
         if faults:
-            return Failure([EngineError(None, f"Luraph's result is no script: {faults[0].message}")])
+            return Failure([EngineError(None, f"Luraph's result is not a script: {faults[0].message}")])
     return received

@@ -76,7 +76,7 @@ def _refuse_used_folder(folder: Path) -> None:
     if not folder.exists():
         return
     if not folder.is_dir():
-        raise CommandError(f"{shown(folder)} is no folder")
+        raise CommandError(f"{shown(folder)} is not a folder")
     if not any(folder.iterdir()):
         return
     from moonlatch.app import LOCK_NAME
@@ -126,7 +126,7 @@ def _restore(archive: Archive, folder: Path) -> dict[str, int]:
     try:
         unfinished.mkdir(mode=0o700)
         counts = _unpack(archive, unfinished)
-        # The database last: a folder without one is no installation yet, whatever interrupts this.
+        # The database last: a folder without one is not an installation yet, whatever interrupts this.
         for name in sorted(archive.manifest.members, key=DATABASE.__eq__):
             (unfinished / name).rename(folder / name)
         unfinished.rmdir()

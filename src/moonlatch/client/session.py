@@ -106,7 +106,7 @@ class SessionConnection:
             self.calls.end()
 
     def is_idle_talk_allowed(self, now_ms: int) -> bool:
-        """Whether a frame that answers nothing may still come: a few at once, and then one per second."""
+        """Return whether a frame that answers nothing may still come: a few at once, and then one per second."""
         passed = max(0, now_ms - self._allowance_at) // SECOND_MS
         self._allowance = min(_IDLE_FRAMES, self._allowance + passed * _IDLE_FRAMES_PER_SECOND) - 1
         self._allowance_at += passed * SECOND_MS
@@ -246,7 +246,7 @@ class SessionEndpoint:
             hear(event.get("text"))
 
     def _answers(self, connection: SessionConnection, text: str | None) -> bool:
-        """Whether this frame answers a call. Raises _ClosingError."""
+        """Return whether this frame answers a call. Raises _ClosingError."""
         frame = _decode(text)
         if isinstance(frame, Open):
             raise _ClosingError(INVALID_FRAME, "the session is open already")

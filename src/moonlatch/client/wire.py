@@ -114,7 +114,7 @@ def _decode(decoder: msgspec.json.Decoder[T], content: bytes | str) -> T:
         return decoder.decode(content)
     except msgspec.ValidationError as error:
         raise MalformedError(str(error)) from None
-    except (ValueError, RecursionError):  # what is no JSON, no UTF-8, or nested without end
+    except (ValueError, RecursionError):  # what is not JSON, not UTF-8, or nested without end
         raise MalformedError("the message is not valid JSON") from None
 
 

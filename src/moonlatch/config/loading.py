@@ -21,7 +21,7 @@ from moonlatch.config.wording import reason_for, secret_paths, setting_paths, un
 
 CONFIG_VARIABLE = "MOONLATCH_CONFIG"
 FILE_NAME = "moonlatch.toml"
-# Variables with our prefix that are no settings of the server.
+# Variables with our prefix that are not settings of the server.
 OTHER_VARIABLES = frozenset(
     {CONFIG_VARIABLE, "MOONLATCH_BACKUP_PASSPHRASE", "MOONLATCH_LURAPH_KEY", "MOONLATCH_TOKEN", "MOONLATCH_URL"}
 )
@@ -114,7 +114,7 @@ def _file_path(given: Mapping[str, Any], environment: Mapping[str, Any]) -> Path
     if named:
         return _expanded(Path(named))
     data_dir = given.get("data_dir") or environment.get("data_dir")
-    if not isinstance(data_dir, str | Path):  # what is no path at all is refused with the other settings
+    if not isinstance(data_dir, str | Path):  # what is not a path at all is refused with the other settings
         data_dir = Settings.model_fields["data_dir"].default
     return _expanded(Path(data_dir)) / FILE_NAME
 
@@ -176,7 +176,7 @@ def _first_below(section: str) -> str:
 
 
 def _may_be_setting(variable: str) -> bool:
-    """Whether the first part names a setting or section; the rest is checked with everything else, by its path."""
+    """Return whether the first part names a setting or section; the rest is checked with everything else, by its path."""
     first = variable.removeprefix(ENV_PREFIX).split(ENV_NESTED_DELIMITER)[0].lower()
     return first in Settings.model_fields
 

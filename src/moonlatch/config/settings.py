@@ -330,7 +330,7 @@ class Settings(BaseSettings):
 
     @property
     def is_shared(self) -> bool:
-        """Whether several processes may run at once: neither the data nor the sessions belong to one alone."""
+        """Return whether several processes may run at once: neither the data nor the sessions belong to one alone."""
         return bool(self.database_url.get_secret_value() and self.redis_url.get_secret_value())
 
     @property

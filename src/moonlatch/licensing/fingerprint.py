@@ -4,10 +4,10 @@ from __future__ import annotations
 
 
 def is_bound(bound_to: bytes | None, fingerprintless: bool) -> bool:
-    """Whether the key runs on one device only."""
+    """Return whether the key runs on one device only."""
     return bound_to is not None and not fingerprintless
 
 
 def binds_on_use(bound_to: bytes | None, fingerprintless: bool, given: bytes | None) -> bool:
-    """Whether using the key from this device makes the device its own."""
+    """Return whether using the key from this device makes the device its own."""
     return bound_to is None and not fingerprintless and given is not None

@@ -24,12 +24,12 @@ def masked(key: str) -> str:
 
 
 def has_passed(at_ms: int | None, now_ms: int) -> bool:
-    """Whether a moment is over; it belongs to what follows it, and None never comes."""
+    """Return whether a moment is over; it belongs to what follows it, and None never comes."""
     return at_ms is not None and at_ms <= now_ms
 
 
 def is_blacklisted(blacklisted: bool, blacklist_expires: int | None, now_ms: int) -> bool:
-    """Whether the blacklisting still stands; one whose time is over is none."""
+    """Return whether the blacklisting still stands; one whose time is over is none."""
     return bool(blacklisted) and not has_passed(blacklist_expires, now_ms)
 
 

@@ -31,5 +31,5 @@ class ObfuscationQuota:
         return replace(self, period_start=now_ms, used=0) if now_ms >= self.period_end else self
 
     def covers(self, count: int) -> bool:
-        """Whether `count` more obfuscations may be made."""
+        """Return whether `count` more obfuscations may be made."""
         return self.left is None or count <= self.left

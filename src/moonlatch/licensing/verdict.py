@@ -169,7 +169,7 @@ INSTANCE_UNKNOWN = Refusal("INSTANCE_UNKNOWN", "The server does not know this ru
 
 
 def decide_start(facts: StartFacts | None, claim: Start, policy: Policy, now_ms: int) -> Granted | Refusal:
-    """Whether a client may start a script. Of EXECUTION_LIMIT_REACHED a key hears only while it has a place free."""
+    """Decide whether a client may start a script. Of EXECUTION_LIMIT_REACHED a key hears only while it has a place free."""
     if facts is None:
         return SCRIPT_NOT_FOUND
     if not facts.enabled or facts.build == 0 or _is_abandoned(facts, policy, now_ms):
@@ -207,7 +207,7 @@ def decide_start(facts: StartFacts | None, claim: Start, policy: Policy, now_ms:
 
 
 def decide_running(facts: RunningFacts | None, claim: Running, policy: Policy, now_ms: int) -> Granted | Refusal:
-    """Whether a running copy may go on; asked for every heartbeat, and for a session whenever something changed."""
+    """Decide whether a running copy may go on; asked for every heartbeat, and for a session whenever something changed."""
     if facts is None:
         return SCRIPT_NOT_FOUND
     if facts.stopped is not None:
@@ -238,7 +238,7 @@ def decide_running(facts: RunningFacts | None, claim: Running, policy: Policy, n
 
 
 def is_first_use(facts: StartFacts, granted: Granted) -> bool:
-    """Whether this start binds the device or begins the key's days, which concerns the key's other copies too."""
+    """Return whether this start binds the device or begins the key's days, which concerns the key's other copies too."""
     return granted.premium and (granted.binds_fingerprint or granted.key_expires != facts.key_expires)
 
 

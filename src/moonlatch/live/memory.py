@@ -170,7 +170,7 @@ class LocalLive:
         self._presence.claim(instance, limit, self._lease_clock(), beats=beats)
 
     async def keeps_place(self, instance: Instance, limit: int) -> bool:
-        """Whether an instance that is alive is among the `limit` oldest of its key."""
+        """Return whether an instance that is alive is among the `limit` oldest of its key."""
         try:
             self._presence.require_place(instance, limit, self._lease_clock())
         except NoPlaceError:
@@ -262,7 +262,7 @@ class LocalLive:
         return self._presence.leased(self._lease_clock())
 
     def holds(self, instance_id: str) -> bool:
-        """Whether a session of the instance stands."""
+        """Return whether a session of the instance stands."""
         return self._hub.of_instance(instance_id) is not None
 
     def remember(self, instance: Instance) -> None:
@@ -293,7 +293,7 @@ class LocalLive:
         await _looked_at(self._hub.look_again_at(self._hub.all()))
 
     async def takes_turn(self, _name: str, _seconds: float) -> bool:
-        """Whether this process is to do what one of many does; there are no others."""
+        """Return whether this process is to do what one of many does; there are no others."""
         return True
 
     async def close_all(self, spread_seconds: float = 0.0) -> None:

@@ -333,7 +333,7 @@ class RedisLive:
         await self.here.leave(session_id)
 
     async def takes_turn(self, name: str, seconds: float) -> bool:
-        """Whether this process is to do what one of many does; nobody is asked again for that time. Nobody does without Redis."""
+        """Return whether this process is to do what one of many does; nobody is asked again for that time. Nobody does without Redis."""
         try:
             return bool(await self._directory.ask("turn", name, int(seconds * SECOND_MS)))
         except LiveUnavailableError:

@@ -1,1 +1,1 @@
-"""The commercial Luraph service as an engine: it takes the network, so it is no part of the compiler."""
+"""The commercial Luraph service as an engine: it takes the network, so it is not part of the compiler."""

@@ -234,7 +234,7 @@ async def _outcome(call: Callable[[], Awaitable[Answer]]) -> Answer | CallError:
 
 
 def _may_pass(outcome: Answer | CallError) -> bool:
-    """Whether another try could end better: no answer, an overloaded or failing service."""
+    """Return whether another try could end better: no answer, an overloaded or failing service."""
     if isinstance(outcome, CallError):
         return not isinstance(outcome, UnusableAnswerError)
     return outcome.status in _REFUSED_FOR_NOW or outcome.status >= 500

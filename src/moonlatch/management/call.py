@@ -43,7 +43,7 @@ class Reading:
 
     @property
     def reveals_keys(self) -> bool:
-        """Whether the caller may see keys whole."""
+        """Return whether the caller may see keys whole."""
         return self.actor.may(Permission.KEYS_REVEAL)
 
     def user(self, user: User, last_refusal: PastRefusal | None = None) -> UserView:

@@ -99,7 +99,7 @@ def example_of(schema: dict[str, Any], schemas: dict[str, Any], where: str = "")
         return example_of(schema["anyOf"][0], schemas, where)
     match schema.get("type"):
         case "object" if "properties" in schema:
-            # What only some replies have is no part of the usual one.
+            # What only some replies have is not part of the usual one.
             shown = set(schema.get("required", ())) | {"success"}
             return {
                 name: example_of(part, schemas, f"{where}.{name}")

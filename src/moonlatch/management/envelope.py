@@ -66,7 +66,7 @@ def _message(error: Any) -> str:
 
 
 def api_error_of(request: Request, error: Exception) -> ApiError | None:
-    """The API's words for what an operation or handler refused; None for what is no refusal."""
+    """The API's words for what an operation or handler refused; None for what is not a refusal."""
     match error:
         case ApiError():
             return error

@@ -77,7 +77,7 @@ class Actor:
         return permission in self.permissions
 
     def reaches(self, project_id: str) -> bool:
-        """Whether the project is among theirs; one that is not must look as if it were not there."""
+        """Return whether the project is among theirs; one that is not must look as if it were not there."""
         return self.projects is None or project_id in self.projects
 
     def require(self, permission: Permission) -> None:

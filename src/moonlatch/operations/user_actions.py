@@ -194,5 +194,5 @@ def leave_event(change: Change, action: Action, before: User, after: User) -> No
 
 
 def bars_device(before: User, after: User) -> bool:
-    """Whether it stops copies of other keys of the project too."""
+    """Return whether it stops copies of other keys of the project too."""
     return after.blacklisted and not before.blacklisted and after.fingerprint is not None

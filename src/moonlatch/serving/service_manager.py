@@ -8,7 +8,7 @@ import socket
 
 
 def tell_ready() -> None:
-    """Whoever waits for the start may go on. That nobody listens is no reason not to serve."""
+    """Whoever waits for the start may go on. That nobody listens is not a reason not to serve."""
     address = os.environ.get("NOTIFY_SOCKET", "")
     if not address:
         return

@@ -49,7 +49,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     obfuscations_used: int = 0
 
     def is_expired(self, now_ms: int) -> bool:
-        """Whether writes are refused."""
+        """Return whether writes are refused."""
         return self.expires_at is not None and self.expires_at <= now_ms
 
 

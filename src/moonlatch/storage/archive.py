@@ -141,7 +141,7 @@ class Archive:
 @contextlib.contextmanager
 def open_archive(path: Path) -> Iterator[Archive]:
     """Open an archive and check its list of members, nothing else of them. Raises ArchiveError and OSError."""
-    with _reading(f"{path} is no backup of Moonlatch"):
+    with _reading(f"{path} is not a backup of Moonlatch"):
         opened = zipfile.ZipFile(path)
     with opened as archive:
         manifest = _manifest_of(archive, path)
@@ -165,7 +165,7 @@ def _reading(what_fails: str) -> Iterator[None]:
 
 
 def _manifest_of(archive: zipfile.ZipFile, path: Path) -> Manifest:
-    with _reading(f"{path} is no backup of Moonlatch: its manifest cannot be read"):
+    with _reading(f"{path} is not a backup of Moonlatch: its manifest cannot be read"):
         with archive.open(MANIFEST) as stream:
             content = stream.read(_MANIFEST_BYTES + 1)
         if len(content) > _MANIFEST_BYTES:

@@ -27,7 +27,7 @@ async def remove_expired(tx: Transaction, *, expired_by: int, now: int, most: in
     """Remove up to `most` users whose time was over by `expired_by`, keep them as removed at `now`; gives them.
 
     Over it is when `key_expires` had come, had been set, and the project wanted such users gone, all of it by then: an
-    expiry that is set to long ago, by mistake or not, is no reason to remove somebody at once. Times are Unix milliseconds.
+    expiry that is set to long ago, by mistake or not, is not a reason to remove somebody at once. Times are Unix milliseconds.
 
     Blacklisted users stay: with them would go the bar on their device, and a ban would end with the key's time.
     """

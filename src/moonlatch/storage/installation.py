@@ -14,7 +14,7 @@ SET = Query(
 
 
 async def belongs_to(db: Database, key_check: bytes) -> bool:
-    """Whether the data belongs to the master key of this check value; data that no loader was made from yet does so from now on."""
+    """Return whether the data belongs to the master key of this check value; data that no loader was made from yet does so from now on."""
 
     async def unit(tx: Transaction) -> bool:
         row = await tx.fetch_one(FIND)

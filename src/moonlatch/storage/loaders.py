@@ -34,7 +34,7 @@ async def find_served(db: Database | Transaction, script_id: str) -> LoaderInfo 
 
 
 async def exist(db: Database | Transaction) -> bool:
-    """Whether any loader was ever made here and is still kept."""
+    """Return whether any loader was ever made here and is still kept."""
     return await db.fetch_one(ANY) is not None
 
 

@@ -77,7 +77,7 @@ def _token(row: Row) -> Token:
     values["ip_allow"] = msgspec.json.decode(values["ip_allow"], type=tuple[str, ...])
     if values["permissions"] is not None:
         named = msgspec.json.decode(values["permissions"], type=list[str])
-        # One that a newer program knew is no right here.
+        # One that a newer program knew is not a right here.
         values["permissions"] = tuple(Permission(name) for name in named if name in _KNOWN)
     if values["projects"] is not None:
         values["projects"] = msgspec.json.decode(values["projects"], type=tuple[str, ...])

@@ -38,5 +38,5 @@ class FrameEnds:
         self._payload_left = max(0, end - len(data))
 
     def are_between_messages(self) -> bool:
-        """Whether all that was read are whole messages."""
+        """Return whether all that was read are whole messages."""
         return not self._head and not self._payload_left and not self._is_inside_message

@@ -103,7 +103,7 @@ class SessionTransport(WebSocketsSansIOProtocol):
         super().handle_events()
 
     def _may_go_on(self, frames: int) -> bool:
-        """Whether so many frames more are not too many; the connection is closed if they are."""
+        """Return whether so many frames more are not too many; the connection is closed if they are."""
         now = self.loop.time()
         earned = (now - self._frames_counted_at) * _FRAMES_PER_SECOND
         self._frames_left = min(_FRAMES_AT_ONCE, self._frames_left + earned) - frames

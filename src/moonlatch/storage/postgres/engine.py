@@ -118,7 +118,7 @@ class PostgresDatabase:
         return self._loop.time() + self._deadline_seconds
 
     def _is_over(self, until: float) -> bool:
-        """Whether it was the deadline that ended a wait; a timer may come before its time by what clocks are rounded to."""
+        """Return whether it was the deadline that ended a wait; a timer may come before its time by what clocks are rounded to."""
         return self._loop.time() > until - _CLOCK_SECONDS
 
     def _check_open(self) -> None:

@@ -39,7 +39,7 @@ def schema_of_sound(path: Path) -> int:
             (version,) = connection.execute("select max(version) from schema_migrations").fetchone()
             return int(version)
     except DRIVER_ERRORS as error:
-        raise StorageError(f"{path.name} is no database of Moonlatch: {error}") from error
+        raise StorageError(f"{path.name} is not a database of Moonlatch: {error}") from error
 
 
 def count_nouns(path: Path) -> dict[str, int]:
@@ -51,7 +51,7 @@ def count_nouns(path: Path) -> dict[str, int]:
                 for table in _COUNTED
             }
     except DRIVER_ERRORS as error:
-        raise StorageError(f"{path.name} is no database of Moonlatch: {error}") from error
+        raise StorageError(f"{path.name} is not a database of Moonlatch: {error}") from error
 
 
 def open_read_only(path: Path) -> sqlite3.Connection:
