@@ -215,6 +215,8 @@ def luraph_in_thread() -> Iterator[LuraphServer]:
     thread = threading.Thread(target=lambda: asyncio.run(serve()))
     thread.start()
     assert is_ready.wait(10)
-    yield server
-    is_over.set()
-    thread.join(10)
+    try:
+        yield server
+    finally:
+        is_over.set()
+        thread.join(10)

@@ -18,7 +18,7 @@ import httpx
 
 from moonlatch.cli.first_start import FILE_NAME
 
-START_SECONDS = 30.0
+START_SECONDS = 60.0
 STOP_SECONDS = 20.0
 
 
@@ -59,8 +59,10 @@ _free_ports = _walk()
 class MoonlatchServer:
     """`moonlatch serve` as a child process; start, kill and start it again over the same data."""
 
-    def __init__(self, data: Path, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(self, data: Path, settings: Mapping[str, str] | None = None, python: str = sys.executable) -> None:
+        """`python` is that of the environment whose Moonlatch is to run."""
         self.data = data
+        self._python = python
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = data.parent / f"{data.name}.log"
@@ -75,7 +77,7 @@ class MoonlatchServer:
     @property
     def command(self) -> list[str]:
         """What starts it."""
-        return [sys.executable, "-m", "moonlatch", "serve", "--port", str(self.port), "--data", str(self.data)]
+        return [self._python, "-m", "moonlatch", "serve", "--port", str(self.port), "--data", str(self.data)]
 
     def environment(self) -> dict[str, str]:
         """The variables it runs with: none of the tester's own settings, but those given."""
@@ -86,7 +88,7 @@ class MoonlatchServer:
     def cli(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a command of the real command line, with this server's settings."""
         return subprocess.run(
-            [sys.executable, "-m", "moonlatch", *arguments],
+            [self._python, "-m", "moonlatch", *arguments],
             env=self.environment(),
             capture_output=True,
             text=True,

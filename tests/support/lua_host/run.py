@@ -33,6 +33,22 @@ script_key = %s
 return assert(loadstring(http_get("%s"), "=loader"))(...)
 """
 
+ELSEWHERE = """
+for _, name in ipairs({ "request", "websocket" }) do
+  local real = moonlatch_host[name]
+  moonlatch_host[name] = function(...)
+    local arguments = { ... }
+    for i = 1, select("#", ...) do
+      if type(arguments[i]) == "string" then
+        arguments[i] = string.gsub(arguments[i], "^(%%a+)://%s", "%%1://%s")
+      end
+    end
+    return real((table.unpack or unpack)(arguments, 1, select("#", ...)))
+  end
+end
+"""
+"""What a name server would do: a host name, as a pattern, leads to an address and port."""
+
 
 @dataclass(frozen=True)
 class Happened:
@@ -177,7 +193,10 @@ class LuaRun:
 
 
 class LoaderRun(LuaRun):
-    """A script's loader, fetched from its URL and run as a user does it."""
+    """A script's loader, fetched from its URL and run as a user does it.
+
+    `leads` is a host name and the address and port that it is to lead to, for a loader that was made for that name.
+    """
 
     def __init__(
         self,
@@ -195,6 +214,7 @@ class LoaderRun(LuaRun):
         clock_rate: int | None = None,
         time_rate: float = 1,
         engine: str = "luau",
+        leads: tuple[str, str] | None = None,
     ) -> None:
         given = {
             "fingerprint": fingerprint,
@@ -208,6 +228,8 @@ class LoaderRun(LuaRun):
         lacks = {"websocket": websocket, "threads": threads, "kick": kick}
         settings |= {name: "no" for name, has in lacks.items() if not has}
         script = USER_SCRIPT % ("nil" if key is None else f'"{key}"', loader_url)
+        if leads is not None:
+            script = ELSEWHERE % (leads[0].replace(".", "%."), leads[1]) + script
         super().__init__(script, *arguments, engine=engine, settings=settings, time_rate=time_rate)
 
 
