@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from moonlatch.storage.columns import columns_of, listed, placed, values_of
 from moonlatch.storage.interface import Database, Query, Row, Transaction
 
 
@@ -46,11 +47,8 @@ class EventFilter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _AFTER_ALL = "g"  # ids begin with hexadecimal digits
-_COLUMNS = ", ".join(Event.__struct_fields__)
-INSERT = Query(
-    "events.insert",
-    f"insert into events ({_COLUMNS}) values ({', '.join(':' + name for name in Event.__struct_fields__)})",
-)
+_COLUMNS = listed(columns_of(Event))
+INSERT = Query("events.insert", f"insert into events ({_COLUMNS}) values ({placed(columns_of(Event))})")
 _PAGE = "order by id desc limit :limit"
 _FITTING = (
     f"select {_COLUMNS} from events where account_id = :account_id and id < :before and id >= :first "
@@ -89,7 +87,7 @@ PRUNE = Query(
 
 
 def _event(row: Row) -> Event:
-    values: dict[str, Any] = dict(zip(Event.__struct_fields__, row, strict=True))
+    values = values_of(Event, row, flags=())
     values["changes"] = msgspec.json.decode(values["changes"], type=dict[str, tuple[Any, Any]])
     return Event(**values)
 

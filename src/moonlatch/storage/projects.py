@@ -9,64 +9,8 @@ from typing import Any
 import msgspec
 
 from moonlatch.clock import DAY_MS
+from moonlatch.storage.columns import assigned, columns_of, flags_of, listed, placed, values_of
 from moonlatch.storage.interface import Database, Query, Row, Transaction
-
-_STORED = (
-    "id, account_id, name, fingerprint_reset_cooldown, allow_fingerprint_resets, delete_expired_users, "
-    "execution_webhook, information_webhook, blacklist_webhook, created_at, engine, luraph_options, require_fingerprint"
-)
-_COLUMNS = (
-    f"{_STORED}, executions_of_removed_scripts + "
-    "coalesce((select sum(s.total_executions) from scripts s where s.project_id = projects.id), 0)"
-)
-_BOOLEANS = ("allow_fingerprint_resets", "delete_expired_users", "require_fingerprint")
-
-FIND = Query("projects.find", f"select {_COLUMNS} from projects where id = :id")
-FIND_OWNED = Query(
-    "projects.find_owned", f"select {_COLUMNS} from projects where id = :id and account_id = :account_id"
-)
-LIST = Query(
-    "projects.list",
-    f"select {_COLUMNS} from projects where account_id = :account_id "
-    "order by created_at, id limit :limit offset :offset",
-)
-LIST_SOME = Query(
-    "projects.list_some",
-    f"select {_COLUMNS} from projects where account_id = :account_id "
-    "and cast(:ids as text) like '%\"' || id || '\"%' order by created_at, id limit :limit offset :offset",
-)
-INSERT = Query(
-    "projects.insert",
-    f"insert into projects ({_STORED}) values (:id, :account_id, :name, :fingerprint_reset_cooldown, "
-    ":allow_fingerprint_resets, :delete_expired_users, :execution_webhook, :information_webhook, "
-    ":blacklist_webhook, :created_at, :engine, :luraph_options, :require_fingerprint)",
-)
-SAVE = Query(
-    "projects.save",
-    "update projects set name = :name, fingerprint_reset_cooldown = :fingerprint_reset_cooldown, "
-    "allow_fingerprint_resets = :allow_fingerprint_resets, delete_expired_users = :delete_expired_users, "
-    "execution_webhook = :execution_webhook, information_webhook = :information_webhook, "
-    "blacklist_webhook = :blacklist_webhook, engine = :engine, "
-    "delete_expired_users_since = case when :delete_expired_users and not delete_expired_users then :now "
-    "else delete_expired_users_since end, "
-    "luraph_options = :luraph_options, require_fingerprint = :require_fingerprint where id = :id",
-)
-REMOVE = Query("projects.remove", "delete from projects where id = :id")
-EXECUTIONS_BY_DAY = Query(
-    "projects.executions_by_day",
-    "select day, sum(executions) from execution_days where project_id = :id and day >= :since group by day",
-)
-EXECUTIONS_BY_SCRIPT = Query(
-    "projects.executions_by_script",
-    "select s.id, s.name, d.day, sum(d.executions) from scripts s "
-    "left join execution_days d on d.script_id = s.id and d.day >= :since "
-    "where s.project_id = :id group by s.id, s.name, s.created_at, d.day order by s.created_at, s.id",
-)
-EXECUTORS = Query(
-    "projects.executors",
-    "select executor, sum(executions) from execution_days where project_id = :id and day >= :since "
-    "group by executor order by 2 desc, executor",
-)
 
 
 class Project(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,19 +44,63 @@ class ScriptDays(msgspec.Struct, kw_only=True):
     days: dict[str, int]
 
 
+_STORED = columns_of(Project, without=("total_executions",))
+_SETTINGS = columns_of(Project, without=("id", "account_id", "created_at", "total_executions"))
+_FLAGS = flags_of(Project)
+_COLUMNS = (
+    f"{listed(_STORED)}, executions_of_removed_scripts + "
+    "coalesce((select sum(s.total_executions) from scripts s where s.project_id = projects.id), 0)"
+)
+
+FIND = Query("projects.find", f"select {_COLUMNS} from projects where id = :id")
+FIND_OWNED = Query(
+    "projects.find_owned", f"select {_COLUMNS} from projects where id = :id and account_id = :account_id"
+)
+LIST = Query(
+    "projects.list",
+    f"select {_COLUMNS} from projects where account_id = :account_id "
+    "order by created_at, id limit :limit offset :offset",
+)
+LIST_SOME = Query(
+    "projects.list_some",
+    f"select {_COLUMNS} from projects where account_id = :account_id "
+    "and cast(:ids as text) like '%\"' || id || '\"%' order by created_at, id limit :limit offset :offset",
+)
+INSERT = Query("projects.insert", f"insert into projects ({listed(_STORED)}) values ({placed(_STORED)})")
+SAVE = Query(
+    "projects.save",
+    f"update projects set {assigned(_SETTINGS)}, "
+    "delete_expired_users_since = case when :delete_expired_users and not delete_expired_users then :now "
+    "else delete_expired_users_since end where id = :id",
+)
+REMOVE = Query("projects.remove", "delete from projects where id = :id")
+EXECUTIONS_BY_DAY = Query(
+    "projects.executions_by_day",
+    "select day, sum(executions) from execution_days where project_id = :id and day >= :since group by day",
+)
+EXECUTIONS_BY_SCRIPT = Query(
+    "projects.executions_by_script",
+    "select s.id, s.name, d.day, sum(d.executions) from scripts s "
+    "left join execution_days d on d.script_id = s.id and d.day >= :since "
+    "where s.project_id = :id group by s.id, s.name, s.created_at, d.day order by s.created_at, s.id",
+)
+EXECUTORS = Query(
+    "projects.executors",
+    "select executor, sum(executions) from execution_days where project_id = :id and day >= :since "
+    "group by executor order by 2 desc, executor",
+)
+
+
 def _project(row: Row) -> Project:
-    values: dict[str, Any] = dict(zip(Project.__struct_fields__, row, strict=True))
-    for name in _BOOLEANS:
-        values[name] = bool(values[name])
+    values = values_of(Project, row, flags=_FLAGS)
     values["luraph_options"] = msgspec.json.decode(values["luraph_options"], type=dict[str, str | bool])
     values["total_executions"] = int(values["total_executions"])
     return Project(**values)
 
 
 def _stored(project: Project) -> dict[str, Any]:
-    values = msgspec.structs.asdict(project)
+    values = {name: getattr(project, name) for name in _STORED}
     values["luraph_options"] = msgspec.json.encode(values["luraph_options"]).decode()
-    del values["total_executions"]
     return values
 
 
@@ -145,9 +133,8 @@ async def insert(tx: Transaction, project: Project) -> None:
 
 async def save(tx: Transaction, project: Project, *, now: int) -> bool:
     """Write what a developer may change, at `now` (Unix milliseconds). False when the project is gone."""
-    values = {**_stored(project), "now": now}
-    del values["account_id"], values["created_at"]
-    return await tx.execute(SAVE, **values) == 1
+    stored = _stored(project)
+    return await tx.execute(SAVE, **{name: stored[name] for name in ("id", *_SETTINGS)}, now=now) == 1
 
 
 async def remove(tx: Transaction, project_id: str) -> bool:

@@ -3,54 +3,10 @@
 # ruff: noqa: S608 -- what is put into the statements is this module's own list of columns
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
+from moonlatch.storage.columns import assigned, columns_of, flags_of, listed, placed, values_of
 from moonlatch.storage.interface import Database, Query, Row, Transaction
-
-_COLUMNS = (
-    "id, project_id, name, free_for_all, use_heartbeat, kick_outdated, require_sessions, enabled, "
-    "total_executions, build, loader, created_at, profile, target, engine"
-)
-_BOOLEANS = ("free_for_all", "use_heartbeat", "kick_outdated", "require_sessions", "enabled")
-
-FIND = Query("scripts.find", f"select {_COLUMNS} from scripts where id = :id")
-FIND_OWNED = Query(
-    "scripts.find_owned",
-    "select s.id, s.project_id, s.name, s.free_for_all, s.use_heartbeat, s.kick_outdated, s.require_sessions, "
-    "s.enabled, s.total_executions, s.build, s.loader, s.created_at, s.profile, s.target, s.engine "
-    "from scripts s join projects p on p.id = s.project_id where s.id = :id and p.account_id = :account_id",
-    shared=True,  # by a message to many sessions
-)
-LIST = Query(
-    "scripts.list",
-    f"select {_COLUMNS} from scripts where project_id = :project_id "
-    "order by created_at, id limit :limit offset :offset",
-)
-INSERT = Query(
-    "scripts.insert",
-    f"insert into scripts ({_COLUMNS}) values (:id, :project_id, :name, :free_for_all, :use_heartbeat, "
-    ":kick_outdated, :require_sessions, :enabled, :total_executions, :build, :loader, :created_at, "
-    ":profile, :target, :engine)",
-)
-SAVE_SETTINGS = Query(
-    "scripts.save_settings",
-    "update scripts set name = :name, free_for_all = :free_for_all, use_heartbeat = :use_heartbeat, "
-    "kick_outdated = :kick_outdated, require_sessions = :require_sessions, enabled = :enabled, "
-    "profile = :profile, target = :target, engine = :engine where id = :id",
-)
-REMOVE = Query("scripts.remove", "delete from scripts where id = :id")
-KEEP_EXECUTIONS = Query(
-    "scripts.keep_executions",
-    "update projects set executions_of_removed_scripts = executions_of_removed_scripts + "
-    "(select total_executions from scripts where id = :id) "
-    "where id = (select project_id from scripts where id = :id)",
-)
-EXECUTIONS_BY_DAY = Query(
-    "scripts.executions_by_day",
-    "select day, sum(executions) from execution_days where script_id = :id and day >= :since group by day",
-)
 
 
 class Script(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,11 +32,39 @@ class Script(msgspec.Struct, frozen=True, kw_only=True):
     engine: str | None = None
 
 
+_COLUMNS = columns_of(Script)
+_SETTINGS = columns_of(Script, without=("id", "project_id", "total_executions", "build", "loader", "created_at"))
+_FLAGS = flags_of(Script)
+_LISTED = listed(_COLUMNS)
+
+FIND = Query("scripts.find", f"select {_LISTED} from scripts where id = :id")
+FIND_OWNED = Query(
+    "scripts.find_owned",
+    f"select {listed(_COLUMNS, of='s')} "
+    "from scripts s join projects p on p.id = s.project_id where s.id = :id and p.account_id = :account_id",
+    shared=True,  # by a message to many sessions
+)
+LIST = Query(
+    "scripts.list",
+    f"select {_LISTED} from scripts where project_id = :project_id order by created_at, id limit :limit offset :offset",
+)
+INSERT = Query("scripts.insert", f"insert into scripts ({_LISTED}) values ({placed(_COLUMNS)})")
+SAVE_SETTINGS = Query("scripts.save_settings", f"update scripts set {assigned(_SETTINGS)} where id = :id")
+REMOVE = Query("scripts.remove", "delete from scripts where id = :id")
+KEEP_EXECUTIONS = Query(
+    "scripts.keep_executions",
+    "update projects set executions_of_removed_scripts = executions_of_removed_scripts + "
+    "(select total_executions from scripts where id = :id) "
+    "where id = (select project_id from scripts where id = :id)",
+)
+EXECUTIONS_BY_DAY = Query(
+    "scripts.executions_by_day",
+    "select day, sum(executions) from execution_days where script_id = :id and day >= :since group by day",
+)
+
+
 def _script(row: Row) -> Script:
-    values: dict[str, Any] = dict(zip(Script.__struct_fields__, row, strict=True))
-    for name in _BOOLEANS:
-        values[name] = bool(values[name])
-    return Script(**values)
+    return Script(**values_of(Script, row, flags=_FLAGS))
 
 
 async def find(db: Database | Transaction, script_id: str) -> Script | None:
@@ -105,22 +89,8 @@ async def insert(tx: Transaction, script: Script) -> None:
 
 async def save_settings(tx: Transaction, script: Script) -> bool:
     """Write what a developer may change; build, loader and counters are left alone. False when the script is gone."""
-    return (
-        await tx.execute(
-            SAVE_SETTINGS,
-            id=script.id,
-            name=script.name,
-            free_for_all=script.free_for_all,
-            use_heartbeat=script.use_heartbeat,
-            kick_outdated=script.kick_outdated,
-            require_sessions=script.require_sessions,
-            enabled=script.enabled,
-            profile=script.profile,
-            target=script.target,
-            engine=script.engine,
-        )
-        == 1
-    )
+    values = {name: getattr(script, name) for name in ("id", *_SETTINGS)}
+    return await tx.execute(SAVE_SETTINGS, **values) == 1
 
 
 async def remove(tx: Transaction, script_id: str) -> bool:
