@@ -33,6 +33,7 @@ from moonlatch.jobs.retention import (
     watch_retention,
 )
 from moonlatch.licensing.verdict import Policy
+from moonlatch.live.interface import LiveEngine
 from moonlatch.live.memory import LocalLive
 from moonlatch.luraph.engine import LuraphEngine, luraph_client
 from moonlatch.management.application import management_app
@@ -47,8 +48,7 @@ from moonlatch.web.address import Addresses
 from moonlatch.web.direct import DirectTransport
 from moonlatch.web.limits import RateLimits, limits_of_this_process
 
-if TYPE_CHECKING:  # a server that is alone needs neither library
-    from moonlatch.live.redis import RedisLive
+if TYPE_CHECKING:  # a server that is alone does not need the library
     from moonlatch.storage.postgres.engine import PostgresDatabase
 
 LOCK_NAME = ".server.lock"
@@ -72,7 +72,7 @@ class Moonlatch:
     settings: Settings
     world: World
     database: Database
-    live: LocalLive | RedisLive
+    live: LiveEngine
     publisher: Publisher
     application: ASGIApp
     http_transport: type[DirectTransport]
@@ -144,9 +144,7 @@ async def open_moonlatch(settings: Settings) -> AsyncIterator[Moonlatch]:
             world=world,
             live=live,
             publisher=publisher,
-            requests_per_second=settings.management.requests_per_second,
-            burst=settings.management.burst,
-            max_body_bytes=settings.management.max_body_bytes,
+            settings=settings.management,
             readiness=readiness,
             exposition=exposition,
             metrics_token=settings.metrics.token.get_secret_value(),
@@ -202,7 +200,7 @@ async def open_moonlatch(settings: Settings) -> AsyncIterator[Moonlatch]:
 
 async def _open_live(
     settings: Settings, database: Database, policy: Policy, closing: contextlib.AsyncExitStack
-) -> tuple[LocalLive | RedisLive, RateLimits]:
+) -> tuple[LiveEngine, RateLimits]:
     """Who is connected, and how often anybody may ask: for this process alone, or together with others."""
     url = settings.redis_url.get_secret_value()
     seconds, most = settings.client.heartbeat_seconds, settings.client.max_sessions
@@ -258,7 +256,7 @@ def _expose(
     client: ClientProtocol,
     publisher: Publisher,
     workers: WorkerPool,
-    live: LocalLive | RedisLive,
+    live: LiveEngine,
     database: SqliteDatabase | PostgresDatabase,
 ) -> None:
     """Show the parts' counts in the metrics."""

@@ -17,6 +17,7 @@ from moonlatch.builds.publisher import LoaderRecipe, Publisher
 from moonlatch.builds.workshop import Workshop
 from moonlatch.client.history import History
 from moonlatch.client.protocol import ClientProtocol
+from moonlatch.config.settings import ManagementSettings
 from moonlatch.crypto import Keyring
 from moonlatch.licensing.signing_in import SignInRules
 from moonlatch.licensing.tier import BUILT_IN, Tier
@@ -170,11 +171,13 @@ class Api:
 async def running_api(folder: Path, *, database_url: str = "", **settings: Any) -> AsyncIterator[Api]:
     """A fresh server on SQLite, or on the PostgreSQL database of that URL.
 
-    Settings are those of `management_app`, `keep_alive_seconds`, `signing_in`, and `write_loader`, what writes the loaders. Without a rate
+    Settings are those of `ManagementSettings`, the arguments of `management_app`, `keep_alive_seconds`, `signing_in`, and
+    `write_loader`, what writes the loaders. Without a rate
     limit, unless the test sets one.
     """
     writing = settings.pop("write_loader", write_loader)
     keep_alive_seconds = settings.pop("keep_alive_seconds", 5)
+    section = {name: settings.pop(name) for name in ManagementSettings.model_fields if name in settings}
     database = await (open_postgres(database_url) if database_url else open_sqlite(folder / "moonlatch.db"))
     clock = MovableClock()
     keyring = Keyring(MASTER)
@@ -201,13 +204,8 @@ async def running_api(folder: Path, *, database_url: str = "", **settings: Any) 
         world=world,
         live=live,
         publisher=publisher,
-        **{
-            "requests_per_second": 1e6,
-            "burst": 1_000_000,
-            "failures_burst": 1_000_000,
-            "sign_in_rates": OFTEN,
-            **settings,
-        },
+        settings=ManagementSettings(**{"requests_per_second": 1e6, "burst": 1_000_000, **section}),
+        **{"failures_burst": 1_000_000, "sign_in_rates": OFTEN, **settings},
     )
     observed = noting(management)
     protocol = ClientProtocol(

@@ -18,6 +18,7 @@ from moonlatch.client.replies import UNAVAILABLE, RefusedError, invalid, rate_li
 from moonlatch.client.session import SessionEndpoint
 from moonlatch.client.wire import MalformedError, decode_execute, decode_heartbeat
 from moonlatch.clock import Clock, monotonic_seconds
+from moonlatch.config.settings import HEARTBEAT_SECONDS
 from moonlatch.crypto import Keyring, new_id
 from moonlatch.licensing.verdict import Policy, Refusal
 from moonlatch.live.interface import LiveUnavailableError, Roster
@@ -64,7 +65,7 @@ class ClientProtocol:
         clock: Clock,
         missing_loader_source: Callable[[str], bytes],
         policy: Policy | None = None,
-        heartbeat_seconds: int = 30,
+        heartbeat_seconds: int = HEARTBEAT_SECONDS,
         executes_per_second_per_address: float = 0,
         execute_burst: int = 1,
         loaders_per_second_per_address: float = 0,

@@ -22,6 +22,7 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 from moonlatch.clock import DAY_MS, HOUR_MS, MINUTE_MS
 from moonlatch.licensing.signing_in import SignInRules
 from moonlatch.licensing.tier import BUILT_IN, MEBIBYTE, NO_LIMITS, Tier
+from moonlatch.licensing.verdict import ACCOUNT_GRACE_DAYS
 from moonlatch.obfuscator.options import DEFAULT_PROFILE, PROFILES, known_profile
 
 ENV_PREFIX = "MOONLATCH_"
@@ -36,6 +37,10 @@ _REDIS_URL = re.compile(r"(rediss?|unix)://")
 _ANY_ADDRESS = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "[::1]"}
 _METRICS_TOKEN = re.compile(r"[!-~]{16,}")
 _TIER_NAME = re.compile(r"[a-z0-9_-]{1,32}")
+
+
+HEARTBEAT_SECONDS, MAX_SESSIONS = 30, 50_000
+"""Defaults that parts have, too, where nobody sets anything."""
 
 
 class Section(BaseModel):
@@ -106,13 +111,16 @@ class ClientSettings(Section):
     """The protocol that running scripts speak."""
 
     heartbeat_seconds: int = Field(
-        default=30,
+        default=HEARTBEAT_SECONDS,
         ge=5,
         le=300,
         description="Time between two heartbeats, in seconds. Three missed ones end an instance.",
     )
     account_grace_days: int = Field(
-        default=7, ge=0, le=3650, description="How long scripts of an expired account are still served, in days."
+        default=ACCOUNT_GRACE_DAYS,
+        ge=0,
+        le=3650,
+        description="How long scripts of an expired account are still served, in days.",
     )
     executes_per_second_per_address: float = Field(
         default=20.0,
@@ -129,7 +137,10 @@ class ClientSettings(Section):
     )
     loader_burst: int = Field(default=400, ge=1, le=1_000_000, description="Loaders at once to one IP address.")
     max_sessions: int = Field(
-        default=50_000, ge=0, le=1_000_000, description="Open WebSockets of running scripts; each is also an open file."
+        default=MAX_SESSIONS,
+        ge=0,
+        le=1_000_000,
+        description="Open WebSockets of running scripts; each is also an open file.",
     )
 
 

@@ -96,10 +96,13 @@ class Running(msgspec.Struct, frozen=True, gc=False):
     """It went without a session for longer than a script that requires one allows."""
 
 
+ACCOUNT_GRACE_DAYS = 7
+
+
 class Policy(msgspec.Struct, frozen=True):
     """The installation's own choices."""
 
-    account_grace_days: int = 7
+    account_grace_days: int = ACCOUNT_GRACE_DAYS
     minimum_loader_version: int = 1
 
 

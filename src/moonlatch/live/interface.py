@@ -253,3 +253,21 @@ class Live(Protocol):
     async def project_changed(self, project_id: str) -> None:
         """The project was removed, or a device barred from it: check its sessions again, at once."""
         ...
+
+
+class LiveEngine(Live, Roster, Protocol):
+    """What keeps live, for one process alone or together with others: all that a server and its jobs need of it."""
+
+    @property
+    def open_sessions(self) -> int:
+        """Sessions whose sockets this process holds."""
+
+    @property
+    def alive_instances(self) -> int:
+        """Running copies that this process knows of."""
+
+    async def takes_turn(self, name: str, seconds: float) -> bool:
+        """Return whether this process is to do what one of many does; nobody is asked again for that time."""
+
+    async def close_all(self, spread_seconds: float = 0.0) -> None:
+        """Ask every session to come back, over that time, take no more, and end the background work of this process's own."""

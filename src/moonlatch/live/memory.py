@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from moonlatch.clock import SECOND_MS, Clock
+from moonlatch.config.settings import HEARTBEAT_SECONDS, MAX_SESSIONS
 from moonlatch.licensing.verdict import DISCONNECTED, Policy, Refusal
 from moonlatch.live.hub import Hub, Member
 from moonlatch.live.interface import (
@@ -64,8 +65,8 @@ class LocalLive:
         database: Database,
         clock: Clock,
         policy: Policy | None = None,
-        heartbeat_seconds: float = 30,
-        max_sessions: int = 50_000,
+        heartbeat_seconds: float = HEARTBEAT_SECONDS,
+        max_sessions: int = MAX_SESSIONS,
         stopped: Callable[[Member], None] | None = None,
         keeps_place: Callable[[Instance, int], Awaitable[bool]] | None = None,
         lease_clock: Clock | None = None,

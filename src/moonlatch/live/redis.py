@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from moonlatch.clock import SECOND_MS, Clock
+from moonlatch.config.settings import HEARTBEAT_SECONDS, MAX_SESSIONS
 from moonlatch.crypto import new_id
 from moonlatch.licensing.verdict import DISCONNECTED, SUPERSEDED, TOO_MANY_INSTANCES, Policy
 from moonlatch.live.hub import Member
@@ -69,8 +70,8 @@ class RedisLive:
         database: Database,
         clock: Clock,
         policy: Policy | None = None,
-        heartbeat_seconds: float = 30,
-        max_sessions: int = 50_000,
+        heartbeat_seconds: float = HEARTBEAT_SECONDS,
+        max_sessions: int = MAX_SESSIONS,
     ) -> None:
         self._directory = directory
         self._database = database

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 
 from moonlatch.builds.publisher import Publisher
 from moonlatch.clock import monotonic_seconds
+from moonlatch.config.settings import ManagementSettings
 from moonlatch.live.interface import Live
 from moonlatch.management import (
     account,
@@ -43,7 +44,6 @@ from moonlatch.web.limits import Buckets, NetworkLimit, RateLimits, limits_of_th
 from moonlatch.web.origin import Origins
 
 DEADLINE_SECONDS = 100.0
-DEFAULT_MAX_BODY_BYTES = 20 * 1024 * 1024
 FAILURES_PER_SECOND = 1.0
 FAILURES_BURST = 20
 REFUSALS_PER_SECOND = 1 / 60
@@ -74,11 +74,9 @@ def management_app(
     world: World,
     live: Live,
     publisher: Publisher,
-    requests_per_second: float = 50,
-    burst: int = 50,
+    settings: ManagementSettings | None = None,
     failures_per_second: float = FAILURES_PER_SECOND,
     failures_burst: int = FAILURES_BURST,
-    max_body_bytes: int = DEFAULT_MAX_BODY_BYTES,
     deadline_seconds: float = DEADLINE_SECONDS,
     monotonic: Callable[[], float] = monotonic_seconds,
     readiness: Readiness | None = None,
@@ -89,18 +87,19 @@ def management_app(
 ) -> FastAPI:
     """The API as an ASGI application. `monotonic` gives seconds.
 
-    Each API token may make `requests_per_second` calls (`burst` at once), and so may each address without a token; an
-    address that presents bad tokens has `failures_per_second` (`failures_burst` at once) for those. Addresses are those
-    of the ASGI scope: who knows of proxies must have put them right.
+    Each API token may make as many calls as `settings` say, and so may each address without a token; an address that
+    presents bad tokens has `failures_per_second` (`failures_burst` at once) for those. Addresses are those of the ASGI
+    scope: who knows of proxies must have put them right.
 
     `readiness` is by default that of the database, `exposition` that of the API's own calls.
     """
+    settings = settings or ManagementSettings()
     limit = limits or limits_of_this_process(monotonic)
     backend = Backend(
         world=world,
         live=live,
         publisher=publisher,
-        max_body_bytes=max_body_bytes,
+        max_body_bytes=settings.max_body_bytes,
         readiness=readiness or Readiness({"database": lambda: answers(world.database)}),
         exposition=exposition or Exposition(Counts()),
         metrics_token=metrics_token,
@@ -133,8 +132,8 @@ def management_app(
         Gate,
         backend=backend,
         limits=Limits(
-            per_token=limit("token", per_second=requests_per_second, burst=burst),
-            per_address=NetworkLimit(limit, "address", per_second=requests_per_second, burst=burst),
+            per_token=limit("token", per_second=settings.requests_per_second, burst=settings.burst),
+            per_address=NetworkLimit(limit, "address", per_second=settings.requests_per_second, burst=settings.burst),
             failures=NetworkLimit(limit, "failure", per_second=failures_per_second, burst=failures_burst),
         ),
         deadline_seconds=deadline_seconds,
