@@ -12,9 +12,10 @@ from itertools import zip_longest
 
 from moonlatch.obfuscator.syntax import tree as s
 from moonlatch.obfuscator.syntax.rewriter import Rewriter
+from moonlatch.obfuscator.vm.closures import Built
 from moonlatch.obfuscator.vm.code import HOLE
 from moonlatch.obfuscator.vm.expressions import ExpressionLowering
-from moonlatch.obfuscator.vm.texts import WIDEST_LIST, Built, bare
+from moonlatch.obfuscator.vm.texts import WIDEST_LIST, bare
 
 
 class AssignmentLowering(ExpressionLowering):

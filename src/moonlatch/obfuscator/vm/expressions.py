@@ -11,8 +11,9 @@ from types import MappingProxyType
 
 from moonlatch.obfuscator.syntax import tree as s
 from moonlatch.obfuscator.syntax.printer_expressions import unwrapped
+from moonlatch.obfuscator.vm.closures import Built
 from moonlatch.obfuscator.vm.code import HOLE, Label
-from moonlatch.obfuscator.vm.texts import Built, Texts, bare
+from moonlatch.obfuscator.vm.texts import Texts, bare
 
 _SOUND_KEYS = (s.String, s.Number, s.TrueValue, s.FalseValue, s.Table, s.Function, s.InterpolatedString)
 _LONGEST_TEXT = 500

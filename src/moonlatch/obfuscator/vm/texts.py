@@ -11,6 +11,7 @@ from moonlatch.obfuscator.syntax import tree as s
 from moonlatch.obfuscator.syntax.printer_expressions import unwrapped
 from moonlatch.obfuscator.target import Target
 from moonlatch.obfuscator.transform.arguments import IMPLICIT_ARGUMENTS
+from moonlatch.obfuscator.vm.closures import Built, Closures
 from moonlatch.obfuscator.vm.code import (
     HIDDEN,
     HOLE,
@@ -23,11 +24,8 @@ from moonlatch.obfuscator.vm.code import (
     Operand,
     Proto,
 )
-from moonlatch.obfuscator.vm.names import Names
 from moonlatch.obfuscator.vm.program import Program
-from moonlatch.obfuscator.vm.variables import Variables
 
-Built = tuple[str, list[Operand]]
 _LEAVES = (s.Nil, s.TrueValue, s.FalseValue, s.Number, s.Integer, s.String, s.Name, s.Varargs)
 _SHORTEST_LIST = 8
 _LARGEST_PLAIN_NUMBER = 2**20
@@ -42,23 +40,15 @@ def is_multiple(node: s.Expression) -> bool:
     return isinstance(unwrapped(node), s.MULTIPLE)
 
 
-class Texts:
+class Texts(Closures):
     """The registers, loops and code of one function, and the texts of its expressions."""
 
     def __init__(self, program: Program, proto: Proto) -> None:
-        self.program = program
-        self.proto = proto
-        self.variables: Variables = program.variables
-        self.names: Names = program.names
+        super().__init__(program, proto)
         self.target: Target = program.target
-        self.registers: dict[s.Binding, int] = {}
         self.loops: list[tuple[Label, Label]] = []
         """Of each loop around: where `continue` and `break` go."""
         self.depth = 0
-        self.register_text = f"{self.names.registers}[{HOLE}]"
-        self._upvalue_text = f"{self.names.upvalues}[{HOLE}]"
-        captures = self.variables.captures(proto.function)
-        self._captured = {binding: place for place, binding in enumerate(captures, 1)}
         self._locals_top = 0
         self._top = 0
 
@@ -104,7 +94,7 @@ class Texts:
     def is_own_local(self, node: s.Expression) -> bool:
         """A local of this function."""
         node = bare(node)
-        return isinstance(node, s.Name) and node.binding is not None and node.binding not in self._captured
+        return isinstance(node, s.Name) and node.binding is not None and node.binding not in self.captured
 
     def is_own_cell(self, node: s.Expression) -> bool:
         """A captured and assigned local of this function, which calls can change while an expression is evaluated."""
@@ -128,9 +118,6 @@ class Texts:
 
     def _is_library_member(self, node: s.Expression) -> bool:
         return isinstance(node, s.IndexName) and self.program.is_library_member(node)
-
-    def is_native(self, function: s.Function) -> bool:
-        return function in self.program.native
 
     # Parts
 
@@ -248,52 +235,6 @@ class Texts:
                 return None
         return ConstantList(tuple(constants))
 
-    # Closures
-
-    def closure(self, function: s.Function) -> Built:
-        captures = self.variables.captures(function)
-        table, operands = self.capture_list(captures)
-        if self.is_native(function):
-            place = self.program.native_place(function, captures)
-            return self._in_environment(f"{self.names.natives}[{HOLE}]({table})"), [place, *operands]
-        if function in self.program.shared:
-            kept, known = self.kept_closure(function)
-            make, made = self.make_closure(function, f"{{{table}}}")
-            return f"({kept}or {make})", [*known, *made, *operands]
-        make, made = self.make_closure(function, f"{{{table}}}")
-        return make, [*made, *operands]
-
-    def kept_closure(self, function: s.Function) -> Built:
-        """The one closure of a shared function, once there is one and the host keeps it."""
-        return f"{HOLE}[2]", [self.program.proto(function)]
-
-    def make_closure(self, function: s.Function, captures: str) -> Built:
-        proto = self.program.proto(function)
-        machine = self.names.machine(proto.machine)
-        if function in self.program.shared:
-            self.program.has_shared_closures = True
-            return f"{self.names.shared}({HOLE},{machine},{captures})", [proto]
-        return self._in_environment(f"{machine}({HOLE},{captures})"), [proto]
-
-    def _in_environment(self, closure: str) -> str:
-        """A closure that has the environment of the function that makes it, not of the machine."""
-        return f"({self.names.inherit}({closure}))" if self.program.sets_environments else closure
-
-    def capture_list(self, captures: Sequence[s.Binding], without: s.Binding | None = None) -> Built:
-        """What a closure takes along: values, and cells as they are."""
-        texts: list[str] = []
-        operands: list[Operand] = []
-        for binding in captures:
-            if binding is without:
-                texts.append("nil")
-            elif binding in self._captured:
-                texts.append(self._upvalue_text)
-                operands.append(self._captured[binding])
-            else:
-                texts.append(self.register_text)
-                operands.append(self.registers.get(binding, 0))
-        return ",".join(texts), operands
-
     # Leaves
 
     def _name(self, node: s.Name) -> Built:
@@ -301,8 +242,8 @@ class Texts:
         if binding is None:
             return self._global(node.name), []
         cell = "[1]" if self.variables.is_cell(binding) else ""
-        if binding in self._captured:
-            return self._upvalue_text + cell, [self._captured[binding]]
+        if binding in self.captured:
+            return self.upvalue_text + cell, [self.captured[binding]]
         return self.register_text + cell, [self.registers.get(binding, 0)]
 
     def _global(self, name: str) -> str:
