@@ -24,12 +24,12 @@ class AgeError(Exception):
 
 
 def is_encrypted(file: Path) -> bool:
-    """Whether a file is one of age's. Raises OSError."""
+    """Return whether a file is one of age's. Raises OSError."""
     return _head(file).startswith(_FIRST_LINE)
 
 
 def has_passphrase(file: Path) -> bool:
-    """Whether an encrypted file is opened by a passphrase, rather than by an identity. Raises OSError."""
+    """Return whether an encrypted file is opened by a passphrase, rather than by an identity. Raises OSError."""
     return _head(file).startswith(_FIRST_LINE + _PASSPHRASE_STANZA)
 
 

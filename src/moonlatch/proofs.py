@@ -33,7 +33,7 @@ def password_hash(password: str) -> str:
 
 
 def password_matches(password: str, encoded: str) -> bool:
-    """Whether a hash is of this password. Takes as long as making it."""
+    """Return whether a hash is of this password. Takes as long as making it."""
     try:
         Argon2id.verify_phc_encoded(password.encode(), encoded)
     except InvalidKey:
@@ -42,7 +42,7 @@ def password_matches(password: str, encoded: str) -> bool:
 
 
 def needs_new_hash(encoded: str) -> bool:
-    """Whether a hash was made with other parameters than those of now."""
+    """Return whether a hash was made with other parameters than those of now."""
     return not encoded.startswith(_PARAMETERS)
 
 

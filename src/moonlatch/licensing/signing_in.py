@@ -42,7 +42,7 @@ class SignInRules:
         return min(created_at + self.absolute_ms, last_used_at + self.idle_ms)
 
     def is_recent(self, confirmed_at: int | None, now: int) -> bool:
-        """Whether somebody proved so recently who they are that they may change what proves it."""
+        """Return whether somebody proved so recently who they are that they may change what proves it."""
         return confirmed_at is not None and now - confirmed_at < self.recent_ms
 
     def link(self, secret: str) -> str:
@@ -80,7 +80,7 @@ def totp_steps(now: int) -> range:
 
 
 def is_loopback_name(host: str) -> bool:
-    """Whether a host's name is always this machine, so that nobody else can hear what is said to it."""
+    """Return whether a host's name is always this machine, so that nobody else can hear what is said to it."""
     if host == "localhost":
         return True
     try:

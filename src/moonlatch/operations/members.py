@@ -38,7 +38,7 @@ def version(member: Member) -> str:
 
 
 def reaches(actor: Actor, member: Member) -> bool:
-    """Whether a member is among those that the actor has to do with; one who is not must look as if they were not there."""
+    """Return whether a member is among those that the actor has to do with; one who is not must look as if they were not there."""
     return covers_projects(actor.projects, member.projects)
 
 
@@ -235,7 +235,7 @@ def _require_lasting(actor: Actor) -> None:
 
 
 def _gains(current: Member, changed: Member) -> bool:
-    """Whether a member may do more than before."""
+    """Return whether a member may do more than before."""
     return bool(
         exceeding(PERMISSIONS[changed.role], PERMISSIONS[current.role])
         or not covers_projects(current.projects, changed.projects)

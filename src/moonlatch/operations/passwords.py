@@ -34,7 +34,7 @@ class Passwords:
         return await self._work(lambda: proofs.password_hash(canonical_password(password)))
 
     async def matches(self, password: str, encoded: str | None) -> bool:
-        """Whether a hash is of this password. Takes as long without a hash, so that names cannot be told apart. Raises TryLater."""
+        """Return whether a hash is of this password. Takes as long without a hash, so that names cannot be told apart. Raises TryLater."""
         return await self._work(lambda: self._compare(canonical_password(password), encoded))
 
     def _compare(self, password: str, encoded: str | None) -> bool:

@@ -37,7 +37,7 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_active(self) -> bool:
-        """Whether they may sign in and act."""
+        """Return whether they may sign in and act."""
         return self.state == "active"
 
     @property

@@ -52,7 +52,7 @@ class Origins:
 
 
 def is_local(headers: Headers) -> bool:
-    """Whether a call names this machine as where it goes to, and no proxy says that it was asked elsewhere."""
+    """Return whether a call names this machine as where it goes to, and no proxy says that it was asked elsewhere."""
     if any(name in _FORWARDED for name, _ in headers):
         return False
     return is_loopback_name(_host(f"http://{_host_header(headers)}"))
