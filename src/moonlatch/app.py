@@ -38,7 +38,7 @@ from moonlatch.live.memory import LocalLive
 from moonlatch.luraph.engine import LuraphEngine, luraph_client
 from moonlatch.management.application import management_app
 from moonlatch.management.readiness import Readiness, answers
-from moonlatch.metrics.exposition import Counts, Exposition, Gauge, Granted
+from moonlatch.metrics.exposition import Counts, Exposition, Gauge, GrantedCalls
 from moonlatch.operations.context import World
 from moonlatch.storage import installation, loaders
 from moonlatch.storage.engines import open_database
@@ -262,7 +262,7 @@ def _expose(
     """Show the parts' counts in the metrics."""
     counts.traffic.append(client.traffic)
     counts.verdicts = client.verdicts
-    counts.granted = (Granted(START, "POST", EXECUTE_PATH), Granted(BEAT, "POST", HEARTBEAT_PATH))
+    counts.granted = (GrantedCalls(START, "POST", EXECUTE_PATH), GrantedCalls(BEAT, "POST", HEARTBEAT_PATH))
     counts.builds = publisher.counts
     counts.commit_units = database.batches
     counts.gauges += [

@@ -16,7 +16,7 @@ from moonlatch.builds.pool import WorkerPool
 from moonlatch.builds.protection import Asked
 from moonlatch.builds.publisher import LoaderRecipe
 from moonlatch.crypto import LURAPH_KEY, Keyring
-from moonlatch.luraph.engine import Limits, LuraphEngine, luraph_client
+from moonlatch.luraph.engine import LuraphEngine, ServiceLimits, luraph_client
 from moonlatch.operations.refusals import Reason, Refused, TryLater
 from moonlatch.storage import builds, luraph_keys, projects
 from moonlatch.storage.builds import Protection
@@ -44,7 +44,7 @@ async def luraph() -> AsyncIterator[LuraphServer]:
 @pytest.fixture
 async def publishing(database: SqliteDatabase, workers: WorkerPool, luraph: LuraphServer) -> AsyncIterator[Publishing]:
     async with luraph_client(TRUST) as client:
-        limits = Limits(pause_seconds=0.01)
+        limits = ServiceLimits(pause_seconds=0.01)
         remote = LuraphEngine(client, luraph.base_url, job_seconds=30, limits=limits)
         yield Publishing(database, workers, remote=remote)
 

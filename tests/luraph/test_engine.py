@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from moonlatch.luraph.engine import Limits, LuraphEngine, luraph_client
+from moonlatch.luraph.engine import LuraphEngine, ServiceLimits, luraph_client
 from moonlatch.luraph.order import Order, Received
 from moonlatch.obfuscator.outcome import EngineError, Failure
 from moonlatch.obfuscator.target import Target
@@ -30,7 +30,7 @@ from support.luraph_server import (
 )
 
 TEXT = b'print("caf\xc3\xa9", ...)'
-FAST = Limits(
+FAST = ServiceLimits(
     nodes_seconds=20, create_seconds=20, status_seconds=20, download_seconds=20, pause_seconds=0.01,
     longest_pause_seconds=0.02,
 )  # fmt: skip
@@ -56,7 +56,7 @@ async def server() -> AsyncIterator[LuraphServer]:
 
 
 async def outcome(
-    server: LuraphServer, *, limits: Limits = FAST, job_seconds: float = 30, client: Any = None, **order: Any
+    server: LuraphServer, *, limits: ServiceLimits = FAST, job_seconds: float = 30, client: Any = None, **order: Any
 ) -> Received | Failure:
     async with client or luraph_client(TRUST) as http:
         engine = LuraphEngine(http, server.base_url, job_seconds=job_seconds, limits=limits)
@@ -180,7 +180,7 @@ async def test_a_job_that_may_have_been_created_is_never_sent_again(server: Lura
 
 async def test_a_job_that_got_no_answer_in_time_is_never_sent_again(server: LuraphServer) -> None:
     server.plan("new", hang)
-    hasty = Limits(create_seconds=0.2, pause_seconds=0.01)
+    hasty = ServiceLimits(create_seconds=0.2, pause_seconds=0.01)
     assert await message(server, limits=hasty) == "Luraph did not take the job: no answer within 0.2 s"
     assert len(server.calls("new")) == 1
 
@@ -218,7 +218,7 @@ async def test_a_service_that_is_away_is_named(server: LuraphServer) -> None:
 @pytest.mark.parametrize("behaviour", [hang, drip])
 async def test_every_call_has_a_deadline(server: LuraphServer, endpoint: str, behaviour: Any) -> None:
     server.plan(endpoint, *[behaviour] * 3)
-    hasty = Limits(0.1, 0.1, 0.1, 0.1, pause_seconds=0.01)
+    hasty = ServiceLimits(0.1, 0.1, 0.1, 0.1, pause_seconds=0.01)
     assert (await message(server, limits=hasty)).endswith(": no answer within 0.1 s")
 
 
@@ -239,7 +239,7 @@ async def test_a_caller_without_time_left_gets_a_failure_at_once(server: LuraphS
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
 async def test_an_endless_answer_is_cut_off(server: LuraphServer, endpoint: str) -> None:
     server.plan(endpoint, flood)
-    small = Limits(answer_bytes=100_000, result_bytes=200_000, pause_seconds=0.01)
+    small = ServiceLimits(answer_bytes=100_000, result_bytes=200_000, pause_seconds=0.01)
     limit = "200,000" if endpoint == "download" else "100,000"
     assert (await message(server, limits=small)).endswith(f": the answer has more than {limit} bytes")
     assert len(server.calls(endpoint)) == 1

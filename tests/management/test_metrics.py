@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from moonlatch.management.readiness import Readiness
 from moonlatch.metrics.counts import Histogram, Verdicts
-from moonlatch.metrics.exposition import Counts, Exposition, Gauge, Granted
+from moonlatch.metrics.exposition import Counts, Exposition, Gauge, GrantedCalls
 from moonlatch.storage.interface import StorageError
 from support.management import Api, Developer, refused, running_api
 
@@ -114,7 +114,7 @@ async def test_an_engine_that_fails_or_never_answers_is_away(monkeypatch: pytest
 async def test_every_metric_is_in_the_reference_and_no_other() -> None:
     page = (Path(__file__).parents[2] / "docs/reference/metrics.md").read_text()
     verdicts = Verdicts()
-    counts = Counts(verdicts=verdicts, granted=(Granted("start", "POST", "/x"),), commit_units=Histogram((1,)))
+    counts = Counts(verdicts=verdicts, granted=(GrantedCalls("start", "POST", "/x"),), commit_units=Histogram((1,)))
     counts.gauges += [Gauge(name, "", lambda: 0) for name in GAUGES]
     exposed = {family.name for family in Exposition(counts).collect()}
     documented = set(re.findall(r"^\| `(moonlatch\w*?)(?:_total|_info)?` \|", page, re.MULTILINE))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from moonlatch.client.wire import Reply
+from moonlatch.json_depth import is_too_deep
 from moonlatch.live.interface import NEVER_RESPONDED, MessageOutcome
-from moonlatch.nesting import is_too_deep
 
 _INVALID_RETURN = MessageOutcome(processed=False, reason="invalid return data")
 _NO_HANDLER = MessageOutcome(processed=False, reason="function doesnt exist")

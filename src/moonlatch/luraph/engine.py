@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ServiceLimits:
     """How long each call may take and each wait between two may be, in seconds, and how large an answer may be."""
 
     nodes_seconds: float = 15.0
@@ -80,11 +80,11 @@ class LuraphEngine:
         base_url: str,
         *,
         job_seconds: float,
-        limits: Limits | None = None,
+        limits: ServiceLimits | None = None,
     ) -> None:
         self._calls = Calls(client, base_url)
         self._job_seconds = job_seconds
-        self._limits = limits or Limits()
+        self._limits = limits or ServiceLimits()
 
     async def protect(self, order: Order, *, deadline: float) -> Received | Failure:
         """Have one text protected, before the (event loop's) deadline and within the seconds a job may take.

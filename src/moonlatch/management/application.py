@@ -31,7 +31,7 @@ from moonlatch.management import (
 )
 from moonlatch.management.backend import Backend
 from moonlatch.management.documents import openapi
-from moonlatch.management.gate import Gate, Limits
+from moonlatch.management.gate import CallLimits, Gate
 from moonlatch.management.last_uses import LastUses
 from moonlatch.management.readiness import Readiness, answers
 from moonlatch.management.sign_in_limits import FailedSignIns, SignInLimits, SignInRates
@@ -131,7 +131,7 @@ def management_app(
     app.add_middleware(
         Gate,
         backend=backend,
-        limits=Limits(
+        limits=CallLimits(
             per_token=limit("token", per_second=settings.requests_per_second, burst=settings.burst),
             per_address=NetworkLimit(limit, "address", per_second=settings.requests_per_second, burst=settings.burst),
             failures=NetworkLimit(limit, "failure", per_second=failures_per_second, burst=failures_burst),

@@ -10,10 +10,10 @@ from fastapi import Request
 from pydantic import BaseModel, ValidationError
 
 from moonlatch.errors import invalid_field, invalid_fields, not_json, too_large
+from moonlatch.json_depth import MAX_DEPTH, is_too_deep
 from moonlatch.management.backend import backend_of
 from moonlatch.management.envelope import failed_fields
 from moonlatch.management.times import NOW_MS
-from moonlatch.nesting import MAX_DEPTH, is_too_deep
 
 M = TypeVar("M", bound=BaseModel)
 

@@ -32,7 +32,7 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class CallLimits:
     """Who may call how often: a good token or member, an address without one, and an address that tries bad tokens."""
 
     per_token: RateLimit
@@ -48,7 +48,7 @@ class Gate:
         app: ASGIApp,
         *,
         backend: Backend,
-        limits: Limits,
+        limits: CallLimits,
         deadline_seconds: float,
         monotonic_seconds: Callable[[], float],
         traffic: Traffic,

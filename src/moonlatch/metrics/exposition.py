@@ -34,7 +34,7 @@ class Gauge:
 
 
 @dataclass(frozen=True, slots=True)
-class Granted:
+class GrantedCalls:
     """Where a moment's positive verdicts are counted already: as the route's successes."""
 
     moment: str
@@ -48,7 +48,7 @@ class Counts:
 
     traffic: list[Traffic] = field(default_factory=list)
     verdicts: Verdicts = field(default_factory=Verdicts)
-    granted: tuple[Granted, ...] = ()
+    granted: tuple[GrantedCalls, ...] = ()
     builds: BuildCounts = field(default_factory=BuildCounts)
     commit_units: Histogram | None = None
     """Writes per commit; None where the engine does not put writes of several callers together."""

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
-from moonlatch.obfuscator.analysis.registers import Frame, first_line
+from moonlatch.obfuscator.analysis.registers import RegisterFrame, first_line
 from moonlatch.obfuscator.syntax import tree
 from moonlatch.obfuscator.syntax.diagnostics import Diagnostic
 from moonlatch.obfuscator.syntax.tree import Binding, Block, Expression
@@ -29,10 +29,10 @@ class ExpressionRegisters(ABC):
         self.written: set[Binding] = set()
         self.constants: set[Binding] = set()
         self._folded: dict[Expression, bool] = {}
-        self.frame = Frame()
+        self.frame = RegisterFrame()
         self.scope: dict[str, list[Binding]] = {}
         self.declared: list[Binding] = []
-        self.owners: dict[Binding, Frame] = {}
+        self.owners: dict[Binding, RegisterFrame] = {}
         self.watched: set[Binding] = set()
         self.watched_found: Binding | None = None
 
@@ -184,7 +184,7 @@ class ExpressionRegisters(ABC):
     def function(self, node: tree.Function, _target: int) -> None:
         outer = self.frame
         outer.add_closure(first_line(node))
-        self.frame = inner = Frame()
+        self.frame = inner = RegisterFrame()
         mark = len(self.declared)
         inner.allocate(len(node.parameters), node)
         for parameter in node.parameters:

@@ -13,7 +13,7 @@ MAX_UPVALUES = 200
 MAX_CLOSURES = 32768
 
 
-class Frame:
+class RegisterFrame:
     """The function being compiled. Of several faults in one function only the first counts, as the compiler stops there."""
 
     def __init__(self) -> None:
