@@ -66,6 +66,7 @@ async def test_a_new_tokens_secret_works_and_is_never_shown_again(api: Api, me: 
         "revoked_at": None,
         "last_used_at": None,
         "last_used_from": None,
+        "member_id": None,
     }
     mine = Developer(me.account, secret, me.http)
     listed = await mine.get("/account/tokens")

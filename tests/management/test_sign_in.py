@@ -433,3 +433,12 @@ async def test_what_was_tried_changes_nothing(api: Api, me: Developer) -> None:
         assert "set-cookie" not in reply.headers
     done(await sign_in(api, name))
     done(await browser.get("/me"))
+
+
+async def test_what_a_member_is_answered_once_is_replayed_to_nobody_else(api: Api, me: Developer) -> None:
+    one, other = await signed_in(api, me.account), await signed_in(api, me.account)
+    key = {"Idempotency-Key": "first"}
+    secret = done(await one.post("/me/totp/begin", {}, headers=key))["secret"]
+    reply = await other.post("/me/totp/begin", {}, headers=key)
+    refused(reply, 422, -1, "idempotency key was used for another request")
+    assert done(await one.post("/me/totp/begin", {}, headers=key))["secret"] == secret

@@ -26,7 +26,6 @@ from moonlatch.web.origin import Place, cookies_of
 
 CSRF_HEADER = "X-CSRF-Token"
 _MAX_TOKEN = 200
-_MAX_USER_AGENT = 300
 _CHANGES_NOTHING = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -150,7 +149,7 @@ def visit_of(scope: Scope, address: str, place: Place) -> Visit:
     """Where somebody signs in from."""
     agent = (header(scope["headers"], b"user-agent") or b"").decode("latin-1")
     held = cookies_of(scope["headers"]).get(place)
-    return Visit(address, agent.replace("\0", "")[:_MAX_USER_AGENT], request_id.get(), held)
+    return Visit(address, agent.replace("\0", ""), request_id.get(), held)
 
 
 def _is_allowed(address: str, networks: Sequence[str]) -> bool:

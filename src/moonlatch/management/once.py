@@ -81,7 +81,9 @@ async def answered_once(request: Request, answer: Callable[[Request], Awaitable[
     backend, caller = backend_of(request), caller_of(request)
     key = _key_of(request.headers[KEY_HEADER])
     body = await read_bounded(request, backend.max_body_bytes)
-    whole = b"\n".join((request.method.encode(), request.url.path.encode(), request.url.query.encode(), body))
+    # What one member is answered is nobody else's: under `/me` it may be a secret of theirs.
+    member = b"" if caller.signed_in is None else caller.signed_in.member.id.encode()
+    whole = b"\n".join((request.method.encode(), request.url.path.encode(), request.url.query.encode(), member, body))
     once = Once(backend.world, caller.account.id, key, bytes.fromhex(crypto.content_hash(whole)))
     mark = (once.account_id, once.key)
     if mark in _IN_WORK:

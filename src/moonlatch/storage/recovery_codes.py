@@ -4,19 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from moonlatch.storage.interface import Database, Query, Transaction
+from moonlatch.storage.interface import Query, Transaction
 
-COUNT = Query("recovery_codes.count", "select count(*) from recovery_codes where member_id = :member_id")
 INSERT = Query("recovery_codes.insert", "insert into recovery_codes (member_id, hash) values (:member_id, :hash)")
 TAKE = Query("recovery_codes.take", "delete from recovery_codes where member_id = :member_id and hash = :hash")
 CLEAR = Query("recovery_codes.clear", "delete from recovery_codes where member_id = :member_id")
-
-
-async def count(db: Database | Transaction, member_id: str) -> int:
-    """How many a member has left."""
-    row = await db.fetch_one(COUNT, member_id=member_id)
-    assert row is not None
-    return int(row[0])
 
 
 async def replace(tx: Transaction, member_id: str, hashes: Sequence[bytes]) -> None:

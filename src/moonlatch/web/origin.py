@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from enum import Enum
 from urllib.parse import urlsplit
 
 from moonlatch.licensing.signing_in import is_loopback_name
 from moonlatch.web.address import header
-
-Headers = Sequence[tuple[bytes, bytes]]
+from moonlatch.web.socket import Headers
 
 _FORWARDED = (b"forwarded", b"via", b"x-forwarded-for", b"x-real-ip")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
