@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from moonlatch.jobs.expiry import remove_expired_users
-from moonlatch.live import redis as engine
+from moonlatch.live import redis_connection as engine
 from support import rows
 from support.client import Client, Copy, Wire
 from support.full_disk import full_disk

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from moonlatch.live import redis as engine
+from moonlatch.live import redis_connection as engine
 from moonlatch.live.interface import LiveCounts, LiveUnavailableError
 from moonlatch.live.redis import RedisLive
 from support import rows

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from moonlatch.crypto import new_id
-from moonlatch.live import redis as engine
+from moonlatch.live import redis_connection as engine
 from moonlatch.live.interface import (
     LiveCounts,
     LiveUnavailableError,
