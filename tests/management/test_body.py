@@ -18,13 +18,24 @@ from moonlatch.management.scripts import UpdateScript
 BODY = JsonBody(UpdateScript)
 MEGABYTES = 18
 
+
+def parse(raw: bytes) -> Any:
+    """What the body holds, read without a loop: nothing in it waits for anything."""
+    reading = BODY.parse(raw)
+    while True:
+        try:
+            reading.send(None)
+        except StopIteration as done:
+            return done.value
+
+
 scalars = st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(alphabet=st.characters(codec="utf-8"))
 
 
 @given(st.dictionaries(st.sampled_from(["script"]), scalars), st.booleans())
 def test_small_and_large_bodies_are_read_alike(value: dict[str, Any], ascii_only: bool) -> None:
     raw = json.dumps(value, ensure_ascii=ascii_only).encode()
-    assert BODY.parse(raw) == BODY.parse(raw + b" " * MAX_STRUCTURED_BYTES) == value
+    assert parse(raw) == parse(raw + b" " * MAX_STRUCTURED_BYTES) == value
 
 
 fragments = st.sampled_from(
@@ -61,7 +72,7 @@ def test_a_value_is_what_the_standard_library_reads(text: str) -> None:
         expected = None
     if expected is None or "NaN" in text or "Infinity" in text:
         return
-    assert repr(BODY.parse(f'{{"script":{text}}}'.encode())["script"]) == repr(expected)
+    assert repr(parse(f'{{"script":{text}}}'.encode())["script"]) == repr(expected)
 
 
 @pytest.mark.parametrize(
@@ -78,5 +89,5 @@ def test_a_value_is_what_the_standard_library_reads(text: str) -> None:
 def test_eighteen_hostile_megabytes_hold_nobody_up(raw: bytes) -> None:
     before = time.process_time()
     with contextlib.suppress(ApiError):
-        assert BODY.parse(raw) == {"script": []}
+        assert parse(raw) == {"script": []}
     assert time.process_time() - before < 10

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
+
 from moonlatch.client.wire import Reply
-from moonlatch.json_depth import is_too_deep
+from moonlatch.json_bounds import decode_finite, has_too_many_values, is_too_deep
 from moonlatch.live.interface import NEVER_RESPONDED, MessageOutcome
 
 _INVALID_RETURN = MessageOutcome(processed=False, reason="invalid return data")
@@ -61,8 +63,15 @@ def outcome_of(reply: Reply) -> MessageOutcome:
     if reply.status == "errored":
         message = str(reply.message)[:_MAX_ERROR_CHARACTERS]
         return MessageOutcome(processed=False, reason=f"function errored, message: {message}")
-    if reply.status == "invalid" or not (reply.data is None or isinstance(reply.data, dict | list)):
+    if not isinstance(reply.data, msgspec.Raw):
         return _INVALID_RETURN
-    if is_too_deep(reply.data):
+    raw = bytes(reply.data)
+    if has_too_many_values(raw):
         return _INVALID_RETURN
-    return MessageOutcome(processed=True, response=reply.data)
+    try:
+        data = decode_finite(raw)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return _INVALID_RETURN
+    if not (data is None or isinstance(data, dict | list)) or is_too_deep(data):
+        return _INVALID_RETURN
+    return MessageOutcome(processed=True, response=data)

@@ -26,6 +26,7 @@ from moonlatch.licensing.variables import variables_hash
 from moonlatch.licensing.verdict import Granted, Refusal, Running, RunningFacts
 from moonlatch.live.interface import NEVER_RESPONDED, Instance, MessageOutcome, NonceUsedError, Session, Told
 from moonlatch.storage.interface import StorageError
+from moonlatch.web.bounds import MAX_FRAME_BYTES, MAX_OPEN_BYTES
 from moonlatch.web.close_codes import OVERLOADED, STOPPED
 from moonlatch.web.socket import Hear, Receive, Scope, Send, Socket
 from moonlatch.web.transport import INVALID_FRAME, SOCKET
@@ -182,7 +183,7 @@ class SessionEndpoint:
             raise _ClosingError(*NOT_OPENED) from None
         if event["type"] != "websocket.receive":
             return None
-        frame = _decode(event.get("text"))
+        frame = _decode(event.get("text"), MAX_OPEN_BYTES)
         if not isinstance(frame, Open):
             raise _ClosingError(NOT_AUTHENTICATED, "the first frame opens the session")
         return frame
@@ -291,11 +292,11 @@ def _shared(claims: Claims, instance: Instance) -> Claims:
     )
 
 
-def _decode(text: str | None) -> Open | Reply | Ping:
+def _decode(text: str | None, most_bytes: int = MAX_FRAME_BYTES) -> Open | Reply | Ping:
     if text is None:
         raise _ClosingError(INVALID_FRAME, "frames are text")
     try:
-        return decode_frame(text)
+        return decode_frame(text, most_bytes)
     except MalformedError as error:
         raise _ClosingError(INVALID_FRAME, str(error)) from None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -60,11 +60,11 @@ class Open(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="open"):
 
 
 class Reply(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="reply"):
-    """What became of a message: `data` when it returned, `message` when it errored."""
+    """What became of a message: `data` when it returned, undecoded until somebody wants it; `message` when it errored."""
 
     id: int
     status: Literal["returned", "errored", "invalid", "missing"]
-    data: Any = msgspec.UNSET
+    data: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     message: str | msgspec.UnsetType = msgspec.UNSET
 
     def __post_init__(self) -> None:
@@ -102,9 +102,9 @@ def decode_heartbeat(body: bytes) -> Heartbeat:
     return _decode(_heartbeat, body)
 
 
-def decode_frame(text: str) -> Open | Reply | Ping:
+def decode_frame(text: str, most_bytes: int = MAX_FRAME_BYTES) -> Open | Reply | Ping:
     """Raises MalformedError, also for a frame that is too large."""
-    if len(text) > MAX_FRAME_BYTES:
+    if len(text) > most_bytes:
         raise MalformedError("the frame is too large")
     return _decode(_frame, text)
 

@@ -26,7 +26,7 @@ from moonlatch.live.records import (
     session_record,
 )
 from moonlatch.live.redis_directory import Entry, RedisDirectory
-from moonlatch.live.remote_calls import RemoteCalls, Request, answer_to
+from moonlatch.live.remote_calls import RemoteCalls, Request, answer_to, request_of
 from moonlatch.storage.interface import Database
 
 PROCESS_LEASE_MS = 10 * SECOND_MS
@@ -244,7 +244,7 @@ class Connected(ABC):
         }[kind](name)
 
     def _answer(self, entry: Entry) -> None:
-        request = msgspec.json.decode(entry[b"body"], type=Request)
+        request = request_of(entry[b"body"])
         caller = entry[b"caller"].decode()
         for number, session_id in msgspec.msgpack.decode(entry[b"calls"], type=list[tuple[int, str]]):
             self._start(self._call(request, caller, number, session_id))

@@ -37,6 +37,10 @@ class Answer(msgspec.Struct, frozen=True, array_like=True):
     outcome: MessageOutcome
 
 
+# As `json_bounds.decode` for what has a shape around it: what is called for, and answered, may be any JSON.
+_request = msgspec.json.Decoder(Request, float_hook=float)
+_answer = msgspec.json.Decoder(Answer, float_hook=float)
+
 _Group = tuple[str, int, float]
 """Calls that differ in their session alone: handler, identity of the data, time to wait."""
 
@@ -71,7 +75,7 @@ class RemoteCalls:
 
     def answered(self, body: bytes) -> None:
         """Take an answer; one that nobody waits for any more is fine."""
-        answer = msgspec.json.decode(body, type=Answer)
+        answer = _answer.decode(body)
         self._asked.pop(answer.number, None)
         future = self._waiting.pop(answer.number, None)
         if future is not None and not future.done():
@@ -112,6 +116,11 @@ class RemoteCalls:
     def _forget(self, number: int, _future: asyncio.Future[MessageOutcome]) -> None:
         self._waiting.pop(number, None)
         self._asked.pop(number, None)
+
+
+def request_of(body: bytes) -> Request:
+    """What another process asks for."""
+    return _request.decode(body)
 
 
 async def answer_to(directory: RedisDirectory, caller: str, number: int, outcome: MessageOutcome, until: float) -> None:

@@ -1,6 +1,7 @@
 """Reading a JSON body: bounded before it is parsed, validated as a dependency so that ownership is checked first."""
 
 # No postponed annotations: FastAPI cannot resolve them on a callable object.
+import asyncio
 import json
 from collections.abc import Callable
 from typing import Any, Generic, NoReturn, TypeVar
@@ -10,7 +11,7 @@ from fastapi import Request
 from pydantic import BaseModel, ValidationError
 
 from moonlatch.errors import invalid_field, invalid_fields, not_json, too_large
-from moonlatch.json_depth import MAX_DEPTH, is_too_deep
+from moonlatch.json_bounds import MAX_DEPTH, MAX_VALUES, SMALL_BYTES, decode, has_too_many_values, is_too_deep
 from moonlatch.management.backend import backend_of
 from moonlatch.management.envelope import failed_fields
 from moonlatch.management.times import NOW_MS
@@ -44,16 +45,16 @@ class JsonBody(Generic[M]):
         value: dict[str, Any] = {}
         if raw:
             _require_json(request)
-            value = self.parse(raw)
+            value = await self.parse(raw)
         try:
             return self.model.model_validate(value, context={NOW_MS: backend_of(request).clock()})
         except ValidationError as error:
             raise invalid_fields(failed_fields(error.errors(include_url=False, include_input=False))) from None
 
-    def parse(self, raw: bytes) -> dict[str, Any]:
+    async def parse(self, raw: bytes) -> dict[str, Any]:
         """The object that a body holds, not yet validated. Raises ApiError naming `body`."""
         try:
-            value = _load(raw) if len(raw) <= MAX_STRUCTURED_BYTES else _load_flat(raw, self._members)
+            value = await self._load(raw)
         except RecursionError:
             raise invalid_field("body", f"is nested deeper than {MAX_DEPTH} levels") from None
         except msgspec.ValidationError as error:
@@ -66,8 +67,17 @@ class JsonBody(Generic[M]):
             raise invalid_field("body", f"has more than {MAX_FIELDS} fields")
         if is_too_deep(value):
             raise invalid_field("body", f"is nested deeper than {MAX_DEPTH} levels")
+        if len(raw) > SMALL_BYTES:
+            await _let_others()
         # A name that cannot be encoded would hide every other error; as a readable one it is just unknown.
         return {name.encode(errors="replace").decode(): item for name, item in value.items()}
+
+    async def _load(self, raw: bytes) -> Any:
+        if len(raw) > MAX_STRUCTURED_BYTES:
+            return await _load_flat(raw, self._members)
+        if has_too_many_values(raw):
+            raise invalid_field("body", f"has more than {MAX_VALUES} values; divide it")
+        return await _load(raw)
 
 
 def _ordinary_limit(request: Request) -> int:
@@ -95,23 +105,37 @@ def _require_json(request: Request) -> None:
         raise not_json()
 
 
-def _load(raw: bytes | memoryview) -> Any:
+async def _load(raw: bytes | memoryview) -> Any:
     # msgspec takes a fifth of the time, in which nobody else is answered: a script of 1 MB holds them up. Of what it refuses,
     # the standard library gives the better account, and it passes lone surrogates on to where the field is named.
+    if len(raw) > SMALL_BYTES:
+        await _let_others()
     try:
-        return msgspec.json.decode(raw)
+        return decode(raw)
     except (msgspec.MsgspecError, ValueError):
+        if len(raw) > SMALL_BYTES:
+            await _let_others()
         return json.loads(bytes(raw).decode(), parse_constant=_no_constant)
 
 
-def _load_flat(raw: bytes, members: type[msgspec.Struct]) -> Any:
+async def _load_flat(raw: bytes, members: type[msgspec.Struct]) -> Any:
     """Parse only the outermost object, up to its first unknown field; lists and objects in it become empty ones."""
+    await _let_others()
     found = msgspec.structs.asdict(msgspec.json.decode(raw, type=members))
-    return {name: _load_scalar(memoryview(member)) for name, member in found.items() if member is not msgspec.UNSET}
+    loaded = {}
+    for name, member in found.items():
+        if member is not msgspec.UNSET:
+            loaded[name] = await _load_scalar(memoryview(member))
+    return loaded
 
 
-def _load_scalar(member: memoryview) -> Any:
-    return {ord("["): [], ord("{"): {}}.get(member[0]) if member[0] in b"[{" else _load(member)
+async def _load_scalar(member: memoryview) -> Any:
+    return {ord("["): [], ord("{"): {}}.get(member[0]) if member[0] in b"[{" else await _load(member)
+
+
+async def _let_others() -> None:
+    """What was done and what comes each hold up everybody else: let them go between."""
+    await asyncio.sleep(0)
 
 
 def _no_constant(name: str) -> NoReturn:
