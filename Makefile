@@ -85,7 +85,7 @@ tests: setup-test
 
 # Every page, in both themes and as narrow as a small telephone, in screenshots/: to be looked at.
 screenshots: setup-test
-	$(WITH_NODE) $(BIN)/python -m pytest tests/dashboard/test_screenshots.py --screenshots screenshots
+	$(WITH_NODE) $(BIN)/python -m pytest tests/dashboard/test_looks.py --screenshots screenshots
 
 # A server that starts again whenever a file of the program has changed; Ctrl-C ends both.
 dev: setup-test

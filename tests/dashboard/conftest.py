@@ -1,4 +1,4 @@
-"""One real server, one seller's installation and one browser for the whole folder; a page for each test."""
+"""One real server and one seller's installation for the whole folder; a browser for each module, a page for each test."""
 
 from __future__ import annotations
 
@@ -60,8 +60,9 @@ def shop(developer: Developer) -> Shop:
     return opened_shop(developer)
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """Of one module: while it is there, no test with an event loop of its own can run in this process."""
     with running_browser() as running:
         yield running
 
@@ -69,7 +70,7 @@ def browser() -> Iterator[Browser]:
 OpenPage = Callable[..., AbstractContextManager[Visit]]
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def opening(browser: Browser, server: MoonlatchServer, token: str) -> OpenPage:
     """Opens further pages, with options of their own."""
     return partial(open_page, browser, server.url, token)

@@ -9,7 +9,6 @@ import httpx
 import pytest
 
 from moonlatch.dashboard.assets import built_assets
-from moonlatch.dashboard.face import Dashboard
 from support.server import MoonlatchServer
 
 
@@ -88,21 +87,6 @@ def test_the_licences_of_the_libraries_come_along(server: MoonlatchServer) -> No
     for library in ("preact", "@preact/signals-core", "@codemirror/view", "@lezer/highlight"):
         assert re.search(rf"^{library} \d", text, re.MULTILINE), library
     assert text.count("Permission is hereby granted") >= 4
-
-
-async def test_a_server_without_a_built_page_says_how_to_build_it() -> None:
-    transport = httpx.ASGITransport(app=Dashboard({}))
-    async with httpx.AsyncClient(transport=transport, base_url="http://server") as http:
-        answer = await http.get("/dashboard/")
-    assert answer.status_code == 503
-    assert "make dashboard" in answer.text
-    assert answer.headers["content-type"].startswith("text/html")
-
-
-def test_a_folder_without_a_page_is_nothing_built(tmp_path) -> None:  # type: ignore[no-untyped-def]
-    assert built_assets(tmp_path) == {}
-    (tmp_path / "other.js").write_text("1")
-    assert built_assets(tmp_path) == {}
 
 
 def test_the_budgets_hold(html: str) -> None:

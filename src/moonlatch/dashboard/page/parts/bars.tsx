@@ -25,7 +25,7 @@ export function Bars({ title, days }: { title: string; days: readonly Day[] }) {
     watch.observe(box.current);
     return () => watch.disconnect();
   }, []);
-  const top = roundUp(Math.max(1, ...days.map((day) => day.value)));
+  const top = roundUp(Math.max(2, ...days.map((day) => day.value)));
   const inner = HEIGHT - FOOT;
   const step = (width.value - EDGE) / Math.max(1, days.length);
   const every = Math.ceil(44 / step);

@@ -79,7 +79,7 @@ export function openEditor(place: HTMLElement, words: { label: string; text: str
         syntaxHighlighting(colours),
         theme,
         EditorView.domEventHandlers({ beforeinput: typeOver }),
-        EditorView.contentAttributes.of({ "aria-label": words.label, spellcheck: "false" }),
+        EditorView.contentAttributes.of({ "aria-label": words.label, spellcheck: "false", tabindex: "0" }),
         EditorView.updateListener.of((update) => {
           if (update.docChanged) onChange();
         }),

@@ -21,7 +21,7 @@ export const text = {
     project: ["Create a project", "It holds your scripts, and the keys of the customers who may run them.", "Create project"],
     script: ["Add a script", "Upload your Lua or Luau file. It is checked, protected and published.", "Add script"],
     key: ["Make a key", "One for each customer: for good, or for some days from the first start.", "Create key"],
-    start: ["Start it once", "Give the customer the line below and their key. The first start shows up here by itself.", "Show the line"],
+    start: ["Start it once", "Give the customer your script's line and their key. The first start shows up here by itself.", "Show the line"],
   } as const,
   done: "done",
   newProject: "New project",

@@ -1,0 +1,103 @@
+"""What customers and sellers write is text, whatever it is: nothing of it runs, nothing of it breaks a page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import expect
+
+from support.browser import Visit
+from support.developer import Developer, eventually
+from support.lua_host.run import LoaderRun
+from support.shop import SCRIPT
+
+MARKUP = "<img src=x onerror=alert(1)>\"'`</script><script>alert(2)</script>{{7*7}}${7*7}"
+ODD = "\u202e\u0007\u200f\ufeff" + "W" * 60 + "\u0301" * 10
+HOSTILE = MARKUP + ODD[:10]
+
+
+class Hostile:
+    """A project in which everything that takes text has such a text."""
+
+    def __init__(self, developer: Developer) -> None:
+        self.developer = developer
+        self.project = developer.new_project(HOSTILE[:100])
+        self.script = developer.new_script(self.project, SCRIPT, name=HOSTILE[:100])
+        made = developer.post(
+            f"/projects/{self.project}/users", users=[{"note": HOSTILE}, {"note": ODD}, {"note": "A" * 255}]
+        )
+        self.users = made["users"]
+        developer.post(f"/users/{self.users[1]['id']}/blacklist", reason=HOSTILE)
+        developer.post("/account/tokens", name=HOSTILE[:100], permissions=["keys:read"])
+        self.member = developer.post("/members", name=HOSTILE[:100], sign_in_name="hostile", role="viewer")["member"][
+            "id"
+        ]
+
+
+@pytest.fixture(scope="module")
+def hostile(developer: Developer) -> Iterator[Hostile]:
+    made = Hostile(developer)
+    url = f"{str(developer.http.base_url).rstrip('/')}/loader/{made.script}"
+    with (
+        LoaderRun(url, key=made.users[0]["key"], executor=MARKUP[:100], job=MARKUP[:100]) as first,
+        LoaderRun(url, key=made.users[2]["key"], executor="Z" * 100, job="J" * 100, fingerprint="other") as second,
+    ):
+        first.wait_line("ready")
+        second.wait_line("ready")
+        eventually(lambda: developer.get(f"/users/{made.users[0]['id']}/executions")["executions"])
+        yield made
+    developer.post(f"/members/{made.member}/remove")
+    developer.post(f"/projects/{made.project}/remove")
+
+
+@pytest.mark.parametrize("width", [1280, 360])
+def test_no_text_becomes_markup_and_none_breaks_a_page(opening, hostile: Hostile, width: int) -> None:  # type: ignore[no-untyped-def]
+    of_project = f"/projects/{hostile.project}"
+    places = {
+        f"{of_project}/overview": HOSTILE[:60],
+        f"{of_project}/scripts": HOSTILE[:60],
+        f"{of_project}/scripts/{hostile.script}": HOSTILE[:60],
+        f"{of_project}/live": MARKUP[:60],
+        f"{of_project}/keys": MARKUP[:60],
+        f"{of_project}/keys/{hostile.users[0]['id']}": MARKUP[:60],
+        f"{of_project}/keys/{hostile.users[1]['id']}": MARKUP[:60],
+        f"{of_project}/events": HOSTILE[:60],
+        f"{of_project}/settings": None,
+        "/projects": HOSTILE[:60],
+        "/team": HOSTILE[:60],
+        "/events": HOSTILE[:60],
+    }
+    with opening(viewport={"width": width, "height": 800}) as visit:
+        page = visit.page
+        dialogs: list[str] = []
+        page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
+        visit.sign_in()
+        for place, words in places.items():
+            visit.go(place)
+            visit.settle()
+            if words is not None:
+                expect(page.locator("main").get_by_text(words).first).to_be_attached()
+            assert page.locator("img:not([src='assets/icon.svg']), main script").count() == 0, place
+            assert visit.overflow() == [], place
+        page.keyboard.press("Control+k")
+        page.get_by_role("dialog").get_by_role("combobox").fill(hostile.users[0]["key"])
+        expect(page.get_by_role("dialog").get_by_role("option").first).to_contain_text(MARKUP[:40])
+        page.get_by_role("dialog").get_by_role("combobox").fill("<svg onload=alert(3)>")
+        expect(page.get_by_role("dialog").get_by_text("Nothing found")).to_be_visible()
+        page.keyboard.press("Escape")
+        visit.go(
+            f"{of_project}/keys?q={MARKUP[:100].replace('%', '').replace('&', '')}&in=note_contains&state=<b>&order=<i>"
+        )
+        assert dialogs == []
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["/projects/<b>/keys", "/projects/%/keys", "/%00/x", "/projects/../../x", "/invite/<script>", "/keys/__proto__"],
+)
+def test_an_odd_address_is_only_a_page_that_is_not_there(seller: Visit, place: str) -> None:
+    page = seller.page
+    page.evaluate("place => { location.hash = place }", place)
+    page.locator("main h1, main h2").first.wait_for()
+    seller.go("/projects")
