@@ -333,3 +333,20 @@ def test_a_push_to_another_server_is_told(moonlatch: Command, server: MoonlatchS
     ended = moonlatch("push", "mine.lua", "--script", "x", "--url", f"{server.url}/loader", "--token", "t")
     assert ended.status == 1
     assert "Traceback" not in ended.err
+
+
+def test_a_loader_is_rotated_by_the_command_line(moonlatch: Command, server: MoonlatchServer) -> None:
+    given = ("--script", told_script(server), "--url", server.url)
+    address = f"{server.url}/loader/{told_script(server)}"
+    before = httpx.get(address)
+    ended = moonlatch("rotate-loader", *given, "--token", told_token(server), "--grace-hours", "0.5")
+    assert ended.status == 0, ended.err
+    assert "start it for 0.5 h more" in ended.out
+    after = httpx.get(address)
+    assert (after.status_code, after.headers["etag"] != before.headers["etag"]) == (200, True)
+    assert after.text != before.text
+    shown = moonlatch("rotate-loader", *given, "--token", told_token(server), "--grace-hours", "0", "--json")
+    assert shown.json["success"] is True
+    assert "no API token" in moonlatch("rotate-loader", *given).err
+    unknown = moonlatch("rotate-loader", "--script", "x" * 32, "--url", server.url, "--token", told_token(server))
+    assert (unknown.status, "Is the script's id right" in unknown.err) == (1, True)

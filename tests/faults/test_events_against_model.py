@@ -304,17 +304,26 @@ class Changes(RuleBasedStateMachine):
         return multiple() if reply is None else multiple(reply["script"]["id"])
 
     def change_script(self, script: str, who: str, how: str, verb: str, body: Any, does: Does) -> None:
-        permission = "scripts:publish" if verb == "update" else "scripts:write"
+        permission = "scripts:publish" if verb in ("update", "rotate_loader") else "scripts:write"
         path = f"/scripts/{script}"
         what = (f"/scripts/{{script_id}}/{verb}", permission)
         self.change(who, how, what, f"{path}/{verb}", body, does, read=path)
 
     @rule(script=scripts, who=whos, how=hows, valid=st.sampled_from([True, True, False]))
     def publish(self, script: str, who: str, how: str, valid: bool) -> None:
-        quota = done(self.run(self.by["owner"][1].get("/account")))["account"]["obfuscations"]
-        left = None if quota["limit"] is None else max(0, quota["limit"] - quota["used"])
+        left = self.obfuscations_left()
         body = {"script": "print('hello')" if valid else "print('hello'"}
         self.change_script(script, who, how, "update", body, lambda model: model.update(script, valid=valid, left=left))
+
+    def obfuscations_left(self) -> int | None:
+        quota = done(self.run(self.by["owner"][1].get("/account")))["account"]["obfuscations"]
+        return None if quota["limit"] is None else max(0, quota["limit"] - quota["used"])
+
+    @rule(script=scripts, who=whos, how=hows, grace=periods)
+    def rotate_loader(self, script: str, who: str, how: str, grace: int) -> None:
+        left, body = self.obfuscations_left(), {"grace": grace}
+        does: Does = lambda model: model.rotate_loader(script, grace, left=left)  # noqa: E731 -- a line for two
+        self.change_script(script, who, how, "rotate_loader", body, does)
 
     @rule(script=scripts, who=whos, how=hows, on=st.booleans())
     def toggle(self, script: str, who: str, how: str, on: bool) -> None:
@@ -629,6 +638,7 @@ class Changes(RuleBasedStateMachine):
         self.toggle(script, "owner", "plain", on=False)
         self.toggle(script, "owner", "plain", on=True)
         self.edit_script(script, "owner", "plain", {"kick_outdated": True})
+        self.rotate_loader(script, "owner", "plain", 0)
         self.edit_user(user, True, "owner", "plain", {"note": "paid"})
         self.blacklist_for_a_while(user, "owner", "plain", "charge-back")
         self.bind_and_reset(script, user, "plain", force=True)

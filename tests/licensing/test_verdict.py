@@ -49,6 +49,7 @@ OF_START: dict[str, Any] = {
     "key_days": None,
     "max_executions": None,
     "loader_version": 2,
+    "loader_valid_until": None,
     "require_fingerprint": False,
 }
 NO_USER = dict.fromkeys(("user_key", "fingerprintless", "blacklisted", "key_expires", "max_instances", "fingerprint"))
@@ -86,6 +87,7 @@ START_GUARDS = [
     ("SCRIPT_DISABLED", {"account_expires": NOW - 7 * DAY}, {}),
     ("LOADER_OUTDATED", {"loader_version": None}, {}),
     ("LOADER_OUTDATED", {"loader_version": 1}, {}),
+    ("LOADER_OUTDATED", {"loader_valid_until": NOW}, {}),
     ("SESSIONS_REQUIRED", {"require_sessions": True}, {"supports_sessions": False}),
     ("KEY_REQUIRED", NO_USER, {"key": None}),
     ("KEY_NOT_FOUND", NO_USER, {}),

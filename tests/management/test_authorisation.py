@@ -54,6 +54,7 @@ ENDPOINTS: dict[tuple[str, str], tuple[str | None, Any]] = {
     ("POST", "/scripts/{script_id}/edit"): ("script", {"name": "New"}),
     ("POST", "/scripts/{script_id}/remove"): ("script", {}),
     ("POST", "/scripts/{script_id}/update"): ("script", {"script": "print(1)"}),
+    ("POST", "/scripts/{script_id}/rotate_loader"): ("script", {"grace": 0}),
     ("POST", "/scripts/{script_id}/toggle"): ("script", {"state": False}),
     ("POST", "/scripts/{script_id}/sessions"): ("script", {}),
     ("GET", "/projects/{project_id}/users/removed"): ("project", None),

@@ -116,6 +116,22 @@ class ManagedModel(Users):
         self.look_again()
         return None
 
+    def rotate_loader(self, script_id: str, grace: int, *, left: int | None = None) -> Refused | None:
+        """Serve a loader with a new secret; `left` as for `update`."""
+        script = self.scripts.get(script_id)
+        if script is None:
+            return NOT_FOUND
+        if self.account_expired:
+            return EXPIRED_ACCOUNT
+        if script.build == 0:
+            return Refused(1, 409)
+        if left is not None and left < 1:
+            return Refused(2, 403)
+        if self.is_stale:
+            return CHANGED_MEANWHILE
+        self.leave("script.loader_rotated", script.resource, self.home, {"grace": [None, grace]})
+        return None
+
     def toggle(self, script_id: str, *, on: bool) -> Refused | None:
         script = self.scripts.get(script_id)
         if script is None:

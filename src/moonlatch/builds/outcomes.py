@@ -16,7 +16,7 @@ class Prepared:
     build: Done
     protection: Protection
     source_bytes: int
-    loader: tuple[LoaderInfo, bytes] | None
+    loader: NewLoader | None
 
     @property
     def cost(self) -> int:
@@ -66,6 +66,9 @@ class Busy:
 class Gone:
     """The script, or what it belongs to, was removed meanwhile."""
 
+
+NewLoader = tuple[LoaderInfo, bytes]
+"""A loader that was built, and its protected text."""
 
 Unpublished = Broken | NotProtected | OverQuota | Busy | Gone
 Outcome = Published | Unpublished

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from moonlatch import crypto
 from moonlatch.builds.job import Done, Failed, Fault, Invalid
@@ -15,6 +16,7 @@ from moonlatch.builds.outcomes import (
     Broken,
     Busy,
     Gone,
+    NewLoader,
     NotProtected,
     Outcome,
     OverQuota,
@@ -36,6 +38,7 @@ from moonlatch.storage.accounts import Account
 from moonlatch.storage.builds import Protection
 from moonlatch.storage.interface import Database
 from moonlatch.storage.loaders import LoaderInfo
+from moonlatch.storage.projects import Project
 from moonlatch.storage.scripts import Script
 
 UPDATE_SECONDS = 95
@@ -56,6 +59,10 @@ _WITH_WORK = (Published, Broken, NotProtected)
 
 Store = Callable[[Prepared], Awaitable[Published | Unpublished]]
 """Publishes what was prepared, or says why not."""
+
+T = TypeVar("T")
+StoreLoader = Callable[[NewLoader], Awaitable[T]]
+"""Serves a new loader."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +130,27 @@ class Publisher:
             self.counts.seconds.add(monotonic_seconds() - began)
         return outcome
 
+    async def rotate_loader(
+        self, account: Account, tier: Tier, script: Script, store: StoreLoader[T]
+    ) -> T | NotProtected | OverQuota | Busy | Gone:
+        """Build a loader with a new secret and have it stored, between two updates of the script and never during one."""
+        project = await projects.find(self._database, script.project_id)
+        if project is None:
+            return Gone()
+        protection = protection_of(script, project, server_profile=self._profile)
+        deadline = asyncio.get_running_loop().time() + UPDATE_SECONDS
+        try:
+            with self._workshop.admission(account.id, protection.engine):
+                async with self._turns_of_script.turn(script.id, deadline=deadline):
+                    limit = tier.obfuscations_per_period
+                    left = await quota.find(self._database, account.id, limit=limit, now=self._clock())
+                    if left is None or not left.covers(1):
+                        return OverQuota(0)
+                    built = await self._build_loader(script, project, protection, deadline)
+                    return built if isinstance(built, NotProtected) else await store(built)
+        except PoolBusyError:
+            return Busy(BUSY_RETRY_SECONDS)
+
     async def _update(self, update: Update, store: Store) -> Outcome:
         account, script, asked = update.account, update.script, update.asked
         project = await projects.find(self._database, script.project_id)
@@ -161,11 +189,11 @@ class Publisher:
         build = await self._workshop.protect(piece, deadline=deadline)
         if not isinstance(build, Done):
             return _unprotected(build)
-        loader: tuple[LoaderInfo, bytes] | None = None
+        loader: NewLoader | None = None
         if await self._needs_loader(script.id):
             if not left.covers(2):
                 return OverQuota(1)
-            built = await self._build_loader(script, piece, deadline)
+            built = await self._build_loader(script, piece.project, piece.protection, deadline)
             if isinstance(built, NotProtected):
                 return built
             loader = built
@@ -176,8 +204,8 @@ class Publisher:
         return served is None or served.version < self._loader.version or served.base_url != self._public_url
 
     async def _build_loader(
-        self, script: Script, build: Piece, deadline: float
-    ) -> tuple[LoaderInfo, bytes] | NotProtected:
+        self, script: Script, project: Project, protection: Protection, deadline: float
+    ) -> NewLoader | NotProtected:
         info = LoaderInfo(id=crypto.new_id(), version=self._loader.version, base_url=self._public_url)
         source = self._loader.write(
             script_id=script.id,
@@ -188,8 +216,8 @@ class Publisher:
         piece = Piece(
             source=source,
             name=f"{script.name} (loader)",
-            project=build.project,
-            protection=loader_protection(build.protection),
+            project=project,
+            protection=loader_protection(protection),
             client_chunk=False,
         )
         answer = await self._workshop.protect(piece, deadline=deadline)

@@ -18,6 +18,7 @@ from moonlatch.cli import (
     protect,
     push,
     restore,
+    rotate_loader,
     serve,
     tokens,
     transfer,
@@ -43,6 +44,7 @@ app.add_typer(members.app, name="members")
 app.command("check")(check.check)
 app.command("protect")(protect.protect)
 app.command("push")(push.push)
+app.command("rotate-loader")(rotate_loader.rotate_loader)
 app.command("backup")(backup.backup)
 app.command("restore")(restore.restore)
 app.command("migrate")(migrate.migrate)

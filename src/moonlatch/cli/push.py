@@ -4,26 +4,30 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 from urllib.parse import quote
 
 import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn
 
+from moonlatch.cli.calling import (
+    ANSWER_SECONDS,
+    CONNECT_SECONDS,
+    DEFAULT_URL,
+    Reply,
+    Token,
+    Url,
+    envelope,
+    reaching,
+    refusal,
+    require_token,
+)
 from moonlatch.cli.check import ScriptFile, what_cannot_be_sent
 from moonlatch.cli.choices import EngineName, Profile, Target
-from moonlatch.cli.output import CommandError, Json, own_command, read_script, remark, remarks, say, shown, write_json
+from moonlatch.cli.output import CommandError, Json, read_script, remark, remarks, say, shown, write_json
 
-if TYPE_CHECKING:
-    import httpx
-
-CONNECT_SECONDS = 10.0
-ANSWER_SECONDS = 120.0  # the server answers within 100 s
 _CHUNK_BYTES = 64 * 1024
-
-Reply = dict[str, Any]
 
 _HINTS = {
     404: "Is the script's id right, and does the script belong to the token's account?",
@@ -35,18 +39,8 @@ def push(
     file: ScriptFile,
     *,
     script: Annotated[str, typer.Option(metavar="ID", help="Id of the script to update.", show_default=False)],
-    url: Annotated[
-        str, typer.Option(envvar="MOONLATCH_URL", metavar="URL", help="Address of the server.")
-    ] = "http://127.0.0.1:8400",
-    token: Annotated[
-        str,
-        typer.Option(
-            envvar="MOONLATCH_TOKEN",
-            metavar="TOKEN",
-            help="API token; better given by the variable.",
-            show_default=False,
-        ),
-    ] = "",
+    url: Url = DEFAULT_URL,
+    token: Token = "",
     profile: Annotated[
         Profile | None, typer.Option(help="How this build is protected; without it as the script is set.")
     ] = None,
@@ -62,8 +56,7 @@ def push(
 
     Exit status 1 when it refuses, and tells why.
     """
-    if not token:
-        raise CommandError("no API token", "Set the variable MOONLATCH_TOKEN to it.")
+    require_token(token)
     asked = {"profile": profile, "target": target, "engine": engine}
     given = {name: choice for name, choice in asked.items() if choice is not None}
     body = json.dumps({"script": _text(file), **given}).encode()
@@ -111,33 +104,10 @@ def _upload(url: str, token: str, body: bytes, name: str) -> tuple[int, Reply]:
             progress.update(task, description=f"checking and protecting {name}", total=None)
 
         headers = {"token": token, "Content-Type": "application/json", "Content-Length": str(len(body))}
-        try:
+        with reaching(url):
             timeout = httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS)
             answer = httpx.post(url, content=chunks(), headers=headers, timeout=timeout)
-        except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
-            raise CommandError(f"{url} is not an address: {error}", "Write it like http://127.0.0.1:8400.") from None
-        except httpx.ConnectError as error:
-            raise CommandError(
-                f"{url} cannot be reached: {error}", "Is the server running, and is --url right?"
-            ) from None
-        except httpx.TimeoutException:
-            raise CommandError(f"{url} gave no answer in time", "It may still be working; try again later.") from None
-        except (httpx.HTTPError, UnicodeEncodeError) as error:
-            raise CommandError(f"the upload to {url} failed: {error}") from None
-    return answer.status_code, _envelope(answer)
-
-
-def _envelope(answer: httpx.Response) -> Reply:
-    try:
-        reply = answer.json()
-    except ValueError:
-        reply = None
-    if isinstance(reply, dict) and "success" in reply:
-        return reply
-    hint = "Is --url the address of a Moonlatch server?"
-    if answer.is_redirect:
-        hint = f"It sends callers to {answer.headers.get('location')}; use that address."
-    raise CommandError(f"{answer.url} answered {answer.status_code}, but not as Moonlatch does", hint)
+    return answer.status_code, envelope(answer)
 
 
 def _refusal(status: int, error: Reply, file: Path) -> CommandError:
@@ -147,21 +117,10 @@ def _refusal(status: int, error: Reply, file: Path) -> CommandError:
         *(str(file) + line.removeprefix("script") for line in str(error.get("parser_output") or "").splitlines()),
         *(f"hint: {line}" for line in str(error.get("hint") or "").splitlines()),
         *(_luraph_line(one) for one in error.get("luraph_errors", [])),
-        *(_failed_line(one) for one in error.get("failed", [])),
     ]
-    hint = _HINTS.get(status, "")
-    if status == HTTPStatus.UNAUTHORIZED:
-        hint = f"Is the token right? `{own_command('tokens', 'create', 'ACCOUNT')}` makes a new one, beside the server's data folder."
-    if status == HTTPStatus.TOO_MANY_REQUESTS:
-        hint = f"Try again in {error.get('retry_after', 'a few')} seconds."
-    message = str(error.get("message", f"the server answered {status}"))
-    return CommandError("\n  ".join([f"{shown(file)} was not published: {message}", *details]), hint)
+    return refusal(f"{shown(file)} was not published", status, error, details=details, hint=_HINTS.get(status, ""))
 
 
 def _luraph_line(error: Reply) -> str:
     param = error.get("param")
     return f"{param}: {error.get('message')}" if param else str(error.get("message"))
-
-
-def _failed_line(failed: str | Reply) -> str:
-    return failed if isinstance(failed, str) else f"{failed.get('field')}: {', '.join(failed.get('errors', []))}"

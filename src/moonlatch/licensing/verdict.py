@@ -59,6 +59,8 @@ class StartFacts(Facts, frozen=True):
     max_executions: int | None
     loader_version: int | None
     """None when the loader was not made for this script."""
+    loader_valid_until: int | None
+    """When a loader that was replaced stops starting scripts; None where it was not, or has no end."""
     require_fingerprint: bool
     """The project wants to know the device of every key that is not fingerprintless."""
 
@@ -178,6 +180,8 @@ def decide_start(facts: StartFacts | None, claim: Start, policy: Policy, now_ms:
     if not facts.enabled or facts.build == 0 or _is_abandoned(facts, policy, now_ms):
         return SCRIPT_DISABLED
     if facts.loader_version is None or facts.loader_version < policy.minimum_loader_version:
+        return LOADER_OUTDATED
+    if has_passed(facts.loader_valid_until, now_ms):
         return LOADER_OUTDATED
     if facts.require_sessions and not claim.supports_sessions:
         return SESSIONS_REQUIRED

@@ -17,6 +17,7 @@ from moonlatch.management import (
     envelope,
     events,
     health,
+    loaders,
     members,
     metrics,
     own_account,
@@ -51,6 +52,7 @@ REFUSALS_PER_SECOND = 1 / 60
 
 ROUTERS = (
     scripts.router,
+    loaders.router,
     protection.router,
     projects.router,
     users.router,

@@ -23,6 +23,7 @@ class EventKind(StrEnum):
     SCRIPT_ENABLED = "script.enabled"
     SCRIPT_DISABLED = "script.disabled"
     SCRIPT_PUBLISHED = "script.published"
+    SCRIPT_LOADER_ROTATED = "script.loader_rotated"
     SCRIPT_REMOVED = "script.removed"
     USER_CREATED = "user.created"
     USER_EDITED = "user.edited"
@@ -67,6 +68,7 @@ DESCRIPTIONS: dict[EventKind, str] = {
     EventKind.SCRIPT_ENABLED: "A script was switched on.",
     EventKind.SCRIPT_DISABLED: "A script was switched off, and every copy stopped.",
     EventKind.SCRIPT_PUBLISHED: "A new build of a script was published.",
+    EventKind.SCRIPT_LOADER_ROTATED: "A script got a loader with a new secret.",
     EventKind.SCRIPT_REMOVED: "A script was removed, with its builds.",
     EventKind.USER_CREATED: "A user was created.",
     EventKind.USER_EDITED: "A user's settings were changed.",

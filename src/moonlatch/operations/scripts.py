@@ -44,7 +44,7 @@ async def create(change: Change, project_id: str, *, name: str, settings: Mappin
     if script.free_for_all and not tier.free_for_all:
         raise Refused(Reason.NO_FREE_FOR_ALL)
     await scripts.insert(change.tx, script)
-    change.record(EventKind.SCRIPT_CREATED, _resource(script), project_id=project_id)
+    change.record(EventKind.SCRIPT_CREATED, resource(script), project_id=project_id)
     return script
 
 
@@ -82,7 +82,7 @@ async def remove(change: Change, script_id: str) -> None:
     change.expect(version(current))
     if not await scripts.remove(change.tx, script_id):
         raise NotFound("script")
-    change.record(EventKind.SCRIPT_REMOVED, _resource(current), project_id=current.project_id)
+    change.record(EventKind.SCRIPT_REMOVED, resource(current), project_id=current.project_id)
     change.tell(lambda live: live.script_changed(script_id))
 
 
@@ -119,7 +119,7 @@ async def publish(
     outcome = await world.publisher.update(update, store)
     if isinstance(outcome, Published):
         return outcome
-    raise _refusal(outcome)
+    raise refusal_of(outcome)
 
 
 class _UnpublishedError(Exception):
@@ -159,7 +159,7 @@ async def _serve(change: Change, script_id: str, prepared: Prepared) -> Publishe
     await builds.prune(change.tx, script_id, keep=tier.build_history)
     change.record(
         EventKind.SCRIPT_PUBLISHED,
-        _resource(current),
+        resource(current),
         project_id=current.project_id,
         changes={"build": (current.build or None, number), "profile": (None, prepared.protection.profile)},
     )
@@ -170,7 +170,7 @@ async def _serve(change: Change, script_id: str, prepared: Prepared) -> Publishe
 async def _save(change: Change, current: Script, changes: dict[str, Any], kind: EventKind) -> Script:
     changed = msgspec.structs.replace(current, **changes)
     await scripts.save_settings(change.tx, changed)
-    change.record(kind, _resource(changed), project_id=current.project_id, changes=differences(current, changed))
+    change.record(kind, resource(changed), project_id=current.project_id, changes=differences(current, changed))
     change.tell(lambda live: live.script_changed(current.id))
     return changed
 
@@ -188,7 +188,8 @@ def _checked(source: str, limit_bytes: int) -> bytes:
     return encoded
 
 
-def _refusal(outcome: Unpublished) -> Exception:
+def refusal_of(outcome: Unpublished) -> Exception:
+    """What is raised for an update that came to nothing."""
     match outcome:
         case Broken():
             hint = {"hint": outcome.hint} if outcome.hint else {}
@@ -205,5 +206,6 @@ def _refusal(outcome: Unpublished) -> Exception:
             return NotFound("script")
 
 
-def _resource(script: Script) -> Resource:
+def resource(script: Script) -> Resource:
+    """What an event says it is about."""
     return Resource("script", script.id, script.name)

@@ -37,7 +37,7 @@ _INSTANCE = "left join executions e on e.id = :instance"
 START_SCRIPT = Query(
     "licences.start_script",
     f"""
-    select {_OF_SCRIPT}, l.version, p.require_fingerprint
+    select {_OF_SCRIPT}, l.version, l.valid_until, p.require_fingerprint
     from scripts s
     join accounts a on a.id = :account
     join projects p on p.id = s.project_id
@@ -144,7 +144,7 @@ class Licences:
         if isinstance(user, asyncio.Future):
             user = await user
         assert user is not None  # a row of nothing, when there is no such user
-        facts = StartFacts(*(script[:-2] + user + script[-2:]))
+        facts = StartFacts(*(script[:-3] + user + script[-3:]))
         if facts.blacklisted or facts.barred_by is not None:
             return await self._with_reason(facts, who)
         return facts

@@ -15,6 +15,15 @@ INSERT = Query(
     "insert into loaders (id, script_id, version, base_url, source, created_at) "
     "values (:id, :script_id, :version, :base_url, :source, :created_at)",
 )
+# One that was replaced before keeps the earlier of both ends.
+REPLACE = Query(
+    "loaders.replace",
+    "update loaders set valid_until = "
+    "case when valid_until is null or valid_until > :valid_until then cast(:valid_until as bigint) else valid_until end "
+    "where script_id = :script_id and id <> :id",
+)
+REMOVE_ENDED = Query("loaders.remove_ended", "delete from loaders where script_id = :script_id and valid_until <= :now")
+SERVE = Query("loaders.serve", "update scripts set loader = :id where id = :script_id")
 
 ANY = Query("loaders.any", "select id from loaders limit 1")
 
@@ -49,3 +58,13 @@ async def insert(tx: Transaction, loader: LoaderInfo, script_id: str, *, source:
         source=source,
         created_at=now,
     )
+
+
+async def replace(
+    tx: Transaction, loader: LoaderInfo, script_id: str, *, source: bytes, now: int, previous_valid_until: int
+) -> None:
+    """Serve a new loader from now on; all earlier ones start the script until then (Unix milliseconds), or until they end before."""
+    await tx.execute(REMOVE_ENDED, script_id=script_id, now=now)
+    await insert(tx, loader, script_id, source=source, now=now)
+    await tx.execute(REPLACE, id=loader.id, script_id=script_id, valid_until=previous_valid_until)
+    await tx.execute(SERVE, id=loader.id, script_id=script_id)

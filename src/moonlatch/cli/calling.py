@@ -1,0 +1,93 @@
+"""How commands call a server over its HTTP API, as any other client would, and tell what it answers."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from moonlatch.cli.output import CommandError, own_command
+
+if TYPE_CHECKING:
+    import httpx
+
+CONNECT_SECONDS = 10.0
+ANSWER_SECONDS = 120.0  # the server answers within 100 s
+
+DEFAULT_URL = "http://127.0.0.1:8400"
+Url = Annotated[str, typer.Option(envvar="MOONLATCH_URL", metavar="URL", help="Address of the server.")]
+Token = Annotated[
+    str,
+    typer.Option(
+        envvar="MOONLATCH_TOKEN",
+        metavar="TOKEN",
+        help="API token; better given by the variable.",
+        show_default=False,
+    ),
+]
+Reply = dict[str, Any]
+
+
+def require_token(token: str) -> None:
+    """Raises CommandError."""
+    if not token:
+        raise CommandError("no API token", "Set the variable MOONLATCH_TOKEN to it.")
+
+
+def posted(url: str, token: str, body: Any) -> tuple[int, Reply]:
+    """Status and JSON of the answer to a small body. Raises CommandError when the server cannot be reached or is none of ours."""
+    import httpx
+
+    with reaching(url):
+        timeout = httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS)
+        answer = httpx.post(url, json=body, headers={"token": token}, timeout=timeout)
+    return answer.status_code, envelope(answer)
+
+
+@contextlib.contextmanager
+def reaching(url: str) -> Iterator[None]:
+    """Around a call of that address. Raises CommandError for whatever keeps it from being answered."""
+    import httpx
+
+    try:
+        yield
+    except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+        raise CommandError(f"{url} is not an address: {error}", "Write it like http://127.0.0.1:8400.") from None
+    except httpx.ConnectError as error:
+        raise CommandError(f"{url} cannot be reached: {error}", "Is the server running, and is --url right?") from None
+    except httpx.TimeoutException:
+        raise CommandError(f"{url} gave no answer in time", "It may still be working; try again later.") from None
+    except (httpx.HTTPError, UnicodeEncodeError) as error:
+        raise CommandError(f"the call of {url} failed: {error}") from None
+
+
+def envelope(answer: httpx.Response) -> Reply:
+    """The reply's JSON. Raises CommandError where it is not Moonlatch that answered."""
+    try:
+        reply = answer.json()
+    except ValueError:
+        reply = None
+    if isinstance(reply, dict) and "success" in reply:
+        return reply
+    hint = "Is --url the address of a Moonlatch server?"
+    if answer.is_redirect:
+        hint = f"It sends callers to {answer.headers.get('location')}; use that address."
+    raise CommandError(f"{answer.url} answered {answer.status_code}, but not as Moonlatch does", hint)
+
+
+def refusal(what: str, status: int, error: Reply, *, details: Sequence[str] = (), hint: str = "") -> CommandError:
+    """What the server's error object says, for people; `what` says what was not done, `hint` what may help for this status."""
+    lines = [*details, *(_failed_line(one) for one in error.get("failed", []))]
+    if status == HTTPStatus.UNAUTHORIZED:
+        hint = f"Is the token right? `{own_command('tokens', 'create', 'ACCOUNT')}` makes a new one, beside the server's data folder."
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        hint = f"Try again in {error.get('retry_after', 'a few')} seconds."
+    message = str(error.get("message", f"the server answered {status}"))
+    return CommandError("\n  ".join([f"{what}: {message}", *lines]), hint)
+
+
+def _failed_line(failed: str | Reply) -> str:
+    return failed if isinstance(failed, str) else f"{failed.get('field')}: {', '.join(failed.get('errors', []))}"
