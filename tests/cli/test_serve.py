@@ -309,8 +309,8 @@ def test_a_push_without_a_token_says_where_it_is_taken_from(moonlatch: Command) 
     [
         ("http://127.0.0.1:1", "cannot be reached"),
         ("http://name.invalid", "cannot be reached"),
-        ("nonsense", "is no address"),
-        ("ftp://127.0.0.1", "is no address"),
+        ("nonsense", "is not an address"),
+        ("ftp://127.0.0.1", "is not an address"),
     ],
 )
 def test_a_push_to_nobody_is_told(moonlatch: Command, url: str, problem: str) -> None:

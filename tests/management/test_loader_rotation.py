@@ -28,7 +28,8 @@ async def grace_given(api: Api, me: Developer, script: str, **body: Any) -> int:
 
 async def served(api: Api, script: str) -> Client:
     """A client that starts the script by the loader which is served now."""
-    loader = (await api.http.get(f"/loader/{script}")).headers["etag"].strip('"')
+    tag = (await api.http.get(f"/loader/{script}", headers={"accept-encoding": "identity"})).headers["etag"]
+    loader = tag.strip('"')
     return Client(api.url, script, loader, api.keyring.loader_secret(loader), api.http)
 
 

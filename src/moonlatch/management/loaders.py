@@ -11,7 +11,7 @@ from moonlatch.licensing.roles import Permission
 from moonlatch.management.auth import OwnedScript
 from moonlatch.management.body import JsonBody
 from moonlatch.management.call import CurrentCall
-from moonlatch.management.fields import Closed
+from moonlatch.management.fields import Closed, Integral
 from moonlatch.management.refusals import ACCOUNT_EXPIRED, Refusal, refusing
 from moonlatch.management.replies import Success
 from moonlatch.management.routes import needs, resource_router
@@ -37,6 +37,7 @@ class RotateLoader(Closed):
         Field(
             ge=0, le=loaders.MAX_GRACE_MS, description="milliseconds for which earlier loaders still start the script"
         ),
+        Integral,
     ] = loaders.GRACE_MS
 
 
