@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from servers import DATABASE
 
 from moonlatch.cli.operator import operator
-from moonlatch.client.tokens import Claims, issue
+from moonlatch.client.tokens import CLAIMS_VERSION, Claims, issue
 from moonlatch.clock import now_ms
 from moonlatch.crypto import Keyring, new_id
 from moonlatch.operations import tokens
@@ -22,12 +22,14 @@ from moonlatch.operations.context import World
 from moonlatch.storage.interface import Query, Transaction
 from moonlatch.storage.postgres.engine import open_postgres
 from moonlatch.storage.sqlite.engine import open_sqlite
+from moonlatch.storage.user_keys import as_stored
 from support import rows
 
 ADD_USER = Query(
     "bench.add_user",
     """
-    insert into users (id, key, project_id, discord_id, note, created_at) values (:key, :key, :project, :discord, 'a note', 1)
+    insert into users (id, key_hash, key_sealed, start_code, end_code, project_id, discord_id, note, created_at)
+    values (:id, :key_hash, :key_sealed, :start_code, :end_code, :project, :discord, 'a note', 1)
     """,
 )
 
@@ -40,6 +42,8 @@ class LicensedScript:
     script: str
     loader: str
     keys: list[str]
+    ids: list[str]
+    """Of the users, in the order of their keys."""
     api_token: str
     """Of the account whose script it is."""
     further_scripts: list[str]
@@ -49,7 +53,18 @@ class LicensedScript:
         """An instance of the user of that number: its id and its token."""
         instance = new_id()
         claims = Claims(
-            instance, self.script, self.loader, 1, self.keys[number], os.urandom(32), True, 1, 1, 1, "x" * 36
+            instance,
+            self.script,
+            self.loader,
+            1,
+            self.ids[number],
+            os.urandom(32),
+            True,
+            1,
+            1,
+            1,
+            "x" * 36,
+            version=CLAIMS_VERSION,
         )
         return instance, issue(self.keyring, claims)
 
@@ -68,14 +83,19 @@ async def _make(
     project = await rows.add_project(database)
     script, loader = await rows.add_script(database, project, payload=os.urandom(payload_bytes))
     further = [(await rows.add_script(database, project))[0] for _ in range(further_scripts)]
-    keys = [new_id() for _ in range(users)]
+    keyring = Keyring.open(folder)
+    keys, ids = [new_id() for _ in range(users)], [new_id() for _ in range(users)]
 
     async def add_users(tx: Transaction) -> None:
-        await tx.execute_each(ADD_USER, [(key, project, f"{number:018}") for number, key in enumerate(keys)])
+        rows = []
+        for number, (key, user) in enumerate(zip(keys, ids, strict=True)):
+            stored = as_stored(keyring, key, user_id=user, project_id=project)
+            rows.append((user, *stored.values(), project, f"{number:018}"))
+        await tx.execute_each(ADD_USER, rows)
 
     await database.run(add_users)
     account = await rows.value(database, "select account_id from projects where id = :id", id=project)
     world = World(database=database, tiers={}, clock=now_ms)
     _, secret = await perform(world, operator(account), lambda change: tokens.create(change, name="bench"))
     await database.close()
-    return LicensedScript(Keyring.open(folder), script, loader, keys, secret, further)
+    return LicensedScript(keyring, script, loader, keys, ids, secret, further)

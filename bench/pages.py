@@ -26,13 +26,14 @@ from moonlatch.app import open_moonlatch
 from moonlatch.cli.first_start import first_account
 from moonlatch.clock import DAY_MS, now_ms
 from moonlatch.config import Settings
-from moonlatch.crypto import new_id
+from moonlatch.crypto import Keyring, new_id
 from moonlatch.live.hub import Member
 from moonlatch.live.interface import Instance, Session, Told
 from moonlatch.storage import projects, scripts
 from moonlatch.storage.interface import Database, Query, Transaction
 from moonlatch.storage.projects import Project
 from moonlatch.storage.scripts import Script
+from moonlatch.storage.user_keys import as_stored
 
 FEW, MANY_USERS, MANY_SESSIONS = 1_000, 1_000_000, 100_000
 ROUNDS = 60
@@ -44,8 +45,11 @@ INSERTED_AT_ONCE = 20_000
 ADD_USER = Query(
     "bench.add_user_of_many",
     """
-    insert into users (id, key, project_id, discord_id, note, key_expires, blacklisted, executions, created_at)
-    values (:key, :key, :project, :discord, :note, :expires, :blacklisted, 0, :created)
+    insert into users (
+        id, key_hash, key_sealed, start_code, end_code, project_id, discord_id, note, key_expires, blacklisted, executions, created_at
+    ) values (
+        :id, :key_hash, :key_sealed, :start_code, :end_code, :project, :discord, :note, :expires, :blacklisted, 0, :created
+    )
     """,
 )
 
@@ -63,7 +67,8 @@ class Installation:
     http: httpx.AsyncClient
     project: str
     script: str
-    keys: list[str]
+    key: str
+    """Of one of the sessions' users."""
 
     def calls(self) -> Iterator[tuple[str, str, str, dict[str, Any]]]:
         """A name, method, path and query or body for every page that is measured."""
@@ -74,6 +79,7 @@ class Installation:
         yield "users from 900", "GET", users, {**page, "from": 900}
         yield "users: discord_id", "GET", users, {**page, "discord_id": f"{7:018}"}
         yield "users: note", "GET", users, {**page, "note": "note 3"}
+        yield "users: key_starts", "GET", users, {**page, "key_starts": self.key[:5]}
         yield "users: blacklisted", "GET", users, {**page, "blacklisted": "true"}
         yield "users: not blacklisted", "GET", users, {**page, "blacklisted": "false"}
         yield "users: expired", "GET", users, {**page, "expired": "true"}
@@ -81,7 +87,7 @@ class Installation:
         yield "users: note, not expired", "GET", users, {**page, "note": "note 3", "expired": "false"}
         yield "sessions", "POST", f"/scripts/{self.script}/sessions", page
         yield "sessions from 900", "POST", f"/scripts/{self.script}/sessions", {**page, "from": 900}
-        yield "sessions: key", "GET", filtered, {**page, "key": self.keys[7]}
+        yield "sessions: key", "GET", filtered, {**page, "key": self.key}
         yield "sessions: roblox_id", "GET", filtered, {**page, "roblox_id": "1007"}
         yield "sessions: place_id", "GET", filtered, {**page, "place_id": "3"}
         yield "sessions: job_id", "GET", filtered, {**page, "job_id": "job 3"}
@@ -96,12 +102,14 @@ class Installation:
         return took
 
 
-async def add_users(database: Database, project: str, count: int) -> list[str]:
+async def add_users(database: Database, keyring: Keyring, project: str, count: int) -> tuple[list[str], list[str]]:
+    """Their keys and ids."""
     now = now_ms()
-    keys = [new_id() for _ in range(count)]
+    keys, ids = [new_id() for _ in range(count)], [new_id() for _ in range(count)]
     rows = (
         (
-            key,
+            user,
+            *as_stored(keyring, key, user_id=user, project_id=project).values(),
             project,
             f"{number:018}",
             f"note {number % (count // PER_NOTE)}",
@@ -109,7 +117,7 @@ async def add_users(database: Database, project: str, count: int) -> list[str]:
             number % EVERY == 2,
             number,
         )
-        for number, key in enumerate(keys)
+        for number, (key, user) in enumerate(zip(keys, ids, strict=True))
     )
     while part := list(islice(rows, INSERTED_AT_ONCE)):
 
@@ -117,18 +125,18 @@ async def add_users(database: Database, project: str, count: int) -> list[str]:
             await tx.execute_each(ADD_USER, part)
 
         await database.run(insert)
-    return keys
+    return keys, ids
 
 
-def members(script: str, project: str, keys: list[str], count: int) -> Iterator[Member]:
+def members(script: str, project: str, users: list[str], count: int) -> Iterator[Member]:
     for number in range(count):
-        key = keys[number % len(keys)]
+        user = users[number % len(users)]
         session = Session(
             id=new_id(),
             instance_id=new_id(),
             script_id=script,
             project_id=project,
-            user_key=key,
+            user_id=user,
             roblox_id=1000 + number,
             place_id=number % PER_PLACE_SHARE,
             job_id=f"job {number % (count // PER_JOB)}",
@@ -140,7 +148,7 @@ def members(script: str, project: str, keys: list[str], count: int) -> Iterator[
             id=session.instance_id,
             script_id=script,
             project_id=project,
-            user_key=key,
+            user_id=user,
             build=1,
             started_at=number,
             alive_until=number,
@@ -162,16 +170,17 @@ async def installation(folder: Path, users: int, sessions: int) -> AsyncIterator
             await scripts.insert(tx, script)
 
         await moonlatch.database.run(add)
-        keys = await add_users(moonlatch.database, project.id, users)
+        keyring = Keyring.open(folder)
+        keys, ids = await add_users(moonlatch.database, keyring, project.id, users)
         hub = moonlatch.live._hub  # noqa: SLF001 -- so many sockets are more than a process may open
-        for member in members(script.id, project.id, keys, sessions):
+        for member in members(script.id, project.id, ids, sessions):
             hub.add(member)
         async with httpx.AsyncClient(
             transport=httpx.ASGITransport(moonlatch.application),
             base_url="http://bench",
             headers={"token": first.token},
         ) as http:
-            yield Installation(http, project.id, script.id, keys)
+            yield Installation(http, project.id, script.id, keys[7])
         for member in hub.all():
             hub.remove(member.session.id)
 

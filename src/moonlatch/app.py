@@ -40,7 +40,7 @@ from moonlatch.management.application import management_app
 from moonlatch.management.readiness import Readiness, answers
 from moonlatch.metrics.exposition import Counts, Exposition, Gauge, GrantedCalls
 from moonlatch.operations.context import World
-from moonlatch.storage import installation, loaders
+from moonlatch.storage import installation
 from moonlatch.storage.engines import open_database
 from moonlatch.storage.interface import Database
 from moonlatch.storage.sqlite.engine import SqliteDatabase
@@ -98,15 +98,15 @@ async def open_moonlatch(settings: Settings) -> AsyncIterator[Moonlatch]:
             closing.enter_context(data_folder_locked(settings.data_dir))
         database = await open_database(settings)
         closing.push_async_callback(database.close)
-        if not (settings.data_dir / MASTER_KEY_NAME).exists() and await loaders.exist(database):
+        if not (settings.data_dir / MASTER_KEY_NAME).exists() and await installation.needs_master_key(database):
             raise ValueError(
-                f"{settings.data_dir / MASTER_KEY_NAME} is missing, but loaders were made with it: "
+                f"{settings.data_dir / MASTER_KEY_NAME} is missing, but loaders were made and keys of users sealed with it: "
                 "without it no published script can start"
             )
         keyring = Keyring.open(settings.data_dir)
         if not await installation.belongs_to(database, keyring.check_value()):
             raise ValueError(
-                f"{settings.data_dir / MASTER_KEY_NAME} is not the master key that the loaders in the database were made with"
+                f"{settings.data_dir / MASTER_KEY_NAME} is not the master key that the loaders and keys of users in the database were made with"
             )
         workers = WorkerPool(
             workers=settings.protector.workers,

@@ -25,9 +25,17 @@ _NONCE_BYTES = 12
 LURAPH_KEY = "luraph api key"
 """Purpose of a stored secret: an account's key with the Luraph service."""
 
+USER_KEY = "user key"
+"""Purpose of a stored secret: a user's licence key, owned by the user's id."""
+
 IDEMPOTENT_REPLY = "idempotent reply"
 """Purpose of a stored secret: the answer to a call with an idempotency key, which may hold a key or token."""
 
+
+CODED_CHARACTERS = 16
+"""Of each end of a key, how many characters are searched for in the database."""
+
+_CODE_BYTES = 4
 
 _UNBIASED_BELOW = 248  # the largest multiple of 62 that fits a byte
 _CHARACTERS = bytes(ord(ID_ALPHABET[byte % 62]) for byte in range(256))
@@ -245,6 +253,9 @@ class Keyring:
         self._instances = FixedKeyHmac(self._master.digest(b"moonlatch/1 instance token"))
         self._instance_ids = FixedKeyHmac(self._master.digest(b"moonlatch/1 instance id"))
         self._fingerprints = FixedKeyHmac(self._master.digest(b"moonlatch/1 fingerprint"))
+        self._user_keys = FixedKeyHmac(self._master.digest(b"moonlatch/1 user key"))
+        self._parts_of_keys = FixedKeyHmac(self._master.digest(b"moonlatch/1 part of user key"))
+        self._requests = FixedKeyHmac(self._master.digest(b"moonlatch/1 idempotent request"))
         self._stored_secrets = ChaCha20Poly1305(self._master.digest(b"moonlatch/1 stored secret"))
 
     @classmethod
@@ -285,10 +296,10 @@ class Keyring:
         return self._instances.digest(claims)
 
     def seal_secret(self, purpose: str, owner_id: str, secret: str) -> bytes:
-        """A secret of somebody else's service, to be stored: a random nonce, then ChaCha20-Poly1305 (RFC 8439).
+        """A secret to be stored: a random nonce, then ChaCha20-Poly1305 (RFC 8439).
 
         Bound to purpose and owner, so that nobody gets to use it by copying the row. One key seals for the whole
-        installation: random nonces of 96 bits are safe for far more secrets than there will ever be accounts.
+        installation: random nonces of 96 bits are safe for 2^32 secrets, which is more users than there will ever be.
         """
         nonce = secrets.token_bytes(_NONCE_BYTES)
         return nonce + self._stored_secrets.encrypt(nonce, secret.encode(), _secret_context(purpose, owner_id))
@@ -307,3 +318,22 @@ class Keyring:
         Bound to the project, so that two projects' users cannot be matched with each other.
         """
         return self._fingerprints.digest(f"{kind}\n{project_id}\n{value}".encode())
+
+    def user_key_hash(self, key: str) -> bytes:
+        """By which a user is found whose key somebody gives: a keyed hash, 32 bytes, the same in every project."""
+        return self._user_keys.digest(key.encode())
+
+    def part_of_key(self, project_id: str, side: str, part: str) -> bytes:
+        """What finds the keys of a project that begin (`side` says where from) with a part: one code for each character.
+
+        The code of a character follows from all characters up to it, so that two keys have as many codes in common as
+        characters from that side, and nobody learns more of them without the master key. The first
+        `CODED_CHARACTERS` have one.
+        """
+        begin = f"{project_id}\n{side}\n"
+        ends = range(1, min(len(part), CODED_CHARACTERS) + 1)
+        return b"".join(self._parts_of_keys.digest((begin + part[:end]).encode())[:_CODE_BYTES] for end in ends)
+
+    def request_hash(self, content_sha256: bytes) -> bytes:
+        """Tells a request from others that have the same idempotency key. Keyed: requests name keys, and short ones could be guessed."""
+        return self._requests.digest(content_sha256)

@@ -18,6 +18,7 @@ from moonlatch.proofs import secret_hash
 from moonlatch.storage import accounts, members, scripts, tokens, users
 from moonlatch.storage.sqlite.engine import SqliteDatabase
 from support.database import database as database
+from support.keys import hashed
 from support.publishing import NOW, Publishing
 
 
@@ -51,7 +52,7 @@ async def test_the_example_is_published_enabled_and_has_a_user(database: SqliteD
     publisher = Publishing(database, workers).publisher()
     example = await publish_example(publisher.world, first.account)
     script = await scripts.find(database, example.script_id)
-    user = await users.find(database, example.user_key)
+    user = await users.find_by_key(database, hashed(example.user_key, publisher.world.keyring))
     assert script is not None
     assert user is not None
     assert (script.build, script.enabled, script.project_id) == (1, True, user.project_id)

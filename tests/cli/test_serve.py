@@ -152,7 +152,8 @@ async def test_a_removed_account_takes_everything_with_it_while_the_server_runs(
         developer.post("/account/luraph", api_key="a-key")
     with contextlib.closing(sqlite3.connect(server.data / "moonlatch.db")) as connection:
         (loader,) = connection.execute("select loader from scripts where id = ?", [script]).fetchone()
-    secret = Keyring.open(server.data).loader_secret(loader)
+    keyring = Keyring.open(server.data)
+    secret, key_hash = keyring.loader_secret(loader), keyring.user_key_hash(key).hex().upper()
     async with httpx.AsyncClient(timeout=20) as http:
         copy = await Client(server.url, script, loader, secret, http).execute(key=key)
         place = ("--data", str(server.data))
@@ -165,10 +166,10 @@ async def test_a_removed_account_takes_everything_with_it_while_the_server_runs(
             await copy.beat()
     assert httpx.get(f"{server.url}/account", headers={"token": token}).status_code == 401
     after = everything_in(server)
-    for value in (project, script, key, loader, copy.instance, "leaving"):
+    for value in (project, script, key_hash, loader, copy.instance, "leaving"):
         assert value in before
         assert value not in "\n".join(line for line in after.splitlines() if '"events"' not in line)
-    for value in (key, loader, copy.instance, "leaving"):  # that something was done stays, and names nobody
+    for value in (key_hash, loader, copy.instance, "leaving"):  # that something was done stays, and names nobody
         assert value not in after
 
 

@@ -11,6 +11,7 @@ import pytest
 from moonlatch.storage.interface import StorageError
 from support.client import Refused, accepted
 from support.client_server import World, running_world
+from support.keys import hashed
 
 EXECUTE, HEARTBEAT = "/client/v1/execute", "/client/v1/heartbeat"
 
@@ -124,7 +125,7 @@ async def test_a_trusted_proxy_tells_the_clients_address_and_nobody_else_does(tm
         headers = {"x-forwarded-for": "203.0.113.9, 198.51.100.7"}
         await client.send_execute(client.request(key=key), headers=headers)
         expected = world.keyring.fingerprint(world.project, "ip", "198.51.100.7")
-        assert await world.value("select ip from users where key = :key", key=key) == expected
+        assert await world.value("select ip from users where key_hash = :key", key=hashed(key)) == expected
 
 
 @pytest.mark.parametrize("form", ["198.51.100.{}:40000", "[2001:db8:{}::1]:443", "[2001:db8:{}::1]", "2001:db8:{}::1"])

@@ -12,6 +12,7 @@ from moonlatch.storage.interface import Query
 from support import rows
 from support.client import DEVICE, Refused, UnverifiedError
 from support.client_server import World
+from support.keys import hashed
 
 
 async def refusal(starting) -> Refused:
@@ -48,12 +49,12 @@ async def test_a_start_is_written_everywhere_it_counts(world: World) -> None:
     key = await world.user()
     copy = await client.execute(key=key)
     assert await world.value("select total_executions from scripts where id = :id", id=client.script) == 1
-    assert await world.value("select executions from users where key = :key", key=key) == 1
-    assert await world.value("select executor from users where key = :key", key=key) == "Tests"
+    assert await world.value("select executions from users where key_hash = :key", key=hashed(key)) == 1
+    assert await world.value("select executor from users where key_hash = :key", key=hashed(key)) == "Tests"
     expected = world.keyring.fingerprint(world.project, "ip", "127.0.0.1")
-    assert await world.value("select ip from users where key = :key", key=key) == expected
+    assert await world.value("select ip from users where key_hash = :key", key=hashed(key)) == expected
     expected = world.keyring.fingerprint(world.project, "fingerprint", DEVICE)
-    assert await world.value("select fingerprint from users where key = :key", key=key) == expected
+    assert await world.value("select fingerprint from users where key_hash = :key", key=hashed(key)) == expected
     assert await world.value("select script_id from executions where id = :id", id=copy.instance) == client.script
     day = await world.database.fetch_one(
         rows.Query("test.day", "select day, executor, executions from execution_days where script_id = :id"),
@@ -81,10 +82,10 @@ async def test_the_days_of_a_key_begin_with_its_first_use(world: World) -> None:
     key = await world.user(key_days=2)
     copy = await client.execute(key=key)
     assert copy.variables["la_seconds_left"] == 2 * 24 * 3600
-    expires = await world.value("select key_expires from users where key = :key", key=key)
+    expires = await world.value("select key_expires from users where key_hash = :key", key=hashed(key))
     world.clock.ahead_ms += DAY_MS
     assert (await client.execute(key=key)).variables["la_seconds_left"] <= 24 * 3600
-    assert await world.value("select key_expires from users where key = :key", key=key) == expires
+    assert await world.value("select key_expires from users where key_hash = :key", key=hashed(key)) == expires
 
 
 async def test_without_heartbeats_none_are_asked_for(world: World) -> None:
@@ -119,7 +120,7 @@ async def test_a_free_for_all_script_runs_with_an_unknown_or_expired_key(world: 
     copy = await client.execute(key=expired)
     assert copy.variables["la_is_premium"] is False
     assert copy.variables["la_user_note"] is None
-    assert await world.value("select executions from users where key = :key", key=expired) == 0
+    assert await world.value("select executions from users where key_hash = :key", key=hashed(expired)) == 0
 
 
 async def test_a_free_for_all_script_knows_a_valid_key(world: World) -> None:
@@ -185,7 +186,9 @@ async def test_a_blacklisted_key_never_runs_and_is_told_why(world: World) -> Non
 async def test_the_device_of_a_blacklisted_key_runs_with_no_other_key(world: World) -> None:
     bad = await world.user(blacklisted=True, blacklist_reason="resold")
     device = world.keyring.fingerprint(world.project, "fingerprint", DEVICE)
-    await rows.insert(world.database, "bars", project_id=world.project, fingerprint=device, user_key=bad)
+    await rows.insert(
+        world.database, "bars", project_id=world.project, fingerprint=device, user_id=await world.id_of(bad)
+    )
     good = await world.user()
     for client, key in ((await world.script(), good), (await world.script(free_for_all=True), None)):
         refused = await refusal(client.execute(key=key))
@@ -213,13 +216,13 @@ async def test_a_fingerprintless_key_runs_anywhere_and_is_never_bound(world: Wor
     client, key = await world.script(), await world.user(fingerprintless=True)
     await client.execute(key=key)
     await client.execute(key=key, fingerprint="another device")
-    assert await world.value("select fingerprint from users where key = :key", key=key) is None
+    assert await world.value("select fingerprint from users where key_hash = :key", key=hashed(key)) is None
 
 
 async def test_a_start_without_a_fingerprint_leaves_the_key_unbound(world: World) -> None:
     client, key = await world.script(), await world.user()
     await client.execute(key=key, fingerprint=None)
-    assert await world.value("select fingerprint from users where key = :key", key=key) is None
+    assert await world.value("select fingerprint from users where key_hash = :key", key=hashed(key)) is None
 
 
 async def test_a_project_may_ask_for_the_device_of_every_key_that_is_not_for_any(world: World) -> None:
@@ -230,11 +233,11 @@ async def test_a_project_may_ask_for_the_device_of_every_key_that_is_not_for_any
         refused = await refusal(client.execute(key=key, fingerprint=nothing))
         assert (refused.status, refused.code) == (403, "FINGERPRINT_REQUIRED")
         assert "host table needs a fingerprint" in refused.error["message"]
-    assert await world.value("select executions from users where key = :key", key=key) == 1
+    assert await world.value("select executions from users where key_hash = :key", key=hashed(key)) == 1
     await copy.beat()  # what runs already runs on
     await client.execute(key=roaming, fingerprint=None)
     await client.execute(key=key)
-    assert await world.value("select fingerprint from users where key = :key", key=key) is not None
+    assert await world.value("select fingerprint from users where key_hash = :key", key=hashed(key)) is not None
 
 
 async def test_a_keyless_user_of_a_free_for_all_script_needs_no_device(world: World) -> None:
@@ -296,7 +299,7 @@ async def test_of_64_starts_at_once_only_the_last_executions_are_granted(world: 
     client, key = await world.script(), await world.user(max_executions=7)
     got = await outcomes(client.execute(key=key) for _ in range(64))
     assert got == ["EXECUTION_LIMIT_REACHED"] * 57 + ["granted"] * 7
-    assert await world.value("select executions from users where key = :key", key=key) == 7
+    assert await world.value("select executions from users where key_hash = :key", key=hashed(key)) == 7
     assert await world.value("select total_executions from scripts where id = :id", id=client.script) == 7
     assert (await world.live.counts(client.script)).instances == 7
 
@@ -305,7 +308,7 @@ async def test_of_64_devices_at_once_exactly_one_gets_the_key(world: World) -> N
     client, key = await world.script(), await world.user()
     got = await outcomes(client.execute(key=key, fingerprint=secrets.token_hex(8)) for _ in range(64))
     assert got == ["FINGERPRINT_MISMATCH"] * 63 + ["granted"]
-    assert await world.value("select executions from users where key = :key", key=key) == 1
+    assert await world.value("select executions from users where key_hash = :key", key=hashed(key)) == 1
 
 
 async def test_a_start_repeated_while_the_first_copy_lives_leaves_it_its_place(world: World) -> None:
@@ -313,9 +316,9 @@ async def test_a_start_repeated_while_the_first_copy_lives_leaves_it_its_place(w
     request = client.request(key=key)
     copy = await client.send_execute(request)
     assert (await refusal(client.send_execute(request))).code == "REPLAYED"
-    assert await world.live.instances_of(key) == 1
+    assert await world.live.instances_of(await world.id_of(key)) == 1
     await copy.beat()
-    assert await world.live.instances_of(key) == 1
+    assert await world.live.instances_of(await world.id_of(key)) == 1
 
 
 async def test_two_loaders_may_choose_the_same_nonce(world: World) -> None:
@@ -353,7 +356,7 @@ async def test_a_start_of_a_user_who_is_removed_meanwhile_leaves_nothing_of_them
     claim = world.live.claim
 
     async def remove_first(*arguments: Any, **options: Any) -> None:
-        await world.change("delete from users where key = :key", key=key)
+        await world.change("delete from users where key_hash = :key", key=hashed(key))
         await claim(*arguments, **options)
 
     monkeypatch.setattr(world.live, "claim", remove_first)

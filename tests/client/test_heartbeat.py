@@ -108,10 +108,12 @@ async def test_a_forged_or_broken_token_is_unknown(world: World) -> None:
 
 
 async def test_a_token_of_another_server_is_unknown(world: World) -> None:
-    from moonlatch.client.tokens import Claims, issue
+    from moonlatch.client.tokens import CLAIMS_VERSION, Claims, issue
 
     copy = await (await world.script(free_for_all=True)).execute()
-    claims = Claims(copy.instance, copy.client.script, copy.client.loader, 1, None, None, True, 1)
+    claims = Claims(
+        copy.instance, copy.client.script, copy.client.loader, 1, None, None, True, 1, version=CLAIMS_VERSION
+    )
     copy.reply["token"] = issue(Keyring(bytes(32)), claims)
     assert await refused_beat(copy) == (404, "INSTANCE_UNKNOWN")
 
@@ -157,7 +159,9 @@ async def test_a_barred_device_stops_whatever_its_key(world: World) -> None:
     copy = await (await world.script(free_for_all=True)).execute()
     device = world.keyring.fingerprint(world.project, "fingerprint", DEVICE)
     bad = await world.user(blacklisted=True)
-    await rows.insert(world.database, "bars", project_id=world.project, fingerprint=device, user_key=bad)
+    await rows.insert(
+        world.database, "bars", project_id=world.project, fingerprint=device, user_id=await world.id_of(bad)
+    )
     assert await refused_beat(copy) == (403, "BLACKLISTED")
 
 

@@ -14,6 +14,7 @@ from moonlatch.storage.executions import Execution
 from moonlatch.storage.interface import Database, Query, Transaction, Unit
 from moonlatch.storage.user_history import NewRefusal
 from support import rows
+from support.accounts import insert_user
 from support.database import ENGINES, engine_url, opened_at
 from support.live import eventually
 
@@ -27,7 +28,7 @@ async def database(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncItera
 
 def refusal(key: str, **changes: Any) -> NewRefusal:
     fields = {"code": "KEY_EXPIRED", "moment": "start", "script_id": "script", "fingerprint": None, "refused_at": 1_000}
-    return NewRefusal(user_key=key, **{**fields, **changes})
+    return NewRefusal(user_id=key, **{**fields, **changes})
 
 
 def start(name: str, key: str) -> Execution:
@@ -36,7 +37,7 @@ def start(name: str, key: str) -> Execution:
         project_id="",
         script_id="",
         build=1,
-        user_key=key,
+        user_id=key,
         premium=True,
         fingerprint=b"device",
         ip=b"network",
@@ -53,10 +54,10 @@ async def noted(database: Database, columns: str = "user_id") -> list[tuple[Any,
 async def add_users(database: Database, count: int) -> list[str]:
     project = await rows.add_project(database)
     keys = [f"key-{number}" for number in range(count)]
-    insert = Query("test.users", "insert into users (id, key, project_id, created_at) values (:id, :key, :project, 1)")
 
     async def unit(tx: Transaction) -> None:
-        await tx.execute_each(insert, [(f"id of {key}", key, project) for key in keys])
+        for key in keys:
+            await insert_user(tx, key, project_id=project)
 
     await database.run(unit)
     return keys
@@ -151,10 +152,10 @@ async def test_a_user_who_is_removed_while_their_starts_are_written_leaves_nothi
     history = History(database)
     for number in range(30):
         name = f"{number:032}"
-        key = await rows.add_user(database, project)
+        user = await rows.id_of(database, await rows.add_user(database, project))
         await rows.insert(database, "executions", id=name, script_id=script, build=1, started_at=1)
-        history.started(start(name, key))
-        removal = rows.change(database, "delete from users where key = :key", key=key)
+        history.started(start(name, user))
+        removal = rows.change(database, "delete from users where id = :user", user=user)
         await asyncio.gather(*((history.settle(), removal) if number % 2 else (removal, history.settle())))
     left = "select count(*) from executions where user_id is not null or ip is not null or fingerprint is not null"
     assert await rows.value(database, left) == 0
@@ -177,5 +178,5 @@ async def test_starts_are_written_by_the_thousand_until_none_waits(database: Dat
     for name in names:
         history.started(start(name, key))
     await history.close()
-    found = await rows.value(database, "select count(*) from executions where user_id = :id", id=f"id of {key}")
+    found = await rows.value(database, "select count(*) from executions where user_id = :id", id=key)
     assert found == len(names)

@@ -9,6 +9,7 @@ import pytest
 
 from support.client import Client, Copy, Refused, Wire
 from support.client_server import World, running_world
+from support.keys import hashed
 
 MANY = 40
 LEASE_MS = 110_000
@@ -55,8 +56,8 @@ async def copies_of(world: World, client: Client, key: str, number: int, **chang
 
 
 async def limit(world: World, key: str, places: int | None) -> None:
-    await world.change("update users set max_instances = :places where key = :key", places=places, key=key)
-    await world.live.user_changed(key)
+    await world.change("update users set max_instances = :places where key_hash = :key", places=places, key=hashed(key))
+    await world.live.user_changed(await world.id_of(key))
 
 
 async def lose_session(world: World, client: Client, wire: Wire) -> None:
@@ -75,7 +76,7 @@ async def test_of_many_late_beats_at_once_as_many_go_on_as_there_are_places(worl
     await limit(world, key, places)
     got = Counter(await outcomes(copy.beat() for copy in copies))
     assert got == {"granted": places, "TOO_MANY_INSTANCES": MANY - places}
-    assert await world.live.instances_of(key) == places
+    assert await world.live.instances_of(await world.id_of(key)) == places
     got = Counter(await outcomes(copy.beat() for copy in copies))
     assert got["granted"] == places, "and the same go on"
 
@@ -90,7 +91,7 @@ async def test_of_many_sessions_that_open_late_at_once_as_many_stand_as_there_ar
     await limit(world, key, places)
     got = Counter(await outcomes(opened(copy) for copy in copies))
     assert got == {"granted": places, "TOO_MANY_INSTANCES": MANY - places}
-    assert await world.live.instances_of(key) == places
+    assert await world.live.instances_of(await world.id_of(key)) == places
 
 
 async def test_starts_late_beats_and_late_sessions_at_once_share_the_places(world: World) -> None:
@@ -105,17 +106,17 @@ async def test_starts_late_beats_and_late_sessions_at_once_share_the_places(worl
     ]
     got = Counter(await outcomes(calls))
     assert got == {"granted": 5, "TOO_MANY_INSTANCES": MANY + 20 - 5}
-    assert await world.live.instances_of(key) == 5
+    assert await world.live.instances_of(await world.id_of(key)) == 5
 
 
 async def test_a_lowered_limit_stops_the_youngest_at_their_next_beat(world: World) -> None:
     client, key = await world.script(), await world.user(max_instances=5)
     copies = await copies_of(world, client, key, 5)
     await limit(world, key, 2)
-    assert await world.live.instances_of(key) == 5
+    assert await world.live.instances_of(await world.id_of(key)) == 5
     got = await outcomes(copy.beat() for copy in reversed(copies))
     assert got[::-1] == ["granted"] * 2 + ["TOO_MANY_INSTANCES"] * 3
-    assert await world.live.instances_of(key) == 2
+    assert await world.live.instances_of(await world.id_of(key)) == 2
     await limit(world, key, 3)
     got = await outcomes([client.execute(key=key), client.execute(key=key)])
     assert sorted(got) == ["TOO_MANY_INSTANCES", "granted"]
@@ -157,7 +158,7 @@ async def test_a_start_takes_the_place_of_its_devices_copy_whose_session_ended(w
     crashed = await client.execute(key=key)
     await lose_session(world, client, await opened(crashed))
     again = await client.execute(key=key)
-    assert await world.live.instances_of(key) == 1
+    assert await world.live.instances_of(await world.id_of(key)) == 1
     assert [await outcome_of(crashed.beat()), await outcome_of(opened(crashed))] == ["SUPERSEDED"] * 2
     assert await outcomes([again.beat(), opened(again)]) == ["granted"] * 2
 
@@ -230,4 +231,4 @@ async def test_a_lowered_limit_is_not_got_round_by_starting_again(world: World) 
     assert await outcome_of(client.execute(key=key)) == "TOO_MANY_INSTANCES"
     assert await outcomes(copy.beat() for copy in others) == ["granted", "TOO_MANY_INSTANCES"]
     assert await outcome_of(client.execute(key=key)) == "granted"
-    assert await world.live.instances_of(key) == 2
+    assert await world.live.instances_of(await world.id_of(key)) == 2

@@ -46,7 +46,7 @@ async def test_an_open_session_is_listed_and_counted(world: World) -> None:
     (session,) = await world.live.sessions(client.script, EVERYTHING, 0, 50)
     assert session.id == wire.id
     assert session.instance_id == copy.instance
-    assert (session.user_key, session.project_id) == (key, world.project)
+    assert (session.user_id, session.project_id) == (await world.id_of(key), world.project)
     assert (session.roblox_id, session.place_id, session.job_id) == (2**53, 7, "job")
     counts = await world.live.counts(client.script)
     assert (counts.sessions, counts.instances) == (1, 1)
@@ -309,13 +309,14 @@ CHANGES = [
 @pytest.mark.parametrize(("sql", "what", "code"), CHANGES)
 async def test_a_change_reaches_a_session_within_a_second(world: World, sql: str, what: str, code: str) -> None:
     client, key = await world.script(), await world.user()
+    user = await world.id_of(key)
     wire = await (await client.execute(key=key)).session()
     await world.change(sql)
     with promptly():
         if what == "script":
             await world.live.script_changed(client.script)
         elif what == "user":
-            await world.live.user_changed(key)
+            await world.live.user_changed(user)
         else:
             await world.live.project_changed(world.project)
         assert await wire.stopped() == code
@@ -327,7 +328,9 @@ async def test_a_barred_device_is_stopped_under_every_key(world: World) -> None:
     wire = await (await free_copy(world)).session()
     device = world.keyring.fingerprint(world.project, "fingerprint", DEVICE)
     bad = await world.user(blacklisted=True)
-    await rows.insert(world.database, "bars", project_id=world.project, fingerprint=device, user_key=bad)
+    await rows.insert(
+        world.database, "bars", project_id=world.project, fingerprint=device, user_id=await world.id_of(bad)
+    )
     with promptly():
         await world.live.project_changed(world.project)
         assert await wire.stopped() == "BLACKLISTED"
@@ -367,7 +370,7 @@ async def test_a_renewed_key_is_told_to_the_script_and_runs_on(world: World) -> 
     client, key = await world.script(), await world.user(key_expires=world.clock() + 60_000)
     wire = await (await client.execute(key=key)).session()
     await world.change("update users set key_expires = :at, note = 'new'", at=world.clock() + 120_000)
-    await world.live.user_changed(key)
+    await world.live.user_changed(await world.id_of(key))
     told = await wire.receive()
     assert told["type"] == "variables"
     assert told["variables"]["la_user_note"] == "new"
@@ -382,7 +385,7 @@ async def test_a_renewed_key_is_told_to_the_script_and_runs_on(world: World) -> 
 async def test_a_change_that_means_nothing_to_the_script_is_not_told(world: World) -> None:
     client, key = await world.script(), await world.user()
     wire = await (await client.execute(key=key)).session()
-    await world.live.user_changed(key)
+    await world.live.user_changed(await world.id_of(key))
     await world.live.script_changed(client.script)
     sent = asyncio.create_task(world.live.message(wire.id, "handler", [], 5))
     assert (await answer(wire, status="missing"))["type"] == "message"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moonlatch.client.tokens import Claims, issue, read
+from moonlatch.client.tokens import CLAIMS_VERSION, Claims, issue, read
 from moonlatch.client.transcript import encode, heartbeat_mac
 from moonlatch.client.wire import Execute, Heartbeat, MalformedError, decode_execute, decode_frame, decode_heartbeat
 from moonlatch.crypto import FixedKeyHmac, Keyring, hmac_sha256, new_id
@@ -180,13 +180,14 @@ LONGEST = Claims(
     script="s" * 32,
     loader="l" * 32,
     build=2**62,
-    key="k" * 32,
+    user_id="k" * 32,
     fingerprint=bytes(32),
     supports_sessions=True,
     started_at=2**62,
     roblox_id=2**53,
     place_id=2**53,
     job_id="🌙" * 128,
+    version=CLAIMS_VERSION,
 )
 
 

@@ -21,6 +21,7 @@ from moonlatch.storage.interface import Database
 from moonlatch.storage.users import User
 from support import rows
 from support.database import ENGINES, engine_url, opened, opened_at
+from support.keys import stored
 from support.live import AnyLive, Recorded, empty, has_place, new_instance, new_session, redis_live
 from support.rounds import rounds
 
@@ -49,7 +50,7 @@ async def all_at_once(claims: Sequence[Awaitable[Any]]) -> list[Any]:
     return await asyncio.gather(*claims, return_exceptions=True)
 
 
-def starts_of(project: str, script: str, key: str, *, devices: int) -> list[Execution]:
+def starts_of(project: str, script: str, user: str, *, devices: int) -> list[Execution]:
     """A start of the key from each claimant, spread over so many devices."""
     return [
         Execution(
@@ -57,7 +58,7 @@ def starts_of(project: str, script: str, key: str, *, devices: int) -> list[Exec
             project_id=project,
             script_id=script,
             build=1,
-            user_key=key,
+            user_id=user,
             premium=True,
             fingerprint=b"device %d" % (number % devices),
             ip=b"ip",
@@ -77,36 +78,36 @@ async def test_max_executions(databases_side_by_side: list[Database], places: in
     database = databases_side_by_side[0]
     project = await rows.add_project(database)
     script, _ = await rows.add_script(database, project)
-    key = await rows.add_user(database, project, max_executions=places)
+    user = await rows.id_of(database, await rows.add_user(database, project, max_executions=places))
 
-    outcomes = await record(databases_side_by_side, starts_of(project, script, key, devices=1))
+    outcomes = await record(databases_side_by_side, starts_of(project, script, user, devices=1))
 
     uses = sorted(outcome.executions for outcome in outcomes if isinstance(outcome, Use))
     assert uses == list(range(1, places + 1))
     assert sum(isinstance(outcome, OvertakenError) for outcome in outcomes) == CLAIMANTS - places
     for count in (
-        "select executions from users where key = :key",
+        "select executions from users where id = :user",
         "select count(*) from executions where script_id = :script",
         "select total_executions from scripts where id = :script",
         "select sum(executions) from execution_days where script_id = :script",
     ):
-        assert await rows.value(database, count, key=key, script=script) == places
+        assert await rows.value(database, count, user=user, script=script) == places
 
 
 async def test_the_first_device_to_use_a_key(databases_side_by_side: list[Database], places: int) -> None:
     database = databases_side_by_side[0]
     project = await rows.add_project(database)
     script, _ = await rows.add_script(database, project)
-    key = await rows.add_user(database, project)
+    user = await rows.id_of(database, await rows.add_user(database, project))
 
-    executions = starts_of(project, script, key, devices=max(2, places))
+    executions = starts_of(project, script, user, devices=max(2, places))
     outcomes = await record(databases_side_by_side, executions)
 
     winners = {one.fingerprint for one, outcome in zip(executions, outcomes, strict=True) if isinstance(outcome, Use)}
-    bound = await rows.value(database, "select fingerprint from users where key = :key", key=key)
+    bound = await rows.value(database, "select fingerprint from users where id = :user", user=user)
     assert winners == {bound}
     by_winner = sum(one.fingerprint == bound for one in executions)
-    assert await rows.value(database, "select executions from users where key = :key", key=key) == by_winner
+    assert await rows.value(database, "select executions from users where id = :user", user=user) == by_winner
 
 
 async def test_obfuscation_quota(databases_side_by_side: list[Database], places: int) -> None:
@@ -140,7 +141,7 @@ async def test_one_discord_per_project(databases_side_by_side: list[Database], p
                     [
                         User(
                             id=f"id-{number}",
-                            key=f"key-{number}",
+                            **stored(f"key-{number}", user_id=f"id-{number}", project_id=project),
                             project_id=project,
                             discord_id=f"discord-{number % places}",
                             created_at=1,

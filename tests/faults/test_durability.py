@@ -16,7 +16,7 @@ SEED = 20_240_607
 ACCOUNTS = Query("test.accounts", "select id, obfuscations_used from accounts")
 CHILDREN = Query(
     "test.children",
-    "select projects.id, count(users.key) from projects left join users on users.project_id = projects.id"
+    "select projects.id, count(users.id) from projects left join users on users.project_id = projects.id"
     " group by projects.id",
 )
 

@@ -17,6 +17,7 @@ from support import rows
 from support.client import Client, Copy, Wire
 from support.full_disk import full_disk
 from support.installation import Installation, code_of, running_installation
+from support.keys import hashed
 from support.management import running_api
 from support.proxy import Cut
 from support.services import Databases
@@ -101,8 +102,8 @@ async def health_without_database(installation: Installation, _: Before) -> None
 
 async def start_without_redis(installation: Installation, before: Before) -> None:
     assert await code_of(before.client.execute()) == "granted"
-    limited = await rows.add_user(installation.database, installation.project, max_instances=5)
-    unlimited = await rows.add_user(installation.database, installation.project)
+    limited = await installation.user(max_instances=5)
+    unlimited = await installation.user()
     assert await code_of(before.client.execute(key=limited)) == UNAVAILABLE
     assert await code_of(before.client.execute(key=unlimited)) == "granted"
 
@@ -225,14 +226,18 @@ async def test_without_both(installation: Installation) -> None:
 async def revocation_without_database(installation: Installation) -> None:
     """Who is barred while nobody can look is out as soon as they can; who was disconnected before stays so."""
     client = await installation.client(1)
-    barred, disconnected = [await rows.add_user(installation.database, installation.project) for _ in range(2)]
+    barred, disconnected = [await installation.user() for _ in range(2)]
     beating = await client.execute(key=barred)
     wire = await (await client.execute(key=barred)).session()
     ended = await client.execute(key=disconnected)
     gone = await ended.session()
     assert (await installation.call("POST", f"/sessions/{gone.id}/disconnect", process=0)).status_code == 200
     async with installation.cut_off([installation.postgres], "refuse"):
-        await rows.change(installation.database, "update users set blacklisted = true where key = :key", key=barred)
+        await rows.change(
+            installation.database,
+            "update users set blacklisted = true where id = :user",
+            user=await installation.id_of(barred),
+        )
         assert await code_of(ended.beat()) == UNAVAILABLE
         assert await code_of(beating.beat()) == UNAVAILABLE
     assert await code_of(ended.beat()) == "403 DISCONNECTED"
@@ -240,7 +245,7 @@ async def revocation_without_database(installation: Installation) -> None:
     assert await code_of(beating.beat()) == "403 BLACKLISTED"
     assert await code_of(client.execute(key=barred)) == "403 BLACKLISTED"
     # The command line, say, barred them: no server was told, so a session hears of it in its turn.
-    await installation.processes[1].moonlatch.live.user_changed(barred)
+    await installation.processes[1].moonlatch.live.user_changed(await installation.id_of(barred))
     frames = []
     with contextlib.suppress(Exception):
         while True:
@@ -254,10 +259,14 @@ async def test_a_revoked_copy_does_not_come_back(installation: Installation) -> 
 
 async def test_a_limit_stops_nobody_while_redis_is_away_and_holds_once_it_is_back(installation: Installation) -> None:
     client = await installation.client()
-    key = await rows.add_user(installation.database, installation.project, max_instances=3)
+    key = await installation.user(max_instances=3)
     copies = [await client.execute(key=key) for _ in range(3)]
     async with installation.cut_off([installation.redis], "refuse"):
-        await rows.change(installation.database, "update users set max_instances = 1 where key = :key", key=key)
+        await rows.change(
+            installation.database,
+            "update users set max_instances = 1 where id = :user",
+            user=await installation.id_of(key),
+        )
         assert [await code_of(copy.beat()) for copy in copies] == ["granted"] * 3
         copies[1].client = installation.at(client, 1)
         assert await code_of(copies[1].beat()) == "granted"
@@ -272,11 +281,12 @@ async def test_expired_users_go_once_redis_is_back(installation: Installation) -
     live = installation.processes[0].moonlatch.live
     assert await live.takes_turn("removing", 60)
     assert not await installation.processes[1].moonlatch.live.takes_turn("removing", 60)
-    gone = await rows.add_user(installation.database, installation.project, key_expires=1)
+    gone = await installation.user(key_expires=1)
     await rows.change(installation.database, "update projects set delete_expired_users = true")
     removed = await asyncio.gather(*(remove_expired_users(each.moonlatch.world) for each in installation.processes))
     assert sum(removed) == 1
-    assert await rows.value(installation.database, "select count(*) from users where key = :key", key=gone) == 0
+    left = "select count(*) from users where key_hash = :key"
+    assert await rows.value(installation.database, left, key=hashed(gone, installation.keyring)) == 0
 
 
 async def test_on_a_full_disk_what_only_reads_goes_on(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from support.client import Client, Copy, Refused
 from support.crash import kill_in_rounds
 from support.database import ENGINES
 from support.developer import Developer
+from support.keys import opened
 from support.killed import NO_LIMITS, SqliteData
 from support.rounds import IS_LONG, rounds
 from support.server import MoonlatchServer
@@ -182,14 +183,17 @@ class Installation:
         await self._verify_builds()
 
     async def _verify_users(self) -> None:
-        stored = dict(await self.data.rows("select key, note from users"))
+        keyring = Keyring.open(self.server.data, create=False)
+        rows = await self.data.rows("select id, key_sealed, note, blacklisted from users")
+        keys = {user: opened(keyring, user, sealed) for user, sealed, _, _ in rows}
+        stored = {keys[user]: note for user, _, note, _ in rows}
         acknowledged = {key for key in self.notes if not key.startswith("blacklisted ")}
         assert acknowledged - self.leaving <= stored.keys(), "acknowledged users are missing"
         assert self.removed & stored.keys() == set(), "removed users are back"
         gone = len(self.leaving - stored.keys())
         assert (len(stored) + gone) % 3 == 0, "three users are added together or not at all"
         assert [key for key in acknowledged & stored.keys() if stored[key] not in self.notes[key]] == []
-        barred = {row[0] for row in await self.data.rows("select key from users where blacklisted")}
+        barred = {keys[user] for user, _, _, blacklisted in rows if blacklisted}
         done = {key.removeprefix("blacklisted ") for key in self.notes if key.startswith("blacklisted ")}
         assert done <= barred <= self.blacklisted
 

@@ -15,8 +15,9 @@ from moonlatch.storage.interface import Transaction
 from moonlatch.storage.removed_users import RemovedUser
 from moonlatch.storage.sqlite.engine import SqliteDatabase
 from support import rows
-from support.accounts import ADD_PROJECT, USER_KEYS, add_account, add_project, add_user, insert_user
+from support.accounts import ADD_PROJECT, USER_IDS, add_account, add_project, add_user, insert_user
 from support.database import database
+from support.keys import hashed
 
 __all__ = ["database"]
 
@@ -31,7 +32,7 @@ async def projects(database: SqliteDatabase) -> None:
 
 
 async def keys(database: SqliteDatabase) -> list[str]:
-    return [row["key"] for row in await database.fetch_all(USER_KEYS)]
+    return [row["id"] for row in await database.fetch_all(USER_IDS)]
 
 
 class Told:
@@ -108,7 +109,7 @@ async def test_who_was_removed_is_kept_as_they_were(database: SqliteDatabase, pr
     await add_user(
         database, "key", project_id="tidy", key_expires=1, discord_id="7", note="Ada", fingerprint=fingerprint
     )
-    before = await users.find(database, "key")
+    before = await users.find_by_key(database, hashed("key"))
 
     await remove_expired_users(at(database, Told(), NOW))
 
@@ -188,4 +189,4 @@ async def test_a_removal_leaves_its_event_without_what_identifies_the_user(
 
     (event,) = await events.list_of_account(database, "ann", EventFilter(), before_id=None, limit=9)
     assert (event.kind, event.actor_kind, event.actor_id, event.at) == ("user.removed", "job", "expiry", NOW)
-    assert (event.resource_id, event.resource_label, event.changes) == ("id of key", None, {})
+    assert (event.resource_id, event.resource_label, event.changes) == ("key", None, {})

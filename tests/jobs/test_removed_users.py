@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from moonlatch.clock import DAY_MS
@@ -12,9 +13,10 @@ from moonlatch.storage.removed_users import keep
 from moonlatch.storage.users import User
 from support import rows
 from support.database import ENGINES, engine_url, opened_at
+from support.keys import stored
 
 NOW = 1_700_000_000_000
-LEFT = Query("test.left", "select key from removed_users order by key")
+LEFT = Query("test.left", "select record from removed_users order by record")
 
 
 @pytest.fixture(params=ENGINES)
@@ -34,14 +36,20 @@ async def remove(database: Database, keys: list[str], at: int) -> None:
 
     async def unit(tx: Transaction) -> None:
         await keep(
-            tx, [User(id=key, key=key, project_id=project, created_at=1) for key in keys], now=at, by="developer"
+            tx,
+            [
+                User(id=key, project_id=project, created_at=1, **stored(key, user_id=key, project_id=project))
+                for key in keys
+            ],
+            now=at,
+            by="developer",
         )
 
     await database.run(unit)
 
 
 async def left(database: Database) -> list[str]:
-    return [row[0] for row in await database.fetch_all(LEFT)]
+    return [msgspec.json.decode(row[0])["id"] for row in await database.fetch_all(LEFT)]
 
 
 async def test_they_are_forgotten_after_seven_days_and_no_sooner(database: Database) -> None:

@@ -90,8 +90,8 @@ async def test_many_processes_may_do_it_at_once(database: Database) -> None:
 async def test_counters_stay_and_so_does_what_keeps_a_stopped_copy_out(database: Database) -> None:
     project = await rows.add_project(database)
     script, _ = await rows.add_script(database, project)
-    key = await rows.add_user(database, project)
-    fields = {"project_id": project, "script_id": script, "build": 1, "user_key": key, "premium": True}
+    user = await rows.id_of(database, await rows.add_user(database, project))
+    fields = {"project_id": project, "script_id": script, "build": 1, "user_id": user, "premium": True}
     executions = [
         Execution(id=one, fingerprint=b"f", ip=b"i", executor="Tests", started_at=1, **fields)
         for one in ("ended", "stopped")

@@ -34,7 +34,7 @@ FACTS: dict[str, Any] = {
     "enabled": True,
     "build": 3,
     "account_expires": None,
-    "user_key": "k",
+    "user_id": "k",
     "key_expires": None,
     "max_instances": None,
     "fingerprintless": False,
@@ -52,13 +52,13 @@ OF_START: dict[str, Any] = {
     "loader_valid_until": None,
     "require_fingerprint": False,
 }
-NO_USER = dict.fromkeys(("user_key", "fingerprintless", "blacklisted", "key_expires", "max_instances", "fingerprint"))
+NO_USER = dict.fromkeys(("user_id", "fingerprintless", "blacklisted", "key_expires", "max_instances", "fingerprint"))
 
 
 def start(claim: dict[str, Any] | None = None, **facts: Any) -> Granted | Refusal:
     known = StartFacts(**{**FACTS, **OF_START, **facts})
     return decide_start(
-        known, Start(**{"key": "k", "fingerprint": b"f", "supports_sessions": True, **(claim or {})}), POLICY, NOW
+        known, Start(**{"has_key": True, "fingerprint": b"f", "supports_sessions": True, **(claim or {})}), POLICY, NOW
     )
 
 
@@ -67,7 +67,7 @@ def running(claim: dict[str, Any] | None = None, **facts: Any) -> Granted | Refu
     asked = {
         "instance": "i",
         "script": "s",
-        "key": "k",
+        "user_id": "k",
         "fingerprint": b"f",
         "supports_sessions": True,
         "build": 3,
@@ -89,7 +89,7 @@ START_GUARDS = [
     ("LOADER_OUTDATED", {"loader_version": 1}, {}),
     ("LOADER_OUTDATED", {"loader_valid_until": NOW}, {}),
     ("SESSIONS_REQUIRED", {"require_sessions": True}, {"supports_sessions": False}),
-    ("KEY_REQUIRED", NO_USER, {"key": None}),
+    ("KEY_REQUIRED", NO_USER, {"has_key": False}),
     ("KEY_NOT_FOUND", NO_USER, {}),
     ("BLACKLISTED", {"blacklisted": True}, {}),
     ("BLACKLISTED", {"barred_by": "other"}, {}),
@@ -105,7 +105,7 @@ RUNNING_GUARDS = [
     ("OUTDATED", {"kick_outdated": True}, {"build": 2}),
     ("SESSIONS_REQUIRED", {"require_sessions": True}, {"overdue_session": True}),
     ("SESSIONS_REQUIRED", {"require_sessions": True}, {"supports_sessions": False}),
-    ("KEY_REQUIRED", NO_USER, {"key": None}),
+    ("KEY_REQUIRED", NO_USER, {"user_id": None}),
     ("KEY_NOT_FOUND", NO_USER, {}),
     ("BLACKLISTED", {"blacklisted": True}, {}),
     ("BLACKLISTED", {"barred_by": "other"}, {}),
@@ -131,7 +131,7 @@ def test_each_guard_stops_a_running_copy(expected: str, facts: dict, claim: dict
 
 
 def test_a_script_that_is_gone_is_not_found() -> None:
-    assert code(decide_start(None, Start("k", None, True), POLICY, NOW)) == "SCRIPT_NOT_FOUND"
+    assert code(decide_start(None, Start(True, None, True), POLICY, NOW)) == "SCRIPT_NOT_FOUND"
     assert code(decide_running(None, Running("i", "s", "k", None, True, 1), POLICY, NOW)) == "SCRIPT_NOT_FOUND"
 
 
@@ -224,7 +224,7 @@ any_facts = st.fixed_dictionaries(
         "build": st.integers(0, 4),
         "account_expires": optional_time,
         "require_sessions": st.booleans(),
-        "user_key": st.sampled_from(["k", None]),
+        "user_id": st.sampled_from(["k", None]),
         "key_expires": optional_time,
         "max_instances": st.none() | st.integers(0, 3),
         "fingerprintless": st.booleans(),
@@ -241,7 +241,7 @@ any_facts = st.fixed_dictionaries(
 )
 any_claim = st.fixed_dictionaries(
     {
-        "key": st.sampled_from(["k", None]),
+        "has_key": st.booleans(),
         "fingerprint": st.sampled_from([None, b"f", b"g"]),
         "supports_sessions": st.booleans(),
     }
@@ -281,7 +281,7 @@ def test_a_grant_breaks_no_rule(facts: dict, claim: dict) -> None:
     assert not facts["blacklisted"] or (facts["blacklist_expires"] or NOW + 1) <= NOW
     assert verdict.premium or facts["free_for_all"]
     if verdict.premium:
-        assert facts["user_key"] == "k"
+        assert facts["user_id"] == "k"
         assert facts["key_expires"] is None or facts["key_expires"] > NOW
         assert facts["fingerprintless"] or facts["fingerprint"] in (None, claim["fingerprint"])
         assert facts["fingerprintless"] or claim["fingerprint"] or not facts["require_fingerprint"]

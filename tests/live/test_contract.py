@@ -34,7 +34,7 @@ async def test_an_instance_is_alive_for_a_lease_after_its_claim_and_after_each_b
     assert await has_claimed(live, instance, None)
     found = await live.find(instance.id)
     assert found is not None
-    assert (found.script_id, found.project_id, found.user_key, found.build, found.started_at, found.fingerprint) == (
+    assert (found.script_id, found.project_id, found.user_id, found.build, found.started_at, found.fingerprint) == (
         "script", "project", "key", 7, 1, b"\x00\xff",
     )  # fmt: skip
     clock.ahead_ms += LEASE_MS - 1_000
@@ -269,13 +269,13 @@ async def test_every_filter_is_exact_and_they_are_combined_with_and(live: AnyLiv
         )
     every = await live.sessions("script", EVERYTHING, 0, 50)
     for where in (
-        SessionFilter(user_key="key"),
+        SessionFilter(user_id="key"),
         SessionFilter(roblox_id=2**53),
         SessionFilter(place_id=0),
         SessionFilter(job_id="job:3"),
-        SessionFilter(user_key="key", place_id=0),
-        SessionFilter(user_key="key", place_id=1),
-        SessionFilter(user_key="key", roblox_id=2**53, place_id=0, job_id="job:2"),
+        SessionFilter(user_id="key", place_id=0),
+        SessionFilter(user_id="key", place_id=1),
+        SessionFilter(user_id="key", roblox_id=2**53, place_id=0, job_id="job:2"),
         SessionFilter(job_id="job"),
         SessionFilter(roblox_id=2**53 - 1),
     ):
@@ -361,10 +361,10 @@ async def test_a_disconnect_is_written_ends_the_instance_and_happens_once(
 async def test_a_change_ends_the_sessions_it_forbids(live: AnyLive, database: SqliteDatabase) -> None:
     project = await rows.add_project(database)
     script, _ = await rows.add_script(database, project, free_for_all=True)
-    key = await rows.add_user(database, project, blacklisted=True)
-    _, barred = await join(live, script, project, key)
+    user = await rows.id_of(database, await rows.add_user(database, project, blacklisted=True))
+    _, barred = await join(live, script, project, user)
     _, other = await join(live, script, project)
-    await live.user_changed(key)
+    await live.user_changed(user)
     assert (barred.heard, other.heard) == (["BLACKLISTED"], [])
     await rows.change(database, "update scripts set enabled = false")
     await live.script_changed(script)

@@ -18,7 +18,7 @@ def session(number: int, **changes: object) -> Session:
         "instance_id": f"instance {number}",
         "script_id": "script",
         "project_id": "project",
-        "user_key": None,
+        "user_id": None,
         "roblox_id": None,
         "place_id": None,
         "job_id": None,
@@ -66,7 +66,7 @@ def test_every_filter_finds_what_looking_at_each_session_finds(seed: int) -> Non
         one = session(
             number,
             script_id=random.choice(["script", "other"]),
-            user_key=random.choice([None, "a", "b"]),
+            user_id=random.choice([None, "a", "b"]),
             roblox_id=random.choice([None, 1, 2]),
             place_id=random.choice([None, 1]),
             job_id=random.choice([None, "1", "2"]),
@@ -76,7 +76,7 @@ def test_every_filter_finds_what_looking_at_each_session_finds(seed: int) -> Non
         present[one.id] = one
     for _ in range(100):
         where = SessionFilter(
-            user_key=random.choice([None, "a", "z"]),
+            user_id=random.choice([None, "a", "z"]),
             roblox_id=random.choice([None, 1]),
             place_id=random.choice([None, 1]),
             job_id=random.choice([None, "1"]),

@@ -19,16 +19,16 @@ async def test_a_change_is_looked_at_where_it_matters_and_nowhere_else(tmp_path:
     database = await open_sqlite(tmp_path / "moonlatch.db")
     live = LocalLive(database=database, clock=MovableClock())
     project = await rows.add_project(database)
-    key = await rows.add_user(database, project, blacklisted=True)
+    user = await rows.id_of(database, await rows.add_user(database, project, blacklisted=True))
     connections = []
     for _ in range(2):
         script, _ = await rows.add_script(database, project, free_for_all=True)
-        connections += [(await join(live, script, project, whose))[1] for whose in (None, key)]
+        connections += [(await join(live, script, project, whose))[1] for whose in (None, user)]
     await live.user_changed(new_id())
     await live.script_changed(new_id())
     await live.project_changed(new_id())
     assert [connection.heard for connection in connections] == [[], [], [], []]
-    await live.user_changed(key)
+    await live.user_changed(user)
     assert [connection.heard for connection in connections] == [[], ["BLACKLISTED"], [], ["BLACKLISTED"]]
     await rows.change(database, "update scripts set enabled = false")
     await live.project_changed(project)
@@ -48,7 +48,7 @@ async def test_nothing_is_kept_of_sessions_that_left(tmp_path: Path) -> None:
     assert not len(hub)
     assert not hub._by_instance
     assert not hub._by_script
-    assert not hub._by_key
+    assert not hub._by_user
     assert not hub._by_project
     assert await live.sessions("script 0", SessionFilter(), 0, 10) == []
     await empty(live)

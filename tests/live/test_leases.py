@@ -15,7 +15,7 @@ DAY_MS = 86_400_000
 
 def instance() -> Instance:
     return Instance(
-        id="one", script_id="script", project_id="project", user_key=None, build=1, started_at=0, alive_until=0
+        id="one", script_id="script", project_id="project", user_id=None, build=1, started_at=0, alive_until=0
     )
 
 

@@ -13,7 +13,7 @@ RETURN = 30
 
 
 def instance(name: str, key: str | None = "k", script: str = "s") -> Instance:
-    return Instance(id=name, script_id=script, project_id="p", user_key=key, build=1, started_at=0, alive_until=0)
+    return Instance(id=name, script_id=script, project_id="p", user_id=key, build=1, started_at=0, alive_until=0)
 
 
 def has_claimed(presence: Presence, one: Instance, limit: int | None, now: int, *, beats: bool = True) -> bool:

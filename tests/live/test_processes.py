@@ -88,7 +88,7 @@ async def test_each_process_sees_all(pair: tuple[RedisLive, RedisLive]) -> None:
     await one.leave(first.id)
 
     async def has_left() -> bool:  # it is told over another connection than the one that asks
-        return await other.sessions("script", SessionFilter(user_key="key"), 0, 50) == [second]
+        return await other.sessions("script", SessionFilter(user_id="key"), 0, 50) == [second]
 
     await eventually(has_left)
 
@@ -120,11 +120,11 @@ async def test_a_lowered_limit_stops_the_youngest_sessions_wherever_they_are(
 ) -> None:
     project = await rows.add_project(database)
     script, _ = await rows.add_script(database, project)
-    key = await rows.add_user(database, project)
-    copies = [new_instance(script, key, project_id=project, started_at=number) for number in range(10)]
+    user = await rows.id_of(database, await rows.add_user(database, project))
+    copies = [new_instance(script, user, project_id=project, started_at=number) for number in range(10)]
     connections = [(await join_as(pair[number % 2], copy))[1] for number, copy in enumerate(copies)]
     await rows.change(database, "update users set max_instances = 3")
-    await pair[0].user_changed(key)
+    await pair[0].user_changed(user)
     for connection in connections[3:]:
         await heard(connection, "TOO_MANY_INSTANCES")
     assert not [one for one in connections[:3] if "TOO_MANY_INSTANCES" in one.heard]
@@ -239,9 +239,9 @@ async def test_a_disconnect_and_a_change_reach_a_session_anywhere(
     one, other = pair
     project = await rows.add_project(database)
     script, _ = await rows.add_script(database, project, free_for_all=True)
-    key = await rows.add_user(database, project)
+    user = await rows.id_of(database, await rows.add_user(database, project))
     session, stopped = await join(one, script, project)
-    _, barred = await join(one, script, project, key)
+    _, barred = await join(one, script, project, user)
     _, switched_off = await join(one, script, project)
     _, gone = await join(one, script, project)
     assert await other.disconnect(session.id)
@@ -249,7 +249,7 @@ async def test_a_disconnect_and_a_change_reach_a_session_anywhere(
     assert not await other.disconnect(session.id)
     await heard(stopped, "DISCONNECTED")
     await rows.change(database, "update users set blacklisted = true")
-    await other.user_changed(key)
+    await other.user_changed(user)
     await heard(barred, "BLACKLISTED")
     assert switched_off.heard == []
     await rows.change(database, "update scripts set enabled = false")
@@ -291,7 +291,7 @@ async def test_a_dead_process_takes_its_sessions_with_it_and_their_instances_may
         assert await other.sessions("script", EVERYTHING, 0, 50) == []
         assert await other.instances_of("key") == 1
         session, _ = await join_as(other, instance)
-        assert await other.sessions("script", SessionFilter(user_key="key"), 0, 50) == [session]
+        assert await other.sessions("script", SessionFilter(user_id="key"), 0, 50) == [session]
         clock.ahead_ms += 40_000
         assert await other.counts("script") == LiveCounts(1, 1)
 

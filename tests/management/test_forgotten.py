@@ -10,6 +10,7 @@ from moonlatch.clock import DAY_MS
 from moonlatch.jobs.retention import REMOVED_USERS_KEPT, remove_old
 from moonlatch.storage.interface import Query
 from support.client import DEVICE, Refused
+from support.keys import hashed
 from support.management import Api, Developer, done
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -40,6 +41,7 @@ async def places_of(api: Api, values: dict[str, Any]) -> set[tuple[str, str]]:
 async def test_a_removed_user_is_in_no_table(api: Api, me: Developer, project: str, way: str) -> None:
     client = await api.running_script(project)
     key = await me.new_user(project, discord_id="987654321098765432", note="Ada, of 12 Example Street")
+    user = (await me.user(key))["id"]
     copy = await client.execute(key=key, executor="A rare executor", job_id="a-job-of-its-own")
     wire = await copy.session()
     await copy.beat()
@@ -51,7 +53,9 @@ async def test_a_removed_user_is_in_no_table(api: Api, me: Developer, project: s
 
     keyring = api.keyring
     values = {
-        "key": key.encode(),
+        "key": hashed(key),
+        "key in clear": key.encode(),
+        "user": user.encode(),
         "discord": b"987654321098765432",
         "note": b"Ada, of",
         "reason": b"charge-back of Ada",
@@ -70,9 +74,13 @@ async def test_a_removed_user_is_in_no_table(api: Api, me: Developer, project: s
         ("users", "note"),
         ("users", "reason"),
         ("events", "reason"),
+        ("events", "user"),
         ("users", "fingerprint"),
         ("users", "ip"),
-        ("bars", "key"),
+        ("users", "user"),
+        ("bars", "user"),
+        ("executions", "user"),
+        ("refusals", "user"),
         ("bars", "fingerprint"),
         ("executions", "fingerprint"),
         ("executions", "ip"),
@@ -84,6 +92,7 @@ async def test_a_removed_user_is_in_no_table(api: Api, me: Developer, project: s
         done(await me.post(f"/projects/{project}/remove", {}))
     else:
         done(await me.post(f"/users/{key}/remove", {"forever": way == "users for ever"}))
+    del values["user"]  # which stays in events, and says nothing of whom
     if way == "users":
         assert {table for table, _ in await places_of(api, values)} == {"removed_users"}
         await remove_old(api.database, REMOVED_USERS_KEPT, now=api.clock() + 7 * DAY_MS + 1)

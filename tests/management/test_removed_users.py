@@ -8,7 +8,9 @@ import pytest
 
 from moonlatch.clock import DAY_MS, MINUTE_MS
 from moonlatch.jobs.expiry import remove_expired_users
+from support import rows
 from support.client import Refused
+from support.keys import stored
 from support.management import NOBODY, Api, Developer, done, invalid, refused
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -147,9 +149,8 @@ async def test_a_discord_id_that_somebody_has_by_now_is_refused(me: Developer, p
 async def test_a_key_that_exists_again_is_refused(api: Api, me: Developer, project: str, key: str) -> None:
     await me.post(f"/users/{key}/remove")
     other = await me.new_project()
-    await api.change(
-        "insert into users (id, key, project_id, created_at) values (:key, :key, :other, 1)", key=key, other=other
-    )
+    kept = stored(key, user_id="another", project_id=other)
+    await rows.insert(api.database, "users", id="another", project_id=other, created_at=1, **kept)
     reply = await me.post(f"/projects/{project}/users/restore", {"keys": [key]})
     refused(reply, 409, 4, "key already exists", keys=[key])
 

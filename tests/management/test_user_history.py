@@ -10,6 +10,7 @@ from moonlatch.clock import DAY_MS
 from moonlatch.jobs.retention import detail_kept, remove_old
 from moonlatch.storage.user_history import KEPT_REFUSALS
 from support.client import Client, Refused
+from support.keys import hashed
 from support.live import eventually
 from support.management import Api, Developer, done, invalid
 
@@ -31,10 +32,8 @@ async def ended(api: Api, me: Developer, key: str) -> None:
 
     async def is_noted() -> bool:
         await api.history.settle()
-        query = (
-            "select count(*) from executions e join users u on u.id = e.user_id where u.key = :key and e.ended_at > 0"
-        )
-        return bool(await api.value(query, key=key))
+        query = "select count(*) from executions e join users u on u.id = e.user_id where u.key_hash = :key and e.ended_at > 0"
+        return bool(await api.value(query, key=hashed(key)))
 
     await eventually(is_noted)
 
@@ -76,7 +75,7 @@ async def test_starts_of_others_and_without_a_key_are_nobodys(api: Api, me: Deve
 
 async def test_a_start_of_an_expired_key_is_its_users_too(api: Api, me: Developer, project: str, key: str) -> None:
     client = await api.running_script(project, free_for_all=True)
-    await api.change("update users set key_expires = 1 where key = :key", key=key)
+    await api.change("update users set key_expires = 1 where key_hash = :key", key=hashed(key))
     await client.execute(key=key)
     assert len(await executions(api, me, key)) == 1
     assert (await me.user(key))["executions"] == 0
@@ -102,7 +101,7 @@ async def test_a_copy_refused_by_its_heartbeat_says_why_and_when_it_ended(
 ) -> None:
     client = await api.running_script(project)
     copy = await client.execute(key=key)
-    await api.change("update users set key_expires = 1 where key = :key", key=key)
+    await api.change("update users set key_expires = 1 where key_hash = :key", key=hashed(key))
     before = api.clock()
     for _ in range(2):
         with pytest.raises(Refused):

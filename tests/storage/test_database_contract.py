@@ -15,7 +15,7 @@ from support.accounts import (
     SET_USED,
     USED,
     USER,
-    USER_KEYS,
+    USER_IDS,
     account_ids,
     add_account,
     add_project,
@@ -68,7 +68,7 @@ async def test_a_row_is_read_by_name_by_position_and_in_column_order(database: D
 async def test_many_askers_of_a_hot_question_each_get_their_own_answer(database: Database, project: str):
     for number in range(0, 100, 2):
         await add_user(database, f"key-{number}", project_id=project, note=f"of {number}" if number % 4 else None)
-    hot = Query("test.hot", "select note, key, note as again from users where key = :key limit 1", is_hot=True)
+    hot = Query("test.hot", "select note, id, note as again from users where id = :id limit 1", is_hot=True)
 
     rows = await asyncio.gather(*(asked(database, hot, f"key-{number}") for number in range(100)))
 
@@ -80,7 +80,7 @@ async def test_many_askers_of_a_hot_question_each_get_their_own_answer(database:
 async def test_a_hot_questions_values_are_numbered_as_they_are_first_named(database: Database, project: str):
     await add_user(database, "key", project_id=project)
     hot = Query(
-        "test.hot", "select :first, key, :second from users where project_id = :third and key = :second", is_hot=True
+        "test.hot", "select :first, id, :second from users where project_id = :third and id = :second", is_hot=True
     )
 
     assert await asked(database, hot, "1", "key", project) == ("1", "key", "key")
@@ -88,7 +88,7 @@ async def test_a_hot_questions_values_are_numbered_as_they_are_first_named(datab
 
 async def test_a_hot_question_that_nobody_can_answer_harms_no_other_asker(database: Database, project: str):
     await add_user(database, "key-1", project_id=project)
-    hot = Query("test.hot", "select key from users where key = :key", is_hot=True)
+    hot = Query("test.hot", "select id from users where id = :id", is_hot=True)
 
     answers = await asyncio.gather(
         *(asked(database, hot, key) for key in ("key-1", "\ud800", "key-2", "key-1")), return_exceptions=True
@@ -210,7 +210,7 @@ async def test_a_value_that_is_there_already_is_a_unique_violation_naming_the_co
         await add_user(database, "key-1", project_id=project, id="another")
 
     assert taken.value.constraint == "users.project_id, users.discord_id"
-    assert same_key.value.constraint == "users.key"
+    assert same_key.value.constraint == "users.key_hash"
 
 
 async def test_on_conflict_do_nothing_is_no_violation(database: Database, account: str):
@@ -270,7 +270,7 @@ async def test_removing_a_parent_removes_its_children(database: Database, projec
 
     await database.run(lambda tx: tx.execute(REMOVE_ACCOUNT, id="ann"))
 
-    assert await database.fetch_all(USER_KEYS) == []
+    assert await database.fetch_all(USER_IDS) == []
 
 
 async def test_a_mistaken_query_is_a_storage_error_wherever_it_runs(database: Database):
@@ -301,7 +301,7 @@ async def test_reads_outside_a_transaction_cannot_write(database: Database, acco
 async def test_text_comes_back_as_it_was(database: Database, project: str, note: str):
     await add_user(database, "key-1", project_id=project, note=note)
 
-    row = await database.fetch_one(USER, key="key-1")
+    row = await database.fetch_one(USER, id="key-1")
 
     assert row["note"] == note
 
@@ -310,7 +310,7 @@ async def test_text_comes_back_as_it_was(database: Database, project: str, note:
 async def test_bytes_come_back_as_they_were(database: Database, project: str, fingerprint: bytes):
     await add_user(database, "key-1", project_id=project, fingerprint=fingerprint)
 
-    row = await database.fetch_one(USER, key="key-1")
+    row = await database.fetch_one(USER, id="key-1")
 
     assert row["fingerprint"] == fingerprint
     assert isinstance(row["fingerprint"], bytes)
@@ -320,7 +320,7 @@ async def test_bytes_come_back_as_they_were(database: Database, project: str, fi
 async def test_integers_of_64_bits_come_back_exactly(database: Database, project: str, number: int):
     await add_user(database, "key-1", project_id=project, key_expires=number)
 
-    row = await database.fetch_one(USER, key="key-1")
+    row = await database.fetch_one(USER, id="key-1")
 
     assert row["key_expires"] == number
 
@@ -328,7 +328,7 @@ async def test_integers_of_64_bits_come_back_exactly(database: Database, project
 async def test_null_comes_back_as_none(database: Database, project: str):
     await add_user(database, "key-1", project_id=project)
 
-    row = await database.fetch_one(USER, key="key-1")
+    row = await database.fetch_one(USER, id="key-1")
 
     assert (row["note"], row["key_expires"], row["fingerprint"]) == (None, None, None)
 
@@ -337,10 +337,10 @@ async def test_null_comes_back_as_none(database: Database, project: str):
 async def test_booleans_are_stored_compared_and_tested_by_themselves(database: Database, project: str, flag: bool):
     await add_user(database, "key-1", project_id=project, fingerprintless=flag)
 
-    row = await database.fetch_one(USER, key="key-1")
-    tested = await database.fetch_all(Query("test.flag", "select key from users where fingerprintless"))
+    row = await database.fetch_one(USER, id="key-1")
+    tested = await database.fetch_all(Query("test.flag", "select id from users where fingerprintless"))
     compared = await database.fetch_all(
-        Query("test.flags", "select key from users where fingerprintless = :flag"), flag=flag
+        Query("test.flags", "select id from users where fingerprintless = :flag"), flag=flag
     )
 
     assert bool(row["fingerprintless"]) is flag
@@ -406,14 +406,14 @@ async def test_readers_never_see_half_a_unit(database: Database, account: str):
     async def read() -> int:
         reads = 0
         while writing:
-            assert len(await database.fetch_all(USER_KEYS)) % 2 == 0
+            assert len(await database.fetch_all(USER_IDS)) % 2 == 0
             reads += 1
             await asyncio.sleep(0)
         return reads
 
     _, reads = await asyncio.gather(write(), read())
     assert reads > 0
-    assert len(await database.fetch_all(USER_KEYS)) == 80
+    assert len(await database.fetch_all(USER_IDS)) == 80
 
 
 async def test_a_cancelled_caller_leaves_a_whole_write_or_none_and_a_sound_database(database: Database):

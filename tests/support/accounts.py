@@ -3,6 +3,7 @@
 from typing import Any
 
 from moonlatch.storage.interface import Database, Query, Transaction
+from support.keys import stored
 
 ADD_ACCOUNT = Query(
     "test.add_account",
@@ -25,11 +26,13 @@ ADD_PROJECT = Query(
 ADD_USER = Query(
     "test.add_user",
     "insert into users"
-    " (id, key, project_id, discord_id, note, key_expires, fingerprint, fingerprintless, blacklisted, created_at)"
-    " values (:id, :key, :project_id, :discord_id, :note, :key_expires, :fingerprint, :fingerprintless, :blacklisted, 1)",
+    " (id, key_hash, key_sealed, start_code, end_code, project_id, discord_id, note, key_expires, fingerprint,"
+    " fingerprintless, blacklisted, created_at)"
+    " values (:id, :key_hash, :key_sealed, :start_code, :end_code, :project_id, :discord_id, :note, :key_expires, :fingerprint,"
+    " :fingerprintless, :blacklisted, 1)",
 )
-USER = Query("test.user", "select * from users where key = :key")
-USER_KEYS = Query("test.user_keys", "select key from users order by key")
+USER = Query("test.user", "select * from users where id = :id")
+USER_IDS = Query("test.user_ids", "select id from users order by id")
 
 
 async def add_account(database: Database, account_id: str) -> None:
@@ -58,7 +61,7 @@ async def add_user(where: Database, key: str, *, project_id: str, **columns: Any
 
 
 async def insert_user(tx: Transaction, key: str, *, project_id: str, **columns: Any) -> None:
-    """Add a user inside a transaction; columns that are not given are null or false."""
+    """Add a user inside a transaction, whose id is the key too; columns that are not given are null or false."""
     values = {
         "discord_id": None,
         "note": None,
@@ -68,8 +71,9 @@ async def insert_user(tx: Transaction, key: str, *, project_id: str, **columns: 
         "blacklisted": False,
         **columns,
     }
-    values.setdefault("id", f"id of {key}")
-    await tx.execute(ADD_USER, key=key, project_id=project_id, **values)
+    values.setdefault("id", key)
+    kept = stored(key, user_id=values["id"], project_id=project_id)
+    await tx.execute(ADD_USER, project_id=project_id, **kept, **values)
 
 
 async def used(database: Database, account_id: str) -> int:

@@ -27,9 +27,8 @@ from moonlatch.web.limits import limits_of_this_process
 from moonlatch.web.transport import SessionTransport
 from support import rows
 from support.client import Client
+from support.keys import MASTER
 from support.quick_server import QuickServer, loopback_listener
-
-MASTER = bytes(range(32))
 
 
 @dataclass
@@ -72,6 +71,10 @@ class World:
     async def user(self, **columns: Any) -> str:
         """A fresh key of the world's project."""
         return await rows.add_user(self.database, columns.pop("project", self.project), **columns)
+
+    async def id_of(self, key: str) -> str:
+        """The id of the user with that key."""
+        return await rows.id_of(self.database, key)
 
     def break_database(self, broken: Any) -> None:
         """Put something else in the place of the database, for those who read."""

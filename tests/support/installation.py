@@ -58,6 +58,14 @@ class Installation:
         script, loader = await rows.add_script(self.database, self.project, **columns)
         return self.at(Client("", script, loader, self.keyring.loader_secret(loader), self.http), process)
 
+    async def user(self, **columns: Any) -> str:
+        """A fresh key."""
+        return await rows.add_user(self.database, self.project, keyring=self.keyring, **columns)
+
+    async def id_of(self, key: str) -> str:
+        """The id of the user with that key."""
+        return await rows.id_of(self.database, key, keyring=self.keyring)
+
     def at(self, client: Client, process: int) -> Client:
         """The same client through another server."""
         return Client(self.processes[process].url, client.script, client.loader, client.secret, client.http)

@@ -34,7 +34,8 @@ from moonlatch.storage.tokens import Token
 from support import rows
 from support.answered import noting
 from support.client import Client, Wire
-from support.client_server import MASTER, MovableClock, missing_loader, plain_http, served
+from support.client_server import MovableClock, missing_loader, plain_http, served
+from support.keys import MASTER
 from support.publishing import write_loader
 
 TINY = Tier(

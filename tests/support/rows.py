@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from moonlatch.crypto import new_id
+from moonlatch.crypto import Keyring, new_id
 from moonlatch.storage.interface import Database, Query, Transaction
+from support.keys import KEYRING, hashed, stored
 
 PAYLOAD = b"return function(...) return ... end -- \xf0\x9f\x8c\x99\n"
 
@@ -79,8 +80,16 @@ async def add_build(database: Database, script: str, number: int, payload: bytes
     )
 
 
-async def add_user(database: Database, project: str, **columns: Any) -> str:
+async def add_user(database: Database, project: str, *, keyring: Keyring = KEYRING, **columns: Any) -> str:
     """A key of the project; gives it."""
-    key = new_id()
-    await insert(database, "users", id=new_id(), key=key, project_id=project, created_at=1, **columns)
+    key, user = new_id(), new_id()
+    kept = stored(key, user_id=user, project_id=project, keyring=keyring)
+    await insert(database, "users", id=user, project_id=project, created_at=1, **kept, **columns)
     return key
+
+
+async def id_of(database: Database, key: str, *, keyring: Keyring = KEYRING) -> str:
+    """The id of the user with that key."""
+    user = await value(database, "select id from users where key_hash = :hash", hash=hashed(key, keyring))
+    assert isinstance(user, str)
+    return user

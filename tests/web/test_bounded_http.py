@@ -14,6 +14,7 @@ import pytest
 from websockets.asyncio.client import connect
 
 from support.client_server import World, running_world
+from support.keys import hashed
 
 UNTIL_CLOSED_SECONDS = 5
 
@@ -111,7 +112,7 @@ async def test_a_trailer_does_not_pass_for_a_header_of_the_proxy(tmp_path: Path,
         assert b" 200 " in await asyncio.wait_for(reader.readline(), UNTIL_CLOSED_SECONDS)
         writer.close()
         expected = world.keyring.fingerprint(world.project, "ip", "198.51.100.7")
-        assert await world.value("select ip from users where key = :key", key=key) == expected
+        assert await world.value("select ip from users where key_hash = :key", key=hashed(key)) == expected
 
 
 @pytest.mark.parametrize("path", ["/client/v1/execute", "/client/v1/other"], ids=["direct", "through ASGI"])

@@ -32,7 +32,7 @@ WithPassphrase = Annotated[
 ENCRYPTED = "It is encrypted: keep what opens it elsewhere than the file, or it is worth nothing."
 
 WARNING = (
-    "The file contains the master key and your customers' keys: whoever has it can forge heartbeats and use the keys. "
+    "The file contains the master key and your customers' keys, which it opens: whoever has it can forge heartbeats and use the keys. "
     "Keep it where only you can read it, encrypted if it leaves your machines."
 )
 

@@ -101,7 +101,7 @@ def _remove(made: list[Path]) -> None:
 def storage_hint(settings: Settings, error: StorageError) -> str:
     """What to do about a database that cannot be used."""
     if isinstance(error, SchemaTooOld):
-        return f"Run `{own_command('migrate', data=settings.data_dir)}` once; the server may go on running meanwhile."
+        return f"Run `{own_command('migrate', data=settings.data_dir)}` once; CHANGELOG.md says whether servers of before may go on meanwhile."
     if settings.database_url.get_secret_value():
         return "The database is the one of the setting database_url. Is its server up, and may the role use it?"
     return f"May you write to {shown(settings.data_dir)}? Is there room on its disk?"

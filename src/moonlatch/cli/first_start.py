@@ -16,13 +16,14 @@ from moonlatch.operations import members as member_operations
 from moonlatch.operations import projects as project_operations
 from moonlatch.operations import scripts as script_operations
 from moonlatch.operations import users as user_operations
-from moonlatch.operations.changing import Change, perform
+from moonlatch.operations.changing import Change, keyring_of, perform
 from moonlatch.operations.context import World
 from moonlatch.operations.members import NewLink
 from moonlatch.storage import accounts
 from moonlatch.storage.accounts import Account
 from moonlatch.storage.projects import Project
 from moonlatch.storage.scripts import Script
+from moonlatch.storage.user_keys import key_of
 from moonlatch.storage.users import User
 
 ACCOUNT_NAME = OWNER = "owner"
@@ -73,7 +74,7 @@ async def publish_example(world: World, account: Account) -> Example:
 
     project, script, user = await perform(world, actor, unit)
     await script_operations.publish(world, actor, script, example_source())
-    return Example(project_id=project.id, script_id=script.id, user_key=user.key)
+    return Example(project_id=project.id, script_id=script.id, user_key=key_of(keyring_of(world), user))
 
 
 def write_down(folder: Path, text: str) -> Path:

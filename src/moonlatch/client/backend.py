@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from moonlatch.client.history import History
 from moonlatch.client.moments import PAST_MS, RUNNING
 from moonlatch.client.replies import RefusedError
+from moonlatch.client.tokens import CLAIMS_VERSION, Claims
 from moonlatch.client.transcript import LoaderKeys
 from moonlatch.clock import DAY_MS, Clock
 from moonlatch.crypto import Keyring
@@ -14,6 +17,8 @@ from moonlatch.live.judge import Judge
 from moonlatch.storage.licences import Licences
 
 _KEPT_LOADER_KEYS = 1_000
+NOBODY = ""
+"""Id of a user who is not there any more."""
 
 
 class Backend:
@@ -48,6 +53,13 @@ class Backend:
             if moment > now:
                 await self.roster.spend_early(instance_id, moment, min(moment, now + DAY_MS) + PAST_MS)
             raise
+
+    async def up_to_date(self, claims: Claims) -> Claims:
+        """Return the claims of a token as they would be issued now: one of before names its user by the key. Raises StorageError."""
+        if claims.version == CLAIMS_VERSION or claims.user_id is None:
+            return claims
+        found = await self.licences.user_with_key(self.keyring.user_key_hash(claims.user_id))
+        return msgspec.structs.replace(claims, user_id=found or NOBODY, version=CLAIMS_VERSION)
 
     def loader_keys(self, loader: str) -> LoaderKeys:
         """What is derived from a loader's secret."""

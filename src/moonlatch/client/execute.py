@@ -11,7 +11,7 @@ from moonlatch.client.moments import PROTOCOL, RUNNING, STARTING, STARTING_UNCOR
 from moonlatch.client.payloads import Payloads, SealedPayload
 from moonlatch.client.replies import REPLAYED, UNAVAILABLE, RefusedError, invalid
 from moonlatch.client.start_reply import StartReply
-from moonlatch.client.tokens import TOKEN_MS, Claims, issue
+from moonlatch.client.tokens import CLAIMS_VERSION, TOKEN_MS, Claims, issue
 from moonlatch.client.wire import Execute
 from moonlatch.clock import DAY_MS
 from moonlatch.crypto import new_id
@@ -104,7 +104,7 @@ class ExecuteEndpoint:
                 id=instance_id,
                 script_id=owner.script,  # one text for all of a script's instances
                 project_id=owner.project,
-                user_key=facts.user_key,
+                user_id=facts.user_id,
                 build=facts.build,
                 started_at=now,
                 alive_until=now,
@@ -115,14 +115,14 @@ class ExecuteEndpoint:
             except AliveAlreadyError:  # a repeated start has the first one's id
                 raise RefusedError(REPLAYED) from None
             except NoPlaceError as error:
-                self._note(error.refusal, request, facts.user_key, origin, now)
+                self._note(error.refusal, request, facts.user_id, origin, now)
                 raise RefusedError(error.refusal) from None
             execution = Execution(
                 id=instance_id,
                 project_id=instance.project_id,
                 script_id=instance.script_id,
                 build=facts.build,
-                user_key=facts.user_key,
+                user_id=facts.user_id,
                 premium=granted.premium,
                 seen_executions=facts.executions,
                 seen_expires=facts.key_expires,
@@ -133,37 +133,38 @@ class ExecuteEndpoint:
             )
             use = await self._write(execution)
             if use is not None:
-                if execution.user_key is not None:
+                if execution.user_id is not None:
                     backend.history.started(execution)
-                if facts.user_key is not None and is_first_use(facts, granted):
-                    await backend.roster.user_changed(facts.user_key)
+                if facts.user_id is not None and is_first_use(facts, granted):
+                    await backend.roster.user_changed(facts.user_id)
                 return self._reply(request, facts, execution, use, payload)
         raise RefusedError(UNAVAILABLE)
 
     async def _decide(self, owner: Owner, request: Execute, origin: _Origin, now: int) -> tuple[StartFacts, Granted]:
-        key = request.key or None
+        key_hash = self._backend.keyring.user_key_hash(request.key) if request.key else None
         facts = await self._backend.licences.for_start(
-            owner, StartQuestion(request.script_id, request.loader, key, origin.fingerprint, now)
+            owner, StartQuestion(request.script_id, request.loader, key_hash, origin.fingerprint, now)
         )
+        has_key = key_hash is not None
         verdict = decide_start(
-            facts, Start(key, origin.fingerprint, request.supports_sessions), self._backend.policy, now
+            facts, Start(has_key, origin.fingerprint, request.supports_sessions), self._backend.policy, now
         )
         if isinstance(verdict, Refusal):
             if verdict is EXECUTION_LIMIT_REACHED and await self._has_no_place(facts):
                 verdict = TOO_MANY_INSTANCES
             if facts is not None:
-                self._note(verdict, request, facts.user_key, origin, now)
+                self._note(verdict, request, facts.user_id, origin, now)
             raise RefusedError(verdict)
         assert facts is not None  # no script, no grant
         if request.protocol < PROTOCOL <= protocol_of(facts.loader_version):
             raise invalid(f"this loader speaks protocol {PROTOCOL}")
         return facts, verdict
 
-    def _note(self, refusal: Refusal, request: Execute, key: str | None, origin: _Origin, now: int) -> None:
-        if key is not None:
+    def _note(self, refusal: Refusal, request: Execute, user_id: str | None, origin: _Origin, now: int) -> None:
+        if user_id is not None:
             self._backend.history.refused(
                 NewRefusal(
-                    user_key=key,
+                    user_id=user_id,
                     code=refusal.code,
                     moment="start",
                     script_id=request.script_id,
@@ -176,9 +177,9 @@ class ExecuteEndpoint:
 
     async def _has_no_place(self, facts: StartFacts | None) -> bool:
         """For the order of refusals. A start that is granted is counted when it claims its place."""
-        if facts is None or facts.user_key is None or facts.max_instances is None:
+        if facts is None or facts.user_id is None or facts.max_instances is None:
             return False
-        return await self._backend.roster.instances_of(facts.user_key) >= facts.max_instances
+        return await self._backend.roster.instances_of(facts.user_id) >= facts.max_instances
 
     async def _write(self, execution: Execution) -> Use | None:
         """Commit the execution; None when the verdict has to be made anew. Raises RefusedError, StorageError."""
@@ -203,7 +204,7 @@ class ExecuteEndpoint:
             script=execution.script_id,
             loader=request.loader,
             build=execution.build,
-            key=execution.user_key,
+            user_id=execution.user_id,
             fingerprint=execution.fingerprint,
             supports_sessions=request.supports_sessions,
             started_at=execution.started_at,
@@ -211,6 +212,7 @@ class ExecuteEndpoint:
             place_id=request.place_id,
             job_id=request.job_id,
             expires_at=execution.started_at + TOKEN_MS if request.protocol >= PROTOCOL else None,
+            version=CLAIMS_VERSION,
         )
         nonce = new_id()
         keys = self._backend.loader_keys(request.loader).execute(request.nonce, nonce)

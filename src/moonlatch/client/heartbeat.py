@@ -8,7 +8,7 @@ from sys import intern
 from moonlatch.client.backend import Backend
 from moonlatch.client.moments import PAST_MS
 from moonlatch.client.replies import REPLAYED, RefusedError
-from moonlatch.client.tokens import Claims, TokenReader, issue, renewed
+from moonlatch.client.tokens import CLAIMS_VERSION, Claims, TokenReader, issue, renewed
 from moonlatch.client.transcript import heartbeat_mac, renewing_mac
 from moonlatch.client.wire import Heartbeat
 from moonlatch.crypto import FixedKeyHmac
@@ -37,6 +37,8 @@ class HeartbeatEndpoint:
         claims, live = token
         if claims.tells_moments():
             await self._backend.check_moment(claims.instance, request.sequence, now)
+        if claims.version != CLAIMS_VERSION:
+            claims = await self._backend.up_to_date(claims)
         known = await self._backend.roster.find(claims.instance)
         if known is not None and request.sequence <= known.sequence:
             raise RefusedError(REPLAYED)
@@ -49,7 +51,7 @@ class HeartbeatEndpoint:
         copy = Running(
             claims.instance,
             claims.script,
-            claims.key,
+            claims.user_id,
             claims.fingerprint,
             claims.supports_sessions,
             claims.build,
@@ -90,7 +92,7 @@ def instance_of(claims: Claims, facts: RunningFacts, now: int) -> Instance:
         id=claims.instance,
         script_id=intern(claims.script),
         project_id=intern(facts.project_id),
-        user_key=claims.key,
+        user_id=claims.user_id,
         build=claims.build,
         started_at=claims.started_at,
         alive_until=now,

@@ -69,11 +69,11 @@ class History:
 
     def refused(self, refusal: NewRefusal) -> None:
         """A key was refused."""
-        of_key = self._refusals.get(refusal.user_key)
+        of_key = self._refusals.get(refusal.user_id)
         if of_key is None:
             if len(self._refusals) >= MOST_KEYS:
                 return
-            of_key = self._refusals[refusal.user_key] = {}
+            of_key = self._refusals[refusal.user_id] = {}
         same = refusal.day, refusal.code, refusal.moment, refusal.script_id, refusal.fingerprint
         before = of_key.pop(same, None)
         if before is not None:
@@ -91,10 +91,10 @@ class History:
     def stopped(self, copy: Running, refusal: Refusal, moment: Moment, now_ms: int) -> None:
         """A running copy was refused, which ends it."""
         self.ended(copy.instance, now_ms, refusal.code)
-        if copy.key is not None:
+        if copy.user_id is not None:
             self.refused(
                 NewRefusal(
-                    user_key=copy.key,
+                    user_id=copy.user_id,
                     code=refusal.code,
                     moment=moment,
                     script_id=copy.script,

@@ -146,7 +146,7 @@ class SessionEndpoint:
         """Why the copy's session is over, where that says something of the copy: another socket or server may go on with it."""
         now = self._backend.clock()
         if connection.refusal is not None:
-            copy = Running(instance.id, session.script_id, session.user_key, instance.fingerprint, True, instance.build)
+            copy = Running(instance.id, session.script_id, session.user_id, instance.fingerprint, True, instance.build)
             self._backend.history.stopped(copy, connection.refusal, "session", now)
         elif not connection.outgoing.is_closing:
             self._backend.history.ended(instance.id, now)
@@ -192,6 +192,7 @@ class SessionEndpoint:
         self, request: Open, claims: Claims, connection: SessionConnection, moment: int
     ) -> tuple[Session, Instance] | None:
         """Decide, and register the session of the instance. Raises _ClosingError, StorageError."""
+        claims = await self._backend.up_to_date(claims)
         now = self._backend.clock()
         known = await self._backend.roster.find(claims.instance)
 
@@ -213,7 +214,7 @@ class SessionEndpoint:
             connection.outgoing.put({"type": "opened", "session": session.id, "seconds_left": left})
             return session, instance
 
-        copy = Running(claims.instance, claims.script, claims.key, claims.fingerprint, True, claims.build)
+        copy = Running(claims.instance, claims.script, claims.user_id, claims.fingerprint, True, claims.build)
         judged = await self._backend.judge.judge(copy, now, join, shows_user=True)
         if isinstance(judged, Refusal):
             self._note(judged)
@@ -270,7 +271,7 @@ def _session(claims: Claims, instance: Instance, executor: str | None, now: int)
         instance_id=instance.id,
         script_id=instance.script_id,
         project_id=instance.project_id,
-        user_key=instance.user_key,
+        user_id=instance.user_id,
         roblox_id=claims.roblox_id,
         place_id=claims.place_id,
         job_id=claims.job_id,

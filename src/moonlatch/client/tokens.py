@@ -23,6 +23,10 @@ _URL_SAFE = b"-_"
 _FROM_URL = bytes.maketrans(_URL_SAFE, b"+/")
 
 
+CLAIMS_VERSION = 2
+"""Of the claims that are issued now."""
+
+
 class Claims(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What the server found out when the instance started. Short enough for a token of 1,024 characters.
 
@@ -33,7 +37,7 @@ class Claims(msgspec.Struct, frozen=True, array_like=True, gc=False):
     script: str
     loader: str
     build: int
-    key: str | None
+    user_id: str | None
     fingerprint: bytes | None
     supports_sessions: bool
     started_at: int
@@ -42,6 +46,8 @@ class Claims(msgspec.Struct, frozen=True, array_like=True, gc=False):
     job_id: str | None = None
     expires_at: int | None = None
     """When the token ends, in Unix milliseconds; None for a client of protocol 1, which cannot be given another."""
+    version: int = 1
+    """In the first, which named none, `user_id` is the key itself; `Backend.up_to_date` knows whose it is."""
 
     def tells_moments(self) -> bool:
         """Whether the client's sequence and nonces tell when they were made."""

@@ -38,15 +38,15 @@ async def remove_expired_users(world: World) -> int:
         removed = await world.database.run(lambda tx: expire(tx, expired_by=now - GRACE_MS, now=now, most=BATCH))
         total += len(removed)
         for user in removed:
-            await _tell(world.live, user.key)
+            await _tell(world.live, user.id)
         if len(removed) < BATCH:
             return total
 
 
-async def _tell(live: Live | None, key: str) -> None:
+async def _tell(live: Live | None, user_id: str) -> None:
     # The user is gone already and will not be found again, so a failure must not keep the others from being told.
     try:
         if live is not None:
-            await live.user_changed(key)
+            await live.user_changed(user_id)
     except Exception:
         logger.exception("the sessions of a removed user could not be told")

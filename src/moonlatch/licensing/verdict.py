@@ -38,15 +38,15 @@ class Facts(Blacklisting, frozen=True, gc=False):
     enabled: bool
     build: int
     account_expires: int | None
-    user_key: str | None
-    """None when the key was not given, or does not exist in the script's project; so are the user's other fields then."""
+    user_id: str | None
+    """None when no key was given, or it does not exist in the script's project; so are the user's other fields then."""
     key_expires: int | None
     max_instances: int | None
     fingerprintless: bool | None
     fingerprint: bytes | None
     blacklisted: bool | None
     barred_by: str | None
-    """The blacklisted key whose device this is, None when the device is not barred."""
+    """Id of the blacklisted user whose device this is, None when the device is not barred."""
 
 
 class StartFacts(Facts, frozen=True):
@@ -80,7 +80,7 @@ class RunningFacts(Facts, frozen=True):
 class Start(msgspec.Struct, frozen=True, gc=False):
     """What a client says about itself when it asks to start."""
 
-    key: str | None
+    has_key: bool
     fingerprint: bytes | None
     supports_sessions: bool
 
@@ -90,7 +90,8 @@ class Running(msgspec.Struct, frozen=True, gc=False):
 
     instance: str
     script: str
-    key: str | None
+    user_id: str | None
+    """Whose key it was started with."""
     fingerprint: bytes | None
     supports_sessions: bool
     build: int
@@ -185,16 +186,16 @@ def decide_start(facts: StartFacts | None, claim: Start, policy: Policy, now_ms:
         return LOADER_OUTDATED
     if facts.require_sessions and not claim.supports_sessions:
         return SESSIONS_REQUIRED
-    if claim.key is None and not facts.free_for_all:
+    if not claim.has_key and not facts.free_for_all:
         return KEY_REQUIRED
-    if facts.user_key is None and not facts.free_for_all:
+    if facts.user_id is None and not facts.free_for_all:
         return KEY_NOT_FOUND
     if (blacklisted := _blacklisted(facts, now_ms)) is not None:
         return blacklisted
     expired = has_passed(facts.key_expires, now_ms)
     if expired and not facts.free_for_all:
         return KEY_EXPIRED
-    if facts.user_key is None or expired:
+    if facts.user_id is None or expired:
         return Granted(premium=False)
     bound = is_bound(facts.fingerprint, bool(facts.fingerprintless))
     if bound and claim.fingerprint is None:
@@ -225,16 +226,16 @@ def decide_running(facts: RunningFacts | None, claim: Running, policy: Policy, n
         return OUTDATED
     if facts.require_sessions and (claim.overdue_session or not claim.supports_sessions):
         return SESSIONS_REQUIRED
-    if claim.key is None and not facts.free_for_all:
+    if claim.user_id is None and not facts.free_for_all:
         return KEY_REQUIRED
-    if facts.user_key is None and not facts.free_for_all:
+    if facts.user_id is None and not facts.free_for_all:
         return KEY_NOT_FOUND
     if (blacklisted := _blacklisted(facts, now_ms)) is not None:
         return blacklisted
     expired = has_passed(facts.key_expires, now_ms)
     if expired and not facts.free_for_all:
         return KEY_EXPIRED
-    if facts.user_key is None or expired:
+    if facts.user_id is None or expired:
         return Granted(premium=False)
     bound = is_bound(facts.fingerprint, bool(facts.fingerprintless))
     if bound and claim.fingerprint is None:

@@ -71,7 +71,7 @@ def _conditions(script_id: str, where: SessionFilter) -> Iterator[_Name]:
 
 def _fits(session: Session, where: SessionFilter) -> bool:
     return (
-        where.user_key in (None, session.user_key)
+        where.user_id in (None, session.user_id)
         and where.roblox_id in (None, session.roblox_id)
         and where.place_id in (None, session.place_id)
         and where.job_id in (None, session.job_id)

@@ -65,7 +65,7 @@ class Hub:
         self._members: dict[str, Member] = {}  # in the order in which the sweep takes them
         self._by_instance: dict[str, Member] = {}
         self._by_script: defaultdict[str, dict[str, Member]] = defaultdict(dict)
-        self._by_key: defaultdict[str, dict[str, Member]] = defaultdict(dict)
+        self._by_user: defaultdict[str, dict[str, Member]] = defaultdict(dict)
         self._by_project: defaultdict[str, set[str]] = defaultdict(set)
         self.directory = Directory()
         self._expiries: list[tuple[int, str]] = []
@@ -96,8 +96,8 @@ class Hub:
         self._by_instance[session.instance_id] = member
         self._by_script[session.script_id][session.id] = member
         self._by_project[session.project_id].add(session.script_id)
-        if session.user_key is not None:
-            self._by_key[session.user_key][session.id] = member
+        if session.user_id is not None:
+            self._by_user[session.user_id][session.id] = member
         self._expect_expiry(member)
 
     def remove(self, session_id: str) -> Member | None:
@@ -116,15 +116,15 @@ class Hub:
             scripts.discard(session.script_id)
             if not scripts:
                 del self._by_project[session.project_id]
-        if session.user_key is not None:
-            _discard(self._by_key, session.user_key, session_id)
+        if session.user_id is not None:
+            _discard(self._by_user, session.user_id, session_id)
         return member
 
     async def look_again_at_script(self, script_id: str) -> None:
         await self.look_again_at(self.of_script(script_id))
 
-    async def look_again_at_key(self, user_key: str) -> None:
-        await self.look_again_at(self._by_key.get(user_key, {}).values())
+    async def look_again_at_user(self, user_id: str) -> None:
+        await self.look_again_at(self._by_user.get(user_id, {}).values())
 
     async def look_again_at_project(self, project_id: str) -> None:
         for script_id in list(self._by_project.get(project_id, ())):
@@ -185,7 +185,7 @@ class Hub:
                 member.connection.show(changing_variables(facts, granted, now))
                 self._expect_expiry(member)
 
-        copy = Running(instance.id, instance.script_id, instance.user_key, instance.fingerprint, True, instance.build)
+        copy = Running(instance.id, instance.script_id, instance.user_id, instance.fingerprint, True, instance.build)
         judged = await self._judge.judge(copy, now, go_on, shows_user=True)
         # Meanwhile it may have left, or another session of its instance may have taken over.
         if isinstance(judged, Refusal) and self._members.get(member.session.id) is member:

@@ -16,7 +16,7 @@ class Instance(msgspec.Struct, kw_only=True, gc=False):
     id: str
     script_id: str
     project_id: str
-    user_key: str | None
+    user_id: str | None
     build: int
     started_at: int
     alive_until: int
@@ -38,7 +38,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     instance_id: str
     script_id: str
     project_id: str
-    user_key: str | None
+    user_id: str | None
     roblox_id: int | None
     place_id: int | None
     job_id: str | None
@@ -51,7 +51,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 class SessionFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Exact conditions, combined with AND; None means any."""
 
-    user_key: str | None = None
+    user_id: str | None = None
     roblox_id: int | None = None
     place_id: int | None = None
     job_id: str | None = None
@@ -160,7 +160,7 @@ class Roster(Protocol):
         """Do not take what was made, by its own word, at exactly this moment, which has not come yet."""
         ...
 
-    async def instances_of(self, user_key: str) -> int:
+    async def instances_of(self, user_id: str) -> int:
         """How many copies the key runs now."""
         ...
 
@@ -210,7 +210,7 @@ class Roster(Protocol):
         """The socket is gone; the instance lives on for a short lease, for a reconnect or a beat. Unknown ids are fine."""
         ...
 
-    async def user_changed(self, user_key: str) -> None:
+    async def user_changed(self, user_id: str) -> None:
         """As in `Live`: the key's first use has bound it to a device, or begun its days."""
         ...
 
@@ -246,7 +246,7 @@ class Live(Protocol):
         """The script was edited, toggled, updated or removed: check its sessions again, at once."""
         ...
 
-    async def user_changed(self, user_key: str) -> None:
+    async def user_changed(self, user_id: str) -> None:
         """The user was edited, blacklisted, unblacklisted or removed: check their sessions again, at once."""
         ...
 

@@ -142,8 +142,8 @@ class LocalLive:
     async def script_changed(self, script_id: str) -> None:
         await _looked_at(self._hub.look_again_at_script(script_id))
 
-    async def user_changed(self, user_key: str) -> None:
-        await _looked_at(self._hub.look_again_at_key(user_key))
+    async def user_changed(self, user_id: str) -> None:
+        await _looked_at(self._hub.look_again_at_user(user_id))
 
     async def project_changed(self, project_id: str) -> None:
         await _looked_at(self._hub.look_again_at_project(project_id))
@@ -163,8 +163,8 @@ class LocalLive:
     async def find(self, instance_id: str) -> Instance | None:
         return self._presence.find(instance_id, self._lease_clock())
 
-    async def instances_of(self, user_key: str) -> int:
-        return self._presence.of_key(user_key, self._lease_clock())
+    async def instances_of(self, user_id: str) -> int:
+        return self._presence.of_key(user_id, self._lease_clock())
 
     async def claim(self, instance: Instance, limit: int | None, *, beats: bool) -> None:
         instance.session_due = self._clock() + FIRST_SESSION_MS

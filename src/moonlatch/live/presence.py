@@ -59,8 +59,8 @@ class Presence:
     def _known(self, instance_id: str) -> Instance | None:
         return self._held.get(instance_id) or self._leased.get(instance_id) or self._returning.get(instance_id)
 
-    def _copies_of(self, user_key: str) -> Iterator[Instance]:
-        return filter(None, (self._known(instance_id) for _, instance_id in self._ages.get(user_key, ())))
+    def _copies_of(self, user_id: str) -> Iterator[Instance]:
+        return filter(None, (self._known(instance_id) for _, instance_id in self._ages.get(user_id, ())))
 
     def alive(self, now_ms: int) -> int:
         self._forget_silent(now_ms)
@@ -75,9 +75,9 @@ class Presence:
         self._forget_silent(now_ms)
         return self._scripts.get(script_id, 0)
 
-    def of_key(self, user_key: str, now_ms: int) -> int:
+    def of_key(self, user_id: str, now_ms: int) -> int:
         self._forget_silent(now_ms)
-        return len(self._ages.get(user_key, ()))
+        return len(self._ages.get(user_id, ()))
 
     def claim(self, instance: Instance, limit: int | None, now_ms: int, *, beats: bool) -> None:
         """Add a starting instance, as `Roster.claim` tells. Nothing can come between counting and adding.
@@ -86,18 +86,18 @@ class Presence:
         """
         if self.find(instance.id, now_ms) is not None or self.used.of(instance.id):
             raise AliveAlreadyError
-        if limit is not None and instance.user_key is not None:
-            lacking = self.of_key(instance.user_key, now_ms) - limit + 1
+        if limit is not None and instance.user_id is not None:
+            lacking = self.of_key(instance.user_id, now_ms) - limit + 1
             if lacking > 0:
                 self._supersede(self._replaceable(instance, lacking, now_ms, beats=beats), now_ms)
         self._lease(instance, now_ms)
 
     def require_place(self, instance: Instance, limit: int | None, now_ms: int) -> None:
         """Raise NoPlaceError unless the instance may be one of the `limit` copies of its key: one of the oldest, or a new one while there is room."""
-        if limit is None or instance.user_key is None:
+        if limit is None or instance.user_id is None:
             return
         is_alive = self.find(instance.id, now_ms) is not None
-        ages = self._ages.get(instance.user_key, [])
+        ages = self._ages.get(instance.user_id, [])
         if len(ages) < limit or (is_alive and (len(ages) == limit or bisect_left(ages, _age(instance)) < limit)):
             return
         raise NoPlaceError(SUPERSEDED if self._superseded.get(instance.id, 0) > now_ms else TOO_MANY_INSTANCES)
@@ -107,7 +107,7 @@ class Presence:
         unheard = now_ms + overdue_ms(self._lease_ms, self._return_ms)
         found = [
             one
-            for one in self._copies_of(instance.user_key or "")
+            for one in self._copies_of(instance.user_id or "")
             if one.id not in self._held
             and one.alive_until <= unheard
             and one.fingerprint is not None
@@ -213,8 +213,8 @@ class Presence:
         if self._superseded:
             self._superseded.pop(instance.id, None)  # it is back
         self._scripts[instance.script_id] += 1
-        if instance.user_key is not None:
-            ages, age = self._ages[instance.user_key], _age(instance)
+        if instance.user_id is not None:
+            ages, age = self._ages[instance.user_id], _age(instance)
             if ages and age < ages[-1]:
                 insort(ages, age)
             else:  # nearly always
@@ -226,11 +226,11 @@ class Presence:
         self._scripts[instance.script_id] -= 1
         if self._scripts[instance.script_id] <= 0:
             del self._scripts[instance.script_id]
-        if instance.user_key is not None:
-            ages = self._ages[instance.user_key]
+        if instance.user_id is not None:
+            ages = self._ages[instance.user_id]
             del ages[bisect_left(ages, _age(instance))]
             if not ages:
-                del self._ages[instance.user_key]
+                del self._ages[instance.user_id]
 
 
 def _age(instance: Instance) -> _Age:

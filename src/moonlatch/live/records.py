@@ -29,7 +29,7 @@ def session_record(process: str, session: Session) -> Record:
         session.instance_id,
         session.script_id,
         session.project_id,
-        _or_false(session.user_key),
+        _or_false(session.user_id),
         _or_false(session.roblox_id),
         _or_false(session.place_id),
         _or_false(session.job_id),
@@ -40,14 +40,14 @@ def session_record(process: str, session: Session) -> Record:
 
 
 def read_session(session_id: bytes | str, packed: bytes) -> Held:
-    process, instance, script, project, key, roblox, place, job, created, *of_start = _decode(packed)
+    process, instance, script, project, user, roblox, place, job, created, *of_start = _decode(packed)
     executor, build = of_start or (False, 0)  # a process of an earlier version did not say
     session = Session(
         id=session_id if isinstance(session_id, str) else session_id.decode(),
         instance_id=instance,
         script_id=script,
         project_id=project,
-        user_key=_or_none(key),
+        user_id=_or_none(user),
         roblox_id=_or_none(roblox),
         place_id=_or_none(place),
         job_id=_or_none(job),
@@ -61,7 +61,7 @@ def read_session(session_id: bytes | str, packed: bytes) -> Held:
 def instance_record(instance: Instance) -> Record:
     return [
         instance.script_id,
-        _or_false(instance.user_key),
+        _or_false(instance.user_id),
         instance.sequence,
         _or_false(instance.session_due),
         ",".join(instance.nonces),
@@ -74,12 +74,12 @@ def instance_record(instance: Instance) -> Record:
 
 def read_instance(instance_id: str, packed: bytes) -> Instance:
     """The instance as every process sees it; its lease is the directory's."""
-    script, key, sequence, due, nonces, project, build, started, fingerprint = _decode(packed)
+    script, user, sequence, due, nonces, project, build, started, fingerprint = _decode(packed)
     return Instance(
         id=instance_id,
         script_id=script,
         project_id=project,
-        user_key=_or_none(key),
+        user_id=_or_none(user),
         build=build,
         started_at=started,
         alive_until=0,
@@ -92,7 +92,7 @@ def read_instance(instance_id: str, packed: bytes) -> Instance:
 
 def filter_suffixes(where: SessionFilter) -> list[str]:
     """Names of the indexes, below the script's own, that hold what fits one condition each."""
-    conditions = {"key": where.user_key, "roblox": where.roblox_id, "place": where.place_id, "job": where.job_id}
+    conditions = {"user": where.user_id, "roblox": where.roblox_id, "place": where.place_id, "job": where.job_id}
     return [f"{name}:{value}" for name, value in conditions.items() if value is not None]
 
 

@@ -99,9 +99,9 @@ class RedisLive(Connected):
         self._directory.tell("change", self._who, "script", script_id)
         await self.here.script_changed(script_id)
 
-    async def user_changed(self, user_key: str) -> None:
-        self._directory.tell("change", self._who, "user", user_key)
-        await self.here.user_changed(user_key)
+    async def user_changed(self, user_id: str) -> None:
+        self._directory.tell("change", self._who, "user", user_id)
+        await self.here.user_changed(user_id)
 
     async def project_changed(self, project_id: str) -> None:
         self._directory.tell("change", self._who, "project", project_id)
@@ -134,11 +134,11 @@ class RedisLive(Connected):
             return await self.here.find(instance_id)
         return None if record is None else read_instance(instance_id, record)
 
-    async def instances_of(self, user_key: str) -> int:
+    async def instances_of(self, user_id: str) -> int:
         try:
-            return int(await self._directory.ask("count_key", user_key, self._clock()))
+            return int(await self._directory.ask("count_user", user_id, self._clock()))
         except LiveUnavailableError:
-            return await self.here.instances_of(user_key)
+            return await self.here.instances_of(user_id)
 
     async def claim(self, instance: Instance, limit: int | None, *, beats: bool) -> None:
         now = self._clock()
@@ -156,7 +156,7 @@ class RedisLive(Connected):
             )
         except LiveUnavailableError:
             self._leave_unsaid(instance.id)  # it may be claimed there
-            if limit is not None and instance.user_key is not None:
+            if limit is not None and instance.user_id is not None:
                 raise
             self._unsaid.pop(instance.id, None)
             await self.here.claim(instance, None, beats=beats)

@@ -10,6 +10,7 @@ local HOLDERS = prefix .. "holders" -- hash: instance id -> id of its open sessi
 local PROCESSES = prefix .. "processes" -- set of names
 local CHANGES = prefix .. "changes" -- stream that every process reads
 
+local LAYOUT = "2" -- of what is kept under the prefix
 local HELD = 4503599627370496 -- the lease of an instance whose session is open: ends with the session
 local KEPT_NONCES = 8
 local KEPT_CHANGES = 10000
@@ -22,8 +23,8 @@ local SINCE = prefix .. "since" -- what was taken before this time may be forgot
 local SLICE = 500
 
 -- Fields of a session's record, and of an instance's.
-local PROCESS, INSTANCE, SCRIPT, PROJECT, KEY, ROBLOX, PLACE, JOB, CREATED = 1, 2, 3, 4, 5, 6, 7, 8, 9
-local I_SCRIPT, I_KEY, I_SEQUENCE, I_DUE, I_NONCES, I_PROJECT, I_BUILD, I_STARTED, I_DEVICE = 1, 2, 3, 4, 5, 6, 7, 8, 9
+local PROCESS, INSTANCE, SCRIPT, PROJECT, USER, ROBLOX, PLACE, JOB, CREATED = 1, 2, 3, 4, 5, 6, 7, 8, 9
+local I_SCRIPT, I_USER, I_SEQUENCE, I_DUE, I_NONCES, I_PROJECT, I_BUILD, I_STARTED, I_DEVICE = 1, 2, 3, 4, 5, 6, 7, 8, 9
 
 local call, pack, unpacked = redis.call, cmsgpack.pack, cmsgpack.unpack
 
@@ -57,19 +58,19 @@ local function is_alive(id, now)
   return lease and tonumber(lease) > now
 end
 
-local function copies_of(key)
-  return prefix .. "key:" .. key
+local function copies_of(user)
+  return prefix .. "user:" .. user
 end
 
 -- The same copies by their age, but for those that are hearsay.
-local function ages_of(key)
-  return prefix .. "ages:" .. key
+local function ages_of(user)
+  return prefix .. "ages:" .. user
 end
 
 local function instance_indexes(record)
   local names = { LEASES, prefix .. "instances:" .. record[I_SCRIPT] }
-  if record[I_KEY] then
-    names[3] = copies_of(record[I_KEY])
+  if record[I_USER] then
+    names[3] = copies_of(record[I_USER])
   end
   return names
 end
@@ -83,8 +84,8 @@ end
 
 local function keep(id, record, lease)
   note(id, record, lease)
-  if record[I_KEY] then
-    call("ZADD", ages_of(record[I_KEY]), record[I_STARTED], id)
+  if record[I_USER] then
+    call("ZADD", ages_of(record[I_USER]), record[I_STARTED], id)
   end
 end
 
@@ -125,8 +126,8 @@ local function forget(id)
     for _, index in ipairs(instance_indexes(record)) do
       call("ZREM", index, id)
     end
-    if record[I_KEY] then
-      call("ZREM", ages_of(record[I_KEY]), id)
+    if record[I_USER] then
+      call("ZREM", ages_of(record[I_USER]), id)
     end
   end
 end
@@ -152,7 +153,7 @@ local function alive_in(index, now)
   return call("ZCOUNT", index, behind(now), "+inf")
 end
 
--- A key's places.
+-- A user's places.
 
 local function superseded_key(id)
   return prefix .. "superseded:" .. id
@@ -165,18 +166,18 @@ end
 
 -- Whether an instance may be one of the `limit` copies of its key: one of the oldest, or a new one while there is room.
 local function has_place(id, record, alive, limit, now)
-  local key = record[I_KEY]
-  if not (limit and key) then
+  local user = record[I_USER]
+  if not (limit and user) then
     return true
   end
-  local count = alive_in(copies_of(key), now)
+  local count = alive_in(copies_of(user), now)
   if count < limit or not alive or count == limit then
     return count < limit or alive
   end
-  while forget_silent(copies_of(key), now) do
+  while forget_silent(copies_of(user), now) do
   end
-  call("ZADD", ages_of(key), record[I_STARTED], id) -- whoever asks is no hearsay any more
-  return call("ZRANK", ages_of(key), id) < limit
+  call("ZADD", ages_of(user), record[I_STARTED], id) -- whoever asks is no hearsay any more
+  return call("ZRANK", ages_of(user), id) < limit
 end
 
 local function why_no_place(id)
@@ -191,7 +192,7 @@ local function replaceable(record, number, now, unheard, beats)
     return found
   end
   local silent = call(
-    "ZRANGEBYSCORE", copies_of(record[I_KEY]), behind(now), string.format("%.0f", unheard), "LIMIT", 0, SLICE
+    "ZRANGEBYSCORE", copies_of(record[I_USER]), behind(now), string.format("%.0f", unheard), "LIMIT", 0, SLICE
   )
   for _, id in ipairs(silent) do
     local packed = #found < number and call("HGET", INSTANCES, id)
@@ -213,7 +214,7 @@ end
 local function session_indexes(record)
   local all = prefix .. "sessions:" .. record[SCRIPT]
   local names = { all }
-  for suffix, value in pairs({ key = record[KEY], roblox = record[ROBLOX], place = record[PLACE], job = record[JOB] }) do
+  for suffix, value in pairs({ user = record[USER], roblox = record[ROBLOX], place = record[PLACE], job = record[JOB] }) do
     if value then
       names[#names + 1] = all .. ":" .. suffix .. ":" .. (type(value) == "number" and string.format("%.0f", value) or value)
     end
@@ -264,8 +265,8 @@ function operations.find(id, now)
   return record or false
 end
 
-function operations.count_key(key, now)
-  return alive_in(prefix .. "key:" .. key, now)
+function operations.count_user(user, now)
+  return alive_in(copies_of(user), now)
 end
 
 function operations.counts(script, now)
@@ -278,8 +279,8 @@ function operations.claim(id, record, limit, lease, now, unheard, beats)
     return "alive"
   end
   local replaced = {}
-  if record[I_KEY] and limit then
-    local lacking = alive_in(copies_of(record[I_KEY]), now) - limit + 1
+  if record[I_USER] and limit then
+    local lacking = alive_in(copies_of(record[I_USER]), now) - limit + 1
     if lacking > 0 then
       replaced = replaceable(record, lacking, now, unheard, beats)
       if #replaced < lacking then
@@ -508,6 +509,20 @@ end
 
 -- Processes.
 
+-- What an earlier version of the program left is of no use, and named users by their keys.
+local function make_room_for_layout()
+  if call("GET", prefix .. "layout") == LAYOUT then
+    return
+  end
+  if call("EXISTS", SESSIONS, INSTANCES, LEASES, PROCESSES, CHANGES) > 0 then
+    local pattern = string.gsub(prefix, "[%*%?%[%]\\]", "\\%0") .. "*"
+    for _, name in ipairs(call("KEYS", pattern)) do
+      call("DEL", name)
+    end
+  end
+  call("SET", prefix .. "layout", LAYOUT)
+end
+
 -- What was taken before this time may be unknown here: the directory is new, or a process was apart from it.
 local function remember_from(now, apart)
   local since = tonumber(call("GET", SINCE) or 0)
@@ -520,6 +535,7 @@ end
 
 -- Begin under this name; gives the ids of the last entries of both streams, and since when everything is remembered.
 function operations.register(process, milliseconds, now, apart)
+  make_room_for_layout()
   call("SET", process_key(process), "1", "PX", milliseconds)
   call("SADD", PROCESSES, process)
   local last = {}

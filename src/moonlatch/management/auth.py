@@ -133,7 +133,7 @@ async def owned_user(
     caller: CurrentCaller,
     backend: CurrentBackend,
 ) -> User:
-    user = await users.find_named(backend.database, key, caller.account.id)
+    user = await users.find_named(backend.database, backend.keyring, key, caller.account.id)
     if user is None or not caller.actor.reaches(user.project_id):
         raise not_found("user")
     return user

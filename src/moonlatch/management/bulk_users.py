@@ -152,8 +152,8 @@ class FailureView(Reply):
 
     @classmethod
     def of(cls, failure: Failure, call: Call) -> FailureView:
-        if failure.user is None:
-            return cls(id=None, key=failure.named, reason=failure.reason)
+        if isinstance(failure.user, str):
+            return cls(id=None, key=failure.user, reason=failure.reason)
         shown = call.user(failure.user)
         return cls(id=shown.id, key=shown.key, reason=failure.reason)
 

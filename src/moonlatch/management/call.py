@@ -19,8 +19,10 @@ from moonlatch.management.once import Once
 from moonlatch.management.replies import SessionView, Success, UserView
 from moonlatch.operations.changing import Change, Intent, perform
 from moonlatch.operations.context import Actor, World
+from moonlatch.storage import users
 from moonlatch.storage.interface import Transaction
 from moonlatch.storage.user_history import PastRefusal, last_refusals
+from moonlatch.storage.user_keys import key_of, masked_key_of
 from moonlatch.storage.users import User
 
 T = TypeVar("T")
@@ -48,16 +50,25 @@ class Reading:
 
     def user(self, user: User, last_refusal: PastRefusal | None = None) -> UserView:
         """A user as this caller may see it; whoever is new or comes back has no refusals."""
-        return UserView.of(user, self.backend.clock(), reveals_key=self.reveals_keys, last_refusal=last_refusal)
+        return UserView.of(user, self.backend.clock(), key=self._shown_key(user), last_refusal=last_refusal)
 
     async def users(self, found: Sequence[User]) -> list[UserView]:
         """Users as this caller may see them, with what each was last refused with."""
         refusals = await last_refusals(self.backend.database, [user.id for user in found])
         return [self.user(user, refusals.get(user.id)) for user in found]
 
-    def session(self, session: Session) -> SessionView:
-        """A session as this caller may see it."""
-        return SessionView.of(session, reveals_key=self.reveals_keys)
+    async def sessions(self, project_id: str, found: Sequence[Session]) -> list[SessionView]:
+        """Sessions of a project as this caller may see them."""
+        ids = {session.user_id for session in found if session.user_id is not None}
+        keys = {
+            user.id: self._shown_key(user)
+            for user in await users.find_all(self.backend.database, project_id, list(ids))
+        }
+        return [SessionView.of(session, user_key=keys.get(session.user_id or "")) for session in found]
+
+    def _shown_key(self, user: User) -> str:
+        """A user's key as this caller may see it."""
+        return (key_of if self.reveals_keys else masked_key_of)(self.backend.keyring, user)
 
     def tag(self, version: str) -> None:
         """Give the reply an entity tag, which `If-Match` takes."""

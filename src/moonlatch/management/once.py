@@ -84,7 +84,8 @@ async def answered_once(request: Request, answer: Callable[[Request], Awaitable[
     # What one member is answered is nobody else's: under `/me` it may be a secret of theirs.
     member = b"" if caller.signed_in is None else caller.signed_in.member.id.encode()
     whole = b"\n".join((request.method.encode(), request.url.path.encode(), request.url.query.encode(), member, body))
-    once = Once(backend.world, caller.account.id, key, bytes.fromhex(crypto.content_hash(whole)))
+    content_sha256 = bytes.fromhex(crypto.content_hash(whole))
+    once = Once(backend.world, caller.account.id, key, backend.keyring.request_hash(content_sha256))
     mark = (once.account_id, once.key)
     if mark in _IN_WORK:
         raise still_running()

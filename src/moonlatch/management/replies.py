@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from moonlatch.clock import DAY_MS, utc_day
-from moonlatch.licensing.key import is_blacklisted, masked
+from moonlatch.licensing.key import is_blacklisted
 from moonlatch.live.interface import LiveCounts, Session
 from moonlatch.management.picture import device_picture
 from moonlatch.storage.projects import Project
@@ -106,10 +106,11 @@ class SessionView(Reply):
     build: int = Field(description="number of the script's build")
 
     @classmethod
-    def of(cls, session: Session, *, reveals_key: bool) -> SessionView:
+    def of(cls, session: Session, *, user_key: str | None) -> SessionView:
+        """`user_key` is the key of its user as it may be shown."""
         return cls(
             id=session.id,
-            user_key=session.user_key if reveals_key or session.user_key is None else masked(session.user_key),
+            user_key=user_key,
             script_id=session.script_id,
             roblox_id=session.roblox_id,
             place_id=session.place_id,
@@ -234,11 +235,12 @@ class UserView(Reply):
     last_refusal: LastRefusal | None = Field(description="null where none is kept")
 
     @classmethod
-    def of(cls, user: User, now_ms: int, *, reveals_key: bool, last_refusal: PastRefusal | None) -> UserView:
+    def of(cls, user: User, now_ms: int, *, key: str, last_refusal: PastRefusal | None) -> UserView:
+        """`key` is the user's key as it may be shown."""
         blacklisted = is_blacklisted(user.blacklisted, user.blacklist_expires, now_ms)
         return cls(
             id=user.id,
-            key=user.key if reveals_key else masked(user.key),
+            key=key,
             project_id=user.project_id,
             discord_id=user.discord_id,
             fingerprint_assigned=user.fingerprint is not None,

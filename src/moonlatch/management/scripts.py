@@ -44,7 +44,7 @@ from moonlatch.management.replies import (
 from moonlatch.management.routes import needs, resource_router
 from moonlatch.operations import scripts as operations
 from moonlatch.operations.refusals import Reason
-from moonlatch.storage import builds, scripts
+from moonlatch.storage import builds, scripts, users
 
 router = resource_router("scripts")
 
@@ -132,14 +132,17 @@ DecimalId = Annotated[str, Field(json_schema_extra={"pattern": "^[0-9]{1,16}$"})
 
 
 class SessionQuery(PageQuery):
-    key: Annotated[Exact | None, EmptyIsAbsent, Field(description="user key the session must have")] = None
+    key: Annotated[
+        Exact | None, EmptyIsAbsent, Field(description="user key the session must have, or the user's id")
+    ] = None
     roblox_id: Annotated[DecimalId | None, EmptyIsAbsent, Field(description="Roblox id of the session")] = None
     place_id: Annotated[DecimalId | None, EmptyIsAbsent, Field(description="place id the session must be in")] = None
     job_id: Annotated[Exact | None, EmptyIsAbsent, Field(description="job id the session must be in")] = None
 
-    def conditions(self) -> SessionFilter:
+    def conditions(self, user_id: str | None) -> SessionFilter:
+        """With the id of the user whose key was given."""
         return SessionFilter(
-            user_key=self.key,
+            user_id=user_id,
             roblox_id=None if self.roblox_id is None else int(self.roblox_id),
             place_id=None if self.place_id is None else int(self.place_id),
             job_id=self.job_id,
@@ -318,7 +321,7 @@ async def list_sessions(
 ) -> SessionsReply:
     """A page of open sessions, oldest first, so that pages stay stable while new ones join."""
     found = await backend.live.sessions(script.id, SessionFilter(), page.offset, page.size)
-    return SessionsReply(sessions=[call.session(session) for session in found])
+    return SessionsReply(sessions=await call.sessions(script.project_id, found))
 
 
 @router.get(
@@ -331,11 +334,16 @@ async def filter_sessions(
     script: OwnedScript, query: Annotated[SessionQuery, Query()], call: CurrentReading, backend: CurrentBackend
 ) -> SessionsReply:
     """Open sessions that meet every given condition exactly, oldest first."""
-    conditions = query.conditions()
+    user = None
+    if query.key is not None:
+        user = await users.find_named(backend.database, backend.keyring, query.key, call.caller.account.id)
+        if user is None:
+            return SessionsReply(sessions=[])
+    conditions = query.conditions(None if user is None else user.id)
     if conditions == SessionFilter():
         raise MUST_FILTER.error()
     found = await backend.live.sessions(script.id, conditions, query.offset, query.size)
-    return SessionsReply(sessions=[call.session(session) for session in found])
+    return SessionsReply(sessions=await call.sessions(script.project_id, found))
 
 
 @router.get(

@@ -99,7 +99,8 @@ class MessagesReply(Success):
 @router.get("/sessions/{session_id}", summary="Get a session", openapi_extra=needs(Permission.SESSIONS_READ))
 async def get_session(session: OwnedSession, call: CurrentReading) -> SessionReply:
     """Who runs what, and where."""
-    return SessionReply(session=call.session(session))
+    (shown,) = await call.sessions(session.project_id, [session])
+    return SessionReply(session=shown)
 
 
 @router.post(

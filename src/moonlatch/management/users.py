@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import Depends, Query
 from pydantic import Field, ValidationInfo, field_validator
 
+from moonlatch.errors import invalid_field
 from moonlatch.licensing.roles import Permission
 from moonlatch.management.auth import OwnedProject, OwnedUser
 from moonlatch.management.backend import CurrentBackend
@@ -24,7 +25,7 @@ from moonlatch.operations.changing import Change
 from moonlatch.operations.refusals import Reason, Refused
 from moonlatch.storage import user_lists
 from moonlatch.storage.user_history import last_refusals
-from moonlatch.storage.user_lists import MAX_COUNTED, Order
+from moonlatch.storage.user_lists import MAX_COUNTED, Order, TooManyAlike
 from moonlatch.storage.users import User
 
 router = resource_router("users")
@@ -58,7 +59,7 @@ class UserQuery(PageQuery):
     order: Annotated[
         Annotated[str, OneOf(Order)] | None,
         EmptyIsAbsent,
-        Field(description="not with key_starts or key_ends, which come in the order of the keys"),
+        Field(description="not with key_starts or key_ends, which come in an order of their own"),
     ] = None
     reverse: Annotated[bool | None, EmptyIsAbsent, QueryBoolean, Field(description="the last first")] = None
     count: Annotated[bool | None, EmptyIsAbsent, QueryBoolean, Field(description="tell how many there are")] = None
@@ -103,20 +104,24 @@ async def list_users(
     """A page of users that meet every given condition, oldest first."""
     now, database = backend.clock(), backend.database
     where = user_filter(call, query)
-    found = await user_lists.list_of_project(
-        database,
-        project.id,
-        where,
-        now=now,
-        offset=query.offset,
-        limit=query.size,
-        order=None if query.order is None else Order(query.order),
-        is_reversed=bool(query.reverse),
-    )
+    try:
+        found = await user_lists.list_of_project(
+            database,
+            backend.keyring,
+            project.id,
+            where,
+            now=now,
+            offset=query.offset,
+            limit=query.size,
+            order=None if query.order is None else Order(query.order),
+            is_reversed=bool(query.reverse),
+        )
+    except TooManyAlike as error:
+        raise invalid_field("key_starts" if query.key_starts else "key_ends", str(error)) from None
     shown = await call.users(found)
     if not query.count:
         return UserPage(users=shown)
-    total = await user_lists.count_of_project(database, project.id, where, now=now)
+    total = await user_lists.count_of_project(database, backend.keyring, project.id, where, now=now)
     return UserPage(users=shown, total=total.users, total_is_exact=total.is_exact)
 
 

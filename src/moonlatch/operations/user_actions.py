@@ -13,13 +13,15 @@ from typing import Any, ClassVar
 import msgspec
 
 from moonlatch.clock import DAY_MS, MAX_TIME_MS
-from moonlatch.licensing.key import MAX_KEY_DAYS, is_blacklisted, masked
+from moonlatch.crypto import Keyring
+from moonlatch.licensing.key import MAX_KEY_DAYS, is_blacklisted
 from moonlatch.operations.changing import Change, Resource, differences
 from moonlatch.operations.kinds import EventKind
 from moonlatch.operations.refusals import Reason, Refused
 from moonlatch.storage import events, removed_users, users
 from moonlatch.storage.interface import Transaction
 from moonlatch.storage.projects import Project
+from moonlatch.storage.user_keys import masked_key_of
 from moonlatch.storage.users import User
 
 BY_ITSELF = frozenset({"executor", "executions", "ip", "fingerprint", "expiry_set_at"})
@@ -46,14 +48,14 @@ class Action(ABC):
         """What the event tells of it."""
         return {}
 
-    def resource(self, user: User) -> Resource:
+    def resource(self, keyring: Keyring, user: User) -> Resource:
         """What the event says it is about."""
-        return resource(user)
+        return resource(keyring, user)
 
 
-def resource(user: User) -> Resource:
+def resource(keyring: Keyring, user: User) -> Resource:
     """What an event about a user shows of it: never the key."""
-    return Resource("user", user.id, masked(user.key))
+    return Resource("user", user.id, masked_key_of(keyring, user))
 
 
 class _NewSettings(Action):
@@ -160,7 +162,7 @@ class ResetFingerprint(Action):
         return msgspec.structs.replace(user, fingerprint=None, ip=None, last_reset=now, total_fingerprint_resets=resets)
 
     async def write(self, tx: Transaction, done: Sequence[User], now: int) -> None:
-        await users.reset_fingerprint(tx, [user.key for user in done], now=now)
+        await users.reset_fingerprint(tx, [user.id for user in done], now=now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,19 +179,22 @@ class Remove(Action):
         return user
 
     async def write(self, tx: Transaction, done: Sequence[User], now: int) -> None:
-        await users.remove(tx, [user.key for user in done])
+        await users.remove(tx, [user.id for user in done])
         await events.erase(tx, [user.id for user in done])
         if not self.forever:
             await removed_users.keep(tx, done, now=now, by="developer")
 
-    def resource(self, user: User) -> Resource:
+    def resource(self, keyring: Keyring, user: User) -> Resource:  # noqa: ARG002
         return Resource("user", user.id)
 
 
 def leave_event(change: Change, action: Action, before: User, after: User) -> None:
     """Leave the event of what was done to a user."""
     change.record(
-        action.kind, action.resource(before), project_id=before.project_id, changes=action.shown(before, after)
+        action.kind,
+        action.resource(change.keyring, before),
+        project_id=before.project_id,
+        changes=action.shown(before, after),
     )
 
 

@@ -24,6 +24,7 @@ from moonlatch.operations.user_actions import (
 )
 from moonlatch.storage import accounts, users
 from moonlatch.storage.interface import UniqueViolation
+from moonlatch.storage.user_keys import as_stored
 from moonlatch.storage.users import User
 
 
@@ -43,17 +44,7 @@ async def create(
     await change.require_active()
     await change.project(project_id)
     await require_room(change, len(settings))
-    created = [
-        User(
-            id=crypto.new_id(),
-            key=key or crypto.new_id(),
-            project_id=project_id,
-            created_at=change.now,
-            expiry_set_at=change.now,
-            **each,
-        )
-        for each, key in zip(settings, keys, strict=True)
-    ]
+    created = [_new_user(change, project_id, each, key) for each, key in zip(settings, keys, strict=True)]
     # A key that is somebody's id would take their place wherever users are named.
     if ids := [row for row, key in enumerate(keys) if key is not None and await _is_id(change, key)]:
         raise Refused(Reason.KEY_TAKEN, rows=ids)
@@ -61,8 +52,20 @@ async def create(
     if not all(written):
         await _refuse(change, [(row, user) for row, user in enumerate(created) if not written[row]])
     for user in created:
-        change.record(EventKind.USER_CREATED, resource(user), project_id=project_id)
+        change.record(EventKind.USER_CREATED, resource(change.keyring, user), project_id=project_id)
     return created
+
+
+def _new_user(change: Change, project_id: str, settings: dict[str, Any], key: str | None) -> User:
+    user_id = crypto.new_id()
+    return User(
+        id=user_id,
+        **as_stored(change.keyring, key or crypto.new_id(), user_id=user_id, project_id=project_id),
+        project_id=project_id,
+        created_at=change.now,
+        expiry_set_at=change.now,
+        **settings,
+    )
 
 
 async def _is_id(change: Change, key: str) -> bool:
@@ -71,7 +74,7 @@ async def _is_id(change: Change, key: str) -> bool:
 
 async def _refuse(change: Change, taken: Sequence[tuple[int, User]]) -> NoReturn:
     """Raise Refused for users who were not written, of one reason that there is."""
-    with_key = [row for row, user in taken if await users.find(change.tx, user.key) is not None]
+    with_key = [row for row, user in taken if await users.find_by_key(change.tx, user.key_hash) is not None]
     if with_key:
         raise Refused(Reason.KEY_TAKEN, rows=with_key)
     raise Refused(Reason.DISCORD_TAKEN, rows=[row for row, _ in taken])
@@ -125,7 +128,7 @@ async def _carry_out(change: Change, user_id: str, action: Action, *, state_firs
     changed = action.judge(current, project, change.now)
     await action.write(change.tx, [changed], change.now)
     leave_event(change, action, current, changed)
-    change.tell(lambda live: live.user_changed(current.key))
+    change.tell(lambda live: live.user_changed(current.id))
     if bars_device(current, changed):
         change.tell(lambda live: live.project_changed(current.project_id))
     return changed

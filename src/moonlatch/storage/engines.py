@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from moonlatch.config import Settings
 from moonlatch.storage.interface import StorageError
 from moonlatch.storage.migration import Migration, shipped_migrations
+from moonlatch.storage.rewriting import Told, log_progress, master_key_in
 from moonlatch.storage.sqlite.engine import SqliteDatabase, migrate_file, open_sqlite
 
 if TYPE_CHECKING:  # where SQLite is the database, its driver need not be there
@@ -31,8 +32,8 @@ async def open_database(settings: Settings) -> SqliteDatabase | PostgresDatabase
     return await open_postgres(url, options)
 
 
-async def migrate_database(settings: Settings) -> tuple[list[Migration], int]:
-    """Bring the schema up to date; gives what was applied, and the version it has now.
+async def migrate_database(settings: Settings, told: Told = log_progress) -> tuple[list[Migration], int]:
+    """Bring the schema up to date; gives what was applied, and the version it has now. `told` may be called from another thread.
 
     Raises StorageError, SchemaTooNew, MissingExtraError.
     """
@@ -41,10 +42,16 @@ async def migrate_database(settings: Settings) -> tuple[list[Migration], int]:
         from moonlatch.storage.postgres.migration import migrate_postgres
 
         migrations = shipped_migrations("postgres")
-        applied = await migrate_postgres(url, migrations, deadline_seconds=settings.database.deadline_seconds)
+        applied = await migrate_postgres(
+            url,
+            migrations,
+            deadline_seconds=settings.database.deadline_seconds,
+            master_key=master_key_in(settings.data_dir),
+            told=told,
+        )
     elif settings.database_file.exists():
         migrations = shipped_migrations("sqlite")
-        applied = await asyncio.to_thread(migrate_file, settings.database_file)
+        applied = await asyncio.to_thread(migrate_file, settings.database_file, told)
     else:
         raise StorageError(f"there is no Moonlatch data in {settings.data_dir}")
     return applied, migrations[-1].version

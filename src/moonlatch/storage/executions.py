@@ -43,7 +43,7 @@ _USE_KEY = """
         executor = :executor,
         ip = :ip,
         fingerprint = case when fingerprintless then fingerprint else coalesce(fingerprint, :fingerprint) end
-    where key = :user_key and project_id = :project_id
+    where id = :user_id and project_id = :project_id
         and (key_expires is null or key_expires > :started_at)
         and (fingerprintless or fingerprint is null or fingerprint = :fingerprint)
         and (max_executions is null or executions < max_executions)
@@ -61,7 +61,7 @@ START_DAYS = Query(
     "executions.start_days",
     """
     update users set key_expires = :started_at + key_days * 86400000, expiry_set_at = :started_at
-    where key = :key returning key_expires
+    where id = :user_id returning key_expires
     """,
 )
 TAKE_BACK = Query("executions.take_back", "delete from executions where id = :id")
@@ -92,7 +92,7 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     project_id: str
     script_id: str
     build: int
-    user_key: str | None
+    user_id: str | None
     premium: bool
     """The key is valid: its counters move and its first use takes effect."""
     seen_executions: int | None = None
@@ -168,7 +168,7 @@ class ExecutionLog:
 async def record_all(db: Database, executions: Sequence[Execution]) -> list[Use | Exception]:
     """Commit those executions whose conditions hold; an outcome for each. Raises StorageError: none was written."""
     # Every process takes the rows of keys, scripts and days in this order: none waits for one that waits for it.
-    order = sorted(range(len(executions)), key=[execution.user_key or "" for execution in executions].__getitem__)
+    order = sorted(range(len(executions)), key=[execution.user_id or "" for execution in executions].__getitem__)
     ordered = [executions[number] for number in order]
 
     async def unit(tx: Transaction) -> list[Use | Exception]:
@@ -220,7 +220,7 @@ async def _use(tx: Transaction, execution: Execution) -> Use | Exception:
     """Use a key whose counters have moved since the verdict, or for the first time."""
     row = await tx.fetch_one(
         USE_KEY,
-        user_key=execution.user_key,
+        user_id=execution.user_id,
         project_id=execution.project_id,
         executor=execution.executor,
         ip=execution.ip,
@@ -232,7 +232,7 @@ async def _use(tx: Transaction, execution: Execution) -> Use | Exception:
         return OvertakenError()
     executions, key_expires, key_days = row
     if key_expires is None and key_days is not None:
-        started = await tx.fetch_one(START_DAYS, key=execution.user_key, started_at=execution.started_at)
+        started = await tx.fetch_one(START_DAYS, user_id=execution.user_id, started_at=execution.started_at)
         assert started is not None  # updated a moment ago in this transaction
         (key_expires,) = started
     return Use(executions, key_expires)

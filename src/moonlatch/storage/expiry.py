@@ -11,8 +11,8 @@ from moonlatch.storage.users import User
 REMOVE = Query(
     "expiry.remove",
     f"""
-    delete from users where key in (
-        select users.key from projects cross join users
+    delete from users where id in (
+        select users.id from projects cross join users
         where projects.delete_expired_users and projects.delete_expired_users_since <= :expired_by
             and users.project_id = projects.id and users.key_expires <= :expired_by
             and users.expiry_set_at <= :expired_by and not users.blacklisted

@@ -24,14 +24,16 @@ _OF_SCRIPT = """
     s.project_id, s.name, s.free_for_all, s.use_heartbeat, s.kick_outdated, s.require_sessions, s.enabled, s.build,
     a.expires_at
 """
-_OF_USER = "u.key, u.key_expires, u.max_instances, u.fingerprintless, u.fingerprint, u.blacklisted, r.user_key"
+_OF_USER = "u.id, u.key_expires, u.max_instances, u.fingerprintless, u.fingerprint, u.blacklisted, r.user_id"
 _SHOWN = "u.discord_id, u.note"
 _USER = """
     from (select 1) nobody
-    left join users u on u.key = :key and u.project_id = :project
+    left join users u on {named} and u.project_id = :project
     left join bars r on r.project_id = :project and r.fingerprint = :fingerprint
         and (r.expires_at is null or r.expires_at > :now)
 """
+_BY_KEY = _USER.format(named="u.key_hash = :key_hash")
+_BY_ID = _USER.format(named="u.id = :user")
 _INSTANCE = "left join executions e on e.id = :instance"
 
 START_SCRIPT = Query(
@@ -49,7 +51,7 @@ START_SCRIPT = Query(
 )
 START_USER = Query(
     "licences.start_user",
-    f"select {_OF_USER}, {_SHOWN}, u.executions, u.key_days, u.max_executions {_USER} limit 1",
+    f"select {_OF_USER}, {_SHOWN}, u.executions, u.key_days, u.max_executions {_BY_KEY} limit 1",
     is_hot=True,
 )
 RUNNING_SCRIPT = Query(
@@ -58,27 +60,27 @@ RUNNING_SCRIPT = Query(
     shared=True,
     is_hot=True,
 )
-BEATING_USER = Query("licences.beating_user", f"select {_OF_USER}, e.stopped {_USER} {_INSTANCE} limit 1", is_hot=True)
+BEATING_USER = Query("licences.beating_user", f"select {_OF_USER}, e.stopped {_BY_ID} {_INSTANCE} limit 1", is_hot=True)
 CONNECTED_USER = Query(
     "licences.connected_user",
-    f"select {_OF_USER}, e.stopped, {_SHOWN}, e.executor {_USER} {_INSTANCE} limit 1",
+    f"select {_OF_USER}, e.stopped, {_SHOWN}, e.executor {_BY_ID} {_INSTANCE} limit 1",
     is_hot=True,
 )
 BLACKLISTING = Query(
     "licences.blacklisting",
     f"""
-    select u.blacklisted, u.blacklist_reason, u.blacklist_expires, r.user_key, ru.blacklist_reason, r.expires_at
-    {_USER} left join users ru on ru.key = r.user_key limit 1
+    select u.blacklisted, u.blacklist_reason, u.blacklist_expires, r.user_id, ru.blacklist_reason, r.expires_at
+    {_BY_ID} left join users ru on ru.id = r.user_id limit 1
     """,
     is_hot=True,
 )
 # What `Licences` gives them, in this order.
 assert parameter_names(START_SCRIPT.sql) == ("account", "loader", "script")
-assert parameter_names(START_USER.sql) == ("key", "project", "fingerprint", "now")
-assert parameter_names(BLACKLISTING.sql) == ("key", "project", "fingerprint", "now")
+assert parameter_names(START_USER.sql) == ("key_hash", "project", "fingerprint", "now")
+assert parameter_names(BLACKLISTING.sql) == ("user", "project", "fingerprint", "now")
 assert parameter_names(RUNNING_SCRIPT.sql) == ("account", "script")
-assert parameter_names(BEATING_USER.sql) == ("key", "project", "fingerprint", "now", "instance")
-assert parameter_names(CONNECTED_USER.sql) == ("key", "project", "fingerprint", "now", "instance")
+assert parameter_names(BEATING_USER.sql) == ("user", "project", "fingerprint", "now", "instance")
+assert parameter_names(CONNECTED_USER.sql) == ("user", "project", "fingerprint", "now", "instance")
 
 OWNER = Query(
     "licences.owner",
@@ -86,17 +88,18 @@ OWNER = Query(
     select s.project_id, p.account_id from scripts s join projects p on p.id = s.project_id where s.id = :script
     """,
 )
+USER_WITH_KEY = Query("licences.user_with_key", "select id from users where key_hash = :key_hash")
 LOADER = Query("licences.loader", "select loader from scripts where id = :script")
 LOADER_SOURCE = Query("licences.loader_source", "select source from loaders where id = :loader and script_id = :script")
 PAYLOAD = Query("licences.payload", "select payload from builds where script_id = :script and number = :number")
 
 
 class StartQuestion(msgspec.Struct, frozen=True, gc=False):
-    """Who wants to start what; `fingerprint` is the keyed hash, `now` in Unix milliseconds."""
+    """Who wants to start what; `key_hash` and `fingerprint` are keyed hashes, `now` in Unix milliseconds."""
 
     script: str
     loader: str
-    key: str | None
+    key_hash: bytes | None
     fingerprint: bytes | None
     now: int
 
@@ -139,14 +142,13 @@ class Licences:
             script = await script
         if script is None:
             return None
-        who = question.key, owner.project, question.fingerprint, question.now
-        user = ask(START_USER, who)
+        user = ask(START_USER, (question.key_hash, owner.project, question.fingerprint, question.now))
         if isinstance(user, asyncio.Future):
             user = await user
         assert user is not None  # a row of nothing, when there is no such user
         facts = StartFacts(*(script[:-3] + user + script[-3:]))
         if facts.blacklisted or facts.barred_by is not None:
-            return await self._with_reason(facts, who)
+            return await self._with_reason(facts, (facts.user_id, owner.project, question.fingerprint, question.now))
         return facts
 
     def for_heartbeat(self, copy: Running, now_ms: int) -> Coroutine[Any, Any, RunningFacts | None]:
@@ -156,6 +158,11 @@ class Licences:
     def for_session(self, copy: Running, now_ms: int) -> Coroutine[Any, Any, RunningFacts | None]:
         """As `for_heartbeat`, with what the script is shown of its user."""
         return self._while_running(copy, now_ms, CONNECTED_USER)
+
+    async def user_with_key(self, key_hash: bytes) -> str | None:
+        """Id of the user whose key has this hash."""
+        row = await self._database.fetch_one(USER_WITH_KEY, key_hash=key_hash)
+        return None if row is None else str(row[0])
 
     async def _while_running(self, copy: Running, now_ms: int, query: Query) -> RunningFacts | None:
         owner = self.known_owner(copy.script) or await self.owner(copy.script)
@@ -167,7 +174,7 @@ class Licences:
             script = await script
         if script is None:
             return None
-        who = copy.key, owner.project, copy.fingerprint, now_ms
+        who = copy.user_id, owner.project, copy.fingerprint, now_ms
         user = ask(query, (*who, copy.instance))
         if isinstance(user, asyncio.Future):
             user = await user

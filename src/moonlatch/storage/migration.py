@@ -8,6 +8,14 @@ from importlib.resources import files
 from typing import Literal
 
 from moonlatch.storage.interface import StorageError
+from moonlatch.storage.key_sealing import KEYS_AT_REST
+from moonlatch.storage.rewriting import Rewrite
+
+_REWRITES = {"keys_at_rest": KEYS_AT_REST}
+"""By the name of the migration."""
+
+BEGUN = "migration_begun"
+"""A table that is there while a migration with rewrites is not finished."""
 
 Dialect = Literal["sqlite", "postgres"]
 
@@ -22,11 +30,16 @@ VERSIONS = "select version from schema_migrations"
 
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """One numbered step of the schema. In its SQL every statement ends at the end of a line."""
+    """One numbered step of the schema. In its SQL every statement ends at the end of a line.
+
+    One with rewrites takes several commits: `sql`, then the rows in batches, then `finish`, which makes it count as applied.
+    """
 
     version: int
     name: str
     sql: str
+    rewrites: tuple[Rewrite, ...] = ()
+    finish: str = ""
 
 
 class SchemaTooNew(StorageError):
@@ -40,7 +53,8 @@ class SchemaTooOld(StorageError):
 def shipped_migrations(dialect: Dialect) -> list[Migration]:
     """The migrations this program comes with, in order; `0001_initial.sql` is version 1, `initial`.
 
-    `0002_name.postgres.sql` and `0002_name.sqlite.sql` are one step in two dialects.
+    `0002_name.postgres.sql` and `0002_name.sqlite.sql` are one step in two dialects; `0002_name.finish.sqlite.sql` is its end,
+    where rows are rewritten in between.
     """
     folder = files("moonlatch.storage") / "migrations"
     found = []
@@ -49,7 +63,16 @@ def shipped_migrations(dialect: Dialect) -> list[Migration]:
             name, _, only = file.name.removesuffix(".sql").partition(".")
             if only in ("", dialect):
                 number, _, name = name.partition("_")
-                found.append(Migration(int(number), name, file.read_text(encoding="utf-8")))
+                finish = folder / f"{number}_{name}.finish.{dialect}.sql"
+                found.append(
+                    Migration(
+                        int(number),
+                        name,
+                        file.read_text(encoding="utf-8"),
+                        rewrites=_REWRITES.get(name, ()),
+                        finish=finish.read_text(encoding="utf-8") if finish.is_file() else "",
+                    )
+                )
     return sorted(found, key=lambda migration: migration.version)
 
 

@@ -1,4 +1,4 @@
-"""Users that were removed, kept whole so that they can be brought back. For how long, is the caller's to decide."""
+"""Users that were removed, kept whole (their keys sealed) so that they can be brought back. For how long, is the caller's to decide."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ _COLUMNS = "record, removed_at, removed_by"
 # A key that was removed before, came back elsewhere under the same name and goes again is kept as it was last.
 KEEP = Query(
     "removed_users.keep",
-    "insert into removed_users (project_id, key, discord_id, removed_at, removed_by, record) "
-    "values (:project_id, :key, :discord_id, :removed_at, :removed_by, :record) "
-    "on conflict (project_id, key) do update set discord_id = excluded.discord_id, removed_at = excluded.removed_at, "
+    "insert into removed_users (project_id, key_hash, discord_id, removed_at, removed_by, record) "
+    "values (:project_id, :key_hash, :discord_id, :removed_at, :removed_by, :record) "
+    "on conflict (project_id, key_hash) do update set discord_id = excluded.discord_id, removed_at = excluded.removed_at, "
     "removed_by = excluded.removed_by, record = excluded.record",
 )
 _OF_PROJECT = f"select {_COLUMNS} from removed_users where project_id = :project_id and removed_at > :removed_after "  # noqa: S608
-_PAGE = "order by removed_at desc, key desc limit :limit offset :offset"
+_PAGE = "order by removed_at desc, key_hash desc limit :limit offset :offset"
 LIST = Query("removed_users.list", _OF_PROJECT + _PAGE)
 LIST_BY_DISCORD = Query("removed_users.list_by_discord", f"{_OF_PROJECT} and discord_id = :discord_id {_PAGE}")
 TAKE = Query(
     "removed_users.take",
-    "delete from removed_users where project_id = :project_id and key = :key and removed_at > :removed_after "
+    "delete from removed_users where project_id = :project_id and key_hash = :key_hash and removed_at > :removed_after "
     "returning record",
 )
 PRUNE = Query(
     "removed_users.prune",
     """
-    delete from removed_users where (project_id, key) in (
-        select project_id, key from removed_users where removed_at < :before order by removed_at limit :most
+    delete from removed_users where (project_id, key_hash) in (
+        select project_id, key_hash from removed_users where removed_at < :before order by removed_at limit :most
     )
     """,
 )
@@ -54,7 +54,7 @@ async def keep(tx: Transaction, removed: Sequence[User], *, now: int, by: Remove
     values = [
         {
             "project_id": user.project_id,
-            "key": user.key,
+            "key_hash": user.key_hash,
             "discord_id": user.discord_id,
             "removed_at": now,
             "removed_by": by,
@@ -77,9 +77,9 @@ async def list_of_project(
     return [RemovedUser(user=_user(row), removed_at=row["removed_at"], removed_by=row["removed_by"]) for row in rows]
 
 
-async def take(tx: Transaction, project_id: str, key: str, *, removed_after: int) -> User | None:
+async def take(tx: Transaction, project_id: str, key_hash: bytes, *, removed_after: int) -> User | None:
     """The user as they were, no longer kept here; None when none was removed after that time (Unix milliseconds)."""
-    row = await tx.fetch_one(TAKE, project_id=project_id, key=key, removed_after=removed_after)
+    row = await tx.fetch_one(TAKE, project_id=project_id, key_hash=key_hash, removed_after=removed_after)
     return None if row is None else _user(row)
 
 

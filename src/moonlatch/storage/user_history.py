@@ -38,8 +38,8 @@ OWN = Query(
     "user_history.own",
     """
     update executions set
-        user_id = (select u.id from users u where u.key = :user_key), fingerprint = :fingerprint, ip = :ip
-    where id = :id and exists (select 1 from users u where u.key = :user_key)
+        user_id = :user_id, fingerprint = :fingerprint, ip = :ip
+    where id = :id and exists (select 1 from users u where u.id = :user_id)
     """,
 )
 # The first that was refused is how it ended; that a session closed is only a sign of when.
@@ -58,7 +58,7 @@ NOTE = Query(
     insert into refusals
         (user_id, day, code, moment, script_id, fingerprint, ip, executor, first_at, refused_at, times)
     select u.id, :day, :code, :moment, :script_id, :fingerprint, :ip, :executor, :first_at, :refused_at, :times
-    from users u where u.key = :user_key
+    from users u where u.id = :user_id
     on conflict (user_id, day, code, moment, script_id, fingerprint) do update set
         ip = coalesce(excluded.ip, refusals.ip),
         executor = coalesce(excluded.executor, refusals.executor),
@@ -69,8 +69,8 @@ NOTE = Query(
 KEEP_LAST = Query(
     "user_history.keep_last",
     """
-    delete from refusals where user_id = (select id from users where key = :user_key) and refused_at <= (
-        select r.refused_at from refusals r where r.user_id = (select id from users where key = :user_key)
+    delete from refusals where user_id = :user_id and refused_at <= (
+        select r.refused_at from refusals r where r.user_id = :user_id
         order by r.refused_at desc limit 1 offset :kept
     )
     """,
@@ -133,9 +133,9 @@ class PastRefusal(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NewRefusal(msgspec.Struct, frozen=True, kw_only=True):
-    """One refusal of the key `user_key` that is to be noted, or several of the same day, code, script, device and moment."""
+    """One refusal of a user's key that is to be noted, or several of the same day, code, script, device and moment."""
 
-    user_key: str
+    user_id: str
     code: str
     moment: Moment
     script_id: str
@@ -200,11 +200,11 @@ async def note(tx: Transaction, refusals: Sequence[NewRefusal]) -> None:
     """Note refusals of keys, and keep each key's last; one whose user is gone is passed over."""
     # Every process takes the rows in this order: none waits for one that waits for it.
     ordered = sorted(
-        refusals, key=lambda one: (one.user_key, one.code, one.moment, one.script_id, one.fingerprint or b"")
+        refusals, key=lambda one: (one.user_id, one.code, one.moment, one.script_id, one.fingerprint or b"")
     )
     await tx.execute_each(NOTE, [_noted_values(one) for one in ordered])
-    keys = dict.fromkeys(one.user_key for one in ordered)
-    await tx.execute_each(KEEP_LAST, [(key, KEPT_REFUSALS) for key in keys])
+    users = dict.fromkeys(one.user_id for one in ordered)
+    await tx.execute_each(KEEP_LAST, [(user, KEPT_REFUSALS) for user in users])
 
 
 _note_names = parameter_names(NOTE.sql)

@@ -12,11 +12,16 @@ from typing import Any, cast
 
 import msgspec
 
+from moonlatch.crypto import CODED_CHARACTERS, Keyring
+from moonlatch.storage import user_keys
 from moonlatch.storage.interface import Database, Query, Row, Transaction
 from moonlatch.storage.users import COLUMNS, User, from_row
 
 MAX_COUNTED = 10_000
 """How many users that fit a filter are counted, at most."""
+
+MAX_UNSEALED = 2_000
+"""How many keys with the same first or last `CODED_CHARACTERS` are compared with a longer part, at most: 10 ms."""
 
 
 class Order(StrEnum):
@@ -43,6 +48,16 @@ class UserFilter(msgspec.Struct, frozen=True, kw_only=True):
     unused: bool | None = None
 
 
+class TooManyAlike(Exception):
+    """More than `MAX_UNSEALED` keys share what is coded of a longer part of a key, and fit the other conditions."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            f"is too long: more than {MAX_UNSEALED:,} keys have the same {CODED_CHARACTERS} characters at that end; "
+            "give another condition too"
+        )
+
+
 class Total(msgspec.Struct, frozen=True):
     """How many users fit; there are more where it is not exact."""
 
@@ -50,23 +65,26 @@ class Total(msgspec.Struct, frozen=True):
     is_exact: bool
 
 
+_BEHIND = b"\xff" * (4 * CODED_CHARACTERS)
+"""Behind every code, where it stands behind what they begin with."""
+
 _BLACKLISTED = "(blacklisted and (blacklist_expires is null or blacklist_expires > :now))"
-_STARTS = "key_forward >= :start_from and key_forward < :start_before"
-_ENDS = "key_backward >= :end_from and key_backward < :end_before"
+_STARTS = "start_code >= :start_from and start_code < :start_before"
+_ENDS = "end_code >= :end_from and end_code < :end_before"
 _FITTING = (
     "from users where project_id = :project_id "
     "and (cast(:discord_id as text) is null or discord_id = :discord_id) "
     "and (cast(:note as text) is null or note = :note) "
     "and (cast(:note_contains as text) is null or replace(lower(note), lower(:note_contains), '') <> lower(note)) "
-    f"and (cast(:start_from as text) is null or ({_STARTS})) "
-    f"and (cast(:end_from as text) is null or ({_ENDS})) "
+    f"and (cast(:start_from as bytea) is null or ({_STARTS})) "
+    f"and (cast(:end_from as bytea) is null or ({_ENDS})) "
     "and (cast(:executor as text) is null or executor = :executor) "
     f"and (cast(:blacklisted as boolean) is null or {_BLACKLISTED} = :blacklisted) "
     "and (cast(:expired as boolean) is null or (key_expires is not null and key_expires <= :now) = :expired) "
     "and (cast(:unused as boolean) is null or unused = :unused) "
 )
-_CREATION = ("created_at", "key")
-_EXPIRY = ("coalesce(key_expires, 9223372036854775807)", "key")
+_CREATION = ("created_at", "id")
+_EXPIRY = ("coalesce(key_expires, 9223372036854775807)", "id")
 
 _ALONG = {
     "discord_id": "discord_id = :discord_id",
@@ -86,9 +104,9 @@ _SORTED: dict[tuple[str, Order | None], tuple[str, ...]] = {
     **{(name, Order.CREATED): _CREATION for name in _ALONG if name not in (*_PARTS_OF_KEYS, "expired")},
     **{(name, Order.EXPIRES): _EXPIRY for name in ("discord_id", "expired", "all")},
     # These are few, and so they are sorted; others are met on the way along the expiries of all.
-    **{(name, Order.EXPIRES): (f"{_EXPIRY[0]} + 0", "key") for name in ("note", "blacklisted")},
-    ("key_starts", None): ("key_forward",),
-    ("key_ends", None): ("key_backward",),
+    **{(name, Order.EXPIRES): (f"{_EXPIRY[0]} + 0", "id") for name in ("note", "blacklisted")},
+    ("key_starts", None): ("start_code", "id"),
+    ("key_ends", None): ("end_code", "id"),
     ("expired", None): _EXPIRY,
 }
 """What each list is sorted by."""
@@ -117,6 +135,7 @@ COUNT = Query("users.count", "select count(*) from users where project_id = :pro
 
 async def list_of_project(
     db: Database | Transaction,
+    keyring: Keyring,
     project_id: str,
     where: UserFilter,
     *,
@@ -126,24 +145,36 @@ async def list_of_project(
     order: Order | None = None,
     is_reversed: bool = False,
 ) -> list[User]:
-    """A page of a project's users. Without an order, those of a part of a key come in the order of that part, those who are
+    """A page of a project's users. Without an order, those of a part of a key come in an order of their own, those who are
     expired in that of their expiry, and others oldest first.
+
+    Raises Unavailable as `Database.search` does, and TooManyAlike.
     """
     name = next(name for name in _fitting(where) if (name, order) in _SORTED)
-    rows = await _asking(db, where)(
-        LISTS[name, order, is_reversed], **_parameters(project_id, where, now), offset=offset, limit=limit
-    )
-    return [from_row(row) for row in rows]
+    parameters = _parameters(keyring, project_id, where, now)
+    ask, query = _asking(db, where), LISTS[name, order, is_reversed]
+    if _is_coded(where):
+        found = [from_row(row) for row in await ask(query, **parameters, offset=offset, limit=limit)]
+        return found if where.key_starts is None and where.key_ends is None else _holding(keyring, found, where)
+    rows = await ask(query, **parameters, offset=0, limit=MAX_UNSEALED + 1)
+    if len(rows) > MAX_UNSEALED:
+        raise TooManyAlike
+    return _holding(keyring, [from_row(row) for row in rows], where)[offset : offset + limit]
 
 
-async def count_of_project(db: Database | Transaction, project_id: str, where: UserFilter, *, now: int) -> Total:
-    """How many users of a project fit; up to `MAX_COUNTED` where there is a condition."""
+async def count_of_project(
+    db: Database | Transaction, keyring: Keyring, project_id: str, where: UserFilter, *, now: int
+) -> Total:
+    """How many users of a project fit; up to `MAX_COUNTED` where there is a condition. Raises as `list_of_project`."""
     if where == UserFilter():
         row = await db.fetch_one(COUNT, project_id=project_id)
         assert row is not None
         return Total(row[0], is_exact=True)
+    if not _is_coded(where):
+        fitting = await list_of_project(db, keyring, project_id, where, now=now, offset=0, limit=MAX_UNSEALED)
+        return Total(len(fitting), is_exact=True)
     query = COUNTS[next(_fitting(where))]
-    (row,) = await _asking(db, where)(query, **_parameters(project_id, where, now), most=MAX_COUNTED + 1)
+    (row,) = await _asking(db, where)(query, **_parameters(keyring, project_id, where, now), most=MAX_COUNTED + 1)
     return Total(min(row[0], MAX_COUNTED), is_exact=row[0] <= MAX_COUNTED)
 
 
@@ -161,19 +192,33 @@ def _fitting(where: UserFilter) -> Iterator[str]:
             yield name
 
 
-def _parameters(project_id: str, where: UserFilter, now: int) -> dict[str, Any]:
+def _is_coded(where: UserFilter) -> bool:
+    """Whether the codes of keys say all that is asked of keys."""
+    return all(part is None or user_keys.is_coded(part) for part in (where.key_starts, where.key_ends))
+
+
+def _holding(keyring: Keyring, found: list[User], where: UserFilter) -> list[User]:
+    """Those whose keys have the parts: of a longer one the codes say the beginning, and two parts may come to have the same code."""
+    keys = [user_keys.key_of(keyring, user) for user in found]
+    return [
+        user
+        for user, key in zip(found, keys, strict=True)
+        if key.startswith(where.key_starts or "") and key.endswith(where.key_ends or "")
+    ]
+
+
+def _parameters(keyring: Keyring, project_id: str, where: UserFilter, now: int) -> dict[str, Any]:
     values = msgspec.structs.asdict(where)
     start, end = values.pop("key_starts"), values.pop("key_ends")
     return {
         **values,
-        **_range("start", start),
-        **_range("end", None if end is None else end[::-1]),
+        **_range("start", None if start is None else user_keys.start_code(keyring, project_id, start)),
+        **_range("end", None if end is None else user_keys.end_code(keyring, project_id, end)),
         "project_id": project_id,
         "now": now,
     }
 
 
-def _range(name: str, begin: str | None) -> dict[str, str | None]:
-    """Where texts that begin so begin and end in the order of their characters."""
-    before = None if begin is None else begin[:-1] + chr(ord(begin[-1]) + 1)
-    return {f"{name}_from": begin, f"{name}_before": before}
+def _range(name: str, begin: bytes | None) -> dict[str, bytes | None]:
+    """Where codes that begin so begin and end in the order of their bytes."""
+    return {f"{name}_from": begin, f"{name}_before": None if begin is None else begin + _BEHIND}

@@ -1,4 +1,4 @@
-"""Users: the keys of a project, and the bars that keep a blacklisted key's device out of the whole project."""
+"""Users: the keys of a project, which stand here as `storage/user_keys.py` has it, and the bars that keep a blacklisted key's device out of the whole project."""
 
 # ruff: noqa: S608 -- what is put into the statements is this module's own list of columns
 from __future__ import annotations
@@ -8,11 +8,15 @@ from typing import Any
 
 import msgspec
 
+from moonlatch.crypto import Keyring
 from moonlatch.storage.interface import Database, Query, Row, Transaction, parameter_names
 
 _NAMES = (
     "id",
-    "key",
+    "key_hash",
+    "key_sealed",
+    "start_code",
+    "end_code",
     "project_id",
     "discord_id",
     "note",
@@ -37,24 +41,27 @@ COLUMNS = ", ".join(_NAMES)
 """What `from_row` takes, in its order."""
 
 _BOOLEANS = ("fingerprintless", "blacklisted")
+_BYTES = ("key_hash", "key_sealed", "start_code", "end_code", "fingerprint", "ip")
 
-FIND = Query("users.find", f"select {COLUMNS} from users where key = :key")
+FIND_BY_KEY = Query("users.find_by_key", f"select {COLUMNS} from users where key_hash = :key_hash")
 _OWNED = (
     f"select {', '.join('u.' + name for name in _NAMES)} "
     "from users u join projects p on p.id = u.project_id where p.account_id = :account_id "
 )
 FIND_OWNED = Query("users.find_owned", f"{_OWNED} and u.id = :id")
-FIND_OWNED_BY_KEY = Query("users.find_owned_by_key", f"{_OWNED} and u.key = :key")
+FIND_OWNED_BY_KEY = Query("users.find_owned_by_key", f"{_OWNED} and u.key_hash = :key_hash")
 NAMED_AT_ONCE = 100
-_NAMED = ", ".join(f":name{number}" for number in range(NAMED_AT_ONCE))
+_NAMES_AT_ONCE = [f"name{number}" for number in range(NAMED_AT_ONCE)]
+_NAMED = ", ".join(f":{name}" for name in _NAMES_AT_ONCE)
 # The project is looked at last: its own index would lead through all of its users.
 _OF_PROJECT = "project_id || '' = :project_id"
-FIND_BY_KEYS = Query("users.find_by_keys", f"select {COLUMNS} from users where key in ({_NAMED}) and {_OF_PROJECT}")
+FIND_BY_KEYS = Query(
+    "users.find_by_keys", f"select {COLUMNS} from users where key_hash in ({_NAMED}) and {_OF_PROJECT}"
+)
 FIND_BY_IDS = Query("users.find_by_ids", f"select {COLUMNS} from users where id in ({_NAMED}) and {_OF_PROJECT}")
 INSERT = Query(
     "users.insert",
-    f"insert into users ({COLUMNS}, key_forward, key_backward) "
-    f"values ({', '.join(':' + name for name in _NAMES)}, :key, :key_backward) on conflict do nothing",
+    f"insert into users ({COLUMNS}) values ({', '.join(':' + name for name in _NAMES)}) on conflict do nothing",
 )
 HAS_ID = Query("users.has_id", "select 1 from users where id = :id")
 SAVE_SETTINGS = Query(
@@ -62,38 +69,42 @@ SAVE_SETTINGS = Query(
     "update users set discord_id = :discord_id, note = :note, key_expires = :key_expires, key_days = :key_days, "
     "max_instances = :max_instances, max_executions = :max_executions, fingerprintless = :fingerprintless, "
     "expiry_set_at = :expiry_set_at "
-    "where key = :key",
+    "where id = :id",
 )
 SET_BLACKLIST = Query(
     "users.set_blacklist",
     "update users set blacklisted = :blacklisted, blacklist_reason = :blacklist_reason, "
-    "blacklist_expires = :blacklist_expires where key = :key",
+    "blacklist_expires = :blacklist_expires where id = :id",
 )
 ADD_BAR = Query(
     "users.add_bar",
-    "insert into bars (project_id, fingerprint, user_key, expires_at) values (:project_id, :fingerprint, :key, :blacklist_expires) "
-    "on conflict (project_id, fingerprint, user_key) do update set expires_at = excluded.expires_at",
+    "insert into bars (project_id, fingerprint, user_id, expires_at) values (:project_id, :fingerprint, :id, :blacklist_expires) "
+    "on conflict (project_id, fingerprint, user_id) do update set expires_at = excluded.expires_at",
 )
-REMOVE_BARS = Query("users.remove_bars", "delete from bars where user_key = :key")
+REMOVE_BARS = Query("users.remove_bars", "delete from bars where user_id = :id")
 RESET_FINGERPRINT = Query(
     "users.reset_fingerprint",
     "update users set fingerprint = null, ip = null, last_reset = :now, "
-    "total_fingerprint_resets = total_fingerprint_resets + 1 where key = :key",
+    "total_fingerprint_resets = total_fingerprint_resets + 1 where id = :id",
 )
-REMOVE = Query("users.remove", "delete from users where key = :key")
+REMOVE = Query("users.remove", "delete from users where id = :id")
 HAS_DISCORD = Query(
     "users.has_discord", "select 1 from users where project_id = :project_id and discord_id = :discord_id"
 )
 
 
 class User(msgspec.Struct, frozen=True, kw_only=True):
-    """One key of a project. The key is a secret, the id is not. Times in Unix milliseconds; `fingerprint` and `ip` are keyed hashes.
+    """One key of a project. Times in Unix milliseconds; `fingerprint` and `ip` are keyed hashes, `key_hash`, `key_sealed` and both codes are
+    what `user_keys.as_stored` makes of the key.
 
     `expiry_set_at` is when the key's end was last decided upon; 0 is longer ago than anybody asks for.
     """
 
     id: str
-    key: str
+    key_hash: bytes
+    key_sealed: bytes
+    start_code: bytes
+    end_code: bytes
     project_id: str
     discord_id: str | None = None
     note: str | None = None
@@ -114,25 +125,21 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
     created_at: int
     expiry_set_at: int = 0
 
-    @property
-    def key_backward(self) -> str:
-        """By which a key is found by its last characters."""
-        return self.key[::-1]
-
 
 def from_row(row: Row) -> User:
     """The user of a row of `COLUMNS`."""
     values: dict[str, Any] = dict(zip(User.__struct_fields__, row, strict=True))
     for name in _BOOLEANS:
         values[name] = bool(values[name])
-    for name in ("fingerprint", "ip"):
+    for name in _BYTES:
         if values[name] is not None:
             values[name] = bytes(values[name])
     return User(**values)
 
 
-async def find(db: Database | Transaction, key: str) -> User | None:
-    row = await db.fetch_one(FIND, key=key)
+async def find_by_key(db: Database | Transaction, key_hash: bytes) -> User | None:
+    """The user of any account whose key has this hash."""
+    row = await db.fetch_one(FIND_BY_KEY, key_hash=key_hash)
     return None if row is None else from_row(row)
 
 
@@ -142,23 +149,36 @@ async def find_owned(db: Database | Transaction, user_id: str, account_id: str) 
     return None if row is None else from_row(row)
 
 
-async def find_named(db: Database | Transaction, key_or_id: str, account_id: str) -> User | None:
+async def find_named(db: Database | Transaction, keyring: Keyring, key_or_id: str, account_id: str) -> User | None:
     """As `find_owned`, for whoever names a user by its key or by its id."""
-    row = await db.fetch_one(FIND_OWNED_BY_KEY, key=key_or_id, account_id=account_id)
+    row = await db.fetch_one(FIND_OWNED_BY_KEY, key_hash=keyring.user_key_hash(key_or_id), account_id=account_id)
     return await find_owned(db, key_or_id, account_id) if row is None else from_row(row)
 
 
-async def find_all_named(tx: Transaction, project_id: str, names: Sequence[str]) -> dict[str, User]:
+async def find_all_named(tx: Transaction, keyring: Keyring, project_id: str, names: Sequence[str]) -> dict[str, User]:
     """Users of a project, by the key or id that each was named by; whoever is not among them is not there."""
-    found: dict[str, User] = {}
+    hashes = {name: keyring.user_key_hash(name) for name in names}
+    by_id = {user.id: user for user in await _find_all(tx, FIND_BY_IDS, project_id, names)}
+    by_key = {user.key_hash: user for user in await _find_all(tx, FIND_BY_KEYS, project_id, list(hashes.values()))}
+    found = {name: by_key.get(hashes[name]) or by_id.get(name) for name in names}
+    return {name: user for name, user in found.items() if user is not None}
+
+
+async def find_all(db: Database | Transaction, project_id: str, user_ids: Sequence[str]) -> list[User]:
+    """Those of these users that are there, in no order."""
+    return await _find_all(db, FIND_BY_IDS, project_id, user_ids)
+
+
+async def _find_all(
+    db: Database | Transaction, query: Query, project_id: str, names: Sequence[str] | Sequence[bytes]
+) -> list[User]:
+    found: list[User] = []
     for start in range(0, len(names), NAMED_AT_ONCE):
         some = names[start : start + NAMED_AT_ONCE]
         padded = [*some, *[some[0]] * (NAMED_AT_ONCE - len(some))]
-        parameters = {f"name{number}": name for number, name in enumerate(padded)}
-        by_id = [from_row(row) for row in await tx.fetch_all(FIND_BY_IDS, project_id=project_id, **parameters)]
-        by_key = [from_row(row) for row in await tx.fetch_all(FIND_BY_KEYS, project_id=project_id, **parameters)]
-        found |= {user.id: user for user in by_id} | {user.key: user for user in by_key}
-    return {name: found[name] for name in names if name in found}
+        rows = await db.fetch_all(query, project_id=project_id, **dict(zip(_NAMES_AT_ONCE, padded, strict=True)))
+        found.extend(map(from_row, rows))
+    return found
 
 
 async def insert(tx: Transaction, created: Sequence[User]) -> list[bool]:
@@ -198,15 +218,15 @@ async def _bar_devices(tx: Transaction, written: Sequence[User]) -> None:
     await tx.execute_each(ADD_BAR, _rows(ADD_BAR, barred))
 
 
-async def reset_fingerprint(tx: Transaction, keys: Sequence[str], *, now: int) -> None:
-    """Let the next device that starts with each of the keys become its device."""
-    assert parameter_names(RESET_FINGERPRINT.sql) == ("now", "key")
-    await tx.execute_each(RESET_FINGERPRINT, [(now, key) for key in keys])
+async def reset_fingerprint(tx: Transaction, user_ids: Sequence[str], *, now: int) -> None:
+    """Let the next device that starts with the key of each become its device."""
+    assert parameter_names(RESET_FINGERPRINT.sql) == ("now", "id")
+    await tx.execute_each(RESET_FINGERPRINT, [(now, user_id) for user_id in user_ids])
 
 
-async def remove(tx: Transaction, keys: Sequence[str]) -> None:
+async def remove(tx: Transaction, user_ids: Sequence[str]) -> None:
     """Remove users and the bars of their devices."""
-    await tx.execute_each(REMOVE, [(key,) for key in keys])
+    await tx.execute_each(REMOVE, [(user_id,) for user_id in user_ids])
 
 
 def _rows(query: Query, written: Sequence[User]) -> list[tuple[Any, ...]]:

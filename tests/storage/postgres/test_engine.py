@@ -61,7 +61,7 @@ async def test_a_script_that_starts_all_the_time_in_every_process_can_still_be_e
                     project_id=project,
                     script_id=script,
                     build=1,
-                    user_key=None,
+                    user_id=None,
                     premium=False,
                     fingerprint=None,
                     ip=None,

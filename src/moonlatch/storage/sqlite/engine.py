@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from moonlatch.metrics.counts import Histogram
 from moonlatch.storage.interface import Answer, Query, Row, Unit
 from moonlatch.storage.migration import Migration, shipped_migrations
+from moonlatch.storage.rewriting import Told, log_progress, master_key_in
 from moonlatch.storage.sqlite.connection import connect_reader, connect_writer
 from moonlatch.storage.sqlite.migration import migrate
 from moonlatch.storage.sqlite.searching import Searcher
@@ -84,16 +85,23 @@ async def open_sqlite(path: Path, *, max_waiting: int = MAX_WAITING, max_batch: 
     return SqliteDatabase(path, reader, writer, loop)
 
 
-def migrate_file(path: Path) -> list[Migration]:
-    """Bring the schema of the file at `path` up to date; gives what was applied. Raises StorageError and SchemaTooNew."""
+def migrate_file(path: Path, told: Told = log_progress) -> list[Migration]:
+    """Bring the schema of the file at `path` up to date; gives what was applied. Raises StorageError and SchemaTooNew.
+
+    Where that takes the master key, it is the one beside the file.
+    """
     with contextlib.closing(connect_writer(path)) as connection:
-        return migrate(connection, shipped_migrations("sqlite"))
+        return _migrate(connection, path, told)
+
+
+def _migrate(connection: sqlite3.Connection, path: Path, told: Told = log_progress) -> list[Migration]:
+    return migrate(connection, shipped_migrations("sqlite"), master_key=master_key_in(path.parent), told=told)
 
 
 def _open_migrated(path: Path) -> sqlite3.Connection:
     connection = connect_writer(path)
     try:
-        migrate(connection, shipped_migrations("sqlite"))
+        _migrate(connection, path)
     except BaseException:
         connection.close()
         raise
