@@ -288,7 +288,7 @@ def _shared(claims: Claims, instance: Instance) -> Claims:
         instance=instance.id,
         script=instance.script_id,
         loader=intern(claims.loader),
-        key=instance.user_key,
+        user_id=instance.user_id,
         fingerprint=instance.fingerprint,
     )
 
