@@ -52,6 +52,14 @@ async def test_keys_of_accounts_are_apart(api: Api) -> None:
     assert await names(other) == ["Mine"]
 
 
+async def test_what_one_token_is_answered_is_not_replayed_to_another(api: Api) -> None:
+    me = await api.developer()
+    done(await send(me, "same", "/account/tokens", {"name": "secret"}))
+    other = Developer(me.account, await api.token(me.account), me.http)
+    reply = await send(other, "same", "/account/tokens", {"name": "secret"})
+    refused(reply, 422, -1, "idempotency key was used for another request")
+
+
 async def test_an_answer_is_replayed_although_the_resource_is_gone(api: Api) -> None:
     me = await api.developer()
     project = await me.new_project()

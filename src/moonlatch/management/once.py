@@ -81,10 +81,10 @@ async def answered_once(request: Request, answer: Callable[[Request], Awaitable[
     backend, caller = backend_of(request), caller_of(request)
     key = _key_of(request.headers[KEY_HEADER])
     body = await read_bounded(request, backend.max_body_bytes)
-    # What one member is answered is nobody else's: under `/me` it may be a secret of theirs.
-    member = b"" if caller.signed_in is None else caller.signed_in.member.id.encode()
-    whole = b"\n".join((request.method.encode(), request.url.path.encode(), request.url.query.encode(), member, body))
-    content_sha256 = bytes.fromhex(crypto.content_hash(whole))
+    # What one token or member is answered is nobody else's: it may be a secret, or of a project that others do not reach.
+    actor = f"{caller.actor.kind} {caller.actor.id}"
+    head = f"{request.method}\n{request.url.path}\n{request.url.query}\n{actor}"
+    content_sha256 = bytes.fromhex(crypto.content_hash(head.encode() + b"\n" + body))
     once = Once(backend.world, caller.account.id, key, backend.keyring.request_hash(content_sha256))
     mark = (once.account_id, once.key)
     if mark in _IN_WORK:
