@@ -15,7 +15,7 @@ from moonlatch.builds.publisher import LoaderRecipe
 from moonlatch.licensing.quota import PERIOD_MS
 from moonlatch.licensing.tier import Tier
 from moonlatch.operations.refusals import Invalid, NotFound, Reason, Refused, TooLarge, TryLater
-from moonlatch.storage import builds, loaders, scripts
+from moonlatch.storage import builds, loaders, quota, scripts
 from moonlatch.storage.scripts import Script
 from moonlatch.storage.sqlite.engine import SqliteDatabase
 from support.luau import compile_luau, run_lua, run_luau
@@ -208,6 +208,26 @@ async def test_an_invalid_script_is_reported_before_a_missing_place_for_the_load
 ) -> None:
     publishing = Publishing(database, workers, Tier(name="one", obfuscations_per_period=1))
     assert (await refused(publishing, await publishing.set_up(), "not lua")).reason == Reason.SCRIPT_INVALID
+
+
+async def test_build_time_is_spent_by_updates_that_fail_too_and_ends(
+    database: SqliteDatabase, workers: WorkerPool
+) -> None:
+    publishing = Publishing(database, workers, Tier(name="little", build_seconds_per_period=1))
+    script = await publishing.set_up()
+    spent = [await publishing.build_ms_used()]
+    assert (await refused(publishing, script, "not lua")).reason == Reason.SCRIPT_INVALID
+    spent.append(await publishing.build_ms_used())
+    await publishing.publisher().update(publishing.account, script, SOURCE)
+    spent.append(await publishing.build_ms_used())
+    assert 0 == spent[0] < spent[1] < spent[2]
+    used = await publishing.used()
+    await database.run(lambda tx: quota.spend(tx, publishing.account.id, 1_000, now=publishing.now))
+    for source in ("not lua", SOURCE):
+        assert (await refused(publishing, script, source)).reason == Reason.NO_BUILD_TIME
+    assert await publishing.used() == used
+    publishing.now += PERIOD_MS
+    await publishing.publisher().update(publishing.account, script, SOURCE)
 
 
 async def test_a_new_period_gives_a_new_quota(database: SqliteDatabase, workers: WorkerPool) -> None:

@@ -10,14 +10,21 @@ from moonlatch.licensing.tier import BUILT_IN, FREE, Tier, tier_of
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("free", (False, 20, 1, 3, 100)),
-        ("pro", (True, 500, 20, 200, 50_000)),
-        ("unlimited", (True, None, None, None, None)),
+        ("free", (False, 20, 1_800, 1, 3, 100)),
+        ("pro", (True, 500, 36_000, 20, 200, 50_000)),
+        ("unlimited", (True, None, None, None, None, None)),
     ],
 )
 def test_the_built_in_tiers_have_the_documented_limits(name: str, expected: tuple[object, ...]) -> None:
     tier = BUILT_IN[name]
-    limits = (tier.free_for_all, tier.obfuscations_per_period, tier.projects, tier.scripts, tier.users)
+    limits = (
+        tier.free_for_all,
+        tier.obfuscations_per_period,
+        tier.build_seconds_per_period,
+        tier.projects,
+        tier.scripts,
+        tier.users,
+    )
     assert limits == expected
     assert tier.script_bytes == 8 * 1024 * 1024
     assert tier.build_history == 10

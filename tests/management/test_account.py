@@ -29,6 +29,7 @@ async def test_the_account_shows_its_limits_and_usage(api: Api) -> None:
         "script_bytes": 8 * 1024 * 1024,
         "luraph_key_set": False,
         "obfuscations": {"used": 0, "limit": 20, "period_end": me.account.obfuscation_period_start + 30 * DAY_MS},
+        "build_seconds": {"used": 0, "limit": 1_800},
         "projects": {"used": 1, "limit": 1},
         "scripts": {"used": 1, "limit": 3},
         "users": {"used": 3, "limit": 100},

@@ -114,6 +114,8 @@ async def test_a_rotation_costs_one_obfuscation(api: Api) -> None:
     await rotated(me, client.script)
     before = await api.value("select loader from scripts where id = :id", id=client.script)
     refused(await me.post(f"/scripts/{client.script}/rotate_loader", {}), 403, 2, "max obfuscations reached")
+    await api.change("update accounts set obfuscations_used = 0, build_ms_used = 1800000, tier = 'free'")
+    refused(await me.post(f"/scripts/{client.script}/rotate_loader", {}), 403, 4, "max build seconds reached")
     assert await api.value("select loader from scripts where id = :id", id=client.script) == before
 
 

@@ -193,6 +193,16 @@ async def test_the_quota_ends_updates_with_code_1_and_counts_the_loader_with_cod
     refused(await me.post(*update), 403, 1, "max obfuscations reached")
 
 
+async def test_no_build_time_ends_updates_with_code_6(api: Api) -> None:
+    me = await api.developer(tier="free")
+    script = await me.new_script(await me.new_project())
+    await api.change("update accounts set build_ms_used = 1800000 where id = :id", id=me.account.id)
+    for text in ("print(1)", "not lua"):
+        refused(await me.post(f"/scripts/{script}/update", {"script": text}), 403, 6, "max build seconds reached")
+    build_seconds = done(await me.get("/account"))["account"]["build_seconds"]
+    assert build_seconds == {"used": 1_800, "limit": 1_800}
+
+
 @pytest.mark.parametrize(
     "body",
     [{}, {"script": None}, {"script": ""}, {"script": 5}, {"script": ["print(1)"]}, {"script": "print(1)\0"}],

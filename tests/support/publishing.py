@@ -132,6 +132,12 @@ class Publishing:
         assert found is not None
         return found.obfuscations_used
 
+    async def build_ms_used(self) -> int:
+        """Build time counted against the account."""
+        found = await accounts.find(self.database, self.account.id)
+        assert found is not None
+        return found.build_ms_used
+
     async def expire(self) -> Account:
         """Let the account have expired; gives it."""
         self.account = msgspec.structs.replace(self.account, expires_at=self.now)

@@ -56,6 +56,11 @@ class OverQuota:
 
 
 @dataclass(frozen=True, slots=True)
+class NoBuildTime:
+    """Workers were busy with the account's updates for as long as they may be in its period."""
+
+
+@dataclass(frozen=True, slots=True)
 class Busy:
     """Too many updates wait already."""
 
@@ -70,5 +75,5 @@ class Gone:
 NewLoader = tuple[LoaderInfo, bytes]
 """A loader that was built, and its protected text."""
 
-Unpublished = Broken | NotProtected | OverQuota | Busy | Gone
+Unpublished = Broken | NotProtected | OverQuota | NoBuildTime | Busy | Gone
 Outcome = Published | Unpublished

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 
 from moonlatch.builds.confinement import Confinement
 from moonlatch.builds.job import Answer, Check, Failed, Fault, Job, past_limit
@@ -15,6 +16,13 @@ from moonlatch.builds.places import Places, PoolBusyError
 from moonlatch.builds.process import WorkerDiedError, WorkerProcess
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Meter:
+    """For how long worker processes were busy with something."""
+
+    seconds: float = 0.0
 
 
 class WorkerPool:
@@ -48,8 +56,8 @@ class WorkerPool:
         """
         return self._places.admission(owner)
 
-    async def answer_to(self, job: Job | Check, *, deadline: float) -> Answer:
-        """Have a job done. `deadline` is in the event loop's time.
+    async def answer_to(self, job: Job | Check, *, deadline: float, meter: Meter | None = None) -> Answer:
+        """Have a job done. `deadline` is in the event loop's time; `meter` counts what a worker spends on it, also in vain.
 
         Raises PoolBusyError when no worker is free before it. A job that passes a limit gives a `Failed` naming it.
         """
@@ -60,10 +68,15 @@ class WorkerPool:
         except TimeoutError:
             raise PoolBusyError from None
         try:
-            left = deadline - loop.time()
+            began = loop.time()
+            left = deadline - began
             if left <= 0:
                 raise PoolBusyError
-            return await self._done(job, min(self._timeout_seconds, left))
+            try:
+                return await self._done(job, min(self._timeout_seconds, left))
+            finally:
+                if meter is not None:
+                    meter.seconds += loop.time() - began
         finally:
             self._turns.release()
 

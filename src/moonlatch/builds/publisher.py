@@ -1,22 +1,25 @@
 """What an update does before it is published: check and protect a script, and build its loader when needed.
 
-All or nothing: a failed update costs no obfuscation and the previous build is served on. Sources are not kept.
+All or nothing: a failed update costs no obfuscation, but the time that workers spent on it, and the previous build is served on.
+Sources are not kept.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
 from moonlatch import crypto
-from moonlatch.builds.job import Done, Failed, Fault, Invalid
+from moonlatch.builds.job import Answer, Done, Failed, Fault, Invalid
 from moonlatch.builds.outcomes import (
     Broken,
     Busy,
     Gone,
     NewLoader,
+    NoBuildTime,
     NotProtected,
     Outcome,
     OverQuota,
@@ -28,7 +31,7 @@ from moonlatch.builds.places import PoolBusyError
 from moonlatch.builds.protection import Asked, loader_protection, protection_of
 from moonlatch.builds.turns import Turns
 from moonlatch.builds.workshop import Piece, Workshop
-from moonlatch.clock import Clock, monotonic_seconds, now_ms
+from moonlatch.clock import SECOND_MS, Clock, monotonic_seconds, now_ms
 from moonlatch.crypto import Keyring
 from moonlatch.licensing.tier import Tier
 from moonlatch.metrics.counts import BuildCounts
@@ -51,6 +54,7 @@ _COUNTED: dict[type, str] = {
     Broken: "invalid",
     NotProtected: "failed",
     OverQuota: "over_quota",
+    NoBuildTime: "over_quota",
     Busy: "busy",
     Gone: "refused",
 }
@@ -132,7 +136,7 @@ class Publisher:
 
     async def rotate_loader(
         self, account: Account, tier: Tier, script: Script, store: StoreLoader[T]
-    ) -> T | NotProtected | OverQuota | Busy | Gone:
+    ) -> T | NotProtected | OverQuota | NoBuildTime | Busy | Gone:
         """Build a loader with a new secret and have it stored, between two updates of the script and never during one."""
         project = await projects.find(self._database, script.project_id)
         if project is None:
@@ -142,10 +146,11 @@ class Publisher:
         try:
             with self._workshop.admission(account.id, protection.engine):
                 async with self._turns_of_script.turn(script.id, deadline=deadline):
-                    limit = tier.obfuscations_per_period
-                    left = await quota.find(self._database, account.id, limit=limit, now=self._clock())
+                    left = await quota.find(self._database, account.id, tier, now=self._clock())
                     if left is None or not left.covers(1):
                         return OverQuota(0)
+                    if not left.has_build_time:
+                        return NoBuildTime()
                     built = await self._build_loader(script, project, protection, deadline)
                     return built if isinstance(built, NotProtected) else await store(built)
         except PoolBusyError:
@@ -182,11 +187,13 @@ class Publisher:
         return outcome
 
     async def _prepare(self, update: Update, piece: Piece, deadline: float) -> Prepared | Unpublished:
-        script, limit = update.script, update.tier.obfuscations_per_period
-        left = await quota.find(self._database, update.account.id, limit=limit, now=self._clock())
+        script = update.script
+        left = await quota.find(self._database, update.account.id, update.tier, now=self._clock())
         if left is None or not left.covers(1):
             return OverQuota(0)
-        build = await self._workshop.protect(piece, deadline=deadline)
+        if not left.has_build_time:
+            return NoBuildTime()
+        build = await self._protect(piece, deadline)
         if not isinstance(build, Done):
             return _unprotected(build)
         loader: NewLoader | None = None
@@ -220,7 +227,7 @@ class Publisher:
             protection=loader_protection(protection),
             client_chunk=False,
         )
-        answer = await self._workshop.protect(piece, deadline=deadline)
+        answer = await self._protect(piece, deadline)
         match answer:
             case Done():
                 return info, answer.text
@@ -228,6 +235,16 @@ class Publisher:
                 return NotProtected([Fault(None, answer.parser_output)], is_loader=True)
             case Failed():
                 return NotProtected(answer.faults, is_loader=True)
+
+    async def _protect(self, piece: Piece, deadline: float) -> Answer:
+        """Protect a text, and charge its account for the time that workers spend on it, whatever comes of that."""
+        try:
+            return await self._workshop.protect(piece, deadline=deadline)
+        finally:
+            spent_ms = math.ceil(piece.meter.seconds * SECOND_MS)
+            if spent_ms:
+                account, now = piece.project.account_id, self._clock()
+                await self._database.run(lambda tx: quota.spend(tx, account, spent_ms, now=now))
 
 
 def _unprotected(answer: Invalid | Failed) -> Broken | NotProtected:

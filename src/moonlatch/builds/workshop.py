@@ -6,12 +6,12 @@ It decides nothing about quotas and stores nothing; a customer's key is opened h
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from moonlatch import crypto
 from moonlatch.builds.job import Answer, Check, Done, Failed, Fault, Invalid, Job
 from moonlatch.builds.places import Places
-from moonlatch.builds.pool import WorkerPool
+from moonlatch.builds.pool import Meter, WorkerPool
 from moonlatch.builds.turns import Turns
 from moonlatch.crypto import LURAPH_KEY, Keyring, UnreadableSecretError
 from moonlatch.luraph.order import Order, Received, RemoteEngine
@@ -30,13 +30,14 @@ REMOTE_PLACES = 32
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Piece:
-    """A text to protect. `project` owns it and says how other engines do it; `name` is what those call it."""
+    """A text to protect. `project` owns it and says how other engines do it; `name` is what those call it, `meter` what it costs."""
 
     source: bytes
     name: str
     project: Project
     protection: Protection
     client_chunk: bool
+    meter: Meter = field(default_factory=Meter)
 
 
 class Workshop:
@@ -78,7 +79,7 @@ class Workshop:
 
     async def _worked(self, job: Job | Check, piece: Piece, deadline: float) -> Answer:
         async with self._turns_of_account.turn(piece.project.account_id, deadline=deadline):
-            return await self._workers.answer_to(job, deadline=deadline)
+            return await self._workers.answer_to(job, deadline=deadline, meter=piece.meter)
 
     async def _ordered(self, prepared: Done, piece: Piece, deadline: float) -> Answer:
         if self._remote is None:

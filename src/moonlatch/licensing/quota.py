@@ -1,8 +1,10 @@
-"""How many obfuscations an account has left. Pure: the caller brings the time and keeps the counts."""
+"""How many obfuscations and seconds of build time an account has left. Pure: the caller brings the time and keeps the counts."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+
+_SECOND_MS = 1_000
 
 PERIOD_MS = 30 * 24 * 60 * 60 * 1000
 """A period is 30 days. The next one starts with the first obfuscation, or look, after its end."""
@@ -10,11 +12,16 @@ PERIOD_MS = 30 * 24 * 60 * 60 * 1000
 
 @dataclass(frozen=True, slots=True)
 class ObfuscationQuota:
-    """What is used of one period that started at `period_start` (Unix milliseconds). `limit` None allows any number."""
+    """What is used of one period that started at `period_start` (Unix milliseconds). A limit of None allows any number.
+
+    Obfuscations are charged for what is published. Build time, in milliseconds, is what workers have spent, whatever came of it.
+    """
 
     period_start: int
     used: int
     limit: int | None
+    build_ms_used: int = 0
+    build_seconds_limit: int | None = None
 
     @property
     def period_end(self) -> int:
@@ -28,8 +35,18 @@ class ObfuscationQuota:
 
     def at(self, now_ms: int) -> ObfuscationQuota:
         """The quota as it stands now: once its period is over, a new one starts with nothing used."""
-        return replace(self, period_start=now_ms, used=0) if now_ms >= self.period_end else self
+        return replace(self, period_start=now_ms, used=0, build_ms_used=0) if now_ms >= self.period_end else self
 
     def covers(self, count: int) -> bool:
         """Return whether `count` more obfuscations may be made."""
         return self.left is None or count <= self.left
+
+    @property
+    def build_seconds_used(self) -> int:
+        """Whole seconds of build time that are gone."""
+        return self.build_ms_used // _SECOND_MS
+
+    @property
+    def has_build_time(self) -> bool:
+        """Whether workers may still be busy with an update."""
+        return self.build_seconds_limit is None or self.build_ms_used < self.build_seconds_limit * _SECOND_MS

@@ -27,6 +27,10 @@ class Tier(BaseModel):
     name: str
     free_for_all: bool = Field(default=True, description="May its scripts run without a key?")
     obfuscations_per_period: Limit = Field(default=None, description="Scripts and loaders protected per 30 days.")
+    build_seconds_per_period: Limit = Field(
+        default=None,
+        description="Seconds per 30 days for which worker processes are busy with its updates, those that fail included.",
+    )
     projects: Limit = Field(default=None, description="Projects per account.")
     scripts: Limit = Field(default=None, description="Scripts per account, in all projects together.")
     users: Limit = Field(default=None, description="Users (keys) per account, in all projects together.")
@@ -38,8 +42,23 @@ class Tier(BaseModel):
     )
 
 
-FREE = Tier(name="free", free_for_all=False, obfuscations_per_period=20, projects=1, scripts=3, users=100)
-PRO = Tier(name="pro", obfuscations_per_period=500, projects=20, scripts=200, users=50_000)
+FREE = Tier(
+    name="free",
+    free_for_all=False,
+    obfuscations_per_period=20,
+    build_seconds_per_period=1_800,
+    projects=1,
+    scripts=3,
+    users=100,
+)
+PRO = Tier(
+    name="pro",
+    obfuscations_per_period=500,
+    build_seconds_per_period=36_000,
+    projects=20,
+    scripts=200,
+    users=50_000,
+)
 NO_LIMITS = Tier(name=UNLIMITED)
 
 BUILT_IN: Mapping[str, Tier] = {tier.name: tier for tier in (FREE, PRO, NO_LIMITS)}

@@ -95,6 +95,7 @@ class AccountView(Reply):
         script_bytes=8_388_608,
         luraph_key_set=False,
         obfuscations={"used": 12, "limit": 500, "period_end": 1_770_624_500_000},
+        build_seconds={"used": 40, "limit": 36_000},
         projects={"used": 1, "limit": None},
         scripts={"used": 3, "limit": 50},
         users={"used": 210, "limit": None},
@@ -109,6 +110,7 @@ class AccountView(Reply):
     script_bytes: int
     luraph_key_set: bool = Field(description="whether it has an API key with Luraph; the key itself is never shown")
     obfuscations: Obfuscations
+    build_seconds: Used = Field(description="for which workers were busy with its updates, in the same period")
     projects: Used
     scripts: Used
     users: Used
@@ -182,7 +184,11 @@ async def get_account(caller: CurrentCaller, backend: CurrentBackend) -> Account
     account, tier, now = caller.account, caller.tier, backend.clock()
     usage = await accounts.usage(backend.database, account.id)
     quota = ObfuscationQuota(
-        account.obfuscation_period_start, account.obfuscations_used, tier.obfuscations_per_period
+        account.obfuscation_period_start,
+        account.obfuscations_used,
+        tier.obfuscations_per_period,
+        account.build_ms_used,
+        tier.build_seconds_per_period,
     ).at(now)
     return AccountReply(
         account=AccountView(
@@ -195,6 +201,7 @@ async def get_account(caller: CurrentCaller, backend: CurrentBackend) -> Account
             script_bytes=tier.script_bytes,
             luraph_key_set=await luraph_keys.find(backend.database, account.id) is not None,
             obfuscations=Obfuscations(used=quota.used, limit=quota.limit, period_end=quota.period_end),
+            build_seconds=Used(used=quota.build_seconds_used, limit=quota.build_seconds_limit),
             projects=Used(used=usage.projects, limit=tier.projects),
             scripts=Used(used=usage.scripts, limit=tier.scripts),
             users=Used(used=usage.users, limit=tier.users),

@@ -15,6 +15,7 @@ from pydantic.json_schema import models_json_schema
 import moonlatch
 from moonlatch.errors import (
     ApiError,
+    body_too_slow,
     changed_meanwhile,
     forbidden,
     internal,
@@ -243,6 +244,7 @@ def _standard_errors(operation: dict[str, Any], dependencies: list[Any], *, has_
         field = "limit" if has_query else "name"
         yield invalid_fields([{"field": field, "errors": ["must be a valid integer" if has_query else "is required"]}])
     if has_body:
+        yield body_too_slow(100)
         yield too_large(1_048_576)
         yield not_json()
     yield rate_limited(1)

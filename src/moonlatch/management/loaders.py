@@ -26,6 +26,7 @@ ROTATION_REFUSALS = (
     Refusal(1, Reason.UPDATE_REQUIRED, 409),
     Refusal(2, Reason.MAX_OBFUSCATIONS, 403),
     Refusal(3, Reason.LOADER_NOT_PROTECTED, 422, _PARAM_ERRORS),
+    Refusal(4, Reason.NO_BUILD_TIME, 403),
 )
 
 

@@ -66,6 +66,7 @@ UPDATE_REFUSALS = (
     Refusal(3, Reason.NOT_PROTECTED, 422, _PARAM_ERRORS),
     Refusal(4, Reason.NOT_ENOUGH_FOR_LOADER, 403),
     Refusal(5, Reason.LOADER_NOT_PROTECTED, 422, _PARAM_ERRORS),
+    Refusal(6, Reason.NO_BUILD_TIME, 403),
 )
 
 # JSON writes the worst characters of a source file (two bytes in UTF-8) as six bytes.

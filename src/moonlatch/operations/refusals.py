@@ -22,6 +22,7 @@ class Reason(StrEnum):
     NO_FREE_FOR_ALL = "tier does not allow ffa mode"
     UPDATE_REQUIRED = "script update required"
     MAX_OBFUSCATIONS = "max obfuscations reached"
+    NO_BUILD_TIME = "max build seconds reached"
     SCRIPT_INVALID = "script is invalid"
     NOT_PROTECTED = "failed to obfuscate script"
     NOT_ENOUGH_FOR_LOADER = "not enough obfuscations for init script"

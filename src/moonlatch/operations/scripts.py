@@ -8,7 +8,17 @@ from typing import Any
 import msgspec
 
 from moonlatch import crypto
-from moonlatch.builds.outcomes import Broken, Busy, Gone, NotProtected, OverQuota, Prepared, Published, Unpublished
+from moonlatch.builds.outcomes import (
+    Broken,
+    Busy,
+    Gone,
+    NoBuildTime,
+    NotProtected,
+    OverQuota,
+    Prepared,
+    Published,
+    Unpublished,
+)
 from moonlatch.builds.protection import Asked
 from moonlatch.builds.publisher import Update
 from moonlatch.licensing.roles import Permission
@@ -143,7 +153,7 @@ async def _serve(change: Change, script_id: str, prepared: Prepared) -> Publishe
     # Claimed here and not before: what was left has been taken by another update since, for all we know.
     limit = tier.obfuscations_per_period
     if not await quota.claim(change.tx, account.id, prepared.cost, limit=limit, now=change.now):
-        left = await quota.find(change.tx, account.id, limit=limit, now=change.now)
+        left = await quota.find(change.tx, account.id, tier, now=change.now)
         raise _UnpublishedError(OverQuota(0 if left is None else left.left or 0))
     await builds.insert(
         change.tx,
@@ -200,6 +210,8 @@ def refusal_of(outcome: Unpublished) -> Exception:
             return Refused(reason, luraph_errors=faults)
         case OverQuota():
             return Refused(Reason.NOT_ENOUGH_FOR_LOADER if outcome.left else Reason.MAX_OBFUSCATIONS)
+        case NoBuildTime():
+            return Refused(Reason.NO_BUILD_TIME)
         case Busy():
             return TryLater(outcome.retry_after_seconds)
         case Gone():

@@ -9,7 +9,7 @@ import msgspec
 
 from moonlatch.storage.interface import Database, Query, Row, Transaction
 
-_COLUMNS = "id, name, tier, expires_at, created_at, obfuscation_period_start, obfuscations_used"
+_COLUMNS = "id, name, tier, expires_at, created_at, obfuscation_period_start, obfuscations_used, build_ms_used"
 
 FIND = Query("accounts.find", f"select {_COLUMNS} from accounts where id = :id")
 FIND_BY_NAME = Query("accounts.find_by_name", f"select {_COLUMNS} from accounts where name = :name")
@@ -17,7 +17,7 @@ LIST = Query("accounts.list", f"select {_COLUMNS} from accounts order by created
 INSERT = Query(
     "accounts.insert",
     f"insert into accounts ({_COLUMNS}) values "
-    "(:id, :name, :tier, :expires_at, :created_at, :obfuscation_period_start, :obfuscations_used)",
+    "(:id, :name, :tier, :expires_at, :created_at, :obfuscation_period_start, :obfuscations_used, :build_ms_used)",
 )
 SAVE = Query("accounts.save", "update accounts set tier = :tier, expires_at = :expires_at where id = :id")
 RENAME = Query("accounts.rename", "update accounts set name = :name where id = :id")
@@ -47,6 +47,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     created_at: int
     obfuscation_period_start: int
     obfuscations_used: int = 0
+    build_ms_used: int = 0
 
     def is_expired(self, now_ms: int) -> bool:
         """Return whether writes are refused."""
