@@ -15,6 +15,8 @@ _MODULES = {
     "finding": "finding",
     "kernel": "kernel",
     "sha256": "sha256",
+    "sha512": "sha512",
+    "verify_signature": "ed25519",
     "memory": "memory",
     "chacha20": "chacha20",
     "poly1305": "poly1305",

@@ -130,4 +130,4 @@ local function derive(key, ...)
   return hmac(key, table.concat({ ... }, "\n"))
 end
 
-return { sha256 = sha256, hmac = hmac, hex = hex, equal = equal, derive = derive, xor = xor }
+return { sha256 = sha256, hmac = hmac, hex = hex, equal = equal, derive = derive, xor = xor, big_endian = big_endian }
