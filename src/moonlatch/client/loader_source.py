@@ -21,6 +21,7 @@ _MODULES = {
     "chacha20": "chacha20",
     "poly1305": "poly1305",
     "aead": "aead",
+    "blake2s": "blake2s",
     "base64": "base64",
     "json": "json",
     "encode_transcript": "transcript",
