@@ -160,7 +160,11 @@ async def test_nothing_of_a_real_loader_is_taken_again(world: World, recorder: R
         await world.user(max_instances=1),
     )
     source = loader_source(
-        script_id=script.script, loader_id=script.loader, secret=script.secret, base_url=recorder.url
+        script_id=script.script,
+        loader_id=script.loader,
+        secret=script.secret,
+        signing_key=world.keyring.public_key,
+        base_url=recorder.url,
     )
     await world.change("update loaders set source = :source, version = 3", source=source)
 
