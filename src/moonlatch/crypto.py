@@ -176,9 +176,9 @@ def seal(key: bytes, plaintext: bytes) -> bytes:
     return ChaCha20Poly1305(key).encrypt(_ONE_TIME_NONCE, plaintext, _PAYLOAD_LABEL)
 
 
-def request_hash(body: bytes) -> bytes:
-    """SHA-256 of what a client sent: an answer that holds it answers that request and no other."""
-    return hashlib.sha256(body).digest()
+def sha256(content: bytes) -> bytes:
+    """SHA-256 (FIPS 180-4), 32 bytes."""
+    return hashlib.sha256(content).digest()
 
 
 def sealed_digest(sealed: bytes) -> str:

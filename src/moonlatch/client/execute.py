@@ -16,7 +16,7 @@ from moonlatch.client.tokens import CLAIMS_VERSION, TOKEN_MS, Claims, issue
 from moonlatch.client.transcript import ExecuteKeys, encode
 from moonlatch.client.wire import Execute
 from moonlatch.clock import DAY_MS
-from moonlatch.crypto import new_id, request_hash
+from moonlatch.crypto import new_id, sha256
 from moonlatch.licensing.variables import start_variables
 from moonlatch.licensing.verdict import (
     EXECUTION_LIMIT_REACHED,
@@ -65,7 +65,7 @@ class ExecuteEndpoint:
                 await self.spend(request)
             if request.protocol >= PROTOCOL:
                 said = encode(refusal_body(refused.refusal)["error"])
-                refused.proof = await self._signatures.proof(_REFUSAL + request_hash(body) + said)
+                refused.proof = await self._signatures.proof(_REFUSAL + sha256(body) + said)
             raise
 
     def _time(self) -> int:
@@ -147,7 +147,7 @@ class ExecuteEndpoint:
                 reply, keys = self._reply(request, facts, execution, use, payload)
                 if request.protocol < PROTOCOL:
                     return reply.sealed(keys, payload)
-                proof = await self._signatures.proof(_START + request_hash(body) + reply.transcript())
+                proof = await self._signatures.proof(_START + sha256(body) + reply.transcript())
                 return reply.signed(proof, payload)
         raise RefusedError(UNAVAILABLE)
 

@@ -6,9 +6,8 @@ A signature takes a fourth of what a whole start does, so all answers that are m
 from __future__ import annotations
 
 import asyncio
-import hashlib
 
-from moonlatch.crypto import Keyring
+from moonlatch.crypto import Keyring, sha256
 from moonlatch.promise import Promise
 
 _LEAF, _NODE = b"\0", b"\1"  # no answer can pass for an inner node
@@ -30,7 +29,7 @@ class Signatures:
         promise: Promise[str] = Promise(self._loop)
         if not self._waiting:
             self._loop.call_soon(self._sign)
-        self._waiting.append((hashlib.sha256(_LEAF + content).digest(), promise))
+        self._waiting.append((sha256(_LEAF + content), promise))
         return promise
 
     def _sign(self) -> None:
@@ -50,7 +49,7 @@ def hash_tree(leaves: list[bytes]) -> tuple[bytes, list[str]]:
         nodes, under = [], []
         for at in range(0, len(level) - 1, 2):
             left, right = level[at], level[at + 1]
-            nodes.append(hashlib.sha256(_NODE + left + right).digest())
+            nodes.append(sha256(_NODE + left + right))
             under.append(below[at] + below[at + 1])
             from_left, from_right = "r" + right.hex(), "l" + left.hex()
             for number in below[at]:
