@@ -341,12 +341,32 @@ async def test_copies_are_stored_in_the_order_of_the_times_in_their_nonces(world
 async def test_clients_cannot_make_up_executors_without_end(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(executions, "MAX_EXECUTORS", 2)
     client = await world.script(free_for_all=True)
-    for name in ("one", "two", "three", "four", "one"):
+    for name in ("one", "one", "two", "three", "four", "one", "other"):
         await client.execute(executor=name)
-    rows = await world.database.fetch_all(
-        Query("test.executors", "select executor, executions from execution_days order by executor")
-    )
-    assert [tuple(row) for row in rows] == [("one", 2), ("other", 2), ("two", 1)]
+    assert await executors_of(world) == {"one": 3, "four": 1, "other": 3}
+
+
+async def test_a_program_that_is_used_is_counted_by_its_name_whatever_others_call_themselves(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(executions, "MAX_EXECUTORS", 5)
+    client = await world.script(free_for_all=True)
+    for number in range(5):
+        for _ in range(3):
+            await client.execute(executor=f"made up {number}")
+    for number in range(5, 30):
+        await client.execute(executor=f"made up {number}")
+        if number % 3 == 0:
+            await client.execute(executor="Delta")
+    counted = await executors_of(world)
+    assert counted["Delta"] >= 7  # what was counted before its place was safe went to the others
+    assert len(counted) == 6
+    assert sum(counted.values()) == 15 + 25 + 8
+
+
+async def executors_of(world: World) -> dict[str, int]:
+    rows = await world.database.fetch_all(Query("test.executors", "select executor, executions from execution_days"))
+    return {row[0]: row[1] for row in rows}
 
 
 async def test_a_start_of_a_user_who_is_removed_meanwhile_leaves_nothing_of_them(

@@ -70,7 +70,8 @@ async def test_executions_cover_30_days_oldest_first_with_zeros(
     too_old = utc_day(api.clock() - 30 * DAY_MS)
     for day in (old, too_old):
         await api.change(
-            "insert into execution_days values (:project, :script, :day, 'x', 7)",
+            "insert into execution_days (project_id, script_id, day, executor, executions)"
+            " values (:project, :script, :day, 'x', 7)",
             project=project,
             script=client.script,
             day=day,

@@ -18,7 +18,7 @@ UNKNOWN_EXECUTOR = "unknown"
 
 OTHER_EXECUTORS = "other"
 MAX_EXECUTORS = 100
-"""Names counted per script and day. A client may call itself anything; beyond, they are counted together."""
+"""Names counted per script and day. A client may call itself anything; beyond, the rarest are counted together."""
 
 MAX_BATCH = 256
 """Executions per transaction; more would make the first of them wait for the last."""
@@ -68,17 +68,33 @@ TAKE_BACK = Query("executions.take_back", "delete from executions where id = :id
 COUNT_SCRIPT = Query(
     "executions.count_script", "update scripts set total_executions = total_executions + :times where id = :script"
 )
+# Changes nothing where the name has no place and none is free.
 COUNT_DAY = Query(
     "executions.count_day",
     """
     insert into execution_days (project_id, script_id, day, executor, executions)
-    select cast(:project as text), cast(:script as text), cast(:day as text),
-        case when exists (
-                select 1 from execution_days d where d.script_id = :script and d.day = :day and d.executor = :executor)
-            or (select count(*) from execution_days d where d.script_id = :script and d.day = :day) < :most
-        then cast(:executor as text) else cast(:other as text) end,
-        cast(:times as bigint)
-    where true
+    select cast(:project as text), cast(:script as text), cast(:day as text), cast(:executor as text), cast(:times as bigint)
+    where cast(:executor as text) = cast(:other as text)
+        or exists (select 1 from execution_days d where d.script_id = :script and d.day = :day and d.executor = :executor)
+        or (select count(*) from execution_days d where d.script_id = :script and d.day = :day and d.executor <> :other) < :most
+    on conflict (script_id, day, executor) do update set executions = execution_days.executions + excluded.executions
+    """,
+)
+TAKE_RAREST = Query(
+    "executions.take_rarest",
+    """
+    delete from execution_days where script_id = :script and day = :day and executor = (
+        select d.executor from execution_days d where d.script_id = :script and d.day = :day and d.executor <> :other
+        order by d.executions + d.displaced, d.executions, d.executor limit 1
+    )
+    returning executions, displaced
+    """,
+)
+COUNT_IN_PLACE_OF = Query(
+    "executions.count_in_place_of",
+    """
+    insert into execution_days (project_id, script_id, day, executor, executions, displaced)
+    values (:project, :script, :day, :executor, :times, :displaced)
     on conflict (script_id, day, executor) do update set executions = execution_days.executions + excluded.executions
     """,
 )
@@ -247,13 +263,21 @@ async def _count(tx: Transaction, executions: Sequence[Execution]) -> None:
         for execution in executions
     )
     for (project, script, day, executor), times in sorted(days.items()):
-        await tx.execute(
-            COUNT_DAY,
-            project=project,
-            script=script,
-            day=day,
-            executor=executor,
-            times=times,
-            most=MAX_EXECUTORS,
-            other=OTHER_EXECUTORS,
-        )
+        where = {"project": project, "script": script, "day": day}
+        if not await tx.execute(
+            COUNT_DAY, **where, executor=executor, times=times, most=MAX_EXECUTORS, other=OTHER_EXECUTORS
+        ):
+            await _displace_rarest(tx, executor, times, **where)
+
+
+async def _displace_rarest(tx: Transaction, executor: str, times: int, **where: str) -> None:
+    """Count a name in the place of the one that is used least, whose own executions go to `other`.
+
+    The place keeps its weight (Metwally, Agrawal, El Abbadi 2005, "Space-Saving"): a name of more than one in MAX_EXECUTORS of a
+    day's executions has one at the end of it, whatever the others call themselves.
+    """
+    rarest = await tx.fetch_one(TAKE_RAREST, script=where["script"], day=where["day"], other=OTHER_EXECUTORS)
+    assert rarest is not None  # there was no place free
+    before, displaced = rarest
+    await tx.execute(COUNT_IN_PLACE_OF, **where, executor=OTHER_EXECUTORS, times=before, displaced=0)
+    await tx.execute(COUNT_IN_PLACE_OF, **where, executor=executor, times=times, displaced=before + displaced)
