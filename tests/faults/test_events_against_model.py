@@ -385,8 +385,14 @@ class Changes(RuleBasedStateMachine):
 
     def change_user(self, key: str, by_id: bool, who: str, how: str, verb: str, body: Any, does: Does) -> None:
         user = self.model.users.get(key)
+        permission = "sessions:stop" if verb == "revoke_instances" else "keys:write"
         path = f"/users/{user.id if by_id and user is not None else key}"
-        self.change(who, how, (f"/users/{{key}}/{verb}", "keys:write"), f"{path}/{verb}", body, does, read=path)
+        self.change(who, how, (f"/users/{{key}}/{verb}", permission), f"{path}/{verb}", body, does, read=path)
+
+    @rule(key=users, by_id=st.booleans(), who=whos, how=hows)
+    def revoke_instances(self, key: str, by_id: bool, who: str, how: str) -> None:
+        self.change_user(key, by_id, who, how, "revoke_instances", {}, lambda model: model.revoke_instances(key))
+        self.wait(1)  # a copy that starts within the same millisecond is one of those
 
     @rule(key=users, by_id=st.booleans(), who=whos, how=hows, changes=edits_of_users)
     def edit_user(self, key: str, by_id: bool, who: str, how: str, changes: dict[str, Any]) -> None:
@@ -626,6 +632,14 @@ class Changes(RuleBasedStateMachine):
             what = ("/sessions/{session_id}/disconnect", "sessions:stop")
             self.change(who, how, what, f"/sessions/{opened[0][1]}/disconnect", {}, does)
 
+    @rule(script=scripts, key=users, who=whos, how=hows)
+    def start_and_stop(self, script: str, key: str, who: str, how: str) -> None:
+        copy = self.start_in_both(script, key)
+        if copy is not None:
+            does: Does = lambda model: model.stop_instance(copy.instance)  # noqa: E731 -- too long for its place
+            what = ("/instances/{instance_id}/stop", "sessions:stop")
+            self.change(who, how, what, f"/instances/{copy.instance}/stop", {}, does)
+
     @rule(milliseconds=periods)
     def wait(self, milliseconds: int) -> None:
         self.world.api.clock.ahead_ms += milliseconds
@@ -646,6 +660,9 @@ class Changes(RuleBasedStateMachine):
         self.change_many_users(None, "owner", "plain", ("extend", {"days": 1}))
         self.let_a_user_expire(other)
         self.start_and_disconnect(script, "owner", "plain", at_once=True)
+        for key in self.create_users_in_both("owner", "plain", self.model.home, {}).values:
+            self.start_and_stop(script, key, "owner", "plain")
+            self.revoke_instances(key, True, "owner", "plain")
         self.remove_script(script, "owner", "plain", really=True)
         (project,) = self.create_project("owner", "plain").values
         self.create_users_in_both("owner", "plain", project, {})

@@ -63,7 +63,7 @@ def start(claim: dict[str, Any] | None = None, **facts: Any) -> Granted | Refusa
 
 
 def running(claim: dict[str, Any] | None = None, **facts: Any) -> Granted | Refusal:
-    known = RunningFacts(**{**FACTS, "stopped": None, **facts})
+    known = RunningFacts(**{**FACTS, "stopped": None, "instances_since": None, **facts})
     asked = {
         "instance": "i",
         "script": "s",
@@ -71,6 +71,7 @@ def running(claim: dict[str, Any] | None = None, **facts: Any) -> Granted | Refu
         "fingerprint": b"f",
         "supports_sessions": True,
         "build": 3,
+        "started_at": NOW - DAY,
         **(claim or {}),
     }
     return decide_running(known, Running(**asked), POLICY, NOW)
@@ -101,6 +102,8 @@ START_GUARDS = [
 ]
 RUNNING_GUARDS = [
     ("DISCONNECTED", {"stopped": "DISCONNECTED"}, {}),
+    ("DISCONNECTED", {"instances_since": NOW - DAY}, {}),
+    ("DISCONNECTED", {"instances_since": NOW}, {}),
     ("SCRIPT_DISABLED", {"enabled": False}, {}),
     ("OUTDATED", {"kick_outdated": True}, {"build": 2}),
     ("SESSIONS_REQUIRED", {"require_sessions": True}, {"overdue_session": True}),
@@ -132,12 +135,13 @@ def test_each_guard_stops_a_running_copy(expected: str, facts: dict, claim: dict
 
 def test_a_script_that_is_gone_is_not_found() -> None:
     assert code(decide_start(None, Start(True, None, True), POLICY, NOW)) == "SCRIPT_NOT_FOUND"
-    assert code(decide_running(None, Running("i", "s", "k", None, True, 1), POLICY, NOW)) == "SCRIPT_NOT_FOUND"
+    assert code(decide_running(None, Running("i", "s", "k", None, True, 1, NOW), POLICY, NOW)) == "SCRIPT_NOT_FOUND"
 
 
 def test_what_breaks_no_rule_is_granted() -> None:
     assert start() == Granted(premium=True, binds_fingerprint=True)
     assert running() == Granted(premium=True)
+    assert running(instances_since=NOW - DAY - 1) == Granted(premium=True)
 
 
 def test_a_grant_says_how_many_places_the_key_has() -> None:
@@ -315,4 +319,4 @@ def test_facts_are_in_the_order_of_the_columns() -> None:
     names = [field.name for field in msgspec.structs.fields(StartFacts) if field.required]
     assert names == [*FACTS, *OF_START]
     names = [field.name for field in msgspec.structs.fields(RunningFacts)]
-    assert names[: len(FACTS) + 3] == [*FACTS, "stopped", "discord_id", "note"]
+    assert names[: len(FACTS) + 4] == [*FACTS, "stopped", "instances_since", "discord_id", "note"]

@@ -49,6 +49,8 @@ ENDPOINTS: dict[tuple[str, str], tuple[str | None, Any]] = {
     ("GET", "/scripts/{script_id}"): ("script", None),
     ("GET", "/scripts/{script_id}/executions"): ("script", None),
     ("GET", "/scripts/{script_id}/builds"): ("script", None),
+    ("GET", "/scripts/{script_id}/instances"): ("script", None),
+    ("POST", "/instances/{instance_id}/stop"): ("instance", {}),
     ("GET", "/scripts/{script_id}/protection"): ("script", None),
     ("GET", "/scripts/{script_id}/sessions/filter"): ("script", None),
     ("POST", "/scripts/{script_id}/edit"): ("script", {"name": "New"}),
@@ -76,6 +78,7 @@ ENDPOINTS: dict[tuple[str, str], tuple[str | None, Any]] = {
     ("POST", "/users/{key}/blacklist"): ("user", {}),
     ("POST", "/users/{key}/unblacklist"): ("user", {}),
     ("POST", "/users/{key}/reset_fingerprint"): ("user", {}),
+    ("POST", "/users/{key}/revoke_instances"): ("user", {}),
     ("POST", "/users/{key}/remove"): ("user", {}),
     ("GET", "/sessions/{session_id}"): ("session", None),
     ("POST", "/sessions/{session_id}/disconnect"): ("session", {}),
@@ -126,7 +129,8 @@ def fill(path: str, value: str) -> str:
 async def mine(api: Api, me: Developer, project: str, key: str) -> dict[str | None, str]:
     """One resource of every kind."""
     client = await api.running_script(project)
-    wire = await api.session(client, key=key)
+    copy = await client.execute(key=key)
+    wire = await copy.session()
     tokens = (await me.get("/account/tokens")).json()["tokens"]
     return {
         None: "",
@@ -134,6 +138,7 @@ async def mine(api: Api, me: Developer, project: str, key: str) -> dict[str | No
         "script": client.script,
         "user": key,
         "session": wire.id,
+        "instance": copy.instance,
         "token": tokens[0]["id"],
         "member": (await member_of(api, me.account, Role.VIEWER)).id,
     }

@@ -70,6 +70,7 @@ def test_each_objects_section_names_its_fields(app: FastAPI) -> None:
         "user",
         "execution",
         "refusal",
+        "instance",
         "session",
         "account",
         "token",

@@ -55,6 +55,7 @@ class HeartbeatEndpoint:
             claims.fingerprint,
             claims.supports_sessions,
             claims.build,
+            claims.started_at,
             known is not None and known.session_due is not None and known.session_due <= now,
         )
         judged = await self._backend.judge.judge(copy, now, go_on, shows_user=False)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from pybase64 import b64encode
 
 from moonlatch.client.kept import Kept
-from moonlatch.crypto import new_key, seal, sealed_digest
+from moonlatch.crypto import new_key, seal
 from moonlatch.storage.interface import Database
 from moonlatch.storage.licences import payload
 
@@ -20,8 +20,6 @@ class SealedPayload(NamedTuple):
     key: bytes
     text: bytes
     """Ciphertext and tag in base64."""
-    digest: str
-    """Of ciphertext and tag, in hex."""
 
 
 class Payloads:
@@ -44,7 +42,6 @@ class Payloads:
         if content is None:
             return None
         key = new_key()
-        ciphertext = seal(key, content)
-        sealed = SealedPayload(key, b64encode(ciphertext), sealed_digest(ciphertext))
+        sealed = SealedPayload(key, b64encode(seal(key, content)))
         self._kept.put((script, build), sealed)
         return sealed

@@ -146,7 +146,15 @@ class SessionEndpoint:
         """Why the copy's session is over, where that says something of the copy: another socket or server may go on with it."""
         now = self._backend.clock()
         if connection.refusal is not None:
-            copy = Running(instance.id, session.script_id, session.user_id, instance.fingerprint, True, instance.build)
+            copy = Running(
+                instance.id,
+                session.script_id,
+                session.user_id,
+                instance.fingerprint,
+                True,
+                instance.build,
+                instance.started_at,
+            )
             self._backend.history.stopped(copy, connection.refusal, "session", now)
         elif not connection.outgoing.is_closing:
             self._backend.history.ended(instance.id, now)
@@ -214,7 +222,15 @@ class SessionEndpoint:
             connection.outgoing.put({"type": "opened", "session": session.id, "seconds_left": left})
             return session, instance
 
-        copy = Running(claims.instance, claims.script, claims.user_id, claims.fingerprint, True, claims.build)
+        copy = Running(
+            claims.instance,
+            claims.script,
+            claims.user_id,
+            claims.fingerprint,
+            True,
+            claims.build,
+            claims.started_at,
+        )
         judged = await self._backend.judge.judge(copy, now, join, shows_user=True)
         if isinstance(judged, Refusal):
             self._note(judged)

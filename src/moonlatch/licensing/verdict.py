@@ -70,6 +70,8 @@ class RunningFacts(Facts, frozen=True):
 
     stopped: str | None
     """The refusal code that ended this instance for good."""
+    instances_since: int | None
+    """Copies of the key that started until then were stopped for good, all of them."""
     discord_id: str | None = None
     """Asked for when there is somebody to show it to, as the note is."""
     note: str | None = None
@@ -95,6 +97,7 @@ class Running(msgspec.Struct, frozen=True, gc=False):
     fingerprint: bytes | None
     supports_sessions: bool
     build: int
+    started_at: int
     overdue_session: bool = False
     """It went without a session for longer than a script that requires one allows."""
 
@@ -218,7 +221,7 @@ def decide_running(facts: RunningFacts | None, claim: Running, policy: Policy, n
     """Decide whether a running copy may go on; asked for every heartbeat, and for a session whenever something changed."""
     if facts is None:
         return SCRIPT_NOT_FOUND
-    if facts.stopped is not None:
+    if facts.stopped is not None or _is_revoked(facts, claim):
         return DISCONNECTED
     if not facts.enabled or facts.build == 0 or _is_abandoned(facts, policy, now_ms):
         return SCRIPT_DISABLED
@@ -248,6 +251,10 @@ def decide_running(facts: RunningFacts | None, claim: Running, policy: Policy, n
 def is_first_use(facts: StartFacts, granted: Granted) -> bool:
     """Return whether this start binds the device or begins the key's days, which concerns the key's other copies too."""
     return granted.premium and (granted.binds_fingerprint or granted.key_expires != facts.key_expires)
+
+
+def _is_revoked(facts: RunningFacts, claim: Running) -> bool:
+    return facts.instances_since is not None and claim.started_at <= facts.instances_since
 
 
 def _is_abandoned(facts: Facts, policy: Policy, now_ms: int) -> bool:

@@ -185,7 +185,15 @@ class Hub:
                 member.connection.show(changing_variables(facts, granted, now))
                 self._expect_expiry(member)
 
-        copy = Running(instance.id, instance.script_id, instance.user_id, instance.fingerprint, True, instance.build)
+        copy = Running(
+            instance.id,
+            instance.script_id,
+            instance.user_id,
+            instance.fingerprint,
+            True,
+            instance.build,
+            instance.started_at,
+        )
         judged = await self._judge.judge(copy, now, go_on, shows_user=True)
         # Meanwhile it may have left, or another session of its instance may have taken over.
         if isinstance(judged, Refusal) and self._members.get(member.session.id) is member:

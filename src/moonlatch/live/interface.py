@@ -65,6 +65,13 @@ class MessageOutcome(msgspec.Struct, frozen=True):
     reason: str | None = None
 
 
+class RunningCopy(msgspec.Struct, frozen=True):
+    """A copy that runs, and its open session if it has one."""
+
+    instance: Instance
+    session_id: str | None
+
+
 NEVER_RESPONDED = MessageOutcome(processed=False, reason="client never responded")
 
 
@@ -232,6 +239,25 @@ class Live(Protocol):
 
     async def alive(self, instance_ids: Sequence[str]) -> set[str]:
         """Those of these copies that run now."""
+        ...
+
+    async def copies(self, script_id: str, offset: int, limit: int) -> list[RunningCopy]:
+        """A page of a script's running copies, with and without a session, oldest first (by `started_at`, then id)."""
+        ...
+
+    async def instance(self, instance_id: str) -> Instance | None:
+        """A copy that runs."""
+        ...
+
+    async def stop_copy(self, instance_id: str) -> bool:
+        """Stop a copy for good (code DISCONNECTED, durable), whether or not it has a session; False when it does not run."""
+        ...
+
+    async def stop_copies_of(self, user_id: str) -> None:
+        """End every copy of a user's key, and free their places at once. What keeps them from going on is the caller's to write before.
+
+        Raises nothing: a copy that is not reached hears of it at its next beat, or when sessions are next looked at.
+        """
         ...
 
     async def disconnect(self, session_id: str) -> bool:

@@ -20,6 +20,7 @@ from moonlatch.live.interface import (
     MessageOutcome,
     NonceUsedError,
     NoPlaceError,
+    RunningCopy,
     Session,
     SessionFilter,
     Told,
@@ -124,11 +125,39 @@ class LocalLive:
         now = self._lease_clock()
         return {each for each in instance_ids if self._presence.find(each, now) is not None}
 
+    async def copies(self, script_id: str, offset: int, limit: int) -> list[RunningCopy]:
+        found = self._presence.page_of_script(script_id, offset, limit, self._lease_clock())
+        members = [self._hub.of_instance(each.id) for each in found]
+        return [
+            RunningCopy(each, None if member is None else member.session.id)
+            for each, member in zip(found, members, strict=True)
+        ]
+
+    async def instance(self, instance_id: str) -> Instance | None:
+        return await self.find(instance_id)
+
+    async def stop_copy(self, instance_id: str) -> bool:
+        instance = await self.find(instance_id)
+        if instance is None:
+            return False
+        await stop(self._database, instance, DISCONNECTED.code)
+        await self.end(instance_id)
+        return True
+
+    async def stop_copies_of(self, user_id: str) -> None:
+        for instance in self._presence.copies_of_key(user_id, self._lease_clock()):
+            await self.end(instance.id)
+
+    async def end(self, instance_id: str) -> None:
+        """Tell the copy that it is stopped, where its session stands here, and forget it."""
+        self.stop_instance(instance_id, DISCONNECTED)
+        await self.release(instance_id)
+
     async def disconnect(self, session_id: str) -> bool:
         member = self._hub.member(session_id)
         if member is None:
             return False
-        await stop(self._database, member.instance.id, DISCONNECTED.code)
+        await stop(self._database, member.instance, DISCONNECTED.code)
         # A reconnect may have replaced the socket while that was written.
         self._stop(self._hub.of_instance(member.instance.id) or member, DISCONNECTED)
         return True

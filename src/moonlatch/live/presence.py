@@ -45,7 +45,8 @@ class Presence:
         self._held: dict[str, Instance] = {}
         self._silent_at = 0
         """Until then no lease ends: of those that run now the first, and one that begins later runs longer."""
-        self._scripts: defaultdict[str, int] = defaultdict(int)
+        self._scripts: defaultdict[str, list[_Age]] = defaultdict(list)
+        """A script's copies, the oldest first."""
         self._ages: defaultdict[str, list[_Age]] = defaultdict(list)
         """A key's copies, the oldest first."""
         self._superseded: OrderedDict[str, int] = OrderedDict()
@@ -73,7 +74,18 @@ class Presence:
 
     def of_script(self, script_id: str, now_ms: int) -> int:
         self._forget_silent(now_ms)
-        return self._scripts.get(script_id, 0)
+        return len(self._scripts.get(script_id, ()))
+
+    def page_of_script(self, script_id: str, offset: int, limit: int, now_ms: int) -> list[Instance]:
+        """Some of a script's copies, the oldest first."""
+        self._forget_silent(now_ms)
+        page = self._scripts.get(script_id, [])[offset : offset + limit]
+        return [instance for _, instance_id in page if (instance := self._known(instance_id)) is not None]
+
+    def copies_of_key(self, user_id: str, now_ms: int) -> list[Instance]:
+        """All copies of a user's key, the oldest first."""
+        self._forget_silent(now_ms)
+        return list(self._copies_of(user_id))
 
     def of_key(self, user_id: str, now_ms: int) -> int:
         self._forget_silent(now_ms)
@@ -212,30 +224,37 @@ class Presence:
         instance.sequence = max(instance.sequence, self.used.of(instance.id))
         if self._superseded:
             self._superseded.pop(instance.id, None)  # it is back
-        self._scripts[instance.script_id] += 1
+        age = _age(instance)
+        _insert(self._scripts[instance.script_id], age)
         if instance.user_id is not None:
-            ages, age = self._ages[instance.user_id], _age(instance)
-            if ages and age < ages[-1]:
-                insort(ages, age)
-            else:  # nearly always
-                ages.append(age)
+            _insert(self._ages[instance.user_id], age)
 
     def _forget(self, instance: Instance, now_ms: int) -> None:
         if instance.sequence >= EARLIEST_MOMENT:
             self.used.note(instance.id, instance.sequence, now_ms, KEPT_MOMENTS_MS)
-        self._scripts[instance.script_id] -= 1
-        if self._scripts[instance.script_id] <= 0:
-            del self._scripts[instance.script_id]
+        age = _age(instance)
+        _discard(self._scripts, instance.script_id, age)
         if instance.user_id is not None:
-            ages = self._ages[instance.user_id]
-            del ages[bisect_left(ages, _age(instance))]
-            if not ages:
-                del self._ages[instance.user_id]
+            _discard(self._ages, instance.user_id, age)
 
 
 def _age(instance: Instance) -> _Age:
     """Its place among its key's copies; what is known of an instance says the same for ever."""
     return instance.started_at, instance.id
+
+
+def _insert(ages: list[_Age], age: _Age) -> None:
+    if ages and age < ages[-1]:
+        insort(ages, age)
+    else:  # nearly always
+        ages.append(age)
+
+
+def _discard(index: defaultdict[str, list[_Age]], name: str, age: _Age) -> None:
+    ages = index[name]
+    del ages[bisect_left(ages, age)]
+    if not ages:
+        del index[name]
 
 
 def _end_of_lease(instance: Instance) -> tuple[int, str]:

@@ -21,6 +21,7 @@ from moonlatch.live.interface import (
     MessageOutcome,
     NonceUsedError,
     NoPlaceError,
+    RunningCopy,
     Session,
     SessionFilter,
     Told,
@@ -79,13 +80,47 @@ class RedisLive(Connected):
         found = await asyncio.gather(*(self._directory.ask("find", each, now) for each in instance_ids))
         return {each for each, record in zip(instance_ids, found, strict=True) if record is not None}
 
+    async def copies(self, script_id: str, offset: int, limit: int) -> list[RunningCopy]:
+        ids, records, sessions = await self._directory.ask("copies", script_id, offset, limit, self._clock())
+        return [
+            RunningCopy(read_instance(each.decode(), record), None if session is None else session.decode())
+            for each, record, session in zip(ids, records, sessions, strict=True)
+            if record is not None
+        ]
+
+    async def instance(self, instance_id: str) -> Instance | None:
+        return await self.find(instance_id)
+
+    async def stop_copy(self, instance_id: str) -> bool:
+        instance = await self.find(instance_id)
+        if instance is None:
+            return False
+        await stop(self._database, instance, DISCONNECTED.code)
+        await self._end(instance_id)
+        return True
+
+    async def stop_copies_of(self, user_id: str) -> None:
+        await self.here.stop_copies_of(user_id)
+        try:
+            copies = await self._directory.ask("copies_of_key", user_id)
+        except LiveUnavailableError:
+            return
+        for each in copies:
+            await self._end(each.decode())
+
+    async def _end(self, instance_id: str) -> None:
+        """End a copy wherever its session stands. It is written that it may not go on: whoever is not told now is refused at the next look."""
+        await self.here.end(instance_id)
+        if not self._directory.tell("stop_copy", instance_id, self.process):
+            self._leave_unsaid(instance_id)
+
     async def disconnect(self, session_id: str) -> bool:
         if self.here.member(session_id) is not None:
             return await self.here.disconnect(session_id)
         session = await self.session(session_id)
         if session is None:
             return False
-        await stop(self._database, session.instance_id, DISCONNECTED.code)
+        await stop(self._database, _copy_of(session), DISCONNECTED.code)
         # It is written: whoever is not told now is refused at the next look.
         self._directory.tell("stop", session_id, self.process)
         return True
@@ -264,6 +299,19 @@ class RedisLive(Connected):
     async def close_all(self, spread_seconds: float = 0.0) -> None:
         """Ask every session to come back, over that time, take no more, and end the background work of this process's own."""
         await self.here.close_all(spread_seconds)
+
+
+def _copy_of(session: Session) -> Instance:
+    """What a session says of its copy, where the copy itself is not at hand."""
+    return Instance(
+        id=session.instance_id,
+        script_id=session.script_id,
+        project_id=session.project_id,
+        user_id=session.user_id,
+        build=session.build,
+        started_at=session.created_at,
+        alive_until=0,
+    )
 
 
 def _or_false(limit: int | None) -> int | bool:

@@ -67,6 +67,11 @@ local function ages_of(user)
   return prefix .. "ages:" .. user
 end
 
+-- A script's copies by when they started, for lists that stay in order.
+local function started_of(script)
+  return prefix .. "started:" .. script
+end
+
 local function instance_indexes(record)
   local names = { LEASES, prefix .. "instances:" .. record[I_SCRIPT] }
   if record[I_USER] then
@@ -76,7 +81,9 @@ local function instance_indexes(record)
 end
 
 local function note(id, record, lease)
-  call("HSET", INSTANCES, id, pack(record))
+  if call("HSET", INSTANCES, id, pack(record)) == 1 then -- nobody knew it
+    call("ZADD", started_of(record[I_SCRIPT]), record[I_STARTED], id)
+  end
   for _, index in ipairs(instance_indexes(record)) do
     call("ZADD", index, lease, id)
   end
@@ -123,6 +130,7 @@ local function forget(id)
     local record = unpacked(packed)
     remember_used(id, record[I_SEQUENCE], KEPT_MOMENTS_MS)
     call("HDEL", INSTANCES, id)
+    call("ZREM", started_of(record[I_SCRIPT]), id)
     for _, index in ipairs(instance_indexes(record)) do
       call("ZREM", index, id)
     end
@@ -406,6 +414,31 @@ function operations.stop(id, process)
     tell(record[PROCESS], "stop", "instance", record[INSTANCE])
   end
   return 1
+end
+
+-- As `stop`, for an instance that may have no session.
+function operations.stop_copy(id, process)
+  local holder = call("HGET", HOLDERS, id)
+  if holder then
+    return operations.stop(holder, process)
+  end
+  forget(id)
+  return 1
+end
+
+function operations.copies_of_key(user)
+  return call("ZRANGE", copies_of(user), 0, -1)
+end
+
+-- A page of a script's copies with their records and sessions, the oldest first.
+function operations.copies(script, offset, limit, now)
+  while forget_silent(prefix .. "instances:" .. script, now) do
+  end
+  local ids = call("ZRANGE", started_of(script), offset, offset + limit - 1)
+  if #ids == 0 then
+    return { {}, {}, {} }
+  end
+  return { ids, call("HMGET", INSTANCES, unpack(ids)), call("HMGET", HOLDERS, unpack(ids)) }
 end
 
 -- Say again what is connected, after Redis was away; of two sessions of one instance the newer one stands.

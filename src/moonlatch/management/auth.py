@@ -10,7 +10,7 @@ from pydantic import AfterValidator
 from moonlatch import crypto
 from moonlatch.errors import ApiError, forbidden, not_found, unauthorized
 from moonlatch.licensing.roles import Permission
-from moonlatch.live.interface import Session
+from moonlatch.live.interface import Instance, Session
 from moonlatch.management.backend import Backend, CurrentBackend, backend_of
 from moonlatch.management.identity import Caller, SignedInMember, presented_token
 from moonlatch.management.refusals import ACCOUNT_EXPIRED, Refusal
@@ -206,6 +206,22 @@ async def find_owned_session(backend: Backend, caller: Caller, session_id: str) 
     return session
 
 
+async def owned_instance(
+    instance_id: Annotated[str, Path(description="the running copy's id"), _storable("instance")],
+    caller: CurrentCaller,
+    backend: CurrentBackend,
+) -> Instance:
+    instance = await backend.live.instance(instance_id)
+    if (
+        instance is None
+        or not caller.actor.reaches(instance.project_id)
+        or await scripts.find_owned(backend.database, instance.script_id, caller.account.id) is None
+    ):
+        raise not_found("instance")
+    return instance
+
+
+OwnedInstance = Annotated[Instance, Depends(owned_instance)]
 OwnedProject = Annotated[Project, Depends(owned_project)]
 OwnedScript = Annotated[Script, Depends(owned_script)]
 OwnedUser = Annotated[User, Depends(owned_user)]

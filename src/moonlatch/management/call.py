@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, TypeVar, cast
 
@@ -59,12 +59,14 @@ class Reading:
 
     async def sessions(self, project_id: str, found: Sequence[Session]) -> list[SessionView]:
         """Sessions of a project as this caller may see them."""
-        ids = {session.user_id for session in found if session.user_id is not None}
-        keys = {
-            user.id: self._shown_key(user)
-            for user in await users.find_all(self.backend.database, project_id, list(ids))
-        }
+        keys = await self.keys_of(project_id, [session.user_id for session in found])
         return [SessionView.of(session, user_key=keys.get(session.user_id or "")) for session in found]
+
+    async def keys_of(self, project_id: str, user_ids: Iterable[str | None]) -> dict[str, str]:
+        """Keys of a project's users as this caller may see them, by the users' ids."""
+        ids = {user_id for user_id in user_ids if user_id is not None}
+        found = await users.find_all(self.backend.database, project_id, list(ids))
+        return {user.id: self._shown_key(user) for user in found}
 
     def _shown_key(self, user: User) -> str:
         """A user's key as this caller may see it."""

@@ -30,8 +30,10 @@ class EventKind(StrEnum):
     USER_BLACKLISTED = "user.blacklisted"
     USER_UNBLACKLISTED = "user.unblacklisted"
     USER_FINGERPRINT_RESET = "user.fingerprint_reset"
+    USER_INSTANCES_REVOKED = "user.instances_revoked"
     USER_REMOVED = "user.removed"
     USER_RESTORED = "user.restored"
+    INSTANCE_STOPPED = "instance.stopped"
     SESSION_DISCONNECTED = "session.disconnected"
     MEMBER_INVITED = "member.invited"
     MEMBER_LINK_CREATED = "member.link_created"
@@ -75,8 +77,10 @@ DESCRIPTIONS: dict[EventKind, str] = {
     EventKind.USER_BLACKLISTED: "A user was blacklisted, and every copy stopped.",
     EventKind.USER_UNBLACKLISTED: "A user's blacklisting was taken back.",
     EventKind.USER_FINGERPRINT_RESET: "A user was unbound from their device.",
+    EventKind.USER_INSTANCES_REVOKED: "Every running copy of a user's key was stopped for good.",
     EventKind.USER_REMOVED: "A user was removed, by somebody or because their key had expired.",
     EventKind.USER_RESTORED: "A removed user was brought back.",
+    EventKind.INSTANCE_STOPPED: "A running copy was stopped for good.",
     EventKind.SESSION_DISCONNECTED: "A session was closed, and its copy stopped for good.",
     EventKind.MEMBER_INVITED: "Somebody was invited to the account.",
     EventKind.MEMBER_LINK_CREATED: "A one-time link to choose a password was made for a member.",

@@ -1,11 +1,11 @@
-"""What can be done to the sessions of running copies."""
+"""What can be done to running copies and their sessions."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from moonlatch.licensing.roles import Permission
-from moonlatch.live.interface import Live, Session
+from moonlatch.live.interface import Instance, Live, Session
 from moonlatch.operations.changing import Change, Resource, Tell
 from moonlatch.operations.kinds import EventKind
 
@@ -20,6 +20,17 @@ async def disconnect(change: Change, sessions: Sequence[Session]) -> None:
             project_id=session.project_id,
         )
         change.tell(_ending(session.id))
+
+
+async def stop(change: Change, instance: Instance) -> None:
+    """Stop a running copy for good; the caller has seen that it is the actor's. Raises NotAllowed."""
+    change.actor.require(Permission.SESSIONS_STOP)
+    change.record(EventKind.INSTANCE_STOPPED, Resource("instance", instance.id), project_id=instance.project_id)
+
+    async def end(live: Live) -> None:
+        await live.stop_copy(instance.id)  # one that has ended by now counts as stopped
+
+    change.tell(end)
 
 
 def _ending(session_id: str) -> Tell:

@@ -24,7 +24,7 @@ from moonlatch.storage.projects import Project
 from moonlatch.storage.user_keys import masked_key_of
 from moonlatch.storage.users import User
 
-BY_ITSELF = frozenset({"executor", "executions", "ip", "fingerprint", "expiry_set_at"})
+BY_ITSELF = frozenset({"executor", "executions", "ip", "fingerprint", "expiry_set_at", "instances_since"})
 """Fields of a user that starts change, and what follows from an edit."""
 
 Changes = Mapping[str, tuple[Any, Any]]
@@ -163,6 +163,19 @@ class ResetFingerprint(Action):
 
     async def write(self, tx: Transaction, done: Sequence[User], now: int) -> None:
         await users.reset_fingerprint(tx, [user.id for user in done], now=now)
+
+
+@dataclass(frozen=True, slots=True)
+class RevokeInstances(Action):
+    """Stops every copy of the key that runs now, and voids its token. The key itself starts again."""
+
+    kind: ClassVar[EventKind] = EventKind.USER_INSTANCES_REVOKED
+
+    def judge(self, user: User, project: Project, now: int) -> User:  # noqa: ARG002
+        return msgspec.structs.replace(user, instances_since=now)
+
+    async def write(self, tx: Transaction, done: Sequence[User], now: int) -> None:  # noqa: ARG002
+        await users.revoke_instances(tx, done)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from moonlatch.operations.user_actions import (
     Edit,
     Remove,
     ResetFingerprint,
+    RevokeInstances,
     Unblacklist,
     bars_device,
     leave_event,
@@ -116,9 +117,23 @@ async def remove(change: Change, user_id: str, *, forever: bool = False) -> User
     return await _carry_out(change, user_id, Remove(forever))
 
 
-async def _carry_out(change: Change, user_id: str, action: Action, *, state_first: bool = False) -> User:
+async def revoke_instances(change: Change, user_id: str) -> User:
+    """As `RevokeInstances`. Raises NotAllowed, NotFound, Refused, ChangedMeanwhile."""
+    changed = await _carry_out(change, user_id, RevokeInstances(), needs=Permission.SESSIONS_STOP)
+    change.tell(lambda live: live.stop_copies_of(user_id))
+    return changed
+
+
+async def _carry_out(
+    change: Change,
+    user_id: str,
+    action: Action,
+    *,
+    state_first: bool = False,
+    needs: Permission = Permission.KEYS_WRITE,
+) -> User:
     """`state_first`: what the user's state refuses is said before that the account has expired."""
-    change.actor.require(Permission.KEYS_WRITE)
+    change.actor.require(needs)
     current = await change.user(user_id)
     project = await change.project(current.project_id)
     if state_first:

@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from operator import attrgetter
+from typing import Protocol
 
 import msgspec
 
@@ -98,7 +99,13 @@ COUNT_IN_PLACE_OF = Query(
     on conflict (script_id, day, executor) do update set executions = execution_days.executions + excluded.executions
     """,
 )
-STOP = Query("executions.stop", "update executions set stopped = :code where id = :id and stopped is null")
+# The start's own row may have gone with its time, while the copy runs on.
+STOP = Query(
+    "executions.stop",
+    "insert into executions (id, script_id, build, started_at, stopped) "
+    "values (:id, :script_id, :build, :started_at, :code) "
+    "on conflict (id) do update set stopped = coalesce(executions.stopped, excluded.stopped)",
+)
 
 
 class Execution(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -199,11 +206,22 @@ async def record_all(db: Database, executions: Sequence[Execution]) -> list[Use 
     return outcomes
 
 
-async def stop(db: Database, instance: str, code: str) -> None:
-    """End an instance for good: its next heartbeat or session is refused."""
+class Started(Protocol):
+    """A copy that was started, as far as its execution tells. `started_at` in Unix milliseconds."""
+
+    id: str
+    script_id: str
+    build: int
+    started_at: int
+
+
+async def stop(db: Database, copy: Started, code: str) -> None:
+    """End a copy for good: its next heartbeat or session is refused."""
 
     async def unit(tx: Transaction) -> None:
-        await tx.execute(STOP, id=instance, code=code)
+        await tx.execute(
+            STOP, id=copy.id, script_id=copy.script_id, build=copy.build, started_at=copy.started_at, code=code
+        )
 
     await db.run(unit)
 

@@ -60,10 +60,14 @@ RUNNING_SCRIPT = Query(
     shared=True,
     is_hot=True,
 )
-BEATING_USER = Query("licences.beating_user", f"select {_OF_USER}, e.stopped {_BY_ID} {_INSTANCE} limit 1", is_hot=True)
+BEATING_USER = Query(
+    "licences.beating_user",
+    f"select {_OF_USER}, e.stopped, u.instances_since {_BY_ID} {_INSTANCE} limit 1",
+    is_hot=True,
+)
 CONNECTED_USER = Query(
     "licences.connected_user",
-    f"select {_OF_USER}, e.stopped, {_SHOWN}, e.executor {_BY_ID} {_INSTANCE} limit 1",
+    f"select {_OF_USER}, e.stopped, u.instances_since, {_SHOWN}, e.executor {_BY_ID} {_INSTANCE} limit 1",
     is_hot=True,
 )
 BLACKLISTING = Query(

@@ -36,6 +36,7 @@ _NAMES = (
     "blacklist_expires",
     "created_at",
     "expiry_set_at",
+    "instances_since",
 )
 COLUMNS = ", ".join(_NAMES)
 """What `from_row` takes, in its order."""
@@ -87,6 +88,7 @@ RESET_FINGERPRINT = Query(
     "update users set fingerprint = null, ip = null, last_reset = :now, "
     "total_fingerprint_resets = total_fingerprint_resets + 1 where id = :id",
 )
+REVOKE_INSTANCES = Query("users.revoke_instances", "update users set instances_since = :instances_since where id = :id")
 REMOVE = Query("users.remove", "delete from users where id = :id")
 HAS_DISCORD = Query(
     "users.has_discord", "select 1 from users where project_id = :project_id and discord_id = :discord_id"
@@ -97,7 +99,7 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
     """One key of a project. Times in Unix milliseconds; `fingerprint` and `ip` are keyed hashes, `key_hash`, `key_sealed` and both codes are
     what `user_keys.as_stored` makes of the key.
 
-    `expiry_set_at` is when the key's end was last decided upon; 0 is longer ago than anybody asks for.
+    Copies that started until `instances_since` were stopped for good. `expiry_set_at` is when the key's end was last decided upon; 0 is longer ago than anybody asks for.
     """
 
     id: str
@@ -124,6 +126,7 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
     blacklist_expires: int | None = None
     created_at: int
     expiry_set_at: int = 0
+    instances_since: int | None = None
 
 
 def from_row(row: Row) -> User:
@@ -222,6 +225,11 @@ async def reset_fingerprint(tx: Transaction, user_ids: Sequence[str], *, now: in
     """Let the next device that starts with the key of each become its device."""
     assert parameter_names(RESET_FINGERPRINT.sql) == ("now", "id")
     await tx.execute_each(RESET_FINGERPRINT, [(now, user_id) for user_id in user_ids])
+
+
+async def revoke_instances(tx: Transaction, changed: Sequence[User]) -> None:
+    """Write until when copies of users' keys were stopped."""
+    await tx.execute_each(REVOKE_INSTANCES, _rows(REVOKE_INSTANCES, changed))
 
 
 async def remove(tx: Transaction, user_ids: Sequence[str]) -> None:
