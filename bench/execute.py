@@ -29,7 +29,7 @@ _numbers = count(1)
 
 def starts(script: licensed_script.LicensedScript, number: int) -> NextBody:
     """The starts of one user; each has a nonce of its own, which begins with the time, as the loader's do."""
-    head = b'{"script_id":"%s","loader":"%s","protocol":1,"key":"%s","fingerprint":"device %d","executor":"Bench",' % (
+    head = b'{"script_id":"%s","loader":"%s","protocol":2,"key":"%s","fingerprint":"device %d","executor":"Bench",' % (
         script.script.encode(),
         script.loader.encode(),
         script.keys[number].encode(),

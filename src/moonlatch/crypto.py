@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 ID_ALPHABET = string.ascii_letters + string.digits
@@ -175,6 +176,16 @@ def seal(key: bytes, plaintext: bytes) -> bytes:
     return ChaCha20Poly1305(key).encrypt(_ONE_TIME_NONCE, plaintext, _PAYLOAD_LABEL)
 
 
+def sha256(content: bytes) -> bytes:
+    """SHA-256 (FIPS 180-4), 32 bytes."""
+    return hashlib.sha256(content).digest()
+
+
+def sealed_digest(sealed: bytes) -> str:
+    """BLAKE2s-256 (RFC 7693) of what `seal` gave, in hex: whoever may start a script has its key, and could seal another text."""
+    return hashlib.blake2s(sealed).hexdigest()
+
+
 def wrap(key: bytes, pad: bytes) -> str:
     """A 32-byte key under a pad of 32 bytes that is used this once (exclusive or), in hex."""
     return (int.from_bytes(key, "big") ^ int.from_bytes(pad, "big")).to_bytes(32, "big").hex()
@@ -252,11 +263,21 @@ class Keyring:
         self._master = FixedKeyHmac(master)
         self._instances = FixedKeyHmac(self._master.digest(b"moonlatch/1 instance token"))
         self._instance_ids = FixedKeyHmac(self._master.digest(b"moonlatch/1 instance id"))
+        self._signing = Ed25519PrivateKey.from_private_bytes(self._master.digest(b"moonlatch/1 signing key"))
         self._fingerprints = FixedKeyHmac(self._master.digest(b"moonlatch/1 fingerprint"))
         self._user_keys = FixedKeyHmac(self._master.digest(b"moonlatch/1 user key"))
         self._parts_of_keys = FixedKeyHmac(self._master.digest(b"moonlatch/1 part of user key"))
         self._requests = FixedKeyHmac(self._master.digest(b"moonlatch/1 idempotent request"))
         self._stored_secrets = ChaCha20Poly1305(self._master.digest(b"moonlatch/1 stored secret"))
+
+    @property
+    def public_key(self) -> bytes:
+        """What clients check signatures with: an Ed25519 key (RFC 8032), 32 bytes."""
+        return self._signing.public_key().public_bytes_raw()
+
+    def sign(self, message: bytes) -> bytes:
+        """The installation's Ed25519 signature, 64 bytes. The message begins with what it is for."""
+        return self._signing.sign(message)
 
     @classmethod
     def open(cls, data_dir: Path, *, create: bool = True) -> Keyring:

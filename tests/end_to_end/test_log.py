@@ -69,7 +69,7 @@ class Life:
             "fingerprint": request["fingerprint"],
             "job": request["job_id"],
             "nonce": request["nonce"],
-            **{f"reply's {name}": copy.reply[name] for name in ("nonce", "token", "mac", "payload_key", "instance")},
+            **{f"reply's {name}": copy.reply[name] for name in ("nonce", "token", "proof", "payload_key", "instance")},
             "payload": copy.reply["payload"][:60],
         }
         await copy.beat()

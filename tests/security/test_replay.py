@@ -62,12 +62,12 @@ async def refused(client: Client, request: dict[str, object]) -> str:
 
 async def live_of_an_owner(world: World, client: Client, key: str) -> Copy:
     """Everything that a loader asks of the server, refused and granted; the copy runs at the end."""
-    away = client.moments.next() + 20_000
+    user, away = await world.id_of(key), client.moments.next() + 20_000
     assert await refused(client, client.request(key=key, nonce=f"{away:011x}" + "a" * 32)) == "CLOCK_WRONG"
     assert await refused(client, client.request(key=key, nonce=f"{away - 200_000:011x}" + "a" * 32)) == "CLOCK_WRONG"
-    await world.change("update users set key_expires = 1 where key = :key", key=key)
+    await world.change("update users set key_expires = 1 where id = :id", id=user)
     assert await refused(client, client.request(key=key)) == "KEY_EXPIRED"
-    await world.change("update users set key_expires = null where key = :key", key=key)
+    await world.change("update users set key_expires = null where id = :id", id=user)
     copy = await client.execute(key=key)
     assert await refused(client, client.request(key=key)) == "TOO_MANY_INSTANCES"
     for _ in range(8):
@@ -160,7 +160,11 @@ async def test_nothing_of_a_real_loader_is_taken_again(world: World, recorder: R
         await world.user(max_instances=1),
     )
     source = loader_source(
-        script_id=script.script, loader_id=script.loader, secret=script.secret, base_url=recorder.url
+        script_id=script.script,
+        loader_id=script.loader,
+        secret=script.secret,
+        signing_key=world.keyring.public_key,
+        base_url=recorder.url,
     )
     await world.change("update loaders set source = :source, version = 3", source=source)
 

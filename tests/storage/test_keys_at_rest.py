@@ -258,6 +258,14 @@ def test_a_migration_that_is_killed_goes_on_where_it_was(old: Old) -> None:
     old.verify(21_000)
 
 
+def test_several_migrate_at_once_and_none_fails(old: Old) -> None:
+    old.fill(5_000)
+    commands = [old.command() for _ in range(3)]
+    ended = [(command.communicate(), command.returncode) for command in commands]
+    assert [status for _, status in ended] == [0, 0, 0], ended
+    old.verify(5_000)
+
+
 def test_users_who_are_added_meanwhile_by_a_program_of_before_are_sealed_too(old: Old) -> None:
     old.fill(700)
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
+from cryptography.exceptions import InvalidSignature, InvalidTag
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from websockets.asyncio.client import ClientConnection, connect
 
@@ -93,6 +95,8 @@ class Client:
     secret: bytes
     http: httpx.AsyncClient
     clock: Callable[[], int] = now_ms
+    signing_key: bytes | None = None
+    """The installation's, public; without it signatures are not looked at."""
     moments: Moments = field(init=False)
 
     def __post_init__(self) -> None:
@@ -113,6 +117,11 @@ class Client:
             "supports_sessions": True,
             **changes,
         }
+
+    def _check(self, proof: str, content: bytes) -> None:
+        """Raises UnverifiedError."""
+        if self.signing_key is not None and not is_proof(proof, content, self.signing_key):
+            raise UnverifiedError
 
     async def post(self, path: str, body: Any, **options: Any) -> httpx.Response:
         return await self.http.post(self.url + path, json=body, **options)
@@ -135,18 +144,47 @@ class Client:
 
     async def send_execute(self, request: dict[str, Any], **options: Any) -> Copy:
         """Start the script and verify everything. Raises Refused, UnverifiedError."""
-        reply = accepted(await self.post("/client/v1/execute", request, **options))
+        response = await self.post("/client/v1/execute", request, **options)
+        asked = hashlib.sha256(response.request.content).digest()
+        try:
+            reply = accepted(response)
+        except Refused as refused:
+            if request["protocol"] == PROTOCOL and refused.status in (401, 403, 404, 409):
+                self._check(response.json()["proof"], b"moonlatch/2 refusal\n" + asked + transcript(refused.error))
+            raise
         keys = derive(self.secret, "moonlatch/1 execute", request["nonce"], reply["nonce"])
-        plain = {name: value for name, value in reply.items() if name not in ("payload", "mac")}
-        if mac(derive(keys, "reply"), transcript(plain)) != reply["mac"]:
-            raise UnverifiedError
+        plain = {name: value for name, value in reply.items() if name not in ("payload", "mac", "proof")}
         sealed = base64.b64decode(reply["payload"], validate=True)
+        if request["protocol"] == 1:
+            if mac(derive(keys, "reply"), transcript(plain)) != reply["mac"]:
+                raise UnverifiedError
+        else:
+            self._check(reply["proof"], b"moonlatch/2 start\n" + asked + transcript(plain))
+            if hashlib.blake2s(sealed).hexdigest() != reply["payload_digest"]:
+                raise UnverifiedError
         pad = derive(keys, "payload")
         key = bytes(one ^ other for one, other in zip(bytes.fromhex(reply["payload_key"]), pad, strict=True))
-        payload = ChaCha20Poly1305(key).decrypt(bytes(12), sealed, b"moonlatch/1 payload")
+        try:
+            payload = ChaCha20Poly1305(key).decrypt(bytes(12), sealed, b"moonlatch/1 payload")
+        except InvalidTag:
+            raise UnverifiedError from None
         copy = Copy(self, reply, payload, Moments(self.clock))
         copy.moments.tell(reply.get("time", 0))
         return copy
+
+
+def is_proof(proof: str, content: bytes, signing_key: bytes) -> bool:
+    """Whether the holder of the key has signed a hash tree that has this content for a leaf."""
+    signature, way = bytes.fromhex(proof[:128]), proof[128:]
+    found = hashlib.sha256(b"\0" + content).digest()
+    for at in range(0, len(way), 65):
+        side, other = way[at], bytes.fromhex(way[at + 1 : at + 65])
+        found = hashlib.sha256(b"\1" + (other + found if side == "l" else found + other)).digest()
+    try:
+        Ed25519PublicKey.from_public_bytes(signing_key).verify(signature, b"moonlatch/2 " + found)
+    except InvalidSignature:
+        return False
+    return True
 
 
 @dataclass
@@ -268,6 +306,6 @@ def accepted(response: httpx.Response) -> dict[str, Any]:
         assert body["success"] is True
         return body
     assert body["success"] is False
-    assert set(body) == {"success", "error"}
+    assert {"success", "error"} <= set(body) <= {"success", "error", "proof"}
     error = body["error"]
     raise Refused(response.status_code, error["code"], error, response.headers)

@@ -66,7 +66,9 @@ class World:
         return self.client(script, loader)
 
     def client(self, script: str, loader: str) -> Client:
-        return Client(self.url, script, loader, self.keyring.loader_secret(loader), self.http, self.clock)
+        return Client(
+            self.url, script, loader, self.keyring.loader_secret(loader), self.http, self.clock, self.keyring.public_key
+        )
 
     async def user(self, **columns: Any) -> str:
         """A fresh key of the world's project."""

@@ -18,6 +18,10 @@ SILENT = max(LEASE - RETURN, RETURN)
 """How much is left of the lease, at most, of one that has missed a beat or lost its session."""
 SUPERSEDED = 15 * 60_000
 """For so long one whose place was taken is told so."""
+PAST = 2 * 60_000
+"""How long ago a beat may have been made."""
+TOKEN, RENEWED = 12 * 3_600_000, 3_600_000
+"""How long a copy's token is good for, and after how much of it a beat gives the next one."""
 
 
 @dataclass
@@ -29,11 +33,12 @@ class Instance:
     alive_until: int
     age: tuple[int, str]
     """When it was started; of several at once, by their ids."""
+    token_until: int
     has_session: bool = False
     is_stopped: bool = False
     superseded_until: int = 0
-    sequence: int = 0
-    """As the server remembers it."""
+    moment: int = 0
+    """The latest that was used."""
 
 
 @dataclass(kw_only=True)
@@ -65,6 +70,7 @@ class Model(ManagedModel):
             script.build,
             self.now + LEASE,
             (self.now, instance_id),
+            self.now + TOKEN,
         )
         self.look_again()
         return None
@@ -104,26 +110,37 @@ class Model(ManagedModel):
         ]
         return sorted(silent, key=lambda one: (one.alive_until, one.age[1]))
 
-    def beat(self, instance_id: str, sequence: int) -> Refused | None:
+    def beat(self, instance_id: str, moment: int) -> Refused | None:
         instance = self.instances[instance_id]
-        if self.is_alive(instance) and sequence <= instance.sequence:
+        if instance.token_until <= self.now:
+            return Refused("INSTANCE_UNKNOWN")
+        if moment <= self.now - PAST:
+            return Refused("CLOCK_WRONG")
+        is_used = moment <= instance.moment
+        if is_used and self.is_alive(instance):
             return Refused("REPLAYED")
+        instance.moment = max(moment, instance.moment)
         if refused := self._running_refusal(instance):
             self._forget(instance)
             return refused
+        if is_used:
+            return Refused("REPLAYED")
         if not self.is_alive(instance):
-            instance.sequence = instance.superseded_until = 0
-        instance.sequence = sequence
+            instance.superseded_until = 0
         instance.alive_until = self.now + LEASE
+        if instance.token_until - self.now <= TOKEN - RENEWED:
+            instance.token_until = self.now + TOKEN
         return None
 
     def open_session(self, instance_id: str) -> Refused | None:
         instance = self.instances[instance_id]
+        if instance.token_until <= self.now:
+            return Refused("NOT_AUTHENTICATED")
         if refused := self._running_refusal(instance):
             self._forget(instance)
             return refused
         if not self.is_alive(instance):
-            instance.sequence = instance.superseded_until = 0
+            instance.superseded_until = 0
         instance.has_session = True
         return None
 

@@ -73,7 +73,7 @@ StoreLoader = Callable[[NewLoader], Awaitable[T]]
 class LoaderRecipe:
     """How loaders are made: the version of their source, and what writes it for one script.
 
-    `write` takes `script_id`, `loader_id`, `secret` and `base_url` by name and gives Lua 5.1 source.
+    `write` takes `script_id`, `loader_id`, `secret`, `signing_key` (public) and `base_url` by name and gives Lua 5.1 source.
     """
 
     version: int
@@ -218,6 +218,7 @@ class Publisher:
             script_id=script.id,
             loader_id=info.id,
             secret=self._keyring.loader_secret(info.id),
+            signing_key=self._keyring.public_key,
             base_url=self._public_url,
         )
         piece = Piece(

@@ -9,12 +9,14 @@ import msgspec
 from moonlatch.client.backend import Backend
 from moonlatch.client.moments import PROTOCOL, RUNNING, STARTING, STARTING_UNCORRECTED, moment_of, protocol_of
 from moonlatch.client.payloads import Payloads, SealedPayload
-from moonlatch.client.replies import REPLAYED, UNAVAILABLE, RefusedError, invalid
+from moonlatch.client.replies import REPLAYED, UNAVAILABLE, RefusedError, invalid, refusal_body
+from moonlatch.client.signatures import Signatures
 from moonlatch.client.start_reply import StartReply
 from moonlatch.client.tokens import CLAIMS_VERSION, TOKEN_MS, Claims, issue
+from moonlatch.client.transcript import ExecuteKeys, encode
 from moonlatch.client.wire import Execute
 from moonlatch.clock import DAY_MS
-from moonlatch.crypto import new_id
+from moonlatch.crypto import new_id, sha256
 from moonlatch.licensing.variables import start_variables
 from moonlatch.licensing.verdict import (
     EXECUTION_LIMIT_REACHED,
@@ -35,6 +37,7 @@ from moonlatch.storage.user_history import NewRefusal
 SESSION_PATH = "/client/v1/session"
 
 _ATTEMPTS = 16
+_START, _REFUSAL = b"moonlatch/2 start\n", b"moonlatch/2 refusal\n"
 
 
 class _Origin(NamedTuple):
@@ -50,15 +53,19 @@ class ExecuteEndpoint:
         self._log = log
         self._payloads = payloads
         self._heartbeat_seconds = heartbeat_seconds
+        self._signatures = Signatures(backend.keyring)
 
-    async def start(self, request: Execute, address: str) -> list[bytes]:
-        """Start the script for this client; gives the reply's JSON in parts. Raises RefusedError, StorageError."""
+    async def start(self, request: Execute, address: str, body: bytes) -> list[bytes]:
+        """Start the script for this client, which sent this; gives the reply's JSON in parts. Raises RefusedError, StorageError."""
         try:
             self._check_moment(request)
-            return await self._start(request, address)
+            return await self._start(request, address, body)
         except RefusedError as refused:
             if refused.refusal is not REPLAYED:
                 await self.spend(request)
+            if request.protocol >= PROTOCOL:
+                said = encode(refusal_body(refused.refusal)["error"])
+                refused.proof = await self._signatures.proof(_REFUSAL + sha256(body) + said)
             raise
 
     def _time(self) -> int:
@@ -81,7 +88,7 @@ class ExecuteEndpoint:
         instance_id = self._backend.keyring.instance_id(request.loader, request.nonce)
         await self._backend.roster.spend(instance_id, moment, max(moment, now) + STARTING.past_ms)
 
-    async def _start(self, request: Execute, address: str) -> list[bytes]:
+    async def _start(self, request: Execute, address: str, body: bytes) -> list[bytes]:
         backend = self._backend
         keyring = backend.keyring
         owner = backend.licences.known_owner(request.script_id) or await backend.licences.owner(request.script_id)
@@ -137,7 +144,11 @@ class ExecuteEndpoint:
                     backend.history.started(execution)
                 if facts.user_id is not None and is_first_use(facts, granted):
                     await backend.roster.user_changed(facts.user_id)
-                return self._reply(request, facts, execution, use, payload)
+                reply, keys = self._reply(request, facts, execution, use, payload)
+                if request.protocol < PROTOCOL:
+                    return reply.sealed(keys, payload)
+                proof = await self._signatures.proof(_START + sha256(body) + reply.transcript())
+                return reply.signed(proof, payload)
         raise RefusedError(UNAVAILABLE)
 
     async def _decide(self, owner: Owner, request: Execute, origin: _Origin, now: int) -> tuple[StartFacts, Granted]:
@@ -197,7 +208,7 @@ class ExecuteEndpoint:
 
     def _reply(
         self, request: Execute, facts: StartFacts, execution: Execution, use: Use, payload: SealedPayload
-    ) -> list[bytes]:
+    ) -> tuple[StartReply, ExecuteKeys]:
         granted = Granted(execution.premium, use.key_expires)
         claims = Claims(
             instance=execution.id,
@@ -223,7 +234,8 @@ class ExecuteEndpoint:
             supports_sessions=request.supports_sessions,
             now_ms=execution.started_at,
         )
-        return StartReply(
+        is_signed = request.protocol >= PROTOCOL
+        reply = StartReply(
             success=True,
             instance=execution.id,
             nonce=nonce,
@@ -233,5 +245,7 @@ class ExecuteEndpoint:
             session_required=bool(facts.require_sessions),
             variables=variables,
             payload_key=keys.wrap(payload.key),
-            time=msgspec.UNSET if request.protocol < PROTOCOL else self._time(),
-        ).sealed(keys, payload)
+            payload_digest=payload.digest if is_signed else msgspec.UNSET,
+            time=self._time() if is_signed else msgspec.UNSET,
+        )
+        return reply, keys

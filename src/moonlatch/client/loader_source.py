@@ -15,10 +15,12 @@ _MODULES = {
     "finding": "finding",
     "kernel": "kernel",
     "sha256": "sha256",
+    "sha512": "sha512",
+    "verify_signature": "ed25519",
+    "signed": "signed",
     "memory": "memory",
     "chacha20": "chacha20",
-    "poly1305": "poly1305",
-    "aead": "aead",
+    "blake2s": "blake2s",
     "base64": "base64",
     "json": "json",
     "encode_transcript": "transcript",
@@ -44,7 +46,7 @@ _SECRET_BYTES = 32
 _PLAIN = frozenset((string.ascii_letters + string.digits + " .,:;-_").encode())
 
 
-def loader_source(*, script_id: str, loader_id: str, secret: bytes, base_url: str) -> bytes:
+def loader_source(*, script_id: str, loader_id: str, secret: bytes, signing_key: bytes, base_url: str) -> bytes:
     """The loader of one script as ASCII Lua that every Lua from 5.1 on and Luau understand.
 
     `base_url` is what the loader reaches the server under, with or without a closing slash. Raises ValueError when a
@@ -53,8 +55,9 @@ def loader_source(*, script_id: str, loader_id: str, secret: bytes, base_url: st
     for identifier in (script_id, loader_id):
         if not _ID.fullmatch(identifier):
             raise ValueError(f"not an id: {identifier!r}")
-    if len(secret) != _SECRET_BYTES:
-        raise ValueError(f"the secret must be {_SECRET_BYTES} bytes, got {len(secret)}")
+    for name, content in (("secret", secret), ("signing key", signing_key)):
+        if len(content) != _SECRET_BYTES:
+            raise ValueError(f"the {name} must be {_SECRET_BYTES} bytes, got {len(content)}")
     if not _BASE_URL.fullmatch(base_url):
         raise ValueError(f"not a URL that a loader can use: {base_url!r}")
     settings = (
@@ -62,6 +65,7 @@ def loader_source(*, script_id: str, loader_id: str, secret: bytes, base_url: st
         f'  script_id = "{script_id}",\n'
         f'  loader_id = "{loader_id}",\n'
         f"  secret = {lua_string(secret)},\n"
+        f"  signing_key = {lua_string(signing_key)},\n"
         f'  base_url = "{base_url.rstrip("/")}",\n'
         "}\n"
     )

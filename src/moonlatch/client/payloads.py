@@ -7,7 +7,7 @@ from typing import NamedTuple
 from pybase64 import b64encode
 
 from moonlatch.client.kept import Kept
-from moonlatch.crypto import new_key, seal
+from moonlatch.crypto import new_key, seal, sealed_digest
 from moonlatch.storage.interface import Database
 from moonlatch.storage.licences import payload
 
@@ -20,6 +20,8 @@ class SealedPayload(NamedTuple):
     key: bytes
     text: bytes
     """Ciphertext and tag in base64."""
+    digest: str
+    """Of ciphertext and tag, in hex."""
 
 
 class Payloads:
@@ -42,6 +44,7 @@ class Payloads:
         if content is None:
             return None
         key = new_key()
-        sealed = SealedPayload(key, b64encode(seal(key, content)))
+        ciphertext = seal(key, content)
+        sealed = SealedPayload(key, b64encode(ciphertext), sealed_digest(ciphertext))
         self._kept.put((script, build), sealed)
         return sealed

@@ -160,8 +160,8 @@ class ClientProtocol:
         try:
             address = self._addresses.of(peer, headers)
             if self._starts is not None:
-                await self._permit_start(address)
-            answer = 200, await self._execute.start(decode_execute(body), address), []
+                await self._permit_start(address, body)
+            answer = 200, await self._execute.start(decode_execute(body), address, body), []
         except Exception as error:
             answer = self._refusal(START, EXECUTE_PATH, error)
         self._start_traffic.add(answer[0], monotonic_seconds() - began)
@@ -178,9 +178,11 @@ class ClientProtocol:
         else:
             self.verdicts.refused[SESSION, verdict.code] += 1
 
-    async def _permit_start(self, address: str) -> None:
+    async def _permit_start(self, address: str, body: bytes) -> None:
         wait = await _seconds_to_wait(self._starts, address)
         if wait:
+            with contextlib.suppress(MalformedError):
+                await self._execute.spend(decode_execute(body))
             raise rate_limited(wait, "starts")
 
     async def _dispatch(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:

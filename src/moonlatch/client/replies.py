@@ -47,9 +47,12 @@ class RefusedError(Exception):
         self.refusal = refusal
         self.status = status or STATUS[refusal.code]
         self.headers = headers or []
+        self.proof: str | None = None
+        """That the installation refused this request, for a client that checks it."""
 
     def body(self) -> bytes:
-        return encode_json(refusal_body(self.refusal))
+        body = refusal_body(self.refusal)
+        return encode_json(body if self.proof is None else {**body, "proof": self.proof})
 
 
 def refusal_body(refusal: Refusal) -> dict[str, Any]:

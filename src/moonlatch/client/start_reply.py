@@ -27,23 +27,35 @@ class StartReply(msgspec.Struct, gc=False):
     session_required: bool
     variables: dict[str, Any]
     payload_key: str
+    payload_digest: str | msgspec.UnsetType = msgspec.UNSET
     time: int | msgspec.UnsetType = msgspec.UNSET
-    """The server's, in Unix milliseconds, for a client that goes by it."""
-    mac: str = ""
+    """The server's, in Unix milliseconds. This and the digest are for clients that check signatures."""
+    mac: str | msgspec.UnsetType = msgspec.UNSET
+    proof: str | msgspec.UnsetType = msgspec.UNSET
 
     def sealed(self, keys: ExecuteKeys, payload: SealedPayload) -> list[bytes]:
-        """The whole reply as JSON, in parts. The payload is by far the largest; base64 needs no escapes, so it goes out as it is kept."""
+        """The whole reply of protocol 1 as JSON, in parts."""
         self.mac = keys.reply_mac(self.transcript())
+        return self._with(payload)
+
+    def signed(self, proof: str, payload: SealedPayload) -> list[bytes]:
+        """The whole reply as JSON, in parts."""
+        self.proof = proof
+        return self._with(payload)
+
+    def _with(self, payload: SealedPayload) -> list[bytes]:
+        # The payload is by far the largest; base64 needs no escapes, so it goes out as it is kept.
         return [encode_json(self)[:-1] + b',"payload":"', payload.text, b'"}']
 
     def transcript(self) -> bytes:
-        """`transcript.encode` of the reply without `mac`."""
+        """`transcript.encode` of the reply without `payload`, `mac` and `proof`."""
         seen = self.variables
-        timed = self.time is not msgspec.UNSET
+        timed, digest = self.time is not msgspec.UNSET, self.payload_digest
         return (
-            f"o{10 if timed else 9};s17:heartbeat_seconds{_number(self.heartbeat_seconds)}"
+            f"o{11 if timed else 9};s17:heartbeat_seconds{_number(self.heartbeat_seconds)}"
             f"s8:instances{len(self.instance)}:{self.instance}"
             f"s5:nonces{len(self.nonce)}:{self.nonce}"
+            f"{f's14:payload_digests64:{digest}' if timed else ''}"
             f"s11:payload_keys{len(self.payload_key)}:{self.payload_key}"
             f"s7:session{_text(self.session)}"
             f"s16:session_required{_FLAG[self.session_required]}"

@@ -29,7 +29,11 @@ services.HttpService.RequestAsync = function() error("Http requests can only be 
 def server() -> Iterator[ProtocolServer]:
     with ProtocolServer(PAYLOAD) as server:
         server.loader = loader_source(
-            script_id=SCRIPT_ID, loader_id=LOADER_ID, secret=server.secret, base_url=server.url
+            script_id=SCRIPT_ID,
+            loader_id=LOADER_ID,
+            secret=server.secret,
+            signing_key=server.signing_key,
+            base_url=server.url,
         )
         yield server
 
@@ -160,7 +164,9 @@ def test_the_function_that_worked_is_kept_to(server: ProtocolServer) -> None:
 
 
 def test_what_went_wrong_is_what_the_executors_own_function_said(server: ProtocolServer) -> None:
-    loader = loader_source(script_id=SCRIPT_ID, loader_id=LOADER_ID, secret=bytes(32), base_url="http://127.0.0.1:1")
+    loader = loader_source(
+        script_id=SCRIPT_ID, loader_id=LOADER_ID, secret=bytes(32), signing_key=bytes(32), base_url="http://127.0.0.1:1"
+    )
     script = "request = function() error('blocked by the firewall', 0) end\n" + loader.decode()
     with LuaRun(ROBLOX + EXECUTOR + CLIENT_HAS_NO_HTTP + script, engine="lua51", time_rate=6) as run:
         assert run.wait_for("raised") == "the server could not be reached: blocked by the firewall"

@@ -24,7 +24,11 @@ START = 'return assert(loadstring(http_get("%s")))()'
 def server() -> Iterator[ProtocolServer]:
     with ProtocolServer(PAYLOAD) as server:
         server.loader = loader_source(
-            script_id=SCRIPT_ID, loader_id=LOADER_ID, secret=server.secret, base_url=server.url
+            script_id=SCRIPT_ID,
+            loader_id=LOADER_ID,
+            secret=server.secret,
+            signing_key=server.signing_key,
+            base_url=server.url,
         )
         yield server
 
@@ -84,7 +88,9 @@ def test_the_key_may_stand_in_the_environment_executors_share(server: ProtocolSe
 
 
 def test_a_network_failure_is_reported_in_words(server: ProtocolServer) -> None:
-    loader = loader_source(script_id=SCRIPT_ID, loader_id=LOADER_ID, secret=bytes(32), base_url="http://127.0.0.1:1")
+    loader = loader_source(
+        script_id=SCRIPT_ID, loader_id=LOADER_ID, secret=bytes(32), signing_key=bytes(32), base_url="http://127.0.0.1:1"
+    )
     with LuaRun(loader, engine="lua51", time_rate=6) as run:
         assert run.wait_for("raised").startswith("the server could not be reached: ")
 

@@ -158,7 +158,11 @@ HOSTS = {
 def server() -> Iterator[ProtocolServer]:
     with ProtocolServer(PAYLOAD) as server:
         server.loader = loader_source(
-            script_id=SCRIPT_ID, loader_id=LOADER_ID, secret=server.secret, base_url=server.url
+            script_id=SCRIPT_ID,
+            loader_id=LOADER_ID,
+            secret=server.secret,
+            signing_key=server.signing_key,
+            base_url=server.url,
         )
         yield server
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import time
@@ -9,11 +10,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from moonlatch.client.loader_source import loader_source
 from moonlatch.clock import now_ms
 from support.lua_host import ENGINES, LoaderRun, ProtocolServer
-from support.lua_host.protocol_server import LOADER_ID, SCRIPT_ID, TOKEN, Json, refusal
+from support.lua_host.protocol_server import LOADER_ID, SCRIPT_ID, TOKEN, Json, derive, encode, refusal
 
 PAYLOAD = r"""
 local la, first, second = ...
@@ -42,7 +45,11 @@ UNVERIFIED = "the server's reply could not be verified"
 def server() -> Iterator[ProtocolServer]:
     with ProtocolServer(PAYLOAD) as server:
         server.loader = loader_source(
-            script_id=SCRIPT_ID, loader_id=LOADER_ID, secret=server.secret, base_url=server.url + "/"
+            script_id=SCRIPT_ID,
+            loader_id=LOADER_ID,
+            secret=server.secret,
+            signing_key=server.signing_key,
+            base_url=server.url + "/",
         )
         yield server
 
@@ -133,8 +140,11 @@ def flipped(text: str) -> str:
 
 
 FORGERIES = {
-    "the mac": lambda reply: {**reply, "mac": "0" * 64},
-    "no mac": lambda reply: {name: value for name, value in reply.items() if name != "mac"},
+    "the proof": lambda reply: {**reply, "proof": "0" * 128},
+    "no proof": lambda reply: {name: value for name, value in reply.items() if name != "proof"},
+    "half a proof": lambda reply: {**reply, "proof": reply["proof"][:100]},
+    "a proof's way": lambda reply: {**reply, "proof": reply["proof"][:-1]},
+    "the digest": lambda reply: {**reply, "payload_digest": "0" * 64},
     "a variable": lambda reply: {**reply, "variables": {**reply["variables"], "la_is_premium": False}},
     "the instance": lambda reply: {**reply, "instance": "x" * 32},
     "the server's nonce": lambda reply: {**reply, "nonce": "y" * 32},
@@ -158,6 +168,45 @@ def test_a_reply_changed_on_the_way_runs_nothing(server: ProtocolServer, forgery
 
 
 @pytest.mark.parametrize("engine", UNLIKE_EACH_OTHER)
+def test_who_has_the_loaders_secret_starts_nothing_for_others(server: ProtocolServer, engine: str) -> None:
+    server.private_key = Ed25519PrivateKey.generate()
+    with start(server, engine=engine) as run:
+        assert run.wait_for("raised").endswith(UNVERIFIED)
+        assert run.lines == []
+
+
+def test_who_has_the_payloads_key_exchanges_no_payload(server: ProtocolServer) -> None:
+    def exchange(reply: Json) -> Json:
+        root = derive(server.secret, "moonlatch/1 execute", server.executions[-1]["nonce"], reply["nonce"])
+        pad = derive(root, "payload")
+        key = bytes(one ^ other for one, other in zip(bytes.fromhex(reply["payload_key"]), pad, strict=True))
+        mine = ChaCha20Poly1305(key).encrypt(bytes(12), b"print('of somebody else')", b"moonlatch/1 payload")
+        return {**reply, "payload": base64.b64encode(mine).decode()}
+
+    server.tamper = exchange
+    with start(server, engine="lua54") as run:
+        assert run.wait_for("raised").endswith(UNVERIFIED)
+        assert run.lines == []
+
+
+@pytest.mark.parametrize("proof", ["", "0" * 128, "0" * 128 + "l" + "0" * 64, "z" * 128, "0" * 100_000])
+def test_a_refusal_that_nobody_signed_says_nothing_to_the_user(server: ProtocolServer, proof: str) -> None:
+    server.answers = [(403, {**refusal("KEY_EXPIRED", "Buy another one at evil.example"), "proof": proof})]
+    with start(server, engine="lua54") as run:
+        raised = run.wait_for("raised")
+        assert raised == "the server refused in a way that could not be verified: KEY_EXPIRED"
+        assert run.kicked is None
+
+
+def test_a_refusal_of_another_request_says_nothing_to_the_user(server: ProtocolServer) -> None:
+    error = refusal("KEY_EXPIRED", "of somebody else")
+    proof = server.proof(b"moonlatch/2 refusal\n" + bytes(32) + encode(error["error"]))
+    server.answers = [(403, {**error, "proof": proof})]
+    with start(server, engine="lua54") as run:
+        assert "could not be verified" in run.wait_for("raised")
+
+
+@pytest.mark.parametrize("engine", UNLIKE_EACH_OTHER)
 def test_a_reply_to_an_earlier_execution_runs_nothing(server: ProtocolServer, engine: str) -> None:
     replies: list[Json] = []
 
@@ -174,7 +223,9 @@ def test_a_reply_to_an_earlier_execution_runs_nothing(server: ProtocolServer, en
 
 
 def test_a_loader_of_another_build_cannot_read_the_reply(server: ProtocolServer) -> None:
-    server.loader = loader_source(script_id=SCRIPT_ID, loader_id=LOADER_ID, secret=bytes(32), base_url=server.url)
+    server.loader = loader_source(
+        script_id=SCRIPT_ID, loader_id=LOADER_ID, secret=bytes(32), signing_key=bytes(32), base_url=server.url
+    )
     with start(server) as run:
         assert run.wait_for("raised").endswith(UNVERIFIED)
 

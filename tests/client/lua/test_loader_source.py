@@ -19,6 +19,7 @@ GOOD: dict[str, Any] = {
     "script_id": SCRIPT_ID,
     "loader_id": LOADER_ID,
     "secret": bytes(range(32)),
+    "signing_key": bytes(32),
     "base_url": "https://host.example",
 }
 
@@ -40,6 +41,7 @@ def test_a_closing_slash_of_the_base_url_makes_no_difference() -> None:
         {"script_id": '"' * 32},
         {"loader_id": "s" * 31 + "\n"},
         {"secret": b"short"},
+        {"signing_key": b"short"},
         {"base_url": "ftp://host.example"},
         {"base_url": 'https://host.example/" .. evil .. "'},
         {"base_url": "https://host.example\n"},
@@ -47,7 +49,7 @@ def test_a_closing_slash_of_the_base_url_makes_no_difference() -> None:
     ],
 )
 def test_values_that_would_change_the_loaders_text_are_refused(wrong: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"id|secret|URL"):
+    with pytest.raises(ValueError, match=r"id|secret|key|URL"):
         loader_source(**{**GOOD, **wrong})
 
 
@@ -69,7 +71,13 @@ def test_a_missing_loader_says_why(engine: str) -> None:
 def test_the_protected_loader_does_what_the_plain_one_does(seed: int, engine: str) -> None:
     payload = 'local la, a = ... la.la_handle("echo", function(data) return data end) print(la.la_script_name, a)'
     with ProtocolServer(payload) as server:
-        plain = loader_source(script_id=SCRIPT_ID, loader_id=LOADER_ID, secret=server.secret, base_url=server.url)
+        plain = loader_source(
+            script_id=SCRIPT_ID,
+            loader_id=LOADER_ID,
+            secret=server.secret,
+            signing_key=server.signing_key,
+            base_url=server.url,
+        )
         outcome = protect(plain, Options(profile=LOADER_PROFILE, target=Target.LUA51), seed)
         assert isinstance(outcome, Protected)
         server.loader = outcome.text.encode("ascii")

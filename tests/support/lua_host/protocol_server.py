@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import uvicorn
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from support.quick_server import QuickServer, loopback_listener
@@ -70,6 +71,8 @@ class ProtocolServer:
     def __init__(self, payload: str) -> None:
         self.payload = payload.encode()
         self.secret = secrets.token_bytes(32)
+        self.private_key = Ed25519PrivateKey.generate()
+        self.signing_key = self.private_key.public_key().public_bytes_raw()
         self.loader: bytes = b""
         self.heartbeat_seconds: int | None = None
         self.offers_session = True
@@ -189,12 +192,32 @@ class ProtocolServer:
         request = json.loads(body)
         if path == "/client/v1/execute":
             self.executions.append(request)
-            return self.answers.pop(0) if self.answers else (200, self._execute(request))
+            asked = hashlib.sha256(body).digest()
+            if not self.answers:
+                return 200, self._execute(request, asked)
+            status, answer = self.answers.pop(0)
+            if isinstance(answer, dict) and "error" in answer and "proof" not in answer:
+                answer["proof"] = self.proof(b"moonlatch/2 refusal\n" + asked + encode(answer["error"]))
+            return status, answer
         assert path == "/client/v1/heartbeat"
         self.heartbeats.append(request)
         return self.heartbeat_answer(request) or (200, self._heartbeat(request))
 
-    def _execute(self, request: Json) -> Json:
+    def proof(self, content: bytes) -> str:
+        """Of a tree of five leaves, this one among them at some place."""
+        leaves = [secrets.token_bytes(32) for _ in range(5)]
+        place = secrets.randbelow(5)
+        leaves[place] = hashlib.sha256(b"\0" + content).digest()
+        way = ""
+        while len(leaves) > 1:
+            if place ^ 1 < len(leaves):
+                way += ("l" if place % 2 else "r") + leaves[place ^ 1].hex()
+            pairs = [leaves[at : at + 2] for at in range(0, len(leaves), 2)]
+            leaves = [hashlib.sha256(b"\1" + b"".join(pair)).digest() if len(pair) == 2 else pair[0] for pair in pairs]
+            place //= 2
+        return self.private_key.sign(b"moonlatch/2 " + leaves[0]).hex() + way
+
+    def _execute(self, request: Json, asked: bytes) -> Json:
         self.instance = secrets.token_hex(16)
         reply: Json = {
             "success": True,
@@ -211,9 +234,10 @@ class ProtocolServer:
         payload_key = secrets.token_bytes(32)
         pad = derive(key, "payload")
         reply["payload_key"] = bytes(one ^ other for one, other in zip(payload_key, pad, strict=True)).hex()
-        mac = hmac.digest(derive(key, "reply"), encode(reply), hashlib.sha256)
         sealed = ChaCha20Poly1305(payload_key).encrypt(bytes(12), self.payload, b"moonlatch/1 payload")
-        return self.tamper({**reply, "payload": base64.b64encode(sealed).decode(), "mac": mac.hex()})
+        reply["payload_digest"] = hashlib.blake2s(sealed).hexdigest()
+        proof = self.proof(b"moonlatch/2 start\n" + asked + encode(reply))
+        return self.tamper({**reply, "payload": base64.b64encode(sealed).decode(), "proof": proof})
 
     def _live_key(self) -> bytes:
         return derive(self.secret, "moonlatch/1 live", self.instance)

@@ -2,8 +2,11 @@
 local PROTOCOL = 2
 local TRIES = 4
 local NONCE = string.rep("\0", 12) -- the key is used for this payload alone
-local LABEL = "moonlatch/1 payload"
+local TAG_BYTES = 16
 local UNVERIFIED = "the server's reply could not be verified"
+local UNSIGNED = "the server refused in a way that could not be verified: "
+-- Refusals that nobody signs: those of what was not understood, or not looked at.
+local PASSING = { RATE_LIMITED = true }
 
 local function or_null(value)
   if value == nil then
@@ -12,28 +15,26 @@ local function or_null(value)
   return value
 end
 
-local function unhex(text)
-  return (string.gsub(text, "%x%x", function(digits)
-    return string.char(tonumber(digits, 16))
-  end))
-end
-
--- The payload's text, or nil when the reply is not authentic.
-local function open(reply, nonce)
-  local payload, mac = reply.payload, reply.mac
-  if type(payload) ~= "string" or type(mac) ~= "string" or #mac ~= 64 or type(reply.nonce) ~= "string" then
+-- The payload's text, or nil when the reply is not the installation's answer to the request with this hash.
+local function open(reply, nonce, request)
+  local payload, proof = reply.payload, reply.proof
+  if type(payload) ~= "string" or type(reply.nonce) ~= "string" then
     return nil
   end
-  reply.payload, reply.mac = nil, nil
+  reply.payload, reply.proof = nil, nil
   local encoded = encode_transcript(reply)
-  local root = sha256.derive(settings.secret, "moonlatch/1 execute", nonce, reply.nonce)
-  if not encoded or not sha256.equal(sha256.hex(sha256.hmac(sha256.derive(root, "reply"), encoded)), mac) then
+  if not encoded or not signed(proof, "moonlatch/2 start\n" .. request .. encoded) then
     return nil
   end
-  local key = sha256.xor(unhex(reply.payload_key), sha256.derive(root, "payload"))
   local block, length = base64.decode(payload)
-  length = block and aead.open(key, NONCE, LABEL, block, length)
-  return length and memory.to_string(block, length)
+  if not block or length < TAG_BYTES or sha256.hex(blake2s(block, length)) ~= reply.payload_digest then
+    return nil
+  end
+  local pad = sha256.derive(sha256.derive(settings.secret, "moonlatch/1 execute", nonce, reply.nonce), "payload")
+  local key = sha256.xor(sha256.unhex(reply.payload_key), pad)
+  length = length - TAG_BYTES -- what it is for is known by the digest
+  chacha20.apply(block, length, 1, memory.from_string(key), memory.from_string(NONCE))
+  return memory.to_string(block, length)
 end
 
 local function ask(host, key, nonce)
@@ -80,14 +81,18 @@ return function(host, key)
   for try = 1, TRIES do
     -- Never the same nonce twice: the server may have seen a request whose answer was lost.
     local nonce = random.nonce(moments.next())
-    local outcome, answer = ask(host, key, nonce)
+    local outcome, answer, body = ask(host, key, nonce)
+    local request = body and sha256.sha256(body)
     if outcome == "granted" then
-      local source = open(answer, nonce)
+      local source = open(answer, nonce, request)
       if not source then
         error(UNVERIFIED, 0)
       end
       moments.tell(answer.time, host.clock)
       return answer, source
+    end
+    if outcome == "refused" and not PASSING[answer.code] and not answer.is_signed("moonlatch/2 refusal\n" .. request) then
+      error(UNSIGNED .. answer.code, 0)
     end
     if outcome == "refused" and answer.code == "CLOCK_WRONG" and not corrected then
       answer.is_corrected = moments.tell(answer.time, host.clock)

@@ -112,6 +112,12 @@ local function hex(bytes)
   end))
 end
 
+local function unhex(text)
+  return (string.gsub(text, "%x%x", function(digits)
+    return string.char(tonumber(digits, 16))
+  end))
+end
+
 -- Whether two strings are equal, in a time that does not tell where they differ.
 local function equal(one, other)
   if #one ~= #other then
@@ -130,4 +136,4 @@ local function derive(key, ...)
   return hmac(key, table.concat({ ... }, "\n"))
 end
 
-return { sha256 = sha256, hmac = hmac, hex = hex, equal = equal, derive = derive, xor = xor }
+return { sha256 = sha256, hmac = hmac, hex = hex, equal = equal, derive = derive, xor = xor, big_endian = big_endian, unhex = unhex }

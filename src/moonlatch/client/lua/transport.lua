@@ -1,5 +1,5 @@
 -- One POST of JSON to the server and what came of it: "granted" and the reply, "refused" and the error's table, or
--- "unreachable" and a message.
+-- "unreachable" and a message; and the body that was sent.
 local HEADERS = { ["Content-Type"] = "application/json" }
 
 local function refusal_in(reply)
@@ -10,6 +10,11 @@ local function refusal_in(reply)
       message = type(problem.message) == "string" and problem.message or problem.code,
       retry_after = tonumber(problem.retry_after),
       time = problem.time,
+      -- Whether the installation refused what `about` tells.
+      is_signed = function(about)
+        local encoded = encode_transcript(problem)
+        return encoded ~= nil and signed(reply.proof, about .. encoded)
+      end,
     }
   end
   return nil
@@ -27,7 +32,7 @@ return function(host, path, fields)
   end
   local reply = type(answer) == "string" and json.decode(answer)
   if type(reply) == "table" and reply.success == true then
-    return "granted", reply
+    return "granted", reply, body
   end
   local refusal = type(reply) == "table" and refusal_in(reply)
   if not refusal then
@@ -35,5 +40,5 @@ return function(host, path, fields)
   elseif refusal.code == "UNAVAILABLE" then
     return "unreachable", refusal.message
   end
-  return "refused", refusal
+  return "refused", refusal, body
 end

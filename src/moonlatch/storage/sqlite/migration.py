@@ -69,7 +69,7 @@ def migrate(
                     _finish(connection, rewriting)
                     _check_references(connection)
                     connection.execute(f"pragma user_version = {_REMAINS}")
-            applied.append(rewriting)
+                    applied.append(rewriting)
         _remove_remains(connection)
     except DRIVER_ERRORS as error:
         raise StorageError(f"the schema cannot be brought up to date: {error}") from error
@@ -117,10 +117,14 @@ def _missing(connection: sqlite3.Connection, migrations: Sequence[Migration]) ->
 
 def _begin(connection: sqlite3.Connection, migration: Migration) -> None:
     if migration.rewrites:
-        if connection.execute("select 1 from sqlite_schema where name = ?", (BEGUN,)).fetchone():
+        if _is_begun(connection):
             return
         connection.execute(f"create table {BEGUN} (version integer)")
     _run(connection, migration, migration.sql)
+
+
+def _is_begun(connection: sqlite3.Connection) -> bool:
+    return connection.execute("select 1 from sqlite_schema where name = ?", (BEGUN,)).fetchone() is not None
 
 
 def _has_rows(connection: sqlite3.Connection, migration: Migration) -> bool:
@@ -154,10 +158,13 @@ class _Rewriter:
     def rewrite(self, migration: Migration, *, commits: bool) -> None:
         """Rewrite what is left, each batch in a transaction of its own (`commits`), or all of it in the one that is open."""
         for rewrite in migration.rewrites:
-            (left,) = self._connection.execute(rewrite.count).fetchone()
-            done, place = 0, rewrite.before_all
+            left, done, place = 0, 0, rewrite.before_all
             while True:
                 with _exclusively(self._connection, "begin immediate") if commits else contextlib.nullcontext():
+                    if not _is_begun(self._connection):  # another process has finished it
+                        return
+                    if not done:
+                        (left,) = self._connection.execute(rewrite.count).fetchone()
                     rows = self._batch(rewrite, place)
                 if rows:
                     done, place = done + len(rows), rewrite.place_of(rows[-1])
