@@ -1,4 +1,4 @@
--- Compiles the inner loops (SHA-256, ChaCha20, Poly1305, base64) for the 32-bit operators and the kind of memory this Lua
+-- Compiles the inner loops (hashes, ChaCha20, signatures, base64) for the 32-bit operators and the kind of memory this Lua
 -- has. A kernel is written once, in Lua plus the macros below, and becomes source that the host's own compiler optimises:
 -- real operators on Lua 5.3 and newer, `bit` on LuaJIT, `bit32` and `buffer` on Luau, arithmetic where there is nothing.
 --
