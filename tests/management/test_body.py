@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
+from collections.abc import Coroutine
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from moonlatch.errors import ApiError
+from moonlatch.management import large_body
 from moonlatch.management.body import MAX_STRUCTURED_BYTES, JsonBody
 from moonlatch.management.scripts import UpdateScript
 
@@ -20,8 +22,12 @@ MEGABYTES = 18
 
 
 def parse(raw: bytes) -> Any:
-    """What the body holds, read without a loop: nothing in it waits for anything."""
-    reading = BODY.parse(raw)
+    """What the body holds."""
+    return result_of(BODY.parse(raw))
+
+
+def result_of(reading: Coroutine[Any, Any, Any]) -> Any:
+    """What is read, without a loop: nothing in it waits for anything."""
     while True:
         try:
             reading.send(None)
@@ -73,6 +79,46 @@ def test_a_value_is_what_the_standard_library_reads(text: str) -> None:
     if expected is None or "NaN" in text or "Infinity" in text:
         return
     assert repr(parse(f'{{"script":{text}}}'.encode())["script"]) == repr(expected)
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            ["a", "\\n", "\\\\", '\\"', "\\u0416", "\\ud83d\\ude00", "\u0416", "\u20ac", "\U0001f600", "/", "\\/"]
+        ),
+        max_size=40,
+    ).map("".join)
+)
+def test_a_large_text_is_read_alike_wherever_its_steps_end(text: str) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        raw = f'{{"script" : "{text}" , "profile":null}}'.encode()
+        for step in range(12, 20):
+            patch.setattr(large_body, "STEP_BYTES", step)
+            assert result_of(large_body.read_members(raw, {"script", "profile"})) == json.loads(raw)
+            patch.undo()
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        ('{"script":"\\ud800"}', "script"),
+        ('{"script":"a\\udc00b"}', "script"),
+        ('{"script":"\x01"}', "body"),
+        ('{"script":"\\q"}', "body"),
+        ('{"script":"a}', "body"),
+        ('{"script":1.}', "body"),
+        ('{"script":"a"', "body"),
+        ('{"script":"a",}', "body"),
+        ('{"script":"a"} x', "body"),
+        ('{"scripts":"a"}', "body"),
+        ('["script"]', "body"),
+        ('"script"', "body"),
+    ],
+)
+def test_a_large_body_that_is_broken_says_where(raw: str, expected: str) -> None:
+    with pytest.raises(ApiError) as refused:
+        parse(raw.encode() + b" " * MAX_STRUCTURED_BYTES)
+    assert (refused.value.status, refused.value.extras["failed"][0]["field"]) == (400, expected)
 
 
 @pytest.mark.parametrize(

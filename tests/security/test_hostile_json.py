@@ -23,6 +23,7 @@ from moonlatch.client.wire import MalformedError, Reply, decode_execute, decode_
 from moonlatch.errors import ApiError
 from moonlatch.json_bounds import MAX_VALUES
 from moonlatch.management.body import MAX_STRUCTURED_BYTES, JsonBody
+from moonlatch.management.scripts import UpdateScript
 from moonlatch.management.sessions import SendMessage
 from moonlatch.management.times import NOW_MS
 from moonlatch.web.bounds import MAX_BODY_BYTES, MAX_FRAME_BYTES, MAX_OPEN_BYTES
@@ -68,6 +69,28 @@ def test_no_message_holds_up_others_for_long(name: str, size: int) -> None:
         SendMessage.model_validate(value, context={NOW_MS: 0})
 
     assert least_of(lambda: max(steps(read()))) <= MOST_SECONDS
+
+
+LARGE_TEXTS = {
+    "letters": "a",
+    "line ends": r"\n",
+    "backslashes": r"\\",
+    "quotes": r"\"",
+    "escapes": r"\u0416",
+    "pairs": r"\ud83d\ude00",
+    "Cyrillic": "\u0416",
+    "lone surrogates": r"\ud800",
+    "controls": "\x01",
+}
+
+
+@pytest.mark.parametrize("value", [*LARGE_TEXTS, *FAMILIES])
+def test_no_update_holds_up_others_for_long(value: str) -> None:
+    size = rounds(6, 18) * 1_000_000
+    unit = LARGE_TEXTS.get(value)
+    content = FAMILIES[value](size) if unit is None else '"' + unit * (size // len(unit.encode())) + '"'
+    raw = b'{"profile":null,"script":%s}' % content.encode()
+    assert least_of(lambda: max(steps(JsonBody(UpdateScript).parse(raw)))) <= MOST_SECONDS
 
 
 @pytest.mark.parametrize("name", FAMILIES)
