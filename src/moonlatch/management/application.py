@@ -21,6 +21,7 @@ from moonlatch.management import (
     loaders,
     members,
     metrics,
+    news,
     own_account,
     projects,
     protection,
@@ -35,6 +36,7 @@ from moonlatch.management.backend import Backend
 from moonlatch.management.documents import openapi
 from moonlatch.management.gate import CallLimits, Gate
 from moonlatch.management.last_uses import LastUses
+from moonlatch.management.newsroom import Newsroom
 from moonlatch.management.readiness import Readiness, answers
 from moonlatch.management.sign_in_limits import FailedSignIns, SignInLimits, SignInRates
 from moonlatch.metrics.counts import Traffic
@@ -67,6 +69,7 @@ ROUTERS = (
     own_account.router,
     sign_in.router,
     events.router,
+    news.router,
     health.router,
     metrics.router,
     docs_page.router,
@@ -99,12 +102,13 @@ def management_app(
     """
     settings = settings or ManagementSettings()
     limit = limits or limits_of_this_process(monotonic)
+    readiness = readiness or Readiness({"database": lambda: answers(world.database)})
     backend = Backend(
         world=world,
         live=live,
         publisher=publisher,
         max_body_bytes=settings.max_body_bytes,
-        readiness=readiness or Readiness({"database": lambda: answers(world.database)}),
+        readiness=readiness,
         exposition=exposition or Exposition(Counts()),
         metrics_token=metrics_token,
         token_uses=LastUses(
@@ -118,6 +122,7 @@ def management_app(
         passwords=Passwords(),
         sign_in_limits=SignInLimits.of(limit, sign_in_rates or SignInRates()),
         failed_sign_ins=FailedSignIns(world, limit("failed sign-in", per_second=REFUSALS_PER_SECOND, burst=1)),
+        newsroom=Newsroom(world.database, live, is_ending=lambda: readiness.is_draining),
     )
     traffic = Traffic()
     backend.exposition.counts.traffic.append(traffic)

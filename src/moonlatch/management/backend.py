@@ -13,6 +13,7 @@ from moonlatch.crypto import Keyring
 from moonlatch.licensing.tier import Tier
 from moonlatch.live.interface import Live
 from moonlatch.management.last_uses import LastUses
+from moonlatch.management.newsroom import Newsroom
 from moonlatch.management.readiness import Readiness
 from moonlatch.management.sign_in_limits import FailedSignIns, SignInLimits
 from moonlatch.metrics.exposition import Exposition
@@ -45,6 +46,7 @@ class Backend:
     passwords: Passwords
     sign_in_limits: SignInLimits
     failed_sign_ins: FailedSignIns
+    newsroom: Newsroom
 
     @property
     def database(self) -> Database:
