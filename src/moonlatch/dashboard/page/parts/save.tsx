@@ -1,6 +1,7 @@
 /** A form that changes something others may change too: says so when they did, and lets the person choose. */
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
+import { useRef } from "preact/hooks";
 import { ApiError } from "../api/errors";
 import { text } from "../text/en/shell";
 import { type Entered, Form } from "./form";
@@ -18,14 +19,27 @@ interface Props {
 
 export function SaveForm({ etag, run, reload, submit = text.common.save, children }: Props) {
   const newer = useSignal<string | null>(null);
+  const times = useSignal(0);
+  // What others do meanwhile does not touch what is being written: it is compared when it is saved.
+  const held = useRef(etag);
+  const isOwnChange = useRef(false);
+  if (isOwnChange.current && etag !== held.current) {
+    held.current = etag;
+    isOwnChange.current = false;
+  }
+  async function adopt() {
+    isOwnChange.current = true;
+    await reload();
+  }
   return (
     <Form
+      key={times.value}
       submit={newer.value === null ? submit : text.conflict.overwrite}
       run={async (entered) => {
-        await run(entered, newer.value ?? etag);
+        await run(entered, newer.value ?? held.current);
         newer.value = null;
         tell(text.common.saved);
-        await reload();
+        await adopt();
       }}
       onFailure={(failure) => {
         const isConflict = failure instanceof ApiError && failure.status === 412;
@@ -42,8 +56,9 @@ export function SaveForm({ etag, run, reload, submit = text.common.save, childre
               type="button"
               class="small"
               onClick={async () => {
-                await reload();
+                await adopt();
                 newer.value = null;
+                times.value += 1;
               }}
             >
               {text.conflict.reload}

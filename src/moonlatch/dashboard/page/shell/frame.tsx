@@ -3,6 +3,9 @@ import { useSignal } from "@preact/signals";
 import type { ComponentType } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { isConnected } from "../api/connection";
+import { follow } from "../api/news";
+import { may } from "../api/session";
+import { current } from "../data/projects";
 import { Empty, Failure } from "../parts/status";
 import { Toasts } from "../parts/toast";
 import { text } from "../text/en/shell";
@@ -21,7 +24,10 @@ interface Current {
 }
 
 export function Frame() {
+  const project = current.value?.id;
+  const isFollowed = project !== undefined && may("scripts:read");
   useEffect(listen, []);
+  useEffect(() => (isFollowed ? follow(project) : undefined), [project, isFollowed]);
   return (
     <>
       <a class="skip button" href="#main" onClick={toMain}>

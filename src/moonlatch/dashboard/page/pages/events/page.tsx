@@ -3,7 +3,9 @@ import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { call } from "../../api/client";
 import { useLoaded } from "../../api/load";
+import { useNews } from "../../api/news";
 import type { EventView, Operations } from "../../api/types";
+import { current } from "../../data/projects";
 import { EventList } from "../../data/events";
 import { download } from "../../parts/download";
 import { Choice, TextField } from "../../parts/form";
@@ -36,6 +38,7 @@ export default function Events({ project }: PageProps) {
       ? call("GET /projects/{project_id}/events", { project_id: project }, { query: { ...query, ...more }, ...(signal && { signal }) })
       : call("GET /events", {}, { query: { ...query, ...more }, ...(signal && { signal }) });
   const loaded = useLoaded(name, (signal) => ask({ limit: SIZE }, signal));
+  useNews(project || (current.value?.id ?? ""), (news) => news.event, () => void loaded.reload());
   const isExporting = useSignal(false);
 
   async function exportAll() {

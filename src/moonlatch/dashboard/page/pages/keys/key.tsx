@@ -2,6 +2,7 @@
 import { useSignal } from "@preact/signals";
 import { ask, call } from "../../api/client";
 import { useLoaded } from "../../api/load";
+import { useNews } from "../../api/news";
 import { may } from "../../api/session";
 import type { UserView } from "../../api/types";
 import { EventList } from "../../data/events";
@@ -23,6 +24,8 @@ const TABS = ["history", "refusals", "events", "edit"] as const;
 
 export default function Key({ project, id }: PageProps) {
   const loaded = useLoaded(`key ${id}`, (signal) => ask("GET /users/{key}", { key: id }, { signal }));
+  // What is done to it, and what its copies do, as far as either is told.
+  useNews(project, (news) => news, () => void loaded.reload());
   const action = useSignal<Action | null>(null);
   const tab = TABS.find((each) => each === place.value.query.get("show")) ?? "history";
   return (
@@ -55,7 +58,7 @@ export default function Key({ project, id }: PageProps) {
               {tab === "history" && <Starts project={project} id={id} />}
               {tab === "refusals" && <Refusals project={project} id={id} />}
               {tab === "events" && <Events id={id} version={etag} />}
-              {tab === "edit" && <KeySettings key={etag} user={user} etag={etag} reload={loaded.reload} />}
+              {tab === "edit" && <KeySettings user={user} etag={etag} reload={loaded.reload} />}
             </section>
             {action.value && <KeyActions action={action.value} user={user} onClose={() => (action.value = null)} onDone={() => void loaded.reload()} />}
           </>

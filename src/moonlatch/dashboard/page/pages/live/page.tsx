@@ -76,7 +76,7 @@ export default function Live({ project }: PageProps) {
 }
 
 function Sessions({ project, script, filter }: { project: string; script: string; filter: Filter }) {
-  const live = useSessions(script, filter);
+  const live = useSessions(project, script, filter);
   const chosen = useSignal<ReadonlySet<string>>(new Set());
   const action = useSignal<{ name: "message" | "disconnect"; ids: string[] } | null>(null);
   const isFiltered = Object.values(filter).some(Boolean);

@@ -2,12 +2,14 @@
 import { type ReadonlySignal, signal } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
 import { call } from "../../api/client";
+import { useNews } from "../../api/news";
 import type { SessionView } from "../../api/types";
 
 const SHOWN = 200;
 const AT_ONCE = 1000;
 const MOST = 10_000;
-const PAUSE_MS = 2000;
+/** Sessions whose script is not followed, or whose news are late. */
+const PAUSE_MS = 15_000;
 
 export interface Filter {
   key: string;
@@ -29,9 +31,10 @@ export interface Sessions {
   reload: () => Promise<void>;
 }
 
-export function useSessions(script: string, filter: Filter): Sessions {
+export function useSessions(project: string, script: string, filter: Filter): Sessions {
   const sessions = useMemo(() => watch(script, filter), [script, JSON.stringify(filter)]);
   useEffect(() => sessions.run(), [sessions]);
+  useNews(project, (news) => news.scripts.find((each) => each.id === script), () => void sessions.reload());
   return sessions;
 }
 

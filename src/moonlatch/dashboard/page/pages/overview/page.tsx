@@ -3,6 +3,7 @@ import { useComputed, useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { call } from "../../api/client";
 import { useLoaded } from "../../api/load";
+import { useNews } from "../../api/news";
 import { may } from "../../api/session";
 import { current, remember } from "../../data/projects";
 import { EventList } from "../../data/events";
@@ -15,19 +16,13 @@ import { text } from "../../text/en/overview";
 import { FirstSteps } from "./first_steps";
 
 const STATES = ["active", "unused", "expired", "blacklisted"] as const;
-const REFRESHED_MS = 10_000;
 const LATEST = 8;
 
 export default function Overview({ project }: PageProps) {
   const at = { project_id: project };
   useEffect(() => remember(project), [project]);
   const scripts = useLoaded(`overview scripts ${project}`, async (signal) => (await call("GET /projects/{project_id}/scripts", at, { query: { limit: 1000 }, signal })).scripts);
-  useEffect(() => {
-    const timer = setInterval(() => {
-      if (!document.hidden) void scripts.reload();
-    }, REFRESHED_MS);
-    return () => clearInterval(timer);
-  }, [scripts]);
+  useNews(project, (news) => news.scripts, () => void scripts.reload());
   return (
     <div class="stack">
       <div class="head">
@@ -64,6 +59,7 @@ function Begin({ project, hasScript }: { project: string; hasScript: boolean }) 
 
 function Executions({ project, instances, sessions }: { project: string; instances: number; sessions: number }) {
   const loaded = useLoaded(`overview executions ${project}`, async (signal) => (await call("GET /projects/{project_id}/executions", { project_id: project }, { signal })).executions);
+  useNews(project, (news) => news.scripts, () => void loaded.reload());
   const chosen = useSignal("total");
   const days = useComputed(() => {
     const all = loaded.data.value ?? {};
@@ -187,6 +183,7 @@ function Executors({ project }: { project: string }) {
 
 function Latest({ project }: { project: string }) {
   const loaded = useLoaded(`overview events ${project}`, async (signal) => (await call("GET /projects/{project_id}/events", { project_id: project }, { query: { limit: LATEST }, signal })).events);
+  useNews(project, (news) => news.event, () => void loaded.reload());
   return (
     <section class="card">
       <header>

@@ -1,6 +1,6 @@
 /** The scripts of a project. */
-import { useEffect } from "preact/hooks";
 import { call } from "../../api/client";
+import { useNews } from "../../api/news";
 import { may } from "../../api/session";
 import { useScripts } from "../../data/scripts";
 import { Dialog } from "../../parts/dialog";
@@ -14,16 +14,9 @@ import type { PageProps } from "../../shell/pages";
 import { go, place, refine, to } from "../../shell/router";
 import { text } from "../../text/en/scripts";
 
-const REFRESHED_MS = 10_000;
-
 export default function Scripts({ project }: PageProps) {
   const loaded = useScripts(project);
-  useEffect(() => {
-    const timer = setInterval(() => {
-      if (!document.hidden) void loaded.reload();
-    }, REFRESHED_MS);
-    return () => clearInterval(timer);
-  }, [loaded]);
+  useNews(project, (news) => news, () => void loaded.reload());
   const add = may("scripts:write") && (
     <button type="button" class="primary" onClick={() => refine({ new: "script" })}>
       <Icon name="plus" />

@@ -1,9 +1,9 @@
 /** One script: what its customers run, its builds, how it is set. */
 import { useSignal } from "@preact/signals";
-import { useEffect } from "preact/hooks";
 import { ask, call } from "../../api/client";
 import { API } from "../../api/connection";
 import { useLoaded } from "../../api/load";
+import { useNews } from "../../api/news";
 import { may } from "../../api/session";
 import type { ScriptView } from "../../api/types";
 import { Bars } from "../../parts/bars";
@@ -21,18 +21,12 @@ import { ScriptSettings } from "./script_settings";
 
 const words = text.page;
 const TABS = ["publish", "builds", "settings"] as const;
-const REFRESHED_MS = 5000;
 
 export default function Script({ project, id }: PageProps) {
   const loaded = useLoaded(`script ${id}`, (signal) => ask("GET /scripts/{script_id}", { script_id: id }, { signal }));
   const tabs = may("scripts:publish") ? TABS : TABS.slice(1);
   const tab = tabs.find((each) => each === place.value.query.get("show")) ?? tabs[0];
-  useEffect(() => {
-    const timer = setInterval(() => {
-      if (!document.hidden) void loaded.reload();
-    }, REFRESHED_MS);
-    return () => clearInterval(timer);
-  }, [loaded]);
+  useNews(project, (news) => [news.event, news.scripts.find((each) => each.id === id)], () => void loaded.reload());
   return (
     <div class="stack">
       <Shown loaded={loaded}>
@@ -71,7 +65,7 @@ export default function Script({ project, id }: PageProps) {
               </nav>
               {tab === "publish" && <Publish script={id} onPublished={() => void loaded.reload()} />}
               {tab === "builds" && <Builds script={id} />}
-              {tab === "settings" && <ScriptSettings key={etag} script={script} etag={etag} reload={loaded.reload} />}
+              {tab === "settings" && <ScriptSettings script={script} etag={etag} reload={loaded.reload} />}
             </section>
             <Executions id={id} />
           </>

@@ -15,14 +15,16 @@ import { text } from "../../text/en/scripts";
 export function ScriptSettings({ script, etag, reload }: { script: ScriptView; etag: string | null; reload: () => Promise<void> }) {
   const at = { script_id: script.id };
   const isRemoving = useSignal(false);
-  const protection = useLoaded(`protection ${script.id} ${etag}`, async (signal) => (await call("GET /scripts/{script_id}/protection", at, { signal })).protection);
+  const protection = useLoaded(`protection ${script.id}`, async (signal) => (await call("GET /scripts/{script_id}/protection", at, { signal })).protection);
   return (
     <Shown loaded={protection}>
       {({ profile, target, engine, effective }) => (
         <>
           <SaveForm
             etag={etag}
-            reload={reload}
+            reload={async () => {
+              await Promise.all([protection.reload(), reload()]);
+            }}
             run={async (entered, version) => {
               const body: EditScript = {
                 name: entered.text("name"),

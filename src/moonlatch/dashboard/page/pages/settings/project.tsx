@@ -25,7 +25,7 @@ export default function ProjectSettings({ project: id }: PageProps) {
       <Shown loaded={loaded}>
         {({ reply: { project }, etag }) => (
           <>
-            <section class="card" key={etag}>
+            <section class="card">
               <SaveForm
                 etag={etag}
                 reload={async () => {

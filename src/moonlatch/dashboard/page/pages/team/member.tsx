@@ -39,7 +39,6 @@ export function Member({ id, onClose, onLink }: { id: string; onClose: () => voi
         ) : (
           <Dialog title={member.name} onClose={onClose}>
             <SaveForm
-              key={etag}
               etag={etag}
               reload={loaded.reload}
               run={async (entered, version) => {
