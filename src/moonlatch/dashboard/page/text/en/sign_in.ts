@@ -10,7 +10,7 @@ export const text = {
   withToken: "Sign in with an API token",
   withPassword: "Sign in with a password",
   token: "API token",
-  tokenHint: "The first start of the server printed one. It is kept in this tab alone, until you close it.",
+  tokenHint: "The first start of the server told one. It is kept in this tab alone, until you close it.",
   refused: "This token is not valid (any more).",
   help: "Nobody invited yet, or the password lost? On the server:",
   invite: {
