@@ -89,7 +89,7 @@ async def prepared(server: MoonlatchServer) -> Target:
         keyring = Keyring.open(server.data)
         project = await rows.add_project(database)
         script, loader = await rows.add_script(database, project)
-        key = await rows.add_user(database, project)
+        key = await rows.add_user(database, project, keyring=keyring)
         return Target(server, token, script, loader, keyring.loader_secret(loader), key)
     finally:
         await database.close()
