@@ -16,6 +16,7 @@ from moonlatch.storage.user_history import NewRefusal
 from support import rows
 from support.accounts import insert_user
 from support.database import ENGINES, engine_url, opened_at
+from support.keys import KEYRING
 from support.live import eventually
 
 
@@ -65,7 +66,7 @@ async def add_users(database: Database, count: int) -> list[str]:
 
 async def test_what_is_noted_is_written_without_being_asked_for(database: Database) -> None:
     (key,) = await add_users(database, 1)
-    history = History(database)
+    history = History(database, KEYRING)
     history.refused(refusal(key, fingerprint=b"\x00\xff", ip=b"net"))
 
     async def is_there() -> bool:
@@ -77,7 +78,7 @@ async def test_what_is_noted_is_written_without_being_asked_for(database: Databa
 
 async def test_the_same_refusal_again_counts_up_wherever_it_is_refused(database: Database) -> None:
     (key,) = await add_users(database, 1)
-    processes = [History(database) for _ in range(3)]
+    processes = [History(database, KEYRING) for _ in range(3)]
     for number, history in enumerate(processes):
         for at in range(10):
             history.refused(refusal(key, refused_at=1_000 + 100 * number + at))
@@ -87,7 +88,7 @@ async def test_the_same_refusal_again_counts_up_wherever_it_is_refused(database:
 
 async def test_a_flood_of_different_refusals_of_one_key_is_a_few_rows_a_second(database: Database) -> None:
     (key,) = await add_users(database, 1)
-    history = History(database)
+    history = History(database, KEYRING)
     for number in range(1_000):
         history.refused(refusal(key, fingerprint=b"%d" % number, refused_at=1_000 + number))
     await history.close()
@@ -105,7 +106,7 @@ async def test_a_flood_of_many_keys_is_bounded_in_memory_and_in_each_transaction
             await database.run(unit, is_guarded=is_guarded)
             written.append(len(await noted(database)))
 
-    history = History(Counting())  # type: ignore[arg-type]
+    history = History(Counting(), KEYRING)  # type: ignore[arg-type]
     for number in range(MOST_KEYS + 1_000):
         history.refused(refusal(keys[number] if number < len(keys) else f"no key {number}"))
     assert len(history._refusals) == MOST_KEYS
@@ -118,7 +119,7 @@ async def test_a_refused_copy_ended_the_first_time_it_was_refused(database: Data
     script, _ = await rows.add_script(database, project)
     for name in ("one", "two", "three"):
         await rows.insert(database, "executions", id=name, script_id=script, build=1, started_at=1)
-    history = History(database)
+    history = History(database, KEYRING)
     history.ended("one", 10)
     history.ended("one", 20, "OUTDATED")
     history.ended("one", 30, "KEY_EXPIRED")
@@ -138,7 +139,7 @@ async def test_a_refused_copy_ended_the_first_time_it_was_refused(database: Data
 async def test_a_database_that_is_away_costs_what_waited_and_nothing_more(
     database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
-    history = History(database)
+    history = History(database, KEYRING)
     await database.close()
     history.refused(refusal("key"))
     await history.settle()
@@ -149,12 +150,12 @@ async def test_a_database_that_is_away_costs_what_waited_and_nothing_more(
 async def test_a_user_who_is_removed_while_their_starts_are_written_leaves_nothing(database: Database) -> None:
     project = await rows.add_project(database)
     script, _ = await rows.add_script(database, project)
-    history = History(database)
+    history = History(database, KEYRING)
     for number in range(30):
         name = f"{number:032}"
         user = await rows.id_of(database, await rows.add_user(database, project))
         await rows.insert(database, "executions", id=name, script_id=script, build=1, started_at=1)
-        history.started(start(name, user))
+        history.started(start(name, user), "192.0.2.7")
         removal = rows.change(database, "delete from users where id = :user", user=user)
         await asyncio.gather(*((history.settle(), removal) if number % 2 else (removal, history.settle())))
     left = "select count(*) from executions where user_id is not null or ip is not null or fingerprint is not null"
@@ -174,9 +175,9 @@ async def test_starts_are_written_by_the_thousand_until_none_waits(database: Dat
         await tx.execute_each(insert, [(name, script) for name in names])
 
     await database.run(unit)
-    history = History(database)
+    history = History(database, KEYRING)
     for name in names:
-        history.started(start(name, key))
+        history.started(start(name, key), "192.0.2.7")
     await history.close()
     found = await rows.value(database, "select count(*) from executions where user_id = :id", id=key)
     assert found == len(names)

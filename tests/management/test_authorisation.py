@@ -90,6 +90,7 @@ ENDPOINTS: dict[tuple[str, str], tuple[str | None, Any]] = {
     ("GET", "/projects/{project_id}/events"): ("project", None),
     ("GET", "/users/{key}/events"): ("user", None),
     ("GET", "/users/{key}/executions"): ("user", None),
+    ("GET", "/users/{key}/devices"): ("user", None),
     ("GET", "/users/{key}/refusals"): ("user", None),
     ("GET", "/account/tokens"): (None, None),
     ("POST", "/account/luraph"): (None, {"api_key": "key"}),

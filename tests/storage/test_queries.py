@@ -28,6 +28,7 @@ SCANS_ALLOWED = {
     "licences.start_user": {"nobody"},
     "installation.any_removed": {"removed_users"},  # stops at the first
     "installation.any_user": {"users"},
+    "key_uses.add_use": {"kept"},  # what was found, to count it
     "loaders.any": {"loaders"},
     **{query.name: {"counted"} for query in user_lists.COUNTS.values()},  # what was found, to count it
 }

@@ -20,7 +20,17 @@ from support.database import opened
 
 TABLES = [
     *("accounts", "bars", "builds", "event_retention", "events", "execution_days", "executions"),
-    *("idempotency_records", "installation", "loaders", "luraph_keys", "member_links", "member_sessions", "members"),
+    *(
+        "idempotency_records",
+        "installation",
+        "key_hours",
+        "key_uses",
+        "loaders",
+        "luraph_keys",
+        "member_links",
+        "member_sessions",
+        "members",
+    ),
     *("passkey_challenges", "passkeys", "projects", "recovery_codes", "refusals", "removed_users", "scripts"),
     *("tokens", "users"),
 ]
@@ -52,6 +62,9 @@ async def source(tmp_path: Path) -> Path:
             bytes=b"\x00\xff",
         )
         await rows.insert(database, "bars", project_id=project, fingerprint=b"f", user_id=user)
+        await rows.insert(database, "key_hours", user_id=user, hour=1, starts=2)
+        use = {"user_id": user, "day": 1, "device": b"\x00\xff", "network": b"", "executor": "x"}
+        await rows.insert(database, "key_uses", **use, starts=1, first_at=1, last_at=1)
         await rows.insert(database, "executions", id="e", script_id=script, build=1, executor="x", started_at=1)
         day = {"project_id": project, "script_id": script, "day": "2026-01-01", "executor": "x", "executions": 7}
         await rows.insert(database, "execution_days", **day)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from moonlatch.web.address import Addresses, sites_of
+from moonlatch.web.address import Addresses, network_of, sites_of
 
 
 @pytest.mark.parametrize(
@@ -101,3 +101,9 @@ def test_an_ipv6_client_counts_with_its_whole_network() -> None:
     assert sites_of("2001:db8:1:2:3::4") == sites_of("2001:db8:1:2:ffff::") == ("2001:db8:1:2::/64", "2001:db8:1::/48")
     assert sites_of("192.0.2.1") == ("192.0.2.1",)
     assert sites_of("unknown") == ("unknown",)
+
+
+def test_a_customers_network_is_a_24_or_a_48() -> None:
+    assert network_of("192.0.2.7") == network_of("192.0.2.200") == network_of("::ffff:192.0.2.9") == "192.0.2.0/24"
+    assert network_of("2001:db8:1:2::3") == network_of("2001:db8:1:ffff::") == "2001:db8:1::/48"
+    assert network_of("unknown") is None

@@ -11,14 +11,18 @@ import contextlib
 import logging
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
+from moonlatch.crypto import Keyring
 from moonlatch.licensing.verdict import Refusal, Running
+from moonlatch.storage import key_uses
 from moonlatch.storage.executions import Execution
 from moonlatch.storage.interface import Database, StorageError, Transaction
+from moonlatch.storage.key_uses import KeyUse
 from moonlatch.storage.user_history import End, Moment, NewRefusal, end, note, own
+from moonlatch.web.address import network_of
 
 WRITE_SECONDS = 1.0
 """From the first that is noted to the transaction that writes it."""
@@ -49,21 +53,29 @@ T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 
+class _Start(NamedTuple):
+    """A start of a key, and the address that it came from, which nobody writes down."""
+
+    execution: Execution
+    address: str
+
+
 class History:
     """What waits to be written by this process. Belongs to one event loop; `close` writes the rest."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, keyring: Keyring) -> None:
         self._database = database
-        self._starts: deque[Execution] = deque(maxlen=MOST_STARTS_WAITING)
+        self._keyring = keyring
+        self._starts: deque[_Start] = deque(maxlen=MOST_STARTS_WAITING)
         self._refusals: OrderedDict[str, dict[tuple[Any, ...], NewRefusal]] = OrderedDict()
         self._ends: OrderedDict[str, End] = OrderedDict()
         self._task: asyncio.Task[None] | None = None
         self._hurry = asyncio.Event()
         self._closed = False
 
-    def started(self, execution: Execution) -> None:
-        """A key was used."""
-        self._starts.append(execution)
+    def started(self, execution: Execution, address: str) -> None:
+        """A key was used from there."""
+        self._starts.append(_Start(execution, address))
         if self._task is None:
             self._wake()
 
@@ -134,7 +146,7 @@ class History:
             for _ in range(0, len(self._starts), MOST_STARTS):
                 starts = [self._starts.popleft() for _ in range(min(MOST_STARTS, len(self._starts)))]
                 # Not guarded: it rests on a user who is there, and somebody may be removing them.
-                await self._write(own, starts, is_guarded=False)
+                await self._write(self._keep, starts, is_guarded=False)
             await self._write(note, self._next_refusals(), is_guarded=True)
             ends = [self._ends.popitem(last=False)[1] for _ in range(min(MOST_ENDS, len(self._ends)))]
             await self._write(end, ends, is_guarded=True)
@@ -150,6 +162,24 @@ class History:
         except StorageError as error:
             what = type(rows[0]).__name__
             logger.warning("%d notes (%s) were not written: %s", len(rows), what, type(error).__name__)
+
+    async def _keep(self, tx: Transaction, starts: list[_Start]) -> None:
+        """Write down whose starts these were, and count where the keys were used."""
+        # In this order: the rows of users come first for whoever removes one, too.
+        await key_uses.count(tx, [self._use(start) for start in starts])
+        await own(tx, [start.execution for start in starts])
+
+    def _use(self, start: _Start) -> KeyUse:
+        execution, network = start.execution, network_of(start.address)
+        assert execution.user_id is not None
+        return KeyUse(
+            user_id=execution.user_id,
+            device=execution.fingerprint or b"",
+            network=self._keyring.fingerprint(execution.project_id, "network", network) if network else b"",
+            executor=execution.executor,
+            first_at=execution.started_at,
+            last_at=execution.started_at,
+        )
 
     def _next_refusals(self) -> list[NewRefusal]:
         found: list[NewRefusal] = []

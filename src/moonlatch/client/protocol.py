@@ -84,7 +84,7 @@ class ClientProtocol:
         self._loaders = _limit(limit, "loader", loaders_per_second_per_address, loader_burst)
         self._bad_beats = NetworkLimit(limit, "bad beat", per_second=BAD_BEATS_PER_SECOND, burst=BAD_BEATS_BURST)
         self._loader = LoaderEndpoint(database, missing_loader_source)
-        self.history = History(database)
+        self.history = History(database, keyring)
         backend = Backend(
             licences=Licences(database),
             roster=live,

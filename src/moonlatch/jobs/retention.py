@@ -10,7 +10,16 @@ from moonlatch.clock import DAY_MS, Clock
 from moonlatch.jobs.periodic import run_periodically
 from moonlatch.licensing.key import RESTORABLE_DAYS
 from moonlatch.licensing.signing_in import SignInRules
-from moonlatch.storage import events, idempotency, member_sessions, members, passkeys, removed_users, user_history
+from moonlatch.storage import (
+    events,
+    idempotency,
+    key_uses,
+    member_sessions,
+    members,
+    passkeys,
+    removed_users,
+    user_history,
+)
 from moonlatch.storage.interface import Database, Transaction
 from moonlatch.storage.retention import forget_users_of_executions, prune_executions
 
@@ -35,7 +44,7 @@ class Kept:
 
 
 def detail_kept(days: int) -> list[Kept]:
-    """What is kept of single starts, and of refusals."""
+    """What is kept of single starts and refusals, and of where keys were used."""
     return [
         Kept("executions", days, lambda tx, before, most: prune_executions(tx, before=before, most=most)),
         Kept(
@@ -44,6 +53,8 @@ def detail_kept(days: int) -> list[Kept]:
             lambda tx, before, most: forget_users_of_executions(tx, before=before, most=most),
         ),
         Kept("refusals", days, lambda tx, before, most: user_history.prune_refusals(tx, before=before, most=most)),
+        Kept("places of keys", days, lambda tx, before, most: key_uses.prune_uses(tx, before=before, most=most)),
+        Kept("hours of keys", days, lambda tx, before, most: key_uses.prune_hours(tx, before=before, most=most)),
     ]
 
 

@@ -29,6 +29,7 @@ from moonlatch.management import (
     scripts,
     sessions,
     sign_in,
+    user_devices,
     user_history,
     users,
 )
@@ -59,6 +60,7 @@ ROUTERS = (
     protection.router,
     projects.router,
     users.router,
+    user_devices.router,
     user_history.router,
     removed_users.router,
     bulk_users.router,

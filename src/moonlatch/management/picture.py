@@ -18,12 +18,13 @@ def device_picture(*, project_id: str, ip: bytes | None, fingerprint: bytes | No
         return None
     name = None if executor is None else executor.encode()
     return "\n".join(
-        f"{_squares(kind, project_id, value)} -> {kind}"
+        f"{squares(kind, project_id, value)} -> {kind}"
         for kind, value in (("ip", ip), ("fingerprint", fingerprint), ("executor", name))
     )
 
 
-def _squares(kind: str, project_id: str, value: bytes | None) -> str:
+def squares(kind: str, project_id: str, value: bytes | None) -> str:
+    """The six squares of one hash, as in its line of the picture."""
     if value is None:
         return _UNKNOWN
     digest = derive(value, _LABEL, kind, project_id)

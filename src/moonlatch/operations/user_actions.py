@@ -18,7 +18,7 @@ from moonlatch.licensing.key import MAX_KEY_DAYS, is_blacklisted
 from moonlatch.operations.changing import Change, Resource, differences
 from moonlatch.operations.kinds import EventKind
 from moonlatch.operations.refusals import Reason, Refused
-from moonlatch.storage import events, removed_users, users
+from moonlatch.storage import events, key_uses, removed_users, users
 from moonlatch.storage.interface import Transaction
 from moonlatch.storage.projects import Project
 from moonlatch.storage.user_keys import masked_key_of
@@ -162,7 +162,9 @@ class ResetFingerprint(Action):
         return msgspec.structs.replace(user, fingerprint=None, ip=None, last_reset=now, total_fingerprint_resets=resets)
 
     async def write(self, tx: Transaction, done: Sequence[User], now: int) -> None:
-        await users.reset_fingerprint(tx, [user.id for user in done], now=now)
+        ids = [user.id for user in done]
+        await users.reset_fingerprint(tx, ids, now=now)
+        await key_uses.count_resets(tx, ids, now=now)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ UNKNOWN = "unknown"
 
 _SITE_PREFIX = 64
 _WIDER_PREFIX = 48
+_NEIGHBOURS_PREFIX = 24
 _MAPPED_PREFIX = 96  # RFC 4291 section 2.5.5.2
 # RFC 3986 section 3.2.2; some proxies write the port (Azure Application Gateway), some the brackets alone.
 _WITH_PORT_OR_BRACKETS = re.compile(r"\[(?P<bracketed>[^\[\]]+)\](?::[0-9]{1,5})?|(?P<dotted>[0-9.]+):[0-9]{1,5}")
@@ -114,6 +115,15 @@ def sites_of(address: str) -> tuple[str, ...]:
     if not isinstance(parsed, IPv6Address):
         return (address,)
     return tuple(str(IPv6Network((parsed, prefix), strict=False)) for prefix in (_SITE_PREFIX, _WIDER_PREFIX))
+
+
+def network_of(address: str) -> str | None:
+    """The network that an address stands for where a customer is seen: its /24, or /48 for IPv6; None for one that is not known."""
+    parsed = parse_address(address)
+    if parsed is None:
+        return None
+    prefix = _NEIGHBOURS_PREFIX if isinstance(parsed, IPv4Address) else _WIDER_PREFIX
+    return str(ip_network((parsed, prefix), strict=False))
 
 
 def header(headers: Sequence[tuple[bytes, bytes]], name: bytes) -> bytes | None:
