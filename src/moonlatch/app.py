@@ -21,7 +21,6 @@ from moonlatch.client.loader_source import LOADER_VERSION, loader_source, missin
 from moonlatch.client.protocol import BEAT, EXECUTE_PATH, HEARTBEAT_PATH, START, ClientProtocol
 from moonlatch.clock import SteadyClock, now_ms
 from moonlatch.config import Settings
-from moonlatch.crypto import MASTER_KEY_NAME, Keyring
 from moonlatch.dashboard import face
 from moonlatch.jobs.expiry import watch_expiry
 from moonlatch.jobs.retention import (
@@ -98,15 +97,16 @@ async def open_moonlatch(settings: Settings) -> AsyncIterator[Moonlatch]:
             closing.enter_context(data_folder_locked(settings.data_dir))
         database = await open_database(settings)
         closing.push_async_callback(database.close)
-        if not (settings.data_dir / MASTER_KEY_NAME).exists() and await installation.needs_master_key(database):
+        master_key = settings.master_key
+        if not master_key.exists and await installation.needs_master_key(database):
             raise ValueError(
-                f"{settings.data_dir / MASTER_KEY_NAME} is missing, but loaders were made and keys of users sealed with it: "
+                f"{master_key.place} is missing, but loaders were made and keys of users sealed with it: "
                 "without it no published script can start"
             )
-        keyring = Keyring.open(settings.data_dir)
+        keyring = await asyncio.to_thread(master_key.open)
         if not await installation.belongs_to(database, keyring.check_value()):
             raise ValueError(
-                f"{settings.data_dir / MASTER_KEY_NAME} is not the master key that the loaders and keys of users in the database were made with"
+                f"{master_key.place} is not the master key that the loaders and keys of users in the database were made with"
             )
         workers = WorkerPool(
             workers=settings.protector.workers,

@@ -288,11 +288,21 @@ class Keyring:
         path = data_dir / MASTER_KEY_NAME
         if create and not path.exists():
             _write_new_master_key(path)
-        text = path.read_text().strip()
+        return cls.of_text(path.read_text(), str(path))
+
+    @classmethod
+    def of_text(cls, text: str, place: str) -> Keyring:
+        """The keys that follow from a master key in hex. Raises ValueError, naming its place and nothing of the text."""
         try:
-            return cls(bytes.fromhex(text))
+            master = bytes.fromhex(text.strip())
+        except ValueError:
+            raise ValueError(
+                f"{place} is not a Moonlatch master key: it must be {2 * _MASTER_KEY_BYTES} hexadecimal digits"
+            ) from None
+        try:
+            return cls(master)
         except ValueError as error:
-            raise ValueError(f"{path} is not a Moonlatch master key: {error}") from None
+            raise ValueError(f"{place} is not a Moonlatch master key: {error}") from None
 
     def check_value(self) -> bytes:
         """Tells this master key from others, and nothing about it."""

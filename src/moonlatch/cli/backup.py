@@ -15,6 +15,7 @@ from moonlatch import __version__
 from moonlatch.cli.output import CommandError, DataFolder, Json, remark, say, shown, write_json
 from moonlatch.cli.passphrases import PASSPHRASE_VARIABLE, passphrase
 from moonlatch.clock import now_ms
+from moonlatch.master_key import MasterKeySource
 
 BackupFile = Annotated[Path, typer.Argument(metavar="FILE", help="The file to write; it must not be there yet.")]
 Recipients = Annotated[
@@ -57,7 +58,7 @@ def backup(
     from moonlatch.storage.sqlite.copying import schema_of_sound
 
     loaded = load_with_origins({"data_dir": data})
-    folder = loaded.settings.data_dir
+    folder, master_key = loaded.settings.data_dir, loaded.settings.master_key
     has_database = not loaded.settings.database_url.get_secret_value()
     if file.exists():
         raise CommandError(f"{shown(file)} is there already", "Give the new backup a name of its own.")
@@ -66,12 +67,13 @@ def backup(
     beside = file.absolute().parent if encrypt is None or not folder.exists() else folder
     try:
         with tempfile.TemporaryDirectory(prefix=".moonlatch-backup-", dir=beside) as scratch:
-            files = _collect(folder, loaded.file, Path(scratch), has_database=has_database)
+            files = _collect(master_key, loaded.file, Path(scratch), has_database=has_database)
             manifest = Manifest(
                 moonlatch=__version__,
                 created_at=now_ms(),
                 database="sqlite" if has_database else "postgresql",
                 schema_version=schema_of_sound(files[DATABASE]) if has_database else 0,
+                has_master_key=master_key.is_in_folder,
                 members={name: member_of(path) for name, path in files.items()},
             )
             if encrypt is None:
@@ -85,7 +87,15 @@ def backup(
         raise CommandError(str(error)) from None
     except OSError as error:
         raise CommandError(f"{error.filename or file}: {error.strerror or error}", "Nothing was written.") from None
-    remark(WARNING if encrypt is None else ENCRYPTED, "yellow")
+    if not master_key.is_in_folder:
+        remark(
+            f"The master key is {master_key.place}, and not in the file: without it a backup is worth nothing.",
+            "yellow",
+        )
+    elif encrypt is None:
+        remark(WARNING, "yellow")
+    if encrypt is not None:
+        remark(ENCRYPTED, "yellow")
     if not has_database:
         remark(ELSEWHERE, "yellow")
     if as_json:
@@ -112,18 +122,19 @@ def _encryption(recipients: list[str], *, with_passphrase: bool) -> Callable[[Pa
     return None
 
 
-def _collect(folder: Path, settings_file: Path, scratch: Path, *, has_database: bool) -> dict[str, Path]:
+def _collect(source: MasterKeySource, settings_file: Path, scratch: Path, *, has_database: bool) -> dict[str, Path]:
     """Copies of what belongs into the archive. Raises CommandError, StorageError and OSError."""
     from moonlatch.storage.archive import DATABASE, MASTER_KEY, SETTINGS
     from moonlatch.storage.sqlite.copying import copy_database
 
+    folder = source.data_dir
     database, master_key = folder / DATABASE, folder / MASTER_KEY
     if has_database and not database.exists():
         raise CommandError(
             f"there is no Moonlatch data in {shown(folder)}",
             "Name the data folder with --data DIR, or start the server first.",
         )
-    if not master_key.exists():
+    if not source.exists:
         raise CommandError(
             f"{shown(master_key)} is missing",
             "Without it a backup is worth nothing: put it back, or start the server first.",
@@ -132,8 +143,9 @@ def _collect(folder: Path, settings_file: Path, scratch: Path, *, has_database: 
     if has_database:
         copy_database(database, scratch / DATABASE)
         files[DATABASE] = scratch / DATABASE
-    shutil.copyfile(master_key, scratch / MASTER_KEY)
-    files[MASTER_KEY] = scratch / MASTER_KEY
+    if source.is_in_folder:
+        shutil.copyfile(master_key, scratch / MASTER_KEY)
+        files[MASTER_KEY] = scratch / MASTER_KEY
     if settings_file.exists():
         shutil.copyfile(settings_file, scratch / SETTINGS)
         files[SETTINGS] = scratch / SETTINGS

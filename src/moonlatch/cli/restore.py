@@ -63,6 +63,8 @@ def restore(file: BackupFile, data: NewFolder, identity: Identity = None, as_jso
     say(f"{shown(data)} is as it was on {utc_day(manifest.created_at)} with Moonlatch {manifest.moonlatch}.")
     held = "".join(f", {count} {noun.removesuffix('s') if count == 1 else noun}" for noun, count in counts.items())
     say(f"Restored: {', '.join(manifest.members)}{held}.")
+    if not manifest.has_master_key:
+        remark("The master key is not in this backup: give the server the one that it had.", "yellow")
     if manifest.database == "postgresql":
         remark(POSTGRESQL, "yellow")
     remark(
@@ -146,7 +148,9 @@ def _unpack(archive: Archive, target: Path) -> dict[str, int]:
     from moonlatch.storage.sqlite.copying import count_nouns, schema_of_sound
 
     manifest = archive.manifest
-    wanted = {MASTER_KEY, DATABASE} if manifest.database == "sqlite" else {MASTER_KEY}
+    wanted = {MASTER_KEY} if manifest.has_master_key else set()
+    if manifest.database == "sqlite":
+        wanted.add(DATABASE)
     if not wanted <= manifest.members.keys():
         raise ArchiveError(f"the backup lacks {', '.join(sorted(wanted - manifest.members.keys()))}")
     needed = sum(member.bytes for member in manifest.members.values())
@@ -154,7 +158,8 @@ def _unpack(archive: Archive, target: Path) -> dict[str, int]:
         raise ArchiveError(f"the backup holds {needed:,} bytes, and there is no room for them in {target.parent}")
     for name in manifest.members:
         archive.extract(name, target / name)
-    Keyring.open(target, create=False)
+    if manifest.has_master_key:
+        Keyring.open(target, create=False)
     if DATABASE not in manifest.members:
         return {}
     version = schema_of_sound(target / DATABASE)

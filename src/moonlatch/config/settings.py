@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import shlex
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -23,6 +24,7 @@ from moonlatch.clock import DAY_MS, HOUR_MS, MINUTE_MS
 from moonlatch.licensing.signing_in import SignInRules
 from moonlatch.licensing.tier import BUILT_IN, MEBIBYTE, NO_LIMITS, Tier
 from moonlatch.licensing.verdict import ACCOUNT_GRACE_DAYS
+from moonlatch.master_key import MasterKeySource
 from moonlatch.obfuscator.options import DEFAULT_PROFILE, PROFILES, known_profile
 
 ENV_PREFIX = "MOONLATCH_"
@@ -287,6 +289,12 @@ class Settings(BaseSettings):
     data_dir: Path = Field(
         default=Path("data"), description="Folder of the SQLite database, the master key and `moonlatch.toml`."
     )
+    master_key_command: str = Field(
+        default="",
+        max_length=2000,
+        description="Prints the master key, as 64 hexadecimal digits, in place of a file in the data folder: a program and its "
+        "arguments, run without a shell. Where it is empty and systemd gives the credential `moonlatch.master-key`, that is the key.",
+    )
     database_url: SecretStr = Field(
         default=SecretStr(""),
         max_length=2000,
@@ -340,6 +348,11 @@ class Settings(BaseSettings):
         return self.data_dir / "moonlatch.db"
 
     @property
+    def master_key(self) -> MasterKeySource:
+        """Where the master key comes from."""
+        return MasterKeySource(self.data_dir, self.master_key_command)
+
+    @property
     def is_shared(self) -> bool:
         """Return whether several processes may run at once: neither the data nor the sessions belong to one alone."""
         return bool(self.database_url.get_secret_value() and self.redis_url.get_secret_value())
@@ -367,6 +380,17 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Take the arguments and nothing else: `loading` reads the other sources itself, to know who said what."""
         return (init_settings,)
+
+    @field_validator("master_key_command")
+    @classmethod
+    def _check_command(cls, value: str) -> str:
+        try:
+            words = shlex.split(value)
+        except ValueError as error:
+            raise ValueError(f"cannot be read as a program and its arguments: {error}") from None
+        if value and not words:
+            raise ValueError("names no program")
+        return value
 
     @field_validator("data_dir")
     @classmethod

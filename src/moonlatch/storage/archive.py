@@ -59,6 +59,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     created_at: int
     database: Literal["sqlite", "postgresql"]
     schema_version: int
+    has_master_key: bool = True
+    """False where the installation has its master key from elsewhere."""
     members: dict[str, Member]
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from moonlatch.config import Settings
 from moonlatch.storage.interface import StorageError
 from moonlatch.storage.migration import Migration, shipped_migrations
-from moonlatch.storage.rewriting import Told, log_progress, master_key_in
+from moonlatch.storage.rewriting import Told, log_progress, master_key_from
 from moonlatch.storage.sqlite.engine import SqliteDatabase, migrate_file, open_sqlite
 
 if TYPE_CHECKING:  # where SQLite is the database, its driver need not be there
@@ -22,7 +22,7 @@ async def open_database(settings: Settings) -> SqliteDatabase | PostgresDatabase
     """
     url = settings.database_url.get_secret_value()
     if not url:
-        return await open_sqlite(settings.database_file)
+        return await open_sqlite(settings.database_file, master_key=master_key_from(settings.master_key))
     from moonlatch.storage.postgres.connections import PostgresOptions
     from moonlatch.storage.postgres.engine import open_postgres
 
@@ -46,12 +46,14 @@ async def migrate_database(settings: Settings, told: Told = log_progress) -> tup
             url,
             migrations,
             deadline_seconds=settings.database.deadline_seconds,
-            master_key=master_key_in(settings.data_dir),
+            master_key=master_key_from(settings.master_key),
             told=told,
         )
     elif settings.database_file.exists():
         migrations = shipped_migrations("sqlite")
-        applied = await asyncio.to_thread(migrate_file, settings.database_file, told)
+        applied = await asyncio.to_thread(
+            migrate_file, settings.database_file, told, master_key_from(settings.master_key)
+        )
     else:
         raise StorageError(f"there is no Moonlatch data in {settings.data_dir}")
     return applied, migrations[-1].version

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from moonlatch.crypto import MASTER_KEY_NAME, Keyring
+from moonlatch.crypto import Keyring
+from moonlatch.master_key import MasterKeySource
 from moonlatch.storage.interface import StorageError, numbered, parameter_names
 
 ROWS_AT_ONCE = 500
@@ -65,14 +66,19 @@ class Rewrite:
 
 
 def master_key_in(data_dir: Path) -> MasterKey:
-    """The keys of a data folder's `master.key`, which is not made where it is missing."""
+    """As `master_key_from`, of a data folder's `master.key`."""
+    return master_key_from(MasterKeySource(data_dir))
+
+
+def master_key_from(source: MasterKeySource) -> MasterKey:
+    """The keys of an installation, whose master key is not made where it is missing."""
 
     def opened() -> Keyring:
         try:
-            return Keyring.open(data_dir, create=False)
+            return source.open(create=False)
         except FileNotFoundError:
             raise StorageError(
-                f"the keys of users are to be sealed with the master key, and {data_dir / MASTER_KEY_NAME} is not there: "
+                f"the keys of users are to be sealed with the master key, and {source.place} is not there: "
                 "put it back, or copy it from the machine that has it"
             ) from None
         except (OSError, ValueError) as error:

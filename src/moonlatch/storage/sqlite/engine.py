@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from moonlatch.metrics.counts import Histogram
 from moonlatch.storage.interface import Answer, Query, Row, Unit
 from moonlatch.storage.migration import Migration, shipped_migrations
-from moonlatch.storage.rewriting import Told, log_progress, master_key_in
+from moonlatch.storage.rewriting import MasterKey, Told, log_progress, master_key_in
 from moonlatch.storage.sqlite.connection import connect_reader, connect_writer
 from moonlatch.storage.sqlite.migration import migrate
 from moonlatch.storage.sqlite.searching import Searcher
@@ -69,12 +69,14 @@ class SqliteDatabase:
         self._snapshots.close()
 
 
-async def open_sqlite(path: Path, *, max_waiting: int = MAX_WAITING, max_batch: int = MAX_BATCH) -> SqliteDatabase:
-    """Open (or create) the database at `path` and bring its schema up to date.
+async def open_sqlite(
+    path: Path, *, max_waiting: int = MAX_WAITING, max_batch: int = MAX_BATCH, master_key: MasterKey | None = None
+) -> SqliteDatabase:
+    """Open (or create) the database at `path` and bring its schema up to date, with the master key beside it where none is given.
 
     Several processes may have it open. Raises StorageError, and SchemaTooNew for a file of a newer program.
     """
-    connection = await asyncio.to_thread(_open_migrated, path)
+    connection = await asyncio.to_thread(_open_migrated, path, master_key)
     try:
         reader = connect_reader(path)
     except BaseException:
@@ -85,23 +87,27 @@ async def open_sqlite(path: Path, *, max_waiting: int = MAX_WAITING, max_batch: 
     return SqliteDatabase(path, reader, writer, loop)
 
 
-def migrate_file(path: Path, told: Told = log_progress) -> list[Migration]:
+def migrate_file(path: Path, told: Told = log_progress, master_key: MasterKey | None = None) -> list[Migration]:
     """Bring the schema of the file at `path` up to date; gives what was applied. Raises StorageError and SchemaTooNew.
 
-    Where that takes the master key, it is the one beside the file.
+    Where that takes the master key and none is given, it is the one beside the file.
     """
     with contextlib.closing(connect_writer(path)) as connection:
-        return _migrate(connection, path, told)
+        return _migrate(connection, path, master_key, told)
 
 
-def _migrate(connection: sqlite3.Connection, path: Path, told: Told = log_progress) -> list[Migration]:
-    return migrate(connection, shipped_migrations("sqlite"), master_key=master_key_in(path.parent), told=told)
+def _migrate(
+    connection: sqlite3.Connection, path: Path, master_key: MasterKey | None, told: Told = log_progress
+) -> list[Migration]:
+    return migrate(
+        connection, shipped_migrations("sqlite"), master_key=master_key or master_key_in(path.parent), told=told
+    )
 
 
-def _open_migrated(path: Path) -> sqlite3.Connection:
+def _open_migrated(path: Path, master_key: MasterKey | None) -> sqlite3.Connection:
     connection = connect_writer(path)
     try:
-        _migrate(connection, path)
+        _migrate(connection, path, master_key)
     except BaseException:
         connection.close()
         raise
