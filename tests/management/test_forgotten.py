@@ -62,6 +62,7 @@ async def test_a_removed_user_is_in_no_table(api: Api, me: Developer, project: s
         "fingerprint": keyring.fingerprint(project, "fingerprint", DEVICE),
         "raw fingerprint": DEVICE.encode(),
         "ip": keyring.fingerprint(project, "ip", "127.0.0.1"),
+        "network": keyring.fingerprint(project, "network", "127.0.0.0/24"),
         "raw ip": b"127.0.0.1",
         "job": b"a-job-of-its-own",
         "session": wire.id.encode(),
@@ -86,6 +87,10 @@ async def test_a_removed_user_is_in_no_table(api: Api, me: Developer, project: s
         ("executions", "ip"),
         ("refusals", "fingerprint"),
         ("refusals", "ip"),
+        ("key_hours", "user"),
+        ("key_uses", "user"),
+        ("key_uses", "fingerprint"),
+        ("key_uses", "network"),
     }
 
     if way == "projects":
