@@ -91,6 +91,15 @@ def test_what_comes_behind_a_body_in_chunks_begins_no_second_request_at_once(tar
     assert answer.count(b"HTTP/1.1 ") == 1
 
 
+@pytest.mark.parametrize("path", ["/client/v1/heartbeat", "/client/v1/heartbeat?a"], ids=["direct", "through ASGI"])
+def test_a_body_that_is_too_large_is_answered_once_however_it_comes(target: Target, path: str) -> None:
+    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+    answer = target.ask(head + (b"400\r\n%s\r\n" % (b"a" * 1024)) * 40 + b"0\r\n\r\n")
+    assert answer.count(b"HTTP/1.1 ") == 1
+    assert answer.startswith(b"HTTP/1.1 413")
+    assert not target.errors
+
+
 @pytest.mark.parametrize(
     ("head", "status"),
     [

@@ -246,7 +246,7 @@ class DirectTransport(BoundedHttp):
             self._patience = None
 
     def _refuse(self, answer: Answer) -> None:
-        self._handler = None
+        self._handler, self._ignores = None, True
         self._respond(answer, keep_alive=False)
 
     def _respond(self, answer: Answer, *, keep_alive: bool) -> None:
