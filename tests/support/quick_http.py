@@ -12,7 +12,13 @@ from typing import Any
 
 
 @dataclass
+class Asked:
+    content: bytes
+
+
+@dataclass
 class Reply:
+    request: Asked
     status_code: int
     headers: dict[str, str]
     """By their names in lower case."""
@@ -55,7 +61,7 @@ class QuickHttp:
         status, *lines = (await reader.readuntil(b"\r\n\r\n")).decode().strip().split("\r\n")
         of_reply = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
         content = await reader.readexactly(int(of_reply["content-length"]))
-        return Reply(int(status.split(" ")[1]), of_reply, content)
+        return Reply(Asked(body), int(status.split(" ")[1]), of_reply, content)
 
     async def close(self) -> None:
         if self._streams is not None:
