@@ -1,0 +1,54 @@
+"""A project with 50,000 customers is paged and filtered in the page as one with five is."""
+
+from __future__ import annotations
+
+import re
+import time
+
+import pytest
+from playwright.sync_api import expect
+
+from support.browser import Visit
+from support.developer import Developer
+
+MANY = 50_000
+AT_ONCE = 1000
+PATIENCE_MS = 3000
+"""Far more than an idle machine needs, so that a busy one passes; a page that fetched all of them would not."""
+
+
+@pytest.fixture(scope="module")
+def crowded(developer: Developer) -> str:
+    """The project; every customer has a note with their number."""
+    project = developer.new_project("Crowd")
+    for first in range(0, MANY, AT_ONCE):
+        developer.post(
+            f"/projects/{project}/users", users=[{"note": f"number {n}"} for n in range(first, first + AT_ONCE)]
+        )
+    return project
+
+
+def test_many_keys_are_paged_counted_and_found(visit: Visit, crowded: str) -> None:
+    visit.sign_in()
+    page = visit.page
+    visit.go(f"/projects/{crowded}/overview")
+    visit.settle()
+    begun = time.monotonic()
+    visit.go(f"/projects/{crowded}/keys")
+    status = page.get_by_role("status").filter(has_text="of 50,000")
+    expect(status).to_contain_text("1–50", timeout=PATIENCE_MS)
+    print(f"from click to 50 of {MANY} keys: {(time.monotonic() - begun) * 1000:.0f} ms")
+    assert page.get_by_role("row").count() == 51
+    page.get_by_role("button", name="Next").click()
+    expect(status).to_contain_text("51–100", timeout=PATIENCE_MS)
+    page.get_by_role("button", name="Never started").click()
+    expect(page.get_by_role("status").filter(has_text="1–50 of 10,000+")).to_be_visible(timeout=PATIENCE_MS)
+    page.get_by_role("button", name="All", exact=True).click()
+    page.get_by_label("Search in").select_option("note_contains")
+    page.get_by_role("searchbox").fill("number 49999")
+    expect(page.get_by_role("status").filter(has_text=re.compile("of 1$"))).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.get_by_role("row").nth(1)).to_contain_text("number 49999")
+    page.get_by_role("row").nth(1).get_by_role("link").click()
+    expect(page.get_by_role("definition").filter(has_text="number 49999")).to_be_visible(timeout=PATIENCE_MS)
+    page.go_back()
+    expect(page.get_by_role("searchbox")).to_have_value("number 49999")
