@@ -206,7 +206,7 @@ function Rows({ project, users, chosen }: { project: string; users: UserView[]; 
           label: text.columns.key,
           isLead: true,
           show: (user) => (
-            <a class="mono clip" href={to(`/projects/${project}/keys/${user.id}`)}>
+            <a class="mono clip short" title={user.key} href={to(`/projects/${project}/keys/${user.id}`)}>
               {user.key}
             </a>
           ),
@@ -230,7 +230,7 @@ function Rows({ project, users, chosen }: { project: string; users: UserView[]; 
 
 export function Expiry({ user }: { user: UserView }) {
   if (user.key_expires !== null) return <Time at={user.key_expires} />;
-  return <span class="quiet">{user.key_days === null ? text.forGood : text.daysFromStart(user.key_days)}</span>;
+  return <span class="quiet whole">{user.key_days === null ? text.forGood : text.daysFromStart(user.key_days)}</span>;
 }
 
 function Foot({ given, page }: { given: Filters; page: UserPage }) {

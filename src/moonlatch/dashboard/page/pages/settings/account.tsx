@@ -76,7 +76,7 @@ function Meter({ label, used, limit }: { label: string; used: number; limit: num
     <div class={limit !== null && used >= limit ? "meter full" : "meter"}>
       <div>
         <span>{label}</span>
-        <span class="number quiet">{shell.common.of(numberOf(used), limit === null ? shell.common.unlimited : numberOf(limit))}</span>
+        <span class="number quiet">{limit === null ? `${numberOf(used)}, ${shell.common.unlimited}` : shell.common.of(numberOf(used), numberOf(limit))}</span>
       </div>
       {limit !== null && <progress value={used} max={Math.max(1, limit)} aria-label={label} />}
     </div>

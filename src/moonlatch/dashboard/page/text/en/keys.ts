@@ -33,7 +33,7 @@ export const text = {
   noneYetMore: "A key lets one customer run every script of this project. It can be good for ever, until a date, or for some days from its first start.",
   columns: { key: "Key", state: "State", discord: "Discord", expires: "Expires", executions: "Starts", note: "Note", executor: "Program", refused: "Last refused" },
   state: { active: "active", unused: "never started", expired: "expired", blacklisted: "blacklisted" },
-  daysFromStart: (days: number) => `${days} day${days === 1 ? "" : "s"} from the first start`,
+  daysFromStart: (days: number) => `${days} day${days === 1 ? "" : "s"} from start`,
   forGood: "never",
   select: (key: string) => `Select ${key}`,
   selectAll: "Select all on this page",

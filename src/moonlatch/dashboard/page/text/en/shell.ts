@@ -25,7 +25,7 @@ export const text = {
     allProjects: "All projects",
     choose: "Show project",
   },
-  theme: { label: "Colours", system: "as the system", light: "light", dark: "dark" },
+  theme: { label: "Colours", system: "system", light: "light", dark: "dark" },
   connection: { lost: "The server does not answer. Trying again; nothing you entered is lost." },
   failure: {
     title: "This could not be loaded",
