@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from moonlatch.config import InvalidSettingsError, Settings, load_settings, load_with_origins
 from moonlatch.config.reference import describe_settings, setting_values, settings_table
-from moonlatch.config.settings import Section
+from moonlatch.config.sections import Section
 from moonlatch.licensing.tier import BUILT_IN
 
 REFERENCE = Path(__file__).parents[1] / "docs/reference/configuration.md"

@@ -14,7 +14,7 @@ import pytest
 
 from moonlatch.builds.job import Answer, Done, Failed, Fault, Invalid, Job
 from moonlatch.builds.pool import PoolBusyError, WorkerPool
-from moonlatch.config.settings import ProtectorSettings
+from moonlatch.config.sections import ProtectorSettings
 from moonlatch.licensing.tier import MEBIBYTE, NO_LIMITS
 from support.protecting import LUA51_PROGRAMS
 

@@ -17,7 +17,7 @@ from moonlatch.builds.publisher import LoaderRecipe, Publisher
 from moonlatch.builds.workshop import Workshop
 from moonlatch.client.history import History
 from moonlatch.client.protocol import ClientProtocol
-from moonlatch.config.settings import ManagementSettings
+from moonlatch.config.sections import ManagementSettings
 from moonlatch.crypto import Keyring
 from moonlatch.licensing.signing_in import SignInRules
 from moonlatch.licensing.tier import BUILT_IN, Tier

@@ -18,7 +18,7 @@ from moonlatch.client.replies import UNAVAILABLE, RefusedError, invalid, rate_li
 from moonlatch.client.session import SessionEndpoint
 from moonlatch.client.wire import MalformedError, decode_execute, decode_heartbeat
 from moonlatch.clock import Clock, monotonic_seconds
-from moonlatch.config.settings import HEARTBEAT_SECONDS
+from moonlatch.config.sections import HEARTBEAT_SECONDS
 from moonlatch.crypto import Keyring, new_id
 from moonlatch.licensing.verdict import Policy, Refusal
 from moonlatch.live.interface import LiveUnavailableError, Roster

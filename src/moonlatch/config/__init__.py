@@ -1,7 +1,7 @@
 """Typed settings, from the environment and a TOML file. Read once at start and passed on; nothing reads them globally."""
 
 from moonlatch.config.loading import InvalidSettingsError, LoadedSettings, load_settings, load_with_origins
-from moonlatch.config.settings import (
+from moonlatch.config.sections import (
     ClientSettings,
     LogSettings,
     LuraphSettings,
@@ -9,8 +9,8 @@ from moonlatch.config.settings import (
     MetricsSettings,
     ProtectorSettings,
     RetentionSettings,
-    Settings,
 )
+from moonlatch.config.settings import Settings
 
 __all__ = [
     "ClientSettings",

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from moonlatch.clock import SECOND_MS, Clock
-from moonlatch.config.settings import HEARTBEAT_SECONDS, MAX_SESSIONS
+from moonlatch.config.sections import HEARTBEAT_SECONDS, MAX_SESSIONS
 from moonlatch.licensing.verdict import DISCONNECTED, Policy, Refusal
 from moonlatch.live.hub import Hub, Member
 from moonlatch.live.interface import (

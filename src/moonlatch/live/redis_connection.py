@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from moonlatch.clock import SECOND_MS, Clock
-from moonlatch.config.settings import HEARTBEAT_SECONDS, MAX_SESSIONS
+from moonlatch.config.sections import HEARTBEAT_SECONDS, MAX_SESSIONS
 from moonlatch.crypto import new_id
 from moonlatch.licensing.verdict import DISCONNECTED, Policy
 from moonlatch.live.hub import Member

@@ -8,7 +8,7 @@ from fastapi import FastAPI
 
 from moonlatch.builds.publisher import Publisher
 from moonlatch.clock import monotonic_seconds
-from moonlatch.config.settings import ManagementSettings
+from moonlatch.config.sections import ManagementSettings
 from moonlatch.live.interface import Live
 from moonlatch.management import (
     account,

@@ -1,0 +1,263 @@
+"""The groups of settings that single parts of the program take, each with its type, default, bounds and description."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    field_validator,
+)
+
+from moonlatch.licensing.tier import MEBIBYTE
+from moonlatch.licensing.verdict import ACCOUNT_GRACE_DAYS
+from moonlatch.obfuscator.options import DEFAULT_PROFILE, PROFILES, known_profile
+
+_SECRET_URL = re.compile(
+    r"(https://(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+)|http://(127\.0\.0\.1|localhost|\[::1\]))(:\d{1,5})?(/[A-Za-z0-9._~/-]*)?"
+)
+_METRICS_TOKEN = re.compile(r"[!-~]{16,}")
+
+HEARTBEAT_SECONDS, MAX_SESSIONS = 30, 50_000
+"""Defaults that parts have, too, where nobody sets anything."""
+
+
+class Section(BaseModel):
+    """A group of settings that one part of the program takes. Values are fixed once read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DatabaseSettings(Section):
+    """How PostgreSQL is used; SQLite takes no notice."""
+
+    max_connections: int = Field(
+        default=10, ge=2, le=1000, description="Connections of one process to PostgreSQL, at most."
+    )
+    deadline_seconds: float = Field(
+        default=5.0,
+        ge=0.5,
+        le=60,
+        description="Longest wait for PostgreSQL, in seconds: for a connection, the statements and repeating them together.",
+    )
+
+
+class RedisSettings(Section):
+    """How Redis is used; a server that is alone takes no notice."""
+
+    prefix: str = Field(
+        default="moonlatch:",
+        min_length=1,
+        max_length=100,
+        pattern=r"^[!-~]+$",
+        description="What every key begins with; installations that share a Redis need different ones.",
+    )
+    deadline_seconds: float = Field(
+        default=1.0,
+        ge=0.1,
+        le=10,
+        description="Longest wait for Redis, in seconds; then it counts as away until it answers again.",
+    )
+
+
+class ProtectorSettings(Section):
+    """The worker processes that check and protect scripts."""
+
+    workers: int = Field(
+        default=2, ge=1, le=64, description="Worker processes: how many scripts are protected at once."
+    )
+    timeout_seconds: float = Field(
+        default=90.0,
+        gt=0,
+        le=90,
+        description="Longest time for one script, in seconds; then its worker is killed and replaced.",
+    )
+    memory_mib: int = Field(
+        default=1024, ge=128, le=65_536, description="Most memory one worker process may take, in MiB of address space."
+    )
+    max_waiting: int = Field(
+        default=64,
+        ge=0,
+        le=10_000,
+        description="Updates that may wait for a free worker; one account gets half of the places at most.",
+    )
+    profile: Annotated[str, AfterValidator(known_profile)] = Field(
+        default=DEFAULT_PROFILE, json_schema_extra={"enum": [*PROFILES]}, description="How scripts are protected."
+    )
+
+
+class ClientSettings(Section):
+    """The protocol that running scripts speak."""
+
+    heartbeat_seconds: int = Field(
+        default=HEARTBEAT_SECONDS,
+        ge=5,
+        le=300,
+        description="Time between two heartbeats, in seconds. Three missed ones end an instance.",
+    )
+    account_grace_days: int = Field(
+        default=ACCOUNT_GRACE_DAYS,
+        ge=0,
+        le=3650,
+        description="How long scripts of an expired account are still served, in days.",
+    )
+    executes_per_second_per_address: float = Field(
+        default=20.0,
+        ge=0,
+        le=1_000_000,
+        description="Starts per second from one IP address, on average; 0 sets no limit.",
+    )
+    execute_burst: int = Field(default=100, ge=1, le=1_000_000, description="Starts at once from one IP address.")
+    loaders_per_second_per_address: float = Field(
+        default=40.0,
+        ge=0,
+        le=1_000_000,
+        description="Loaders per second to one IP address, on average; 0 sets no limit.",
+    )
+    loader_burst: int = Field(default=400, ge=1, le=1_000_000, description="Loaders at once to one IP address.")
+    max_sessions: int = Field(
+        default=MAX_SESSIONS,
+        ge=0,
+        le=1_000_000,
+        description="Open WebSockets of running scripts; each is also an open file.",
+    )
+
+
+class LuraphSettings(Section):
+    """The service behind the engine `luraph`, for accounts that have set a key of their own."""
+
+    base_url: str = Field(
+        default="https://api.lura.ph/v1",
+        max_length=500,
+        description="Address of its API. `https://`, or `http://` on this machine: the accounts' keys go there.",
+    )
+    job_seconds: float = Field(default=90.0, gt=0, le=90, description="Longest time for one of its jobs, in seconds.")
+
+    @field_validator("base_url")
+    @classmethod
+    def _check_base_url(cls, value: str) -> str:
+        if not _SECRET_URL.fullmatch(value):
+            raise ValueError("should look like https://api.example.com/v1")
+        return value.rstrip("/")
+
+
+class ManagementSettings(Section):
+    """The API for script developers."""
+
+    requests_per_second: float = Field(
+        default=50.0, gt=0, le=1_000_000, description="Calls per second per token, on average."
+    )
+    burst: int = Field(default=50, ge=1, le=1_000_000, description="Calls at once per token.")
+    max_body_bytes: int = Field(
+        default=20 * MEBIBYTE, ge=1024, le=256 * MEBIBYTE, description="Largest body of a call, in bytes of JSON."
+    )
+
+
+class MemberSettings(Section):
+    """People who sign in, at a page of this server."""
+
+    url: str = Field(
+        default="",
+        max_length=500,
+        description="Address at which members' browsers reach this server: the only page that may act for them, and what "
+        "passkeys and one-time links are made for. `https://`, or `http://` on this machine. Empty means `public_url`.",
+    )
+    session_idle_hours: int = Field(
+        default=12, ge=1, le=8760, description="Hours without a call after which a sign-in session ends."
+    )
+    session_days: int = Field(
+        default=7, ge=1, le=365, description="Days after which a sign-in session ends, used or not."
+    )
+    confirmed_minutes: int = Field(
+        default=15,
+        ge=1,
+        le=1440,
+        description="Minutes after signing in during which password and second factor may be changed.",
+    )
+    link_hours: int = Field(
+        default=48, ge=1, le=720, description="Hours for which an invitation, or a link to a new password, is good."
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _check_url(cls, value: str) -> str:
+        if value and not _SECRET_URL.fullmatch(value):
+            raise ValueError("should look like https://panel.example.com")
+        return value.rstrip("/")
+
+
+class ConnectionSettings(Section):
+    """TCP connections, whoever makes them."""
+
+    most: int = Field(
+        default=65_536,
+        ge=64,
+        le=1_000_000,
+        description="Open connections of one process, of which the last 32nd take single requests only, and no sessions. "
+        "Fewer where the system allows fewer open files.",
+    )
+    per_address: int = Field(
+        default=5_000,
+        ge=0,
+        le=1_000_000,
+        description="Open connections from one IP address; 0 sets no limit. Those of `trusted_proxies` do not count, but the "
+        "sessions behind them.",
+    )
+
+
+class LogSettings(Section):
+    """What is written to standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="The least severity that is logged."
+    )
+    format: Literal["text", "json"] = Field(
+        default="text", description="Lines for people, or one JSON object a line for programs."
+    )
+
+
+class MetricsSettings(Section):
+    """The page for Prometheus, `/metrics`."""
+
+    token: SecretStr = Field(
+        default=SecretStr(""),
+        max_length=200,
+        description="Bearer token that reads `/metrics`, at least 16 characters. Without one only this machine itself may.",
+    )
+
+    port: int = Field(
+        default=0,
+        ge=0,
+        le=65_000,
+        description="Each process also listens on 127.0.0.1, at this port plus its number from 0, "
+        "so that one of several can be asked; 0: none does.",
+    )
+
+    @field_validator("token")
+    @classmethod
+    def _check_token(cls, value: SecretStr) -> SecretStr:
+        if value.get_secret_value() and not _METRICS_TOKEN.fullmatch(value.get_secret_value()):
+            raise ValueError("should be 16 or more printable ASCII characters without spaces")
+        return value
+
+
+class RetentionSettings(Section):
+    """How long detail is kept. Daily counters stay for ever."""
+
+    detail_days: int = Field(
+        default=90,
+        ge=0,
+        le=36_500,
+        description="Days for which each single start is kept, with whose it was, and each key's last refusals; 0 keeps them for ever.",
+    )
+    event_days: int = Field(
+        default=400,
+        ge=0,
+        le=36_500,
+        description="Days for which events (who did what) are kept; 0 keeps them for ever.",
+    )
