@@ -8,12 +8,15 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 
 from support.browser import Visit, open_page, running_browser
 from support.developer import Developer
 from support.server import MoonlatchServer
 from support.shop import Shop, opened_shop
+
+# What is waited for comes within a second; a machine that is busy with other tests takes longer.
+expect.set_options(timeout=20_000)
 
 SETTINGS = {
     "MOONLATCH_CLIENT__HEARTBEAT_SECONDS": "5",

@@ -13,8 +13,6 @@ from support.developer import Developer
 
 MANY = 50_000
 AT_ONCE = 1000
-PATIENCE_MS = 3000
-"""Far more than an idle machine needs, so that a busy one passes; a page that fetched all of them would not."""
 
 
 @pytest.fixture(scope="module")
@@ -36,19 +34,19 @@ def test_many_keys_are_paged_counted_and_found(visit: Visit, crowded: str) -> No
     begun = time.monotonic()
     visit.go(f"/projects/{crowded}/keys")
     status = page.get_by_role("status").filter(has_text="of 50,000")
-    expect(status).to_contain_text("1–50", timeout=PATIENCE_MS)
+    expect(status).to_contain_text("1–50")
     print(f"from click to 50 of {MANY} keys: {(time.monotonic() - begun) * 1000:.0f} ms")
     assert page.get_by_role("row").count() == 51
     page.get_by_role("button", name="Next").click()
-    expect(status).to_contain_text("51–100", timeout=PATIENCE_MS)
+    expect(status).to_contain_text("51–100")
     page.get_by_role("button", name="Never started").click()
-    expect(page.get_by_role("status").filter(has_text="1–50 of 10,000+")).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.get_by_role("status").filter(has_text="1–50 of 10,000+")).to_be_visible()
     page.get_by_role("button", name="All", exact=True).click()
     page.get_by_label("Search in").select_option("note_contains")
     page.get_by_role("searchbox").fill("number 49999")
-    expect(page.get_by_role("status").filter(has_text=re.compile("of 1$"))).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.get_by_role("status").filter(has_text=re.compile("of 1$"))).to_be_visible()
     expect(page.get_by_role("row").nth(1)).to_contain_text("number 49999")
     page.get_by_role("row").nth(1).get_by_role("link").click()
-    expect(page.get_by_role("definition").filter(has_text="number 49999")).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.get_by_role("definition").filter(has_text="number 49999")).to_be_visible()
     page.go_back()
     expect(page.get_by_role("searchbox")).to_have_value("number 49999")
