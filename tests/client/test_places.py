@@ -81,6 +81,19 @@ async def test_of_many_late_beats_at_once_as_many_go_on_as_there_are_places(worl
     assert got["granted"] == places, "and the same go on"
 
 
+async def test_a_key_without_places_of_its_own_has_its_projects_at_starts_beats_and_sessions(world: World) -> None:
+    client, key, own = await world.script(), await world.user(), await world.user(max_instances=4)
+    copies = await copies_of(world, client, key, 3)
+    wire = await opened(copies[2])
+    await world.change("update projects set max_instances = 2")
+    await world.live.project_changed(world.project)
+    assert await wire.stopped() == "TOO_MANY_INSTANCES"
+    assert await outcomes(copy.beat() for copy in copies) == ["granted", "granted", "TOO_MANY_INSTANCES"]
+    assert await outcome_of(client.execute(key=key)) == "TOO_MANY_INSTANCES"
+    got = Counter(await outcomes(client.execute(key=own) for _ in range(5)))
+    assert got == {"granted": 4, "TOO_MANY_INSTANCES": 1}
+
+
 @pytest.mark.parametrize("places", [1, 7])
 async def test_of_many_sessions_that_open_late_at_once_as_many_stand_as_there_are_places(
     world: World, places: int

@@ -34,6 +34,7 @@ FACTS: dict[str, Any] = {
     "enabled": True,
     "build": 3,
     "account_expires": None,
+    "project_max_instances": None,
     "user_id": "k",
     "key_expires": None,
     "max_instances": None,
@@ -148,6 +149,12 @@ def test_a_grant_says_how_many_places_the_key_has() -> None:
     assert start(max_instances=2) == Granted(premium=True, binds_fingerprint=True, max_instances=2)
     assert running(max_instances=2) == Granted(premium=True, max_instances=2)
     assert running(max_instances=2, free_for_all=True, key_expires=NOW) == Granted(premium=False)
+
+
+@pytest.mark.parametrize(("own", "places"), [(None, 3), (2, 2), (5, 5)])
+def test_a_key_without_places_of_its_own_has_its_projects(own: int | None, places: int) -> None:
+    assert start(project_max_instances=3, max_instances=own).max_instances == places  # type: ignore[union-attr]
+    assert running(project_max_instances=3, max_instances=own).max_instances == places  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ async def test_a_new_project_has_the_documented_fields_and_defaults(me: Develope
         "engine": "embedded",
         "luraph_options": {},
         "require_fingerprint": True,
+        "max_instances": None,
         "total_executions": 0,
     }
 
@@ -67,6 +68,7 @@ async def test_impossible_pages_are_refused(me: Developer, query: str) -> None:
         {"engine": "luraph", "luraph_options": {"TARGET_VERSION": "Luau", "INTENSE": True}},
         {"luraph_options": {}},
         {"require_fingerprint": False},
+        {"max_instances": 3},
     ],
 )
 async def test_an_edit_changes_what_is_given_and_replies_with_the_project(
@@ -81,6 +83,12 @@ async def test_an_empty_webhook_removes_it(me: Developer, project: str) -> None:
     await me.post(f"/projects/{project}/edit", {"execution_webhook": "https://hooks.example.com/"})
     await me.post(f"/projects/{project}/edit", {"execution_webhook": ""})
     assert (await me.project(project))["execution_webhook"] is None
+
+
+async def test_an_empty_limit_of_copies_is_none(me: Developer, project: str) -> None:
+    await me.post(f"/projects/{project}/edit", {"max_instances": 1})
+    done(await me.post(f"/projects/{project}/edit", {"max_instances": ""}))
+    assert (await me.project(project))["max_instances"] is None
 
 
 async def test_editing_nothing_is_code_1(me: Developer, project: str) -> None:
@@ -99,6 +107,7 @@ async def test_every_wrong_field_of_an_edit_is_listed(me: Developer, project: st
         "engine": "",
         "luraph_options": [],
         "require_fingerprint": 1,
+        "max_instances": 0,
         "total_executions": 5,
     }
     assert set(invalid(await me.post(f"/projects/{project}/edit", body))) == set(body)

@@ -188,9 +188,9 @@ class ExecuteEndpoint:
 
     async def _has_no_place(self, facts: StartFacts | None) -> bool:
         """For the order of refusals. A start that is granted is counted when it claims its place."""
-        if facts is None or facts.user_id is None or facts.max_instances is None:
+        if facts is None or facts.user_id is None or facts.places is None:
             return False
-        return await self._backend.roster.instances_of(facts.user_id) >= facts.max_instances
+        return await self._backend.roster.instances_of(facts.user_id) >= facts.places
 
     async def _write(self, execution: Execution) -> Use | None:
         """Commit the execution; None when the verdict has to be made anew. Raises RefusedError, StorageError."""

@@ -38,6 +38,8 @@ class Facts(Blacklisting, frozen=True, gc=False):
     enabled: bool
     build: int
     account_expires: int | None
+    project_max_instances: int | None
+    """Of keys that have no `max_instances` of their own."""
     user_id: str | None
     """None when no key was given, or it does not exist in the script's project; so are the user's other fields then."""
     key_expires: int | None
@@ -47,6 +49,11 @@ class Facts(Blacklisting, frozen=True, gc=False):
     blacklisted: bool | None
     barred_by: str | None
     """Id of the blacklisted user whose device this is, None when the device is not barred."""
+
+    @property
+    def places(self) -> int | None:
+        """How many copies the key may run at once; None: any number."""
+        return self.project_max_instances if self.max_instances is None else self.max_instances
 
 
 class StartFacts(Facts, frozen=True):
@@ -213,7 +220,7 @@ def decide_start(facts: StartFacts | None, claim: Start, policy: Policy, now_ms:
         premium=True,
         key_expires=expiry_after_first_use(facts.key_expires, facts.key_days, now_ms),
         binds_fingerprint=binds_on_use(facts.fingerprint, bool(facts.fingerprintless), claim.fingerprint),
-        max_instances=facts.max_instances,
+        max_instances=facts.places,
     )
 
 
@@ -245,7 +252,7 @@ def decide_running(facts: RunningFacts | None, claim: Running, policy: Policy, n
         return FINGERPRINT_REQUIRED
     if bound and claim.fingerprint != facts.fingerprint:
         return FINGERPRINT_MISMATCH
-    return Granted(premium=True, key_expires=facts.key_expires, max_instances=facts.max_instances)
+    return Granted(premium=True, key_expires=facts.key_expires, max_instances=facts.places)
 
 
 def is_first_use(facts: StartFacts, granted: Granted) -> bool:

@@ -12,7 +12,17 @@ from moonlatch.management.auth import CurrentCaller, OwnedProject
 from moonlatch.management.backend import CurrentBackend
 from moonlatch.management.body import JsonBody
 from moonlatch.management.call import CurrentCall, CurrentReading
-from moonlatch.management.fields import Clean, ClearableUrl, Closed, Edit, Empty, Engine, Name, clean_text
+from moonlatch.management.fields import (
+    Clean,
+    ClearableCount,
+    ClearableUrl,
+    Closed,
+    Edit,
+    Empty,
+    Engine,
+    Name,
+    clean_text,
+)
 from moonlatch.management.paging import PageQuery
 from moonlatch.management.refusals import ACCOUNT_EXPIRED, Refusal, refusing
 from moonlatch.management.replies import ProjectView, Success, by_month_and_day, days_shown
@@ -94,6 +104,9 @@ class EditProject(Edit):
         Field(max_length=MAX_LURAPH_OPTIONS, description="all options of its jobs with Luraph, by the service's ids"),
     ] = None
     require_fingerprint: Annotated[bool | None, Field(description=REQUIRE_FINGERPRINT)] = None
+    max_instances: Annotated[
+        ClearableCount, Field(description="copies that each key without a `max_instances` of its own may run at once")
+    ] = None
 
 
 class ProjectReply(Success):
@@ -157,7 +170,7 @@ async def get_project(project: OwnedProject, call: CurrentReading) -> ProjectRep
 async def edit_project(
     project: OwnedProject, edit: Annotated[EditProject, Depends(JsonBody(EditProject))], call: CurrentCall
 ) -> ProjectReply:
-    """Fields left out or null stay as they are; `""` removes a webhook."""
+    """Fields left out or null stay as they are; `""` removes a webhook, or the limit of copies."""
     return await call.change(
         lambda change: operations.edit(change, project.id, edit.changes()), _shown, version=operations.version
     )

@@ -136,6 +136,7 @@ class ProjectView(Reply):
         engine="embedded",
         luraph_options={"TARGET_VERSION": "Luau"},
         require_fingerprint=True,
+        max_instances=None,
         total_executions=0,
     )
 
@@ -150,6 +151,9 @@ class ProjectView(Reply):
     engine: str = Field(description="what protects its scripts that name no other")
     luraph_options: dict[str, str | bool] = Field(description="options of its jobs with Luraph, by the service's ids")
     require_fingerprint: bool = Field(description="starts with a key whose host does not tell its device are refused")
+    max_instances: int | None = Field(
+        description="copies that each key without a `max_instances` of its own may run at once; null: any number"
+    )
     total_executions: int
 
     @classmethod
@@ -166,6 +170,7 @@ class ProjectView(Reply):
             engine=project.engine,
             luraph_options=project.luraph_options,
             require_fingerprint=project.require_fingerprint,
+            max_instances=project.max_instances,
             total_executions=project.total_executions,
         )
 

@@ -44,7 +44,7 @@ class NewUser(Closed):
     key_expires: Annotated[FutureMs | None, Field(description="Unix milliseconds; null: never")] = None
     key_days: Annotated[Days | None, Field(description="days from the first execution; not with key_expires")] = None
     note: Note | None = None
-    max_instances: Annotated[Count | None, Field(description="running at once; null: any number")] = None
+    max_instances: Annotated[Count | None, Field(description="running at once; null: as the project says")] = None
     max_executions: Annotated[Count | None, Field(description="starts in all; null: any number")] = None
     fingerprintless: Annotated[bool, Field(description="runs on any device")] = False
 

@@ -22,7 +22,7 @@ AnyFacts = TypeVar("AnyFacts", bound=Facts)
 # Every column costs the driver as much as a row of an index, so what hardly anybody needs is not among them.
 _OF_SCRIPT = """
     s.project_id, s.name, s.free_for_all, s.use_heartbeat, s.kick_outdated, s.require_sessions, s.enabled, s.build,
-    a.expires_at
+    a.expires_at, p.max_instances
 """
 _OF_USER = "u.id, u.key_expires, u.max_instances, u.fingerprintless, u.fingerprint, u.blacklisted, r.user_id"
 _SHOWN = "u.discord_id, u.note"
@@ -56,7 +56,10 @@ START_USER = Query(
 )
 RUNNING_SCRIPT = Query(
     "licences.running_script",
-    f"select {_OF_SCRIPT} from scripts s join accounts a on a.id = :account where s.id = :script",
+    f"""
+    select {_OF_SCRIPT}
+    from scripts s join accounts a on a.id = :account join projects p on p.id = s.project_id where s.id = :script
+    """,
     shared=True,
     is_hot=True,
 )

@@ -17,7 +17,7 @@ class Project(msgspec.Struct, frozen=True, kw_only=True):
     """One project of an account. Times and the cooldown in (Unix) milliseconds; `total_executions` is only read.
 
     `engine` protects the scripts that name no other; `luraph_options` are those of its jobs with that service, by id.
-    `require_fingerprint` refuses starts whose host does not tell which device it runs on.
+    `require_fingerprint` refuses starts whose host does not tell which device it runs on; `max_instances` holds for keys without their own.
     """
 
     id: str
@@ -33,6 +33,7 @@ class Project(msgspec.Struct, frozen=True, kw_only=True):
     engine: str = "embedded"
     luraph_options: dict[str, str | bool] = {}
     require_fingerprint: bool = True
+    max_instances: int | None = None
     total_executions: int = 0
 
 
