@@ -370,6 +370,7 @@ class History(RuleBasedStateMachine):
         if copy is None:
             return multiple()
         self.model.start(copy.instance, script, key, device)
+        self.run(self.world.api.history.settle())  # by which the device is known
         self.copies_by_id[copy.instance] = copy
         valid = self.model.valid_user(key)
         assert copy.variables["la_is_premium"] is (valid is not None)

@@ -274,6 +274,27 @@ async def test_a_blacklisting_stops_the_key_and_bars_its_device_from_the_project
     await client.execute(key=third, fingerprint="device B")
 
 
+async def test_a_blacklisting_bars_every_device_that_the_key_was_used_on(api: Api, me: Developer, project: str) -> None:
+    client, other = await api.running_script(project), await me.new_user(project, fingerprintless=True)
+    key, moved = await me.new_user(project, fingerprintless=True), await me.new_user(project)
+    for device in ("one", "two"):
+        await client.execute(key=key, fingerprint=device)
+    await client.execute(key=moved, fingerprint="before")
+    done(await me.post(f"/users/{moved}/reset_fingerprint", {"force": True}))
+    await api.history.settle()
+    running = await api.session(client, key=other, fingerprint="two")
+    for each in (key, moved):
+        done(await me.post(f"/users/{each}/blacklist", {}))
+    assert await running.stopped() == "BLACKLISTED"
+    for device in ("one", "two", "before"):
+        assert await refusal(client, key=other, fingerprint=device) == "BLACKLISTED"
+    await client.execute(key=other, fingerprint="three")
+    for each in (key, moved):
+        done(await me.post(f"/users/{each}/unblacklist", {}))
+    for device in ("one", "two", "before"):
+        await client.execute(key=other, fingerprint=device)
+
+
 async def test_an_unblacklisting_takes_everything_back(api: Api, me: Developer, project: str, key: str) -> None:
     client = await api.running_script(project)
     await client.execute(key=key)

@@ -51,6 +51,8 @@ class Model(ManagedModel):
         """Grant a start that `start_refusal` does not refuse."""
         script = self.scripts[script_id]
         user = self.users.get(key or "")
+        if user is not None and device is not None:
+            user.seen_on.add(device)
         if user is not None and not self._has_expired(user):
             for replaced in self._silent(script_id, user, device)[: self._lacking_places(user)]:
                 replaced.alive_until = self.now
@@ -212,7 +214,7 @@ class Model(ManagedModel):
                 return Refused("KEY_REQUIRED")
             if user is None:
                 return Refused("KEY_NOT_FOUND")
-        is_barred = any(one == device and not has_passed(end, self.now) for one, end in self.bars.values())
+        is_barred = any(device in devices and not has_passed(end, self.now) for devices, end in self.bars.values())
         if (user is not None and self.is_blacklisted(user)) or (device is not None and is_barred):
             return Refused("BLACKLISTED")
         if user is not None and self._has_expired(user) and not script.free_for_all:

@@ -86,6 +86,8 @@ class User:
     max_executions: int | None = None
     fingerprintless: bool = False
     device: str | None = None
+    seen_on: set[str] = field(default_factory=set)
+    """Devices that it was used on since it was made or brought back."""
     executions: int = 0
     last_reset: int | None = None
     resets: int = 0
@@ -173,7 +175,7 @@ class Recorded:
     removed: dict[str, tuple[User, int]] = field(default_factory=dict)
     """Who can be brought back, and when they went, by key."""
     tokens: dict[str, Token] = field(default_factory=dict)
-    bars: dict[str, tuple[str, int | None]] = field(default_factory=dict)
+    bars: dict[str, tuple[set[str], int | None]] = field(default_factory=dict)
     """Device and end, by the key whose blacklisting barred it."""
     executions_of_removed: int = 0
     events: list[list[Event]] = field(default_factory=list)

@@ -114,8 +114,9 @@ class Users(Recorded):
 
     def _bar_device(self, user: User) -> None:
         self.bars.pop(user.key, None)
-        if user.device is not None and user.barred_until is not None:
-            self.bars[user.key] = (user.device, user.barred_until[0])
+        devices = user.seen_on | ({user.device} if user.device is not None else set())
+        if devices and user.barred_until is not None:
+            self.bars[user.key] = (devices, user.barred_until[0])
 
     def unblacklist(self, key: str) -> Refused | None:
         user = self.users.get(key)
@@ -209,6 +210,7 @@ class Users(Recorded):
             user.expiry_set_at = self.now
             if key_expires is not None:
                 user.key_expires, user.key_days = key_expires, None
+            user.seen_on = set()
             self._bar_device(user)
             self.leave("user.restored", user.resource, project)
         self.look_again()

@@ -187,7 +187,7 @@ async def edit_user(
 async def blacklist_user(
     user: OwnedUser, blacklist: Annotated[Blacklist, Depends(JsonBody(Blacklist))], call: CurrentCall
 ) -> Success:
-    """Stops every running copy of the key, and bars its device from every key of the project."""
+    """Stops every running copy of the key, and bars the devices it was used on from every key of the project."""
     return await call.change(
         lambda change: operations.blacklist(change, user.id, reason=blacklist.reason, expires=blacklist.expires), _done
     )
@@ -202,7 +202,7 @@ async def blacklist_user(
 async def unblacklist_user(
     user: OwnedUser, _body: Annotated[Empty, Depends(JsonBody(Empty))], call: CurrentCall
 ) -> Success:
-    """The key runs again, and its device is no longer barred on its account."""
+    """The key runs again, and its devices are no longer barred on its account."""
     return await call.change(lambda change: operations.unblacklist(change, user.id), _done)
 
 

@@ -105,7 +105,7 @@ class Extend(_NewSettings):
 
 @dataclass(frozen=True, slots=True)
 class Blacklist(Action):
-    """Stops every copy of the key and bars its device from the project, until `expires` (Unix milliseconds; None: for good)."""
+    """Stops every copy of the key and bars the devices it was used on from the project, until `expires` (Unix milliseconds; None: for good)."""
 
     reason: str | None
     expires: int | None
@@ -127,7 +127,7 @@ class Blacklist(Action):
 
 @dataclass(frozen=True, slots=True)
 class Unblacklist(Action):
-    """Takes the blacklisting back, and the bar on the device."""
+    """Takes the blacklisting back, and the bars on its devices."""
 
     kind: ClassVar[EventKind] = EventKind.USER_UNBLACKLISTED
 
@@ -214,5 +214,5 @@ def leave_event(change: Change, action: Action, before: User, after: User) -> No
 
 
 def bars_device(before: User, after: User) -> bool:
-    """Return whether it stops copies of other keys of the project too."""
-    return after.blacklisted and not before.blacklisted and after.fingerprint is not None
+    """Return whether it may stop copies of other keys of the project too."""
+    return after.blacklisted and not before.blacklisted

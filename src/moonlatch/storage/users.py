@@ -82,6 +82,20 @@ ADD_BAR = Query(
     "insert into bars (project_id, fingerprint, user_id, expires_at) values (:project_id, :fingerprint, :id, :blacklist_expires) "
     "on conflict (project_id, fingerprint, user_id) do update set expires_at = excluded.expires_at",
 )
+MOST_KNOWN_DEVICES = 100
+"""Devices that are barred with a key besides its own, those it was used on last."""
+
+ADD_BARS_OF_KNOWN = Query(
+    "users.add_bars_of_known",
+    """
+    insert into bars (project_id, fingerprint, user_id, expires_at)
+    select :project_id, known.device, :id, cast(:blacklist_expires as bigint) from (
+        select k.device from key_uses k where k.user_id = :id and length(k.device) > 0
+        group by k.device order by max(k.last_at) desc limit :most
+    ) known where true
+    on conflict (project_id, fingerprint, user_id) do update set expires_at = excluded.expires_at
+    """,
+)
 REMOVE_BARS = Query("users.remove_bars", "delete from bars where user_id = :id")
 RESET_FINGERPRINT = Query(
     "users.reset_fingerprint",
@@ -210,10 +224,17 @@ async def save_settings(tx: Transaction, changed: Sequence[User]) -> None:
 
 
 async def save_blacklisting(tx: Transaction, changed: Sequence[User]) -> None:
-    """Write whether, why and until when users are blacklisted; the device of each who is gets barred from the project."""
+    """Write whether, why and until when users are blacklisted; the devices of each who is get barred from the project: the key's own,
+    and those it is known to have been used on.
+    """
     await tx.execute_each(SET_BLACKLIST, _rows(SET_BLACKLIST, changed))
     await tx.execute_each(REMOVE_BARS, _rows(REMOVE_BARS, changed))
     await _bar_devices(tx, changed)
+    assert parameter_names(ADD_BARS_OF_KNOWN.sql) == ("project_id", "id", "blacklist_expires", "most")
+    barred = [
+        (user.project_id, user.id, user.blacklist_expires, MOST_KNOWN_DEVICES) for user in changed if user.blacklisted
+    ]
+    await tx.execute_each(ADD_BARS_OF_KNOWN, barred)
 
 
 async def _bar_devices(tx: Transaction, written: Sequence[User]) -> None:
