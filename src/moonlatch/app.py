@@ -246,7 +246,7 @@ def _connections_there_is_room_for(settings: Settings) -> int:
     others = FILES_OF_OTHERS + settings.database.max_connections + FILES_OF_A_WORKER * settings.protector.workers
     room = max(FEWEST_CONNECTIONS, files - others)
     if room < settings.connections.most:
-        logger.warning("%d open files are enough for %d connections, not for connections.most", files, room)
+        logger.info("%d open files are enough for %d connections, not for connections.most", files, room)
     return min(settings.connections.most, room)
 
 
@@ -267,16 +267,14 @@ def _expose(
     counts.commit_units = database.batches
     counts.gauges += [
         Gauge("sessions_open", "Live sessions whose sockets this process holds.", lambda: live.open_sessions),
-        Gauge(
-            "connections_refused",
-            "Connections that found no place, since the start.",
-            lambda: client.connections.refused,
-        ),
         Gauge("instances_alive", "Running copies that this process knows of.", lambda: live.alive_instances),
         Gauge("writes_waiting", "Units of work that wait for their commit.", lambda: database.waiting),
         Gauge("builds_admitted", "Updates that work or wait for a worker process.", lambda: workers.admitted),
         Gauge("build_workers", "Worker processes that run.", lambda: len(workers.process_ids)),
     ]
+    counts.counters.append(
+        Gauge("connections_refused", "Connections that found no place.", lambda: client.connections.refused)
+    )
 
 
 def _dispatcher(client: ASGIApp, management: ASGIApp, dashboard: ASGIApp, addresses: Addresses) -> ASGIApp:

@@ -67,6 +67,7 @@ ENDPOINTS: dict[tuple[str, str], tuple[str | None, Any]] = {
     ("POST", "/projects/{project_id}/edit"): ("project", {"name": "New"}),
     ("POST", "/projects/{project_id}/remove"): ("project", {}),
     ("GET", "/projects/{project_id}/executions"): ("project", None),
+    ("GET", "/projects/{project_id}/news"): ("project", None),
     ("GET", "/projects/{project_id}/executors"): ("project", None),
     ("GET", "/projects/{project_id}/scripts"): ("project", None),
     ("POST", "/projects/{project_id}/scripts"): ("project", {"name": "New"}),

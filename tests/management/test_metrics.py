@@ -116,6 +116,7 @@ async def test_every_metric_is_in_the_reference_and_no_other() -> None:
     verdicts = Verdicts()
     counts = Counts(verdicts=verdicts, granted=(GrantedCalls("start", "POST", "/x"),), commit_units=Histogram((1,)))
     counts.gauges += [Gauge(name, "", lambda: 0) for name in GAUGES]
+    counts.counters += [Gauge(name, "", lambda: 0) for name in COUNTERS]
     exposed = {family.name for family in Exposition(counts).collect()}
     documented = set(re.findall(r"^\| `(moonlatch\w*?)(?:_total|_info)?` \|", page, re.MULTILINE))
     assert documented == exposed
@@ -129,3 +130,4 @@ GAUGES = (
     "build_workers",
     "connections_open",
 )
+COUNTERS = ("connections_refused",)

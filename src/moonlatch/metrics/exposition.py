@@ -53,6 +53,8 @@ class Counts:
     commit_units: Histogram | None = None
     """Writes per commit; None where the engine does not put writes of several callers together."""
     gauges: list[Gauge] = field(default_factory=list)
+    counters: list[Gauge] = field(default_factory=list)
+    """What only grows, since the start."""
 
 
 class Exposition(Collector):
@@ -83,6 +85,8 @@ class Exposition(Collector):
             yield batches
         for gauge in self.counts.gauges:
             yield GaugeMetricFamily(f"moonlatch_{gauge.name}", gauge.meaning, gauge.read())
+        for counter in self.counts.counters:
+            yield CounterMetricFamily(f"moonlatch_{counter.name}", counter.meaning, counter.read())
 
     def describe(self) -> Iterable[Metric]:
         """Nothing: the registry would otherwise collect once just to know the names."""
