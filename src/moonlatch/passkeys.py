@@ -26,6 +26,8 @@ ALGORITHMS = [
     COSEAlgorithmIdentifier.RSASSA_PKCS1_v1_5_SHA_256,  # Windows Hello
 ]
 _CHALLENGE_BYTES = 32
+_MAX_CREDENTIAL_ID = 1023
+"""WebAuthn section 7.1, step 25; no database keeps an index of ids of any length."""
 
 
 class BadPasskeyError(Exception):
@@ -98,6 +100,8 @@ def registered(site: Site, credential: dict[str, Any], challenge: bytes) -> NewP
         )
     except Exception as error:  # of the many parsers behind it, each has errors of its own
         raise BadPasskeyError(str(error)) from None
+    if len(verified.credential_id) > _MAX_CREDENTIAL_ID:
+        raise BadPasskeyError(f"its id has more than {_MAX_CREDENTIAL_ID} bytes")
     return NewPasskey(verified.credential_id, verified.credential_public_key, verified.sign_count)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -157,6 +158,14 @@ async def test_a_passkey_is_one_persons(api: Api, me: Developer) -> None:
     added = done(await add(one, key))["passkey"]
     refused(await add(other, dataclasses.replace(key)), 409, 1, "passkey was refused")
     refused(await other.post(f"/me/passkeys/{added['id']}/remove", {}), 404, -1, INVALID, failed=["passkey not found"])
+
+
+async def test_an_id_longer_than_any_devices_is_refused(api: Api, me: Developer) -> None:
+    browser = await signed_in(api, me.account)
+    for length, status in ((1023, 200), (1024, 409), (10_000, 409)):
+        key = soft_passkey(api)
+        key.credential_id = os.urandom(length)
+        assert (await add(browser, key)).status_code == status, length
 
 
 async def test_a_disabled_member_does_not_get_in_with_a_passkey(api: Api, me: Developer) -> None:

@@ -303,10 +303,42 @@ async def test_a_token_that_may_do_more_is_not_revoked(api: Api, me: Developer, 
     first = done(await me.get("/account/tokens"))["tokens"][0]["id"]
     maker = await limited(api, me, [Permission.TOKENS_WRITE])
     assert (await maker.post(f"/account/tokens/{first}/revoke", {})).status_code == 403
-    there = await limited(api, me, Permission, projects=(project,))
-    assert (await there.post(f"/account/tokens/{first}/revoke", {})).status_code == 403
     child = done(await maker.post("/account/tokens", {"name": "child"}))["token"]["id"]
     done(await maker.post(f"/account/tokens/{child}/revoke", {}))
+
+
+async def test_tokens_of_other_projects_are_not_there(api: Api, me: Developer, project: str) -> None:
+    other = await me.new_project()
+    there = await limited(api, me, Permission, projects=(project,))
+    same = done(await me.post("/account/tokens", {"name": "same", "projects": [project]}))["token"]["id"]
+    wider = done(await me.post("/account/tokens", {"name": "wider", "projects": [project, other]}))["token"]["id"]
+    everywhere = done(await me.get("/account/tokens"))["tokens"][0]["id"]
+    shown = done(await there.get("/account/tokens"))["tokens"]
+    assert [each["projects"] for each in shown] == [[project], [project]]
+    for foreign in (wider, everywhere, NOBODY):
+        reply = await there.post(f"/account/tokens/{foreign}/revoke", {})
+        assert (reply.status_code, reply.json()["error"]["failed"]) == (404, ["token not found"])
+    done(await there.post(f"/account/tokens/{same}/revoke", {}))
+
+
+async def test_a_member_revokes_their_own_token_also_when_it_was_made_for_more(
+    api: Api, me: Developer, project: str
+) -> None:
+    admin = await signed_in(api, me.account, Role.ADMIN)
+    made = [done(await admin.post("/account/tokens", {"name": name}))["token"]["id"] for name in ("one", "other")]
+    done(await me.post(f"/members/{admin.member_id}/edit", {"projects": [project]}))
+    assert [each["id"] for each in done(await admin.get("/account/tokens"))["tokens"]] == made
+    done(await admin.post(f"/account/tokens/{made[0]}/revoke", {}))
+
+
+async def test_the_key_with_luraph_is_the_whole_accounts(api: Api, me: Developer, project: str) -> None:
+    """Whoever sets it reads there what every project sends."""
+    there = await limited(api, me, Permission, projects=(project,))
+    for key in ("key", None):
+        reply = await there.post("/account/luraph", {"api_key": key})
+        assert reply.status_code == 403
+        assert reply.json()["error"]["failed"] == ["this needs access to all projects of the account"]
+    assert done(await me.get("/account"))["account"]["luraph_key_set"] is False
 
 
 async def test_a_token_shows_how_it_begins_and_when_it_was_used(api: Api, me: Developer) -> None:

@@ -64,7 +64,7 @@ class Updates:
     async def update(
         self, account: Account, script: Script, source: str, asked: Asked | None = None, **intent: Any
     ) -> Published:
-        actor = Actor(account_id=account.id, kind=ActorKind.TOKEN, id="token", name="test")
+        actor = Actor(account_id=account.id, kind=ActorKind.CLI, id="test", name="test")
         return await publish(self.world, actor, script, source, asked=asked, intent=Intent(**intent))
 
     async def protection(self, script: Script, asked: Asked | None = None) -> Protection | None:

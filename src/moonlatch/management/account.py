@@ -224,9 +224,9 @@ async def set_luraph_key(body: Annotated[LuraphKey, Depends(JsonBody(LuraphKey))
 
 @router.get("/account/tokens", summary="List API tokens", openapi_extra=needs(Permission.TOKENS_READ))
 async def list_tokens(caller: CurrentCaller, backend: CurrentBackend) -> TokensReply:
-    """Oldest first, with those that expired or were revoked; never their secrets."""
+    """Oldest first, with those that expired or were revoked; never their secrets. Whoever reaches some projects sees those of no others."""
     found = await tokens.list_of_account(backend.database, caller.account.id)
-    return TokensReply(tokens=[TokenView.of(token) for token in found])
+    return TokensReply(tokens=[TokenView.of(token) for token in found if token_operations.reaches(caller.actor, token)])
 
 
 @router.post(

@@ -17,6 +17,7 @@ from moonlatch.management.refusals import ACCOUNT_EXPIRED, Refusal
 from moonlatch.operations.changing import Resource, note
 from moonlatch.operations.kinds import EventKind
 from moonlatch.operations.members import reaches
+from moonlatch.operations.tokens import reaches as reaches_token
 from moonlatch.storage import member_sessions, members, passkeys, projects, scripts, tokens, users
 from moonlatch.storage.member_sessions import MemberSession
 from moonlatch.storage.members import Member
@@ -156,7 +157,7 @@ async def owned_token(
     backend: CurrentBackend,
 ) -> Token:
     token = await tokens.find_owned(backend.database, token_id, caller.account.id)
-    if token is None:
+    if token is None or not reaches_token(caller.actor, token):
         raise not_found("token")
     return token
 

@@ -9,18 +9,16 @@ from starlette.types import Scope
 
 from moonlatch import crypto, proofs
 from moonlatch.errors import forbidden, unauthorized
-from moonlatch.licensing.key import has_passed
-from moonlatch.licensing.roles import ALL, PERMISSIONS, Permission
 from moonlatch.licensing.tier import Tier
 from moonlatch.logs import request_id
 from moonlatch.management.backend import Backend
 from moonlatch.operations.context import Actor, ActorKind
 from moonlatch.operations.signing_in import Visit, acting
-from moonlatch.storage import accounts, member_sessions, members, tokens
+from moonlatch.operations.standing import INVALID_TOKEN, SESSION_ENDED, reach_of_token
+from moonlatch.storage import accounts, member_sessions, tokens
 from moonlatch.storage.accounts import Account
 from moonlatch.storage.member_sessions import MemberSession
 from moonlatch.storage.members import Member
-from moonlatch.storage.tokens import Token
 from moonlatch.web.address import header, parse_address, parse_network
 from moonlatch.web.origin import Place, cookies_of
 
@@ -77,21 +75,21 @@ async def _by_token(backend: Backend, text: str, address: str) -> Caller:
     if len(text) <= _MAX_TOKEN and crypto.is_api_token(text):
         token = await tokens.find_by_hash(backend.database, crypto.token_hash(text))
     now = backend.clock()
-    if token is None or token.revoked_at is not None or has_passed(token.expires_at, now):
-        raise unauthorized("invalid token")
-    permissions, projects = _reach_of(token, await _maker_of(backend, token))
+    reach = None if token is None else await reach_of_token(backend.database, token, now=now)
+    if token is None or reach is None:
+        raise unauthorized(INVALID_TOKEN)
     if token.ip_allow and not _is_allowed(address, token.ip_allow):
         raise forbidden("this token may not be used from this address")
     account = await accounts.find(backend.database, token.account_id)
     if account is None:
-        raise unauthorized("invalid token")
+        raise unauthorized(INVALID_TOKEN)
     actor = Actor(
         account_id=account.id,
         kind=ActorKind.TOKEN,
         id=token.id,
         name=token.name,
-        permissions=permissions,
-        projects=projects,
+        permissions=reach[0],
+        projects=reach[1],
         expires_at=token.expires_at,
         networks=token.ip_allow,
         member_id=token.member_id,
@@ -102,37 +100,16 @@ async def _by_token(backend: Backend, text: str, address: str) -> Caller:
     return Caller(account, backend.tier_of(account), actor)
 
 
-async def _maker_of(backend: Backend, token: Token) -> Member | None:
-    """The member whose token it is, None where it is the account's own. Raises ApiError for one whose member may no longer act."""
-    if token.member_id is None:
-        return None
-    maker = await members.find_owned(backend.database, token.member_id, token.account_id)
-    if maker is None or not maker.is_active:
-        raise unauthorized("invalid token")
-    return maker
-
-
-def _reach_of(token: Token, maker: Member | None) -> tuple[frozenset[Permission], frozenset[str] | None]:
-    """Permissions and projects of a token: never more than its member has now, however much they had when they made it."""
-    permissions = ALL if token.permissions is None else frozenset(token.permissions)
-    projects = None if token.projects is None else frozenset(token.projects)
-    if maker is None:
-        return permissions, projects
-    if maker.projects is not None:
-        projects = frozenset(maker.projects) if projects is None else projects & frozenset(maker.projects)
-    return permissions & PERMISSIONS[maker.role], projects
-
-
 async def _by_session(backend: Backend, scope: Scope, place: Place, secret: str, address: str) -> Caller:
     found = await member_sessions.find_by_hash(backend.database, proofs.secret_hash(secret))
     now = backend.clock()
     if found is None:
-        raise unauthorized("the session has ended: sign in again")
+        raise unauthorized(SESSION_ENDED)
     session, member = found
     ends_at = backend.world.signing_in.session_ends_at(session.created_at, session.last_used_at)
     account = await accounts.find(backend.database, member.account_id)
     if ends_at <= now or not member.is_active or account is None:
-        raise unauthorized("the session has ended: sign in again")
+        raise unauthorized(SESSION_ENDED)
     csrf = proofs.csrf_token(secret)
     if scope["method"] not in _CHANGES_NOTHING:
         # The cookie comes with calls of any page; what only ours can send shows that it is meant.

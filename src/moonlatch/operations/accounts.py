@@ -21,6 +21,7 @@ FIRST_TOKEN = "first token"  # noqa: S105 -- a name
 async def set_luraph_key(change: Change, key: str | None) -> None:
     """Keep the account's API key with Luraph, sealed, in place of the one before; None forgets it. Raises NotAllowed, Refused."""
     change.actor.require(Permission.ACCOUNT_WRITE)
+    change.actor.require_all_projects()  # whoever has the key reads there what all of them send
     account = await change.account()
     if key is None:
         await luraph_keys.clear(change.tx, account.id)

@@ -14,6 +14,7 @@ from moonlatch.live.interface import Live
 from moonlatch.operations.context import Actor, World
 from moonlatch.operations.kinds import EventKind
 from moonlatch.operations.refusals import ChangedMeanwhile, NotFound, Reason, Refused
+from moonlatch.operations.standing import still_standing
 from moonlatch.storage import accounts, events, projects, scripts, users
 from moonlatch.storage.accounts import Account
 from moonlatch.storage.events import Event
@@ -147,13 +148,13 @@ class _RolledBack(Exception):
 async def perform(world: World, actor: Actor, operation: Operation[T], intent: Intent[T] | None = None) -> T:
     """Carry an operation out, for good or to see what it would do, and give its result.
 
-    Raises what the operation raises, and UniqueViolation where an answer to the same call is kept already; then nothing
+    Raises what the operation raises, NotAllowed for an actor who may no longer act, and UniqueViolation where an answer to the same call is kept already; then nothing
     was changed.
     """
     how: Intent[T] = intent or Intent()
 
     async def unit(tx: Transaction) -> tuple[T, list[Tell]]:
-        change = Change(world, actor, tx, how.expected)
+        change = Change(world, await still_standing(tx, actor, now=world.clock()), tx, how.expected)
         result = await operation(change)
         await change.write_events()
         if how.is_dry_run:

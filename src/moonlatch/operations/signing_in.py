@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import msgspec
 
 from moonlatch import crypto, proofs
-from moonlatch.licensing.roles import PERMISSIONS
 from moonlatch.licensing.signing_in import totp_steps, weakness
 from moonlatch.operations.changing import Change, perform
 from moonlatch.operations.context import Actor, ActorKind, World
@@ -15,6 +14,7 @@ from moonlatch.operations.kinds import EventKind
 from moonlatch.operations.members import resource
 from moonlatch.operations.passwords import Passwords
 from moonlatch.operations.refusals import Invalid, Reason, Refused, TryLater
+from moonlatch.operations.standing import reach_of_member
 from moonlatch.proofs import TOTP_SECRET
 from moonlatch.storage import accounts, member_sessions, members, recovery_codes
 from moonlatch.storage.accounts import Account
@@ -66,13 +66,14 @@ class FailedSignIn(Refused):
 
 def acting(member: Member, visit: Visit, session: MemberSession | None = None) -> Actor:
     """A member who acts, with the permissions of their role."""
+    permissions, projects = reach_of_member(member)
     return Actor(
         account_id=member.account_id,
         kind=ActorKind.MEMBER,
         id=member.id,
         name=member.name,
-        permissions=PERMISSIONS[member.role],
-        projects=None if member.projects is None else frozenset(member.projects),
+        permissions=permissions,
+        projects=projects,
         member_id=member.id,
         session_id=None if session is None else session.id,
         confirmed_at=None if session is None else session.created_at,

@@ -66,18 +66,27 @@ async def create(
 async def revoke(change: Change, token_id: str) -> None:
     """Have it refused from the next call on; again, it changes nothing and leaves no event.
 
-    Raises NotFound, and NotAllowed for a token that may do more than the actor.
+    Raises NotFound, and NotAllowed for a token that may do more than the actor and is not the signed-in actor's own.
     """
     change.actor.require(Permission.TOKENS_WRITE)
     token = await tokens.find_owned(change.tx, token_id, change.actor.account_id)
-    if token is None:
+    if token is None or not reaches(change.actor, token):
         raise NotFound("token")
-    _require_at_most(change.actor, ALL if token.permissions is None else token.permissions)
-    if not covers_projects(change.actor.projects, token.projects):
-        raise NotAllowed("this token reaches projects that yours does not")
+    if not _is_own(change.actor, token):
+        _require_at_most(change.actor, ALL if token.permissions is None else token.permissions)
     if token.revoked_at is None:
         await tokens.revoke(change.tx, token.id, token.account_id, now=change.now)
         change.record(EventKind.TOKEN_REVOKED, _resource(token))
+
+
+def reaches(actor: Actor, token: Token) -> bool:
+    """Return whether a token is among those that the actor has to do with; one that is not must look as if it were not there."""
+    return _is_own(actor, token) or covers_projects(actor.projects, token.projects)
+
+
+def _is_own(actor: Actor, token: Token) -> bool:
+    """Return whether a token is the signed-in member's own: it may no more than they, whatever it was made for."""
+    return actor.session_id is not None and token.member_id == actor.member_id
 
 
 async def revoke_all_of(change: Change, member_id: str) -> None:

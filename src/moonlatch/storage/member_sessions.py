@@ -31,6 +31,11 @@ FIND_BY_HASH = Query(
     f"{', '.join(f'm.{name}' for name in Member.__struct_fields__)} "
     "from member_sessions s join members m on m.id = s.member_id where s.hash = :hash",
 )
+FIND_MEMBER = Query(
+    "member_sessions.find_member",
+    f"select {', '.join(f'm.{name}' for name in Member.__struct_fields__)} "
+    "from member_sessions s join members m on m.id = s.member_id where s.id = :id",
+)
 LIST = Query(
     "member_sessions.list",
     f"select {_COLUMNS} from member_sessions where member_id = :member_id order by created_at, id",
@@ -81,6 +86,12 @@ async def find_by_hash(db: Database | Transaction, session_hash: bytes) -> tuple
         return None
     values = tuple(row)
     return _session(values[: len(_FIELDS)]), member_of(values[len(_FIELDS) :])
+
+
+async def find_member(db: Database | Transaction, session_id: str) -> Member | None:
+    """Whose session it is; None when it has ended."""
+    row = await db.fetch_one(FIND_MEMBER, id=session_id)
+    return None if row is None else member_of(tuple(row))
 
 
 async def list_of_member(db: Database | Transaction, member_id: str) -> list[MemberSession]:
