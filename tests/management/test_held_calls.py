@@ -118,3 +118,47 @@ async def test_the_token_of_somebody_who_was_disabled_meanwhile_changes_nothing(
     async with held(api, bot, of_oneself(admin), {"disabled": False}) as finish:
         done(await me.post(of_oneself(admin), {"disabled": True}))
         assert (await finish())[0] == 403
+
+
+async def test_whoever_was_disabled_or_narrowed_meanwhile_does_nothing_to_what_runs(
+    api: Api, me: Developer, project: str
+) -> None:
+    client = await api.running_script(project, free_for_all=True)
+    await api.session(client)
+    (session,) = done(await me.post(f"/scripts/{client.script}/sessions"))["sessions"]
+    other = await me.new_project("Other")
+    for path, body in (
+        (f"/sessions/{session['id']}/message", {"key": "give"}),
+        ("/sessions/message", {"session_ids": [session["id"]], "key": "give"}),
+        (f"/sessions/{session['id']}/disconnect", {}),
+        ("/sessions/disconnect", {"session_ids": [session["id"]]}),
+        (f"/scripts/{client.script}/sessions", {}),
+    ):
+        admin = await signed_in(api, me.account, Role.ADMIN)
+        async with held(api, admin, path, body) as finish:
+            done(await me.post(of_oneself(admin), {"disabled": True}))
+            assert (await finish())[0] == 403, path
+        admin = await signed_in(api, me.account, Role.ADMIN)
+        async with held(api, admin, path, body) as finish:
+            done(await me.post(of_oneself(admin), {"projects": [other]}))
+            status, reply = await finish()
+        if path == "/sessions/message":
+            assert reply["responses"] == [
+                {"session_id": session["id"], "processed": False, "reason": "session not found"}
+            ]
+        else:
+            assert (status, path) == (404, path)
+    assert len(done(await me.post(f"/scripts/{client.script}/sessions"))["sessions"]) == 1
+
+
+async def test_whoever_was_lowered_or_narrowed_while_it_was_protected_publishes_nothing(
+    api: Api, me: Developer, project: str, script: str
+) -> None:
+    other = await me.new_project("Other")
+    for change, status in (({"role": "viewer"}, 403), ({"projects": [other]}, 404), ({"disabled": True}, 403)):
+        developer = await signed_in(api, me.account, Role.DEVELOPER)
+        body = {"script": "print(1)"}
+        async with held(api, developer, f"/scripts/{script}/update", body) as finish:
+            done(await me.post(of_oneself(developer), change))
+            assert (await finish())[0] == status, change
+    assert await api.value("select count(*) from builds where script_id = :id", id=script) == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Annotated
 
 from fastapi import Depends, Path, Request
@@ -17,6 +18,7 @@ from moonlatch.management.refusals import ACCOUNT_EXPIRED, Refusal
 from moonlatch.operations.changing import Resource, note
 from moonlatch.operations.kinds import EventKind
 from moonlatch.operations.members import reaches
+from moonlatch.operations.standing import still_standing
 from moonlatch.operations.tokens import reaches as reaches_token
 from moonlatch.storage import member_sessions, members, passkeys, projects, scripts, tokens, users
 from moonlatch.storage.member_sessions import MemberSession
@@ -94,6 +96,21 @@ def _is_this_machine(address: str) -> bool:
 
 CurrentCaller = Annotated[Caller, Depends(authenticated)]
 CurrentMember = Annotated[SignedInMember, Depends(current_member)]
+
+
+async def asked_again(request: Request, caller: CurrentCaller, backend: CurrentBackend) -> Caller:
+    """The caller with what they may now that the body is read, for a route that changes nothing stored: a change looks by itself.
+
+    Declared after the body, it runs after it. Raises NotAllowed.
+    """
+    actor = await still_standing(backend.database, caller.actor, now=backend.clock())
+    permission: Permission | None = request.scope["route"].permission
+    if permission is not None:
+        actor.require(permission)
+    return dataclasses.replace(caller, actor=actor)
+
+
+CallerBehindBody = Annotated[Caller, Depends(asked_again)]
 
 
 def _storable(noun: str) -> AfterValidator:

@@ -9,9 +9,10 @@ from fastapi import Depends, Query, Request
 from pydantic import AfterValidator, ConfigDict, Field
 
 from moonlatch.builds.protection import Asked
+from moonlatch.errors import not_found
 from moonlatch.licensing.roles import Permission
 from moonlatch.live.interface import LiveCounts, SessionFilter
-from moonlatch.management.auth import OwnedProject, OwnedScript
+from moonlatch.management.auth import CallerBehindBody, OwnedProject, OwnedScript
 from moonlatch.management.backend import CurrentBackend, backend_of
 from moonlatch.management.body import JsonBody
 from moonlatch.management.call import CurrentCall, CurrentReading
@@ -317,10 +318,13 @@ async def toggle_script(
 async def list_sessions(
     script: OwnedScript,
     page: Annotated[PageBody, Depends(JsonBody(PageBody))],
+    caller: CallerBehindBody,
     call: CurrentCall,
     backend: CurrentBackend,
 ) -> SessionsReply:
     """A page of open sessions, oldest first, so that pages stay stable while new ones join."""
+    if not caller.actor.reaches(script.project_id):
+        raise not_found("script")
     found = await backend.live.sessions(script.id, SessionFilter(), page.offset, page.size)
     return SessionsReply(sessions=await call.sessions(script.project_id, found))
 

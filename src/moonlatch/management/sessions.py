@@ -8,9 +8,10 @@ from typing import Annotated, Any
 from fastapi import Depends
 from pydantic import AfterValidator, ConfigDict, Field
 
+from moonlatch.errors import not_found
 from moonlatch.licensing.roles import Permission
 from moonlatch.live.interface import MessageOutcome
-from moonlatch.management.auth import CurrentCaller, OwnedSession, find_owned_session
+from moonlatch.management.auth import CallerBehindBody, OwnedSession, find_owned_session
 from moonlatch.management.backend import Backend, CurrentBackend
 from moonlatch.management.body import JsonBody
 from moonlatch.management.call import CurrentCall, CurrentReading
@@ -120,9 +121,14 @@ async def disconnect_session(
     openapi_extra=needs(Permission.SESSIONS_MESSAGE),
 )
 async def send_message(
-    session: OwnedSession, message: Annotated[SendMessage, Depends(JsonBody(SendMessage))], backend: CurrentBackend
+    session: OwnedSession,
+    message: Annotated[SendMessage, Depends(JsonBody(SendMessage))],
+    caller: CallerBehindBody,
+    backend: CurrentBackend,
 ) -> MessageReply:
     """Calls the handler in the script and waits for its answer, at most 60 s. Not processed is a success too."""
+    if not caller.actor.reaches(session.project_id):
+        raise not_found("session")
     outcome = await backend.live.message(session.id, message.key, message.data, MESSAGE_TIMEOUT_SECONDS)
     return MessageReply(success=True, **_outcome(outcome))
 
@@ -146,8 +152,8 @@ async def disconnect_sessions(
     openapi_extra=needs(Permission.SESSIONS_MESSAGE),
 )
 async def send_messages(
-    caller: CurrentCaller,
     message: Annotated[SendMessages, Depends(JsonBody(SendMessages))],
+    caller: CallerBehindBody,
     backend: CurrentBackend,
 ) -> MessagesReply:
     """All wait together, at most 60 s; `responses` has the order of `session_ids`."""

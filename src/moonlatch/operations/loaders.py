@@ -12,7 +12,7 @@ from moonlatch.operations.context import Actor, World
 from moonlatch.operations.kinds import EventKind
 from moonlatch.operations.refusals import NotFound, Reason, Refused
 from moonlatch.operations.scripts import refusal_of, resource, version
-from moonlatch.storage import accounts, loaders, quota, scripts
+from moonlatch.storage import accounts, loaders, quota
 from moonlatch.storage.scripts import Script
 
 GRACE_MS = DAY_MS
@@ -65,9 +65,11 @@ class _NotServedError(Exception):
 
 
 async def _serve(change: Change, script_id: str, loader: NewLoader, grace_ms: int) -> Rotated:
-    current = await scripts.find_owned(change.tx, script_id, change.actor.account_id)
-    if current is None:
-        raise _NotServedError(Gone())
+    change.actor.require(Permission.SCRIPTS_PUBLISH)  # protecting took its time
+    try:
+        current = await change.script(script_id)
+    except NotFound:
+        raise _NotServedError(Gone()) from None
     change.expect(version(current))
     account = await change.account()
     # Claimed here and not before, as for an update: what was left may be taken by now.

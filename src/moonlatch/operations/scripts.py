@@ -141,9 +141,11 @@ class _UnpublishedError(Exception):
 
 
 async def _serve(change: Change, script_id: str, prepared: Prepared) -> Published:
-    current = await scripts.find_owned(change.tx, script_id, change.actor.account_id)
-    if current is None:
-        raise _UnpublishedError(Gone())
+    change.actor.require(Permission.SCRIPTS_PUBLISH)  # protecting took its time
+    try:
+        current = await change.script(script_id)
+    except NotFound:
+        raise _UnpublishedError(Gone()) from None
     change.expect(version(current))
     account = await change.account()
     tier = change.world.tier_of(account)

@@ -20,18 +20,18 @@ Reach = tuple[frozenset[Permission], frozenset[str] | None]
 """Permissions and projects; None for the projects is all."""
 
 
-async def still_standing(tx: Transaction, actor: Actor, *, now: int) -> Actor:
+async def still_standing(db: Database | Transaction, actor: Actor, *, now: int) -> Actor:
     """The actor with what they may at `now` (Unix milliseconds). Raises NotAllowed for one who may no longer act at all.
 
     Whoever signs in has no session yet, and operators and jobs have nothing that could be taken from them.
     """
     if actor.kind is ActorKind.TOKEN:
-        token = await tokens.find_owned(tx, actor.id, actor.account_id)
-        reach = None if token is None else await reach_of_token(tx, token, now=now)
+        token = await tokens.find_owned(db, actor.id, actor.account_id)
+        reach = None if token is None else await reach_of_token(db, token, now=now)
         if reach is None:
             raise NotAllowed(INVALID_TOKEN)
     elif actor.session_id is not None:
-        member = await member_sessions.find_member(tx, actor.session_id)
+        member = await member_sessions.find_member(db, actor.session_id)
         if member is None or not member.is_active:
             raise NotAllowed(SESSION_ENDED)
         reach = reach_of_member(member)
