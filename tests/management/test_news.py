@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
+from moonlatch.licensing.roles import Role
 from moonlatch.management import news
 from support.management import Api, Developer, done
+from support.members import signed_in
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -83,6 +85,38 @@ async def test_it_is_anothers_only_like_anything_else_and_events_only_for_who_ma
         assert (await soon(told))["event"] is None
     nobody = Developer(me.account, await api.token(me.account, permissions=("events:read",)), api.http)
     assert (await nobody.get(f"/projects/{project}/news", headers=STREAM)).status_code == 403
+
+
+async def test_sessions_are_named_only_to_who_may_see_them(api: Api) -> None:
+    me = await api.developer()
+    project = await me.new_project()
+    await api.session(await api.running_script(project, free_for_all=True))
+    assert done(await me.get(f"/projects/{project}/news"))["news"]["scripts"][0]["newest_session"] is not None
+    reader = Developer(me.account, await api.token(me.account, permissions=("scripts:read",)), api.http)
+    (script,) = done(await reader.get(f"/projects/{project}/news"))["news"]["scripts"]
+    assert (script["sessions"], script["newest_session"]) == (1, None)
+
+
+@pytest.mark.parametrize("change", [{"disabled": True}, {"projects": True}, {"role": "viewer"}], ids=str)
+async def test_whoever_may_no_longer_read_is_told_nothing_more(
+    api: Api, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any]
+) -> None:
+    monkeypatch.setattr(news, "ASK_AGAIN_SECONDS", 0)
+    me = await api.developer()
+    project, other = await me.new_project(), await me.new_project("Other")
+    if "projects" in change:
+        change = {"projects": [other]}
+    admin = await signed_in(api, me.account, Role.ADMIN)
+    made = done(await admin.post("/account/tokens", {"name": "bot", "permissions": ["scripts:read", "tokens:read"]}))
+    async with stream(Developer(me.account, made["secret"], api.http), project) as told:
+        await soon(told)
+        done(await me.post(f"/members/{admin.member_id}/edit", change))
+        await api.session(await api.running_script(project, free_for_all=True))
+        if "role" in change:  # a viewer reads scripts too
+            assert len((await soon(told))["scripts"]) == 1
+        else:
+            with pytest.raises(StopAsyncIteration):
+                await soon(told)
 
 
 async def test_a_stream_ends_by_itself_and_frees_its_place(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:

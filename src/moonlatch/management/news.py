@@ -18,13 +18,19 @@ from moonlatch.management.identity import Caller
 from moonlatch.management.newsroom import News, look
 from moonlatch.management.replies import Reply, Success, example
 from moonlatch.management.routes import needs, resource_router
+from moonlatch.operations.context import Actor
+from moonlatch.operations.refusals import NotAllowed
+from moonlatch.operations.standing import still_standing
 from moonlatch.storage.projects import Project
 
 router = resource_router("events")
 
 EVENT_STREAM = "text/event-stream"
 STREAM_SECONDS = 60.0
-"""Then it ends, and whoever comes again is asked anew whether they may."""
+"""Then it ends, and whoever comes again begins anew."""
+
+ASK_AGAIN_SECONDS = 5.0
+"""What is told later than this after it was last looked up whether its reader may know it waits for another look."""
 
 SIGN_OF_LIFE_SECONDS = 15.0
 RETRY_MS = 2000
@@ -39,7 +45,7 @@ class ScriptNewsView(Reply):
     id: str
     sessions: int
     instances: int
-    newest_session: str | None
+    newest_session: str | None = Field(description="its id; null also for those who may not see sessions")
 
 
 class NewsView(Reply):
@@ -70,11 +76,26 @@ async def get_news(
     if EVENT_STREAM in request.headers.get("accept", ""):
         return cast("NewsReply", await _stream(backend, caller, project))
     news = await look(backend.database, backend.live, caller.account.id, project.id)
-    return NewsReply(news=NewsView(**msgspec.to_builtins(_shown(news, caller))))
+    return NewsReply(news=NewsView(**msgspec.to_builtins(_shown(news, caller.actor))))
 
 
-def _shown(news: News, caller: Caller) -> News:
-    return news if caller.actor.may(Permission.EVENTS_READ) else msgspec.structs.replace(news, event=None)
+def _shown(news: News, actor: Actor) -> News:
+    """What somebody may know of the news."""
+    if not actor.may(Permission.EVENTS_READ):
+        news = msgspec.structs.replace(news, event=None)
+    if not actor.may(Permission.SESSIONS_READ):
+        without = [msgspec.structs.replace(each, newest_session=None) for each in news.scripts]
+        news = msgspec.structs.replace(news, scripts=without)
+    return news
+
+
+async def _still_reading(backend: Backend, actor: Actor, project: Project) -> Actor | None:
+    """The reader with what they may now; None for one who may no longer read this."""
+    try:
+        now = await still_standing(backend.database, actor, now=backend.clock())
+    except NotAllowed:
+        return None
+    return now if now.may(Permission.SCRIPTS_READ) and now.reaches(project.id) else None
 
 
 async def _stream(backend: Backend, caller: Caller, project: Project) -> StreamingResponse:
@@ -97,7 +118,8 @@ async def _lines(backend: Backend, caller: Caller, project: Project) -> AsyncIte
     known: News | None = None
     said: News | None = None
     loop = asyncio.get_running_loop()
-    end = loop.time() + STREAM_SECONDS
+    actor, asked_at = caller.actor, loop.time()
+    end = asked_at + STREAM_SECONDS
     async with backend.newsroom.reading(caller.account.id, project.id) as after:
         yield f"retry: {RETRY_MS}\n\n".encode()
         while (left := end - loop.time()) > 0:
@@ -109,7 +131,12 @@ async def _lines(backend: Backend, caller: Caller, project: Project) -> AsyncIte
                 continue
             if known is None:
                 return
-            shown = _shown(known, caller)
+            if loop.time() - asked_at >= ASK_AGAIN_SECONDS:
+                still = await _still_reading(backend, actor, project)
+                if still is None:
+                    return
+                actor, asked_at = still, loop.time()
+            shown = _shown(known, actor)
             if shown != said:
                 said = shown
                 yield b"event: news\ndata: " + msgspec.json.encode(shown) + b"\n\n"
