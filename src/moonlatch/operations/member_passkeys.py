@@ -13,7 +13,7 @@ from moonlatch.operations.context import Actor, World
 from moonlatch.operations.kinds import EventKind
 from moonlatch.operations.members import resource
 from moonlatch.operations.own_account import confirmed_member
-from moonlatch.operations.refusals import NotFound, Reason, Refused, TryLater
+from moonlatch.operations.refusals import NotFound, Reason, Refused
 from moonlatch.operations.signing_in import FailedSignIn, SignedIn, Visit, acting, begin_session
 from moonlatch.passkeys import BadPasskeyError, Site
 from moonlatch.storage import members, passkeys
@@ -22,9 +22,12 @@ from moonlatch.storage.passkeys import Challenge, Passkey
 
 MAX_PASSKEYS_PER_MEMBER = 20
 MAX_CHALLENGES = 10_000
-"""That wait for an answer at once, in the whole installation: anybody may ask for one."""
+"""That wait for whoever signs in, in the whole installation: anybody may ask for one. The oldest makes room for one more, so that whoever asks
+for many locks nobody out who answers soon.
+"""
 
-_RETRY_SECONDS = 30
+MAX_CHALLENGES_PER_MEMBER = 20
+"""That wait for a member's new passkey; here too the oldest makes room."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,7 @@ def site_of(world: World) -> Site:
 
 
 async def ask_for_new(change: Change) -> Asked:
-    """Begin adding a passkey. Raises NotAllowed, Refused, TryLater."""
+    """Begin adding a passkey. Raises NotAllowed, Refused."""
     site = site_of(change.world)
     member = await confirmed_member(change)
     known = await passkeys.list_of_member(change.tx, member.id)
@@ -108,7 +111,7 @@ async def remove(change: Change, passkey_id: str) -> None:
 
 
 async def ask_for_any(world: World) -> Asked:
-    """Begin signing in with a passkey, whosever it is. Raises Refused, TryLater."""
+    """Begin signing in with a passkey, whosever it is. Raises Refused."""
     site = site_of(world)
 
     now = world.clock()
@@ -152,8 +155,8 @@ async def sign_in(world: World, *, challenge_id: str, credential: dict[str, Any]
 
 
 async def _challenge(tx: Transaction, now: int, member_id: str | None) -> Challenge:
-    if await passkeys.count_challenges(tx, now=now) >= MAX_CHALLENGES:
-        raise TryLater(_RETRY_SECONDS)
+    most = MAX_CHALLENGES if member_id is None else MAX_CHALLENGES_PER_MEMBER
+    await passkeys.make_room(tx, member_id, most=most, now=now)
     challenge = Challenge(
         id=crypto.new_id(),
         challenge=webauthn.new_challenge(),

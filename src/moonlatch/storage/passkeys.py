@@ -56,7 +56,13 @@ TAKE_CHALLENGE = Query(
     "passkeys.take_challenge",
     "delete from passkey_challenges where id = :id returning id, challenge, member_id, expires_at",
 )
-COUNT_CHALLENGES = Query("passkeys.count_challenges", "select count(*) from passkey_challenges where expires_at > :now")
+_OF_NOBODY = "member_id is null and expires_at > :now"
+_OF_MEMBER = "member_id = :member_id and expires_at > :now"
+COUNT_OF_NOBODY = Query("passkeys.count_of_nobody", f"select count(*) from passkey_challenges where {_OF_NOBODY}")
+COUNT_OF_MEMBER = Query("passkeys.count_of_member", f"select count(*) from passkey_challenges where {_OF_MEMBER}")
+_OLDEST = "delete from passkey_challenges where id in (select id from passkey_challenges where {} order by expires_at limit :most)"
+REMOVE_OLDEST_OF_NOBODY = Query("passkeys.remove_oldest_of_nobody", _OLDEST.format(_OF_NOBODY))
+REMOVE_OLDEST_OF_MEMBER = Query("passkeys.remove_oldest_of_member", _OLDEST.format(_OF_MEMBER))
 PRUNE_CHALLENGES = Query(
     "passkeys.prune_challenges",
     "delete from passkey_challenges where id in "
@@ -119,11 +125,14 @@ async def take_challenge(tx: Transaction, challenge_id: str) -> Challenge | None
     return Challenge(id=row[0], challenge=bytes(row[1]), member_id=row[2], expires_at=row[3])
 
 
-async def count_challenges(db: Database | Transaction, *, now: int) -> int:
-    """How many wait for an answer at `now` (Unix milliseconds)."""
-    row = await db.fetch_one(COUNT_CHALLENGES, now=now)
+async def make_room(tx: Transaction, member_id: str | None, *, most: int, now: int) -> None:
+    """Remove the oldest challenges that wait at `now` (Unix milliseconds) for a member, or for whoever signs in, where there are `most`."""
+    whose = {} if member_id is None else {"member_id": member_id}
+    row = await tx.fetch_one(COUNT_OF_NOBODY if member_id is None else COUNT_OF_MEMBER, now=now, **whose)
     assert row is not None
-    return int(row[0])
+    if row[0] >= most:
+        remove = REMOVE_OLDEST_OF_NOBODY if member_id is None else REMOVE_OLDEST_OF_MEMBER
+        await tx.execute(remove, now=now, most=row[0] - most + 1, **whose)
 
 
 async def prune_challenges(tx: Transaction, *, before: int, most: int) -> int:
