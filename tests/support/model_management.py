@@ -206,18 +206,20 @@ class ManagedModel(Users):
         found = self.tokens.get(token)
         if found is None:
             return NOT_FOUND
+        own = self.actor.projects
+        if own is not None and (found.projects is None or not set(found.projects) <= set(own)):
+            return NOT_FOUND
         for permission in permissions_there_are if found.permissions is None else found.permissions:
             if not self.actor.may(permission):
                 return self.refuse_permission(route, permission)
-        own = self.actor.projects
-        if own is not None and (found.projects is None or not set(found.projects) <= set(own)):
-            return NOT_ALLOWED
         if not found.is_revoked:
             found.is_revoked = True
             self.leave("token.revoked", ("token", token, found.name))
         return None
 
     def set_luraph_key(self, key: str | None) -> Refused | None:
+        if self.actor.projects is not None:
+            return NOT_ALLOWED
         if key is not None and self.account_expired:
             return EXPIRED_ACCOUNT
         kind = "account.luraph_key_cleared" if key is None else "account.luraph_key_set"
