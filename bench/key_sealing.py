@@ -41,7 +41,7 @@ REWRITE = (
 def rows(count: int) -> Iterator[tuple[str | int, ...]]:
     for number in range(count):
         key = new_id()
-        yield new_id(), key, key, key[::-1], "p", f"{number:018}", f"note {number % 1000}", number
+        yield new_id(), key, key, key[::-1], "p", str(10**17 + number), f"note {number % 1000}", number
 
 
 def of_before(dialect: str) -> list[Migration]:

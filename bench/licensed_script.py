@@ -90,7 +90,7 @@ async def _make(
         rows = []
         for number, (key, user) in enumerate(zip(keys, ids, strict=True)):
             stored = as_stored(keyring, key, user_id=user, project_id=project)
-            rows.append((user, *stored.values(), project, f"{number:018}"))
+            rows.append((user, *stored.values(), project, str(10**17 + number)))
         await tx.execute_each(ADD_USER, rows)
 
     await database.run(add_users)

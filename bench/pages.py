@@ -77,7 +77,7 @@ class Installation:
         yield "script", "GET", f"/scripts/{self.script}", {}
         yield "users", "GET", users, page
         yield "users from 900", "GET", users, {**page, "from": 900}
-        yield "users: discord_id", "GET", users, {**page, "discord_id": f"{7:018}"}
+        yield "users: discord_id", "GET", users, {**page, "discord_id": str(10**17 + 7)}
         yield "users: note", "GET", users, {**page, "note": "note 3"}
         yield "users: key_starts", "GET", users, {**page, "key_starts": self.key[:5]}
         yield "users: blacklisted", "GET", users, {**page, "blacklisted": "true"}
@@ -111,7 +111,7 @@ async def add_users(database: Database, keyring: Keyring, project: str, count: i
             user,
             *as_stored(keyring, key, user_id=user, project_id=project).values(),
             project,
-            f"{number:018}",
+            str(10**17 + number),
             f"note {number % (count // PER_NOTE)}",
             now + (-DAY_MS if number % EVERY == 1 else DAY_MS) + number,
             number % EVERY == 2,
