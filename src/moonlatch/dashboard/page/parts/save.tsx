@@ -27,6 +27,9 @@ export function SaveForm({ etag, run, reload, submit = text.common.save, childre
     held.current = etag;
     isOwnChange.current = false;
   }
+  // Nor does it change the fields: what is saved over the other's change is what the person sees.
+  const shown = useRef(children);
+  if (etag === held.current) shown.current = children;
   async function adopt() {
     isOwnChange.current = true;
     await reload();
@@ -66,7 +69,7 @@ export function SaveForm({ etag, run, reload, submit = text.common.save, childre
           </div>
         </div>
       )}
-      {children}
+      {shown.current}
     </Form>
   );
 }
