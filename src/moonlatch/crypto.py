@@ -105,7 +105,7 @@ def _with_check(text: str) -> str:
 
 def token_hash(token: str) -> bytes:
     """SHA-256 of an API token; a 256-bit random token needs no salt and no stretching."""
-    return hashlib.sha256(token.encode()).digest()
+    return sha256(token.encode())
 
 
 _SHA256_BLOCK_BYTES = 64
@@ -198,7 +198,7 @@ def new_seed() -> int:
 
 def content_hash(content: bytes) -> str:
     """SHA-256 of some content in hex, for entity tags."""
-    return hashlib.sha256(content).hexdigest()
+    return sha256(content).hex()
 
 
 class UnorderedHash:

@@ -84,7 +84,7 @@ async def answered_once(request: Request, answer: Callable[[Request], Awaitable[
     # What one token or member is answered is nobody else's: it may be a secret, or of a project that others do not reach.
     actor = f"{caller.actor.kind} {caller.actor.id}"
     head = f"{request.method}\n{request.url.path}\n{request.url.query}\n{actor}"
-    content_sha256 = bytes.fromhex(crypto.content_hash(head.encode() + b"\n" + body))
+    content_sha256 = crypto.sha256(head.encode() + b"\n" + body)
     once = Once(backend.world, caller.account.id, key, backend.keyring.request_hash(content_sha256))
     mark = (once.account_id, once.key)
     if mark in _IN_WORK:
