@@ -14,6 +14,9 @@ MAX_DEPTH = 64
 MAX_VALUES = 50_000
 """Values of lists and objects in all. Decoding and looking through so many takes some 10 ms, whatever they are."""
 
+VALUES_OF_AN_OBJECT = 3
+"""What an object counts as, beside its members: making one costs as much as reading so many numbers."""
+
 SMALL_BYTES = 64 * 1024
 """In so few there cannot be too many."""
 
@@ -37,14 +40,17 @@ def is_too_deep(value: Any) -> bool:
 
 
 def has_too_many_values(raw: bytes) -> bool:
-    """Whether JSON has more than `MAX_VALUES` values, as far as that can be told without decoding it; commas in texts do not count."""
+    """Whether JSON has more than `MAX_VALUES` values, as far as that can be told without decoding it.
+
+    An object counts as `VALUES_OF_AN_OBJECT`; commas in texts do not count.
+    """
     if len(raw) <= SMALL_BYTES:
         return False
     plain = raw.replace(b"\\\\", b"").replace(b'\\"', b"")
     if plain.count(b'"') > MAX_VALUES * _STRINGS_OF_A_VALUE * _QUOTES_OF_A_STRING:
         return True
     outside = b"".join(plain.split(b'"')[::2])
-    return outside.count(b",") + outside.count(b"[") + outside.count(b"{") > MAX_VALUES
+    return outside.count(b",") + outside.count(b"[") + VALUES_OF_AN_OBJECT * outside.count(b"{") > MAX_VALUES
 
 
 # Its own reading of a number near the ends of the range takes 20 times as long as Python's.
