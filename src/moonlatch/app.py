@@ -36,7 +36,7 @@ from moonlatch.live.interface import LiveEngine
 from moonlatch.live.memory import LocalLive
 from moonlatch.luraph.engine import LuraphEngine, luraph_client
 from moonlatch.management.application import management_app
-from moonlatch.management.readiness import Readiness, answers
+from moonlatch.management.readiness import About, Engine, Readiness, answers
 from moonlatch.metrics.exposition import Counts, Exposition, Gauge, GrantedCalls
 from moonlatch.operations.context import World
 from moonlatch.storage import installation
@@ -129,6 +129,18 @@ async def open_moonlatch(settings: Settings) -> AsyncIterator[Moonlatch]:
             profile=settings.protector.profile,
             clock=now_ms,
         )
+        about = About(
+            settings.public_url,
+            [
+                Engine(
+                    "database",
+                    "postgresql" if settings.database_url.get_secret_value() else "sqlite",
+                    lambda: answers(database),
+                ),
+                # Asked what it can only answer when it sees all there is.
+                Engine("live", "redis" if settings.redis_url.get_secret_value() else "memory", lambda: live.counts("")),
+            ],
+        )
         readiness = Readiness({"database": lambda: answers(database)})
         exposition = Exposition(Counts())
         world = World(
@@ -145,6 +157,7 @@ async def open_moonlatch(settings: Settings) -> AsyncIterator[Moonlatch]:
             live=live,
             publisher=publisher,
             settings=settings.management,
+            about=about,
             readiness=readiness,
             exposition=exposition,
             metrics_token=settings.metrics.token.get_secret_value(),

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from moonlatch.errors import ApiError
 from moonlatch.management import large_body
 from moonlatch.management.body import MAX_STRUCTURED_BYTES, JsonBody
-from moonlatch.management.scripts import UpdateScript
+from moonlatch.management.builds import UpdateScript
 
 BODY = JsonBody(UpdateScript)
 MEGABYTES = 18

@@ -73,6 +73,7 @@ def test_each_objects_section_names_its_fields(app: FastAPI) -> None:
         "instance",
         "session",
         "account",
+        "server",
         "token",
         "member",
         "me",

@@ -8,6 +8,7 @@ import pytest
 
 from moonlatch.clock import DAY_MS
 from moonlatch.jobs.retention import detail_kept, remove_old
+from moonlatch.storage import user_history
 from moonlatch.storage.user_history import KEPT_REFUSALS
 from support.client import Client, Refused
 from support.keys import hashed
@@ -188,6 +189,42 @@ async def test_refused_starts_are_shown_and_the_last_one_with_the_user(
     fresh = await me.new_user(project)
     found = done(await me.get(f"/projects/{project}/users"))["users"]
     assert {each["key"]: each["last_refusal"] for each in found} == {key: last, fresh: None}
+
+
+async def test_a_projects_refusals_are_counted_by_code(
+    api: Api, me: Developer, project: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def counted(of: str, **query: Any) -> Any:
+        await api.history.settle()
+        return done(await me.get(f"/projects/{of}/refusals", params=query))
+
+    assert (await counted(project))["refusals"] == []
+    client = await api.running_script(project)
+    keys = [await me.new_user(project) for _ in range(2)]
+    for key in keys:
+        await client.execute(key=key, fingerprint="mine")
+        assert await is_refused(client, key=key, fingerprint="another") == "FINGERPRINT_MISMATCH"
+    assert await is_refused(client, key=keys[0], fingerprint="third") == "FINGERPRINT_MISMATCH"
+    await me.post(f"/users/{keys[1]}/blacklist", {})
+    assert await is_refused(client, key=keys[1], fingerprint="mine") == "BLACKLISTED"
+    reply = await counted(project)
+    assert [(each["code"], each["times"], each["users"]) for each in reply["refusals"]] == [
+        ("FINGERPRINT_MISMATCH", 3, 2),
+        ("BLACKLISTED", 1, 1),
+    ]
+    last = (await refusals(api, me, keys[1]))[0]["at"]
+    assert reply["refusals"][1]["last_at"] == last
+    # Another project's are not among them, and old ones neither.
+    assert (await counted(await me.new_project()))["refusals"] == []
+    api.clock.ahead_ms = 2 * DAY_MS
+    assert (await counted(project, days=1))["refusals"] == []
+    assert len((await counted(project, days=3))["refusals"]) == 2
+    # Where there are too many to count, it is said since when they are counted.
+    monkeypatch.setattr(user_history, "MAX_COUNTED", 1)
+    reply = await counted(project)
+    assert [each["code"] for each in reply["refusals"]] == ["BLACKLISTED"]
+    assert api.clock() - 7 * DAY_MS < reply["since"] < last
+    assert "days" in invalid(await me.get(f"/projects/{project}/refusals", params={"days": 31}))
 
 
 async def test_a_start_without_a_place_is_a_refusal(api: Api, me: Developer, project: str) -> None:

@@ -24,7 +24,7 @@ from moonlatch.client.wire import MalformedError, Reply, decode_execute, decode_
 from moonlatch.errors import ApiError
 from moonlatch.json_bounds import MAX_VALUES, VALUES_OF_AN_OBJECT
 from moonlatch.management.body import MAX_STRUCTURED_BYTES, JsonBody
-from moonlatch.management.scripts import UpdateScript
+from moonlatch.management.builds import UpdateScript
 from moonlatch.management.sessions import SendMessage
 from moonlatch.management.times import NOW_MS
 from moonlatch.serving import garbage

@@ -34,6 +34,21 @@ class Check(msgspec.Struct, frozen=True, kw_only=True, tag="check"):
     text: bytes
 
 
+class Draft(msgspec.Struct, frozen=True, kw_only=True, tag="draft"):
+    """A script that somebody is writing: what would an update of it be refused for? The options are those of a `Job`;
+    the answer has warnings and no text.
+    """
+
+    source: bytes
+    profile: str
+    target: str | None
+    keeps_macros: bool
+
+
+Task = Job | Check | Draft
+"""What a worker may be asked."""
+
+
 class Fault(msgspec.Struct, frozen=True):
     """Why protecting failed; `param` names the input it blames, None when it blames none."""
 
@@ -65,8 +80,10 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed"):
 Answer = Done | Invalid | Failed
 
 
-def past_limit(job: Job | Check, problem: str, setting: str) -> Failed:
+def past_limit(job: Task, problem: str, setting: str) -> Failed:
     """The answer for a text that is too much for a worker: what it passed, and what its author can do about it."""
+    if isinstance(job, Draft):
+        return Failed(faults=[Fault("script", f"{problem}, to be looked through while it is written")])
     names = list(PROFILES)
     plainer = names[: names.index(job.profile)][-1:] if isinstance(job, Job) else []
     ways = ["divide the script", *(f"choose the profile '{name}'" for name in plainer)]
@@ -80,7 +97,7 @@ class Reply(msgspec.Struct, frozen=True):
     retires: bool
 
 
-_decode_job = msgspec.msgpack.Decoder(Job | Check).decode
+_decode_job = msgspec.msgpack.Decoder(Task).decode
 _decode_reply = msgspec.msgpack.Decoder(Reply).decode
 _decode_ready = msgspec.msgpack.Decoder(Confinement).decode
 _encode = msgspec.msgpack.Encoder().encode
@@ -105,8 +122,8 @@ def ready_of(body: bytes) -> Confinement:
     return _decode_ready(body)
 
 
-def job_of(body: bytes) -> Job | Check:
-    job: Job | Check = _decode_job(body)
+def job_of(body: bytes) -> Task:
+    job: Task = _decode_job(body)
     return job
 
 

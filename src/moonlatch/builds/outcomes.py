@@ -41,6 +41,13 @@ class Broken:
 
 
 @dataclass(frozen=True, slots=True)
+class Sound:
+    """Nothing is said against a draft; what its author should know."""
+
+    warnings: list[str]
+
+
+@dataclass(frozen=True, slots=True)
 class NotProtected:
     """There is no protected text, though the script may be fine. `is_loader`: it was the loader's that failed."""
 

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from moonlatch.builds.confinement import Confinement
-from moonlatch.builds.job import Answer, Check, Failed, Fault, Job, past_limit
+from moonlatch.builds.job import Answer, Failed, Fault, Task, past_limit
 from moonlatch.builds.places import Places, PoolBusyError
 from moonlatch.builds.process import WorkerDiedError, WorkerProcess
 
@@ -56,10 +56,13 @@ class WorkerPool:
         """
         return self._places.admission(owner)
 
-    async def answer_to(self, job: Job | Check, *, deadline: float, meter: Meter | None = None) -> Answer:
+    async def answer_to(
+        self, job: Task, *, deadline: float, meter: Meter | None = None, most_seconds: float | None = None
+    ) -> Answer:
         """Have a job done. `deadline` is in the event loop's time; `meter` counts what a worker spends on it, also in vain.
 
-        Raises PoolBusyError when no worker is free before it. A job that passes a limit gives a `Failed` naming it.
+        Raises PoolBusyError when no worker is free before it. A job that passes a limit gives a `Failed` naming it;
+        `most_seconds` is one of its own, below that of all.
         """
         loop = asyncio.get_running_loop()
         try:
@@ -73,7 +76,7 @@ class WorkerPool:
             if left <= 0:
                 raise PoolBusyError
             try:
-                return await self._done(job, min(self._timeout_seconds, left))
+                return await self._done(job, min(self._timeout_seconds, left, most_seconds or left))
             finally:
                 if meter is not None:
                     meter.seconds += loop.time() - began
@@ -86,7 +89,7 @@ class WorkerPool:
         await asyncio.gather(*(worker.kill() for worker in (*self._busy, *self._idle)))
         self._idle.clear()
 
-    async def _done(self, job: Job | Check, seconds: float) -> Answer:
+    async def _done(self, job: Task, seconds: float) -> Answer:
         try:
             worker = await self._take()
         except (WorkerDiedError, OSError) as error:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from moonlatch import crypto
-from moonlatch.builds.job import Answer, Done, Failed, Fault, Invalid
+from moonlatch.builds.job import Answer, Done, Draft, Failed, Fault, Invalid
 from moonlatch.builds.outcomes import (
     Broken,
     Busy,
@@ -25,6 +25,7 @@ from moonlatch.builds.outcomes import (
     OverQuota,
     Prepared,
     Published,
+    Sound,
     Unpublished,
 )
 from moonlatch.builds.places import PoolBusyError
@@ -35,6 +36,7 @@ from moonlatch.clock import SECOND_MS, Clock, monotonic_seconds, now_ms
 from moonlatch.crypto import Keyring
 from moonlatch.licensing.tier import Tier
 from moonlatch.metrics.counts import BuildCounts
+from moonlatch.obfuscator.engine_name import EngineName
 from moonlatch.obfuscator.options import DEFAULT_PROFILE
 from moonlatch.storage import loaders, projects, quota
 from moonlatch.storage.accounts import Account
@@ -121,6 +123,23 @@ class Publisher:
         if project is None:
             return None
         return protection_of(script, project, server_profile=self._profile, asked=asked)
+
+    async def look_through(self, draft: Update) -> Sound | Broken | NotProtected | Busy | Gone:
+        """What this update would be refused for or warned of, as far as that is found without protecting anything."""
+        protection = await self.protection(draft.script, draft.asked)
+        if protection is None:
+            return Gone()
+        task = Draft(
+            source=draft.source,
+            profile=protection.profile,
+            target=protection.target,
+            keeps_macros=protection.engine != EngineName.EMBEDDED,
+        )
+        try:
+            answer = await self._workshop.drafts.look_through(task, draft.account.id)
+        except PoolBusyError:
+            return Busy(BUSY_RETRY_SECONDS)
+        return Sound(answer.warnings) if isinstance(answer, Done) else _unprotected(answer)
 
     async def update(self, update: Update, store: Store) -> Outcome:
         """Prepare the script's next build and have it stored, before any later update of the script begins."""

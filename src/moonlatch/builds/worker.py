@@ -21,11 +21,13 @@ from moonlatch.builds.job import (
     Answer,
     Check,
     Done,
+    Draft,
     Failed,
     Fault,
     Invalid,
     Job,
     Reply,
+    Task,
     frame,
     frame_length,
     job_of,
@@ -73,10 +75,10 @@ def _import_everything() -> None:
             pipeline.protect(source, Options(profile), seed=1)
 
 
-def reply_to(job: Job | Check, memory_mib: int) -> Reply:
+def reply_to(job: Task, memory_mib: int) -> Reply:
     """Do one job. Whatever goes wrong becomes an answer that names the cause, and ends the worker."""
     try:
-        answer = _checked(job) if isinstance(job, Check) else _protected(job)
+        answer = _answer_to(job)
     except MemoryError:
         problem = f"the script needs more than the {memory_mib} MiB of memory that a worker process may take"
         return Reply(past_limit(job, problem, "protector.memory_mib"), retires=True)
@@ -87,10 +89,31 @@ def reply_to(job: Job | Check, memory_mib: int) -> Reply:
     return Reply(answer, retires=False)
 
 
+def _answer_to(job: Task) -> Answer:
+    match job:
+        case Check():
+            return _checked(job)
+        case Draft():
+            return _looked_through(job)
+        case Job():
+            return _protected(job)
+
+
 def _checked(job: Check) -> Answer:
     """Syntax only: the compiler's limits are those of its own target, which may not be Luau."""
     faults = syntax_faults(job.text)
     return Invalid(parser_output=_shortened(parser_output(faults))) if faults else Done(text=b"", warnings=[])
+
+
+def _looked_through(job: Draft) -> Answer:
+    options = Options(
+        profile=job.profile,
+        target=None if job.target is None else Target(job.target),
+        client_chunk=True,
+        keeps_macros=job.keeps_macros,
+    )
+    found = pipeline.warnings_or_faults(job.source, options)
+    return _invalid(found) if isinstance(found, Rejected) else Done(text=b"", warnings=found[:MAX_WARNINGS])
 
 
 def _protected(job: Job) -> Answer:
@@ -105,8 +128,12 @@ def _protected(job: Job) -> Answer:
         warnings = outcome.warnings[:MAX_WARNINGS]
         return Done(text=outcome.text.encode("ascii"), warnings=warnings, target=outcome.target)
     if isinstance(outcome, Rejected):
-        return Invalid(parser_output=_shortened(outcome.parser_output), hint=outcome.hint)
+        return _invalid(outcome)
     return Failed(faults=[Fault(error.param, error.message) for error in outcome.errors])
+
+
+def _invalid(outcome: Rejected) -> Invalid:
+    return Invalid(parser_output=_shortened(outcome.parser_output), hint=outcome.hint)
 
 
 def _shortened(output: str) -> str:

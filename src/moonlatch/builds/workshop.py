@@ -9,7 +9,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 from moonlatch import crypto
-from moonlatch.builds.job import Answer, Check, Done, Failed, Fault, Invalid, Job
+from moonlatch.builds.drafts import DraftReader
+from moonlatch.builds.job import Answer, Check, Done, Failed, Fault, Invalid, Job, Task
 from moonlatch.builds.places import Places
 from moonlatch.builds.pool import Meter, WorkerPool
 from moonlatch.builds.turns import Turns
@@ -53,6 +54,7 @@ class Workshop:
         self._remote_places = Places(REMOTE_PLACES)
         # An account cannot take all workers, so that its hostile or endless updates leave one for the others.
         self._turns_of_account = Turns(max(1, workers.size - 1))
+        self.drafts = DraftReader(workers)
 
     def admission(self, owner: str, engine: str) -> AbstractContextManager[None]:
         """A place among the updates with this engine for the block; a service that hangs holds up only its own.
@@ -77,7 +79,7 @@ class Workshop:
         answer = await self._worked(job, piece, deadline)
         return await self._ordered(answer, piece, deadline) if is_remote and isinstance(answer, Done) else answer
 
-    async def _worked(self, job: Job | Check, piece: Piece, deadline: float) -> Answer:
+    async def _worked(self, job: Task, piece: Piece, deadline: float) -> Answer:
         async with self._turns_of_account.turn(piece.project.account_id, deadline=deadline):
             return await self._workers.answer_to(job, deadline=deadline, meter=piece.meter)
 

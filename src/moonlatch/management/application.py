@@ -12,6 +12,7 @@ from moonlatch.config.sections import ManagementSettings
 from moonlatch.live.interface import Live
 from moonlatch.management import (
     account,
+    builds,
     bulk_users,
     docs_page,
     envelope,
@@ -27,6 +28,7 @@ from moonlatch.management import (
     protection,
     removed_users,
     scripts,
+    server,
     sessions,
     sign_in,
     user_devices,
@@ -38,7 +40,7 @@ from moonlatch.management.documents import openapi
 from moonlatch.management.gate import CallLimits, Gate
 from moonlatch.management.last_uses import LastUses
 from moonlatch.management.newsroom import Newsroom
-from moonlatch.management.readiness import Readiness, answers
+from moonlatch.management.readiness import About, Engine, Readiness, answers
 from moonlatch.management.sign_in_limits import FailedSignIns, SignInLimits, SignInRates
 from moonlatch.metrics.counts import Traffic
 from moonlatch.metrics.exposition import Counts, Exposition
@@ -56,6 +58,7 @@ REFUSALS_PER_SECOND = 1 / 60
 
 ROUTERS = (
     scripts.router,
+    builds.router,
     loaders.router,
     protection.router,
     projects.router,
@@ -67,6 +70,7 @@ ROUTERS = (
     sessions.router,
     instances.router,
     account.router,
+    server.router,
     members.router,
     own_account.router,
     sign_in.router,
@@ -88,6 +92,7 @@ def management_app(
     failures_burst: int = FAILURES_BURST,
     deadline_seconds: float = DEADLINE_SECONDS,
     monotonic: Callable[[], float] = monotonic_seconds,
+    about: About | None = None,
     readiness: Readiness | None = None,
     exposition: Exposition | None = None,
     metrics_token: str = "",
@@ -100,7 +105,7 @@ def management_app(
     presents bad tokens has `failures_per_second` (`failures_burst` at once) for those. Addresses are those of the ASGI
     scope: who knows of proxies must have put them right.
 
-    `readiness` is by default that of the database, `exposition` that of the API's own calls.
+    `about` is what the API says of the server itself. `readiness` is by default that of the database, `exposition` that of the API's own calls.
     """
     settings = settings or ManagementSettings()
     limit = limits or limits_of_this_process(monotonic)
@@ -110,6 +115,7 @@ def management_app(
         live=live,
         publisher=publisher,
         max_body_bytes=settings.max_body_bytes,
+        about=about or About("", [Engine("live", "memory", lambda: live.counts(""))]),
         readiness=readiness,
         exposition=exposition or Exposition(Counts()),
         metrics_token=metrics_token,

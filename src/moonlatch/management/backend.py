@@ -14,7 +14,7 @@ from moonlatch.licensing.tier import Tier
 from moonlatch.live.interface import Live
 from moonlatch.management.last_uses import LastUses
 from moonlatch.management.newsroom import Newsroom
-from moonlatch.management.readiness import Readiness
+from moonlatch.management.readiness import About, Readiness
 from moonlatch.management.sign_in_limits import FailedSignIns, SignInLimits
 from moonlatch.metrics.exposition import Exposition
 from moonlatch.operations.changing import keyring_of
@@ -34,6 +34,7 @@ class Backend:
     live: Live
     publisher: Publisher
     max_body_bytes: int
+    about: About
     readiness: Readiness
     exposition: Exposition
     metrics_token: str

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Query
 from pydantic import ConfigDict, Field, PlainValidator, WithJsonSchema
 
+from moonlatch.clock import DAY_MS
 from moonlatch.licensing.roles import Permission
 from moonlatch.management.auth import CurrentCaller, OwnedProject
 from moonlatch.management.backend import CurrentBackend
@@ -20,24 +21,27 @@ from moonlatch.management.fields import (
     Edit,
     Empty,
     Engine,
+    Integral,
     Name,
     clean_text,
 )
-from moonlatch.management.paging import PageQuery
+from moonlatch.management.paging import PageQuery, QueryInteger
 from moonlatch.management.refusals import ACCOUNT_EXPIRED, Refusal, refusing
-from moonlatch.management.replies import ProjectView, Success, by_month_and_day, days_shown
+from moonlatch.management.replies import DAYS_SHOWN, ProjectView, Reply, Success, by_month_and_day, days_shown, example
 from moonlatch.management.routes import needs, resource_router
 from moonlatch.management.times import CooldownMs
 from moonlatch.operations import projects as operations
 from moonlatch.operations.refusals import Reason
 from moonlatch.storage import projects
 from moonlatch.storage.projects import Project
+from moonlatch.storage.user_history import RefusedWith, refusals_by_code
 
 router = resource_router("projects")
 
 MAX_PROJECTS = Refusal(1, Reason.MAX_PROJECTS, 403)
 CANNOT_EDIT_NOTHING = Refusal(1, Reason.NOTHING_TO_EDIT, 400)
 
+REFUSAL_DAYS = 7
 MAX_LURAPH_OPTIONS = 100
 LuraphOptionId = Annotated[str, Field(min_length=1, max_length=100), Clean]
 MAX_LURAPH_SETTING = 1000
@@ -122,6 +126,39 @@ class ProjectExecutionsReply(Success):
         dict[str, dict[str, int]],
         Field(examples=[{"total": {"01/01": 4}, "My script - SCRIPT_ID": {"01/01": 4}}]),
     ]
+
+
+Days = Annotated[int, Field(ge=1, le=DAYS_SHOWN), Integral]
+
+
+class RefusalQuery(Closed):
+    days: Annotated[Days, QueryInteger, Field(description="how far back, default 7")] = REFUSAL_DAYS
+
+
+class RefusedWithView(Reply):
+    """How often keys were refused with a code."""
+
+    model_config = example(code="FINGERPRINT_MISMATCH", times=14, users=3, last_at=1_770_624_500_000)
+
+    code: str = Field(description="as customers' programs were told it")
+    times: int
+    users: int = Field(description="how many keys")
+    last_at: int = Field(description="Unix milliseconds")
+
+    @classmethod
+    def of(cls, refused: RefusedWith) -> RefusedWithView:
+        return cls(code=refused.code, times=refused.times, users=refused.users, last_at=refused.last_at)
+
+
+class ProjectRefusalsReply(Success):
+    since: Annotated[
+        int,
+        Field(
+            description="Unix milliseconds; later than asked for where there were very many",
+            examples=[1_770_019_700_000],
+        ),
+    ]
+    refusals: list[RefusedWithView]
 
 
 class ExecutorsReply(Success):
@@ -212,6 +249,19 @@ async def get_executors(project: OwnedProject, backend: CurrentBackend) -> Execu
     """Which host programs its scripts were executed in, in the last 30 UTC days, the most used first."""
     since = days_shown(backend.clock())[0]
     return ExecutorsReply(executors=await projects.executors(backend.database, project.id, since=since))
+
+
+@router.get(
+    "/projects/{project_id}/refusals",
+    summary="Get a project's refusals",
+    openapi_extra=needs(Permission.PROJECTS_READ),
+)
+async def get_project_refusals(
+    project: OwnedProject, query: Annotated[RefusalQuery, Query()], backend: CurrentBackend
+) -> ProjectRefusalsReply:
+    """With which codes its keys were refused, the most frequent first: of each key its last 20 count."""
+    since, found = await refusals_by_code(backend.database, project.id, after=backend.clock() - query.days * DAY_MS)
+    return ProjectRefusalsReply(since=since, refusals=[RefusedWithView.of(each) for each in found])
 
 
 def _shown(project: Project) -> ProjectReply:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from moonlatch.storage import accounts
 from moonlatch.storage.interface import Database, Transaction
@@ -20,6 +21,23 @@ Check = Callable[[], Awaitable[object]]
 logger = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """Something the server stands on: what it is for, which one it is, and how to find out whether it works."""
+
+    name: str
+    kind: str
+    check: Check
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What the server is: the address that running scripts know it by, and its engines."""
+
+    public_url: str
+    engines: Sequence[Engine]
+
+
 class Readiness:
     """The checks by the name of what they ask."""
 
@@ -30,18 +48,20 @@ class Readiness:
 
     async def faults(self) -> list[str]:
         """Names of what is wrong; empty when the process is ready. Takes `CHECK_SECONDS` at most."""
-        answers = await asyncio.gather(*(self._works(name, check) for name, check in self._checks.items()))
-        away = [name for name, works in zip(self._checks, answers, strict=True) if not works]
+        answers = await asyncio.gather(*(works(name, check) for name, check in self._checks.items()))
+        away = [name for name, answer in zip(self._checks, answers, strict=True) if not answer]
         return [DRAINING, *away] if self.is_draining else away
 
-    async def _works(self, name: str, check: Check) -> bool:
-        try:
-            async with asyncio.timeout(CHECK_SECONDS):
-                await check()
-        except Exception as error:
-            logger.warning("not ready: the %s does not answer (%s)", name, type(error).__name__)
-            return False
-        return True
+
+async def works(name: str, check: Check) -> bool:
+    """Return whether an engine answers in time."""
+    try:
+        async with asyncio.timeout(CHECK_SECONDS):
+            await check()
+    except Exception as error:
+        logger.warning("the %s does not answer (%s)", name, type(error).__name__)
+        return False
+    return True
 
 
 async def answers(database: Database) -> None:

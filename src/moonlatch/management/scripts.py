@@ -5,15 +5,14 @@ from __future__ import annotations
 import re
 from typing import Annotated
 
-from fastapi import Depends, Query, Request
+from fastapi import Depends, Query
 from pydantic import AfterValidator, ConfigDict, Field
 
-from moonlatch.builds.protection import Asked
 from moonlatch.errors import not_found
 from moonlatch.licensing.roles import Permission
 from moonlatch.live.interface import LiveCounts, SessionFilter
 from moonlatch.management.auth import CallerBehindBody, OwnedProject, OwnedScript
-from moonlatch.management.backend import CurrentBackend, backend_of
+from moonlatch.management.backend import CurrentBackend
 from moonlatch.management.body import JsonBody
 from moonlatch.management.call import CurrentCall, CurrentReading
 from moonlatch.management.fields import (
@@ -30,22 +29,19 @@ from moonlatch.management.fields import (
     ProfileName,
     TargetName,
 )
-from moonlatch.management.identity import Caller
 from moonlatch.management.paging import EmptyIsAbsent, PageBody, PageQuery
 from moonlatch.management.refusals import ACCOUNT_EXPIRED, Refusal, refusing
 from moonlatch.management.replies import (
-    Reply,
     ScriptView,
     SessionView,
     Success,
     by_month_and_day,
     days_shown,
-    example,
 )
 from moonlatch.management.routes import needs, resource_router
 from moonlatch.operations import scripts as operations
 from moonlatch.operations.refusals import Reason
-from moonlatch.storage import builds, scripts, users
+from moonlatch.storage import scripts, users
 
 router = resource_router("scripts")
 
@@ -54,26 +50,6 @@ NO_FREE_FOR_ALL = Refusal(2, Reason.NO_FREE_FOR_ALL, 403)
 MAX_SCRIPTS = Refusal(1, Reason.MAX_SCRIPTS, 403)
 UPDATE_REQUIRED = Refusal(1, Reason.UPDATE_REQUIRED, 409)
 MUST_FILTER = Refusal(0, "must filter something", 400)
-
-_PARAM_ERRORS = {"luraph_errors": [{"param": "script", "message": "line 3: too many local variables"}]}
-_INVALID_SCRIPT = {
-    "parser_output": "script:1: Unexpected '!='; did you mean '~='?",
-    "hint": "This reads like GLua (Garry's Mod); Moonlatch takes Luau and Lua 5.1. Instead of `!=` (line 1) write `~=`.",
-}
-UPDATE_REFUSALS = (
-    ACCOUNT_EXPIRED,
-    Refusal(1, Reason.MAX_OBFUSCATIONS, 403),
-    Refusal(2, Reason.SCRIPT_INVALID, 422, _INVALID_SCRIPT),
-    Refusal(3, Reason.NOT_PROTECTED, 422, _PARAM_ERRORS),
-    Refusal(4, Reason.NOT_ENOUGH_FOR_LOADER, 403),
-    Refusal(5, Reason.LOADER_NOT_PROTECTED, 422, _PARAM_ERRORS),
-    Refusal(6, Reason.NO_BUILD_TIME, 403),
-)
-
-# JSON writes the worst characters of a source file (two bytes in UTF-8) as six bytes.
-_JSON_OVERHEAD = 3
-_JSON_FRAME_BYTES = 64 * 1024
-
 
 _PROFILE = "how much is done to it; the server's setting without one"
 _TARGET = "the language of its builds; wherever its source runs without one"
@@ -106,15 +82,6 @@ class EditScript(Edit):
     profile: Annotated[ClearableProfile | None, Field(description=_PROFILE)] = None
     target: Annotated[ClearableTarget | None, Field(description=_TARGET)] = None
     engine: Annotated[ClearableEngine | None, Field(description=_ENGINE)] = None
-
-
-class UpdateScript(Closed):
-    model_config = ConfigDict(json_schema_extra={"examples": [{"script": "print('hello')"}]})
-
-    script: Annotated[str, Field(min_length=1, description="the source code of the script"), Clean]
-    profile: Annotated[ProfileName | None, Field(description="for this update, in place of the script's")] = None
-    target: Annotated[TargetName | None, Field(description="for this update, in place of the script's")] = None
-    engine: Annotated[Engine | None, Field(description="for this update, in place of the script's")] = None
 
 
 class ToggleScript(Closed):
@@ -163,41 +130,8 @@ class ExecutionsReply(Success):
     executions: Annotated[dict[str, int], Field(examples=[{"01/01": 0, "01/02": 17}])]
 
 
-class UpdateReply(Success):
-    build: Annotated[int, Field(description="the number of the build now being served", examples=[3])]
-    warnings: Annotated[list[str], Field(description="what the author should know, with its line", examples=[[]])]
-
-
 class SessionsReply(Success):
     sessions: list[SessionView]
-
-
-class BuildView(Reply):
-    """A kept build, and what it was made with. Sizes in bytes."""
-
-    model_config = example(
-        number=3,
-        profile="standard",
-        target=None,
-        engine="embedded",
-        source_bytes=5_120,
-        payload_bytes=14_336,
-        created_at=1_770_624_500_000,
-        current=True,
-    )
-
-    number: int
-    profile: str
-    target: str | None = Field(description="null: none was asked for")
-    engine: str
-    source_bytes: int
-    payload_bytes: int
-    created_at: int
-    current: bool
-
-
-class BuildsReply(Success):
-    builds: list[BuildView]
 
 
 @router.get("/scripts/{script_id}", summary="Get a script", openapi_extra=needs(Permission.SCRIPTS_READ))
@@ -273,30 +207,6 @@ async def remove_script(
     return await call.change(lambda change: operations.remove(change, script.id), _done)
 
 
-def _source_limit(request: Request) -> int:
-    caller: Caller = request.state.identity
-    return min(backend_of(request).max_body_bytes, caller.tier.script_bytes * _JSON_OVERHEAD + _JSON_FRAME_BYTES)
-
-
-@router.post(
-    "/scripts/{script_id}/update",
-    summary="Update a script",
-    responses=refusing(*UPDATE_REFUSALS),
-    openapi_extra=needs(Permission.SCRIPTS_PUBLISH, is_conditional=True),
-)
-async def update_script(
-    script: OwnedScript,
-    update: Annotated[UpdateScript, Depends(JsonBody(UpdateScript, limit=_source_limit))],
-    call: CurrentCall,
-) -> UpdateReply:
-    """Check, protect and publish a new build, all or nothing: after an error the previous build is still served."""
-    asked = Asked(profile=update.profile, target=update.target, engine=update.engine)
-    return await call.carry_out(
-        lambda intent: operations.publish(call.world, call.actor, script, update.script, asked=asked, intent=intent),
-        lambda published: UpdateReply(build=published.build, warnings=list(published.warnings)),
-    )
-
-
 @router.post(
     "/scripts/{script_id}/toggle",
     summary="Toggle a script",
@@ -349,28 +259,6 @@ async def filter_sessions(
         raise MUST_FILTER.error()
     found = await backend.live.sessions(script.id, conditions, query.offset, query.size)
     return SessionsReply(sessions=await call.sessions(script.project_id, found))
-
-
-@router.get(
-    "/scripts/{script_id}/builds", summary="List a script's builds", openapi_extra=needs(Permission.SCRIPTS_READ)
-)
-async def list_builds(script: OwnedScript, backend: CurrentBackend) -> BuildsReply:
-    """The builds that are kept, newest first."""
-    return BuildsReply(
-        builds=[
-            BuildView(
-                number=build.number,
-                profile=build.protection.profile,
-                target=build.protection.target,
-                engine=build.protection.engine,
-                source_bytes=build.source_bytes,
-                payload_bytes=build.payload_bytes,
-                created_at=build.created_at,
-                current=build.number == script.build,
-            )
-            for build in await builds.list_of_script(backend.database, script.id)
-        ]
-    )
 
 
 def _done(_: object) -> Success:

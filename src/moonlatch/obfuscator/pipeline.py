@@ -70,6 +70,19 @@ def _plainer_profiles(profile: str) -> list[str]:
     return names[: names.index(profile)][::-1]
 
 
+def warnings_or_faults(source: bytes, options: Options) -> list[str] | Rejected:
+    """What a script is refused for before any pass changes it, or else what its author is warned of; makes no text.
+
+    It costs a fraction of protecting it. What only the passes of a profile find stays unsaid.
+    """
+    with collector_at_rest():
+        accepted = _accepted(source, options, None)
+        if isinstance(accepted, Rejected):
+            return accepted
+        chunk, (_, expansion, _) = accepted
+        return _warnings(chunk, options, expansion)
+
+
 def protect_with(
     source: bytes, options: Options, seed: int, keys: Collection[str], observer: Observer | None = None
 ) -> Outcome:
@@ -95,22 +108,10 @@ def _protect(source: bytes, options: Options, seed: int, keys: Collection[str], 
 def _transformed(
     source: bytes, options: Options, seed: int, keys: Collection[str], observer: Observer | None
 ) -> Protected | Rejected:
-    try:
-        with observed(observer, "parse"):
-            chunk = parse(source)
-    except LuauSyntaxError as problem:
-        return Rejected(problem.diagnostics)
-    with observed(observer, "check"):
-        faults = check_parsed(chunk, source)
-    if faults:
-        return Rejected(faults)
-    if observer is not None:
-        observer.result("check", census(chunk), None)
-    with observed(observer, "prepare"):
-        prepared = _prepare(chunk, options)
-    if isinstance(prepared, Rejected):
-        return prepared
-    resolution, expansion, shared = prepared
+    accepted = _accepted(source, options, observer)
+    if isinstance(accepted, Rejected):
+        return accepted
+    chunk, (resolution, expansion, shared) = accepted
     if b"^" in source and keep_powers(chunk, resolution):
         resolution = resolve(chunk)
     if write_out_late_arguments(chunk, resolution, expansion.untouched):
@@ -129,13 +130,13 @@ def _transformed(
         target,
         seed,
         pool,
-        warnings=[*hash_warnings(chunk, options.target), *expansion.warnings],
+        warnings=_warnings(chunk, options, expansion),
         sealed=expansion.untouched,
         native=expansion.native,
         shared=shared,
         changes_environment=any(name in source for name in CHANGE_ENVIRONMENT),
     )
-    del prepared, resolution
+    del accepted, resolution
     if observer is not None:
         observer.result("prepare", census(chunk), lambda: print_chunk(chunk, target))
     for one in REGISTRY:
@@ -154,6 +155,30 @@ def _transformed(
     with observed(observer, "print"):
         text = print_chunk(chunk, target)
     return Protected(text, unit.warnings, target)
+
+
+def _accepted(
+    source: bytes, options: Options, observer: Observer | None
+) -> tuple[s.Chunk, tuple[Resolution, Expansion, set[s.Function]]] | Rejected:
+    """The tree of a script that nothing is said against, and what preparing it gave."""
+    try:
+        with observed(observer, "parse"):
+            chunk = parse(source)
+    except LuauSyntaxError as problem:
+        return Rejected(problem.diagnostics)
+    with observed(observer, "check"):
+        faults = check_parsed(chunk, source)
+    if faults:
+        return Rejected(faults)
+    if observer is not None:
+        observer.result("check", census(chunk), None)
+    with observed(observer, "prepare"):
+        prepared = _prepare(chunk, options)
+    return prepared if isinstance(prepared, Rejected) else (chunk, prepared)
+
+
+def _warnings(chunk: s.Chunk, options: Options, expansion: Expansion) -> list[str]:
+    return [*hash_warnings(chunk, options.target), *expansion.warnings]
 
 
 def _faults_of_output(output: Protected, *, is_plain: bool) -> list[Diagnostic]:

@@ -25,6 +25,7 @@ class Reason(StrEnum):
     NO_BUILD_TIME = "max build seconds reached"
     SCRIPT_INVALID = "script is invalid"
     NOT_PROTECTED = "failed to obfuscate script"
+    NOT_CHECKED = "failed to check script"
     NOT_ENOUGH_FOR_LOADER = "not enough obfuscations for init script"
     LOADER_NOT_PROTECTED = "failed to obfuscate init script"
     DISCORD_TAKEN = "key already exists with this discord"

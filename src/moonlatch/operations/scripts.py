@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from moonlatch import crypto
+from moonlatch.builds.drafts import MAX_BYTES
 from moonlatch.builds.outcomes import (
     Broken,
     Busy,
@@ -17,6 +18,7 @@ from moonlatch.builds.outcomes import (
     OverQuota,
     Prepared,
     Published,
+    Sound,
     Unpublished,
 )
 from moonlatch.builds.protection import Asked
@@ -132,6 +134,30 @@ async def publish(
     raise refusal_of(outcome)
 
 
+async def look_through(
+    world: World, actor: Actor, script: Script, source: str, *, asked: Asked | None = None
+) -> Sound | Broken:
+    """What an update with this text would be refused for or warned of, as far as that is found without protecting it.
+
+    It changes nothing and is charged to nobody. Raises NotAllowed, NotFound, Invalid, TooLarge, Refused, TryLater.
+    """
+    actor.require(Permission.SCRIPTS_PUBLISH)
+    account = await accounts.find(world.database, actor.account_id)
+    if account is None or world.publisher is None:
+        raise NotFound("script")
+    tier = world.tier_of(account)
+    text = _checked(source, min(tier.script_bytes, MAX_BYTES))
+    draft = Update(account=account, tier=tier, script=script, source=text, asked=asked)
+    outcome = await world.publisher.look_through(draft)
+    match outcome:
+        case Sound() | Broken():
+            return outcome
+        case NotProtected():
+            raise Refused(Reason.NOT_CHECKED, luraph_errors=_told(outcome))
+        case _:
+            raise refusal_of(outcome)
+
+
 class _UnpublishedError(Exception):
     """Ends the transaction of an update that came too late."""
 
@@ -208,8 +234,7 @@ def refusal_of(outcome: Unpublished) -> Exception:
             return Refused(Reason.SCRIPT_INVALID, parser_output=outcome.parser_output, **hint)
         case NotProtected():
             reason = Reason.LOADER_NOT_PROTECTED if outcome.is_loader else Reason.NOT_PROTECTED
-            faults = [{"param": fault.param, "message": fault.message} for fault in outcome.faults]
-            return Refused(reason, luraph_errors=faults)
+            return Refused(reason, luraph_errors=_told(outcome))
         case OverQuota():
             return Refused(Reason.NOT_ENOUGH_FOR_LOADER if outcome.left else Reason.MAX_OBFUSCATIONS)
         case NoBuildTime():
@@ -218,6 +243,10 @@ def refusal_of(outcome: Unpublished) -> Exception:
             return TryLater(outcome.retry_after_seconds)
         case Gone():
             return NotFound("script")
+
+
+def _told(outcome: NotProtected) -> list[dict[str, str | None]]:
+    return [{"param": fault.param, "message": fault.message} for fault in outcome.faults]
 
 
 def resource(script: Script) -> Resource:

@@ -19,6 +19,9 @@ Moment = Literal["start", "heartbeat", "session"]
 KEPT_REFUSALS = 20
 """Of each user, whatever somebody does with its key."""
 
+MAX_COUNTED = 20_000
+"""How many refusals are looked at to count those of a project, at most."""
+
 _USERS_AT_ONCE = 50
 
 _EXECUTION = "id, script_id, build, executor, started_at, fingerprint, ip, coalesce(stopped, ended), ended_at"
@@ -90,6 +93,20 @@ LAST_OF_MANY = Query(
     "user_history.last_of_many",
     _LAST.format(users=", ".join(f":user_{number}" for number in range(_USERS_AT_ONCE))),
 )
+# Of an index of all refusals, because projects have none: whoever counts says how many it may be.
+LATEST = Query(
+    "user_history.latest",
+    "select refused_at from refusals where refused_at > :after order by refused_at desc limit 1 offset :most",
+)
+# Along the refusals, however few users a project has: SQLite keeps the order of a cross join.
+COUNT_BY_CODE = Query(
+    "user_history.count_by_code",
+    """
+    select r.code, sum(r.times), count(distinct r.user_id), max(r.refused_at) from refusals r cross join users u
+    where r.refused_at > :after and u.id = r.user_id and u.project_id = :project_id
+    group by r.code order by 2 desc, r.code
+    """,
+)
 PRUNE_REFUSALS = Query(
     "user_history.prune_refusals",
     """
@@ -130,6 +147,15 @@ class PastRefusal(msgspec.Struct, frozen=True, kw_only=True):
     first_at: int
     refused_at: int
     times: int
+
+
+class RefusedWith(msgspec.Struct, frozen=True, kw_only=True):
+    """How often keys of a project were refused with a code, how many keys, and when last (Unix milliseconds)."""
+
+    code: str
+    times: int
+    users: int
+    last_at: int
 
 
 class NewRefusal(msgspec.Struct, frozen=True, kw_only=True):
@@ -176,6 +202,21 @@ async def executions_of(
 async def refusals_of(db: Database | Transaction, user_id: str) -> list[PastRefusal]:
     """The last refusals of a user, the newest first."""
     return [PastRefusal(**_values(PastRefusal, row)) for row in await db.fetch_all(REFUSALS, user_id=user_id)]
+
+
+async def refusals_by_code(db: Database, project_id: str, *, after: int) -> tuple[int, list[RefusedWith]]:
+    """How often keys of a project were refused with each code since a time (Unix milliseconds), the most frequent first.
+
+    Gives the time too since which it is: a later one where more than `MAX_COUNTED` refusals of the installation, with those
+    of a day as one, are newer. Raises Unavailable as `Database.search` does.
+    """
+    beyond = await db.search(LATEST, after=after, most=MAX_COUNTED)
+    if beyond:
+        (after,) = beyond[0]
+    rows = await db.search(COUNT_BY_CODE, after=after, project_id=project_id)
+    return after, [
+        RefusedWith(code=code, times=int(times), users=users, last_at=last_at) for code, times, users, last_at in rows
+    ]
 
 
 async def last_refusals(db: Database | Transaction, user_ids: Sequence[str]) -> dict[str, PastRefusal]:
