@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from moonlatch.client.history import MOST_KEYS, MOST_OF_KEY, MOST_REFUSALS, MOST_STARTS, History
+from moonlatch.client.history import MOST_KEYS, MOST_OF_KEY, MOST_REFUSALS, MOST_USES, History
+from moonlatch.clock import HOUR_MS
 from moonlatch.storage.executions import Execution
 from moonlatch.storage.interface import Database, Query, Transaction, Unit
 from moonlatch.storage.user_history import NewRefusal
@@ -32,7 +33,7 @@ def refusal(key: str, **changes: Any) -> NewRefusal:
     return NewRefusal(user_id=key, **{**fields, **changes})
 
 
-def start(name: str, key: str) -> Execution:
+def start(name: str, key: str, *, at: int = 1, device: bytes = b"device") -> Execution:
     return Execution(
         id=name,
         project_id="",
@@ -40,10 +41,10 @@ def start(name: str, key: str) -> Execution:
         build=1,
         user_id=key,
         premium=True,
-        fingerprint=b"device",
+        fingerprint=device,
         ip=b"network",
         executor="Tests",
-        started_at=1,
+        started_at=at,
     )
 
 
@@ -149,35 +150,33 @@ async def test_a_database_that_is_away_costs_what_waited_and_nothing_more(
 
 async def test_a_user_who_is_removed_while_their_starts_are_written_leaves_nothing(database: Database) -> None:
     project = await rows.add_project(database)
-    script, _ = await rows.add_script(database, project)
     history = History(database, KEYRING)
     for number in range(30):
-        name = f"{number:032}"
         user = await rows.id_of(database, await rows.add_user(database, project))
-        await rows.insert(database, "executions", id=name, script_id=script, build=1, started_at=1)
-        history.started(start(name, user), "192.0.2.7")
+        history.started(start(f"{number:032}", user), "192.0.2.7")
         removal = rows.change(database, "delete from users where id = :user", user=user)
         await asyncio.gather(*((history.settle(), removal) if number % 2 else (removal, history.settle())))
-    left = "select count(*) from executions where user_id is not null or ip is not null or fingerprint is not null"
-    assert await rows.value(database, left) == 0
+    for table in ("key_hours", "key_uses"):
+        assert await rows.value(database, f"select count(*) from {table}") == 0
 
 
-async def test_starts_are_written_by_the_thousand_until_none_waits(database: Database) -> None:
+async def test_starts_from_one_place_are_counted_together_by_the_hour(database: Database) -> None:
     (key,) = await add_users(database, 1)
-    project = await rows.value(database, "select id from projects")
-    script, _ = await rows.add_script(database, project)
-    insert = Query(
-        "test.executions", "insert into executions (id, script_id, build, started_at) values (:id, :script, 1, 1)"
-    )
-    names = [f"{number:032}" for number in range(2 * MOST_STARTS + 1)]
-
-    async def unit(tx: Transaction) -> None:
-        await tx.execute_each(insert, [(name, script) for name in names])
-
-    await database.run(unit)
     history = History(database, KEYRING)
-    for name in names:
-        history.started(start(name, key), "192.0.2.7")
+    for number in range(3_000):
+        history.started(start(f"{number:032}", key, at=HOUR_MS - 1_000 + number), "192.0.2.7")
     await history.close()
-    found = await rows.value(database, "select count(*) from executions where user_id = :id", id=key)
-    assert found == len(names)
+    found = await database.fetch_all(Query("test.hours", "select hour, starts from key_hours order by hour"))
+    assert list(map(tuple, found)) == [(0, 1_000), (1, 2_000)]
+    found = await database.fetch_all(Query("test.uses", "select starts, first_at, last_at from key_uses"))
+    assert list(map(tuple, found)) == [(3_000, HOUR_MS - 1_000, HOUR_MS + 1_999)]
+
+
+async def test_places_are_written_by_the_thousand_until_none_waits(database: Database) -> None:
+    keys = await add_users(database, 30)
+    history = History(database, KEYRING)
+    for number in range(2 * MOST_USES + 1):
+        history.started(start(f"{number:032}", keys[number % 30], device=b"%d" % number), "192.0.2.7")
+    await history.close()
+    assert await rows.value(database, "select count(*) from key_uses") == 2 * MOST_USES + 1
+    assert await rows.value(database, "select sum(starts) from key_hours") == 2 * MOST_USES + 1

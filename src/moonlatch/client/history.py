@@ -15,22 +15,24 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
+from moonlatch.clock import HOUR_MS
 from moonlatch.crypto import Keyring
 from moonlatch.licensing.verdict import Refusal, Running
 from moonlatch.storage import key_uses
 from moonlatch.storage.executions import Execution
 from moonlatch.storage.interface import Database, StorageError, Transaction
 from moonlatch.storage.key_uses import KeyUse
-from moonlatch.storage.user_history import End, Moment, NewRefusal, end, note, own
+from moonlatch.storage.last_starts import MOST_LISTED, listed
+from moonlatch.storage.user_history import End, Moment, NewRefusal, end, note
 from moonlatch.web.address import network_of
 
 WRITE_SECONDS = 1.0
 """From the first that is noted to the transaction that writes it."""
 
-MOST_STARTS = 1_000
+MOST_USES = 1_000
 """Written per transaction: a few milliseconds, so that no start waits for long. All that wait are written, one after the other."""
 
-MOST_STARTS_WAITING = 50_000
+MOST_USES_WAITING = 50_000
 """More than the database takes in seconds; it must have stopped answering."""
 
 MOST_REFUSALS = 256
@@ -53,11 +55,26 @@ T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 
-class _Start(NamedTuple):
-    """A start of a key, and the address that it came from, which nobody writes down."""
+class _Place(NamedTuple):
+    """Where a key was used in one hour; the address is written down by nobody."""
 
-    execution: Execution
+    user_id: str
+    hour: int
+    device: bytes | None
     address: str
+    executor: str
+    project_id: str
+
+
+class _Use:
+    """Starts from one place in one hour."""
+
+    __slots__ = ("count", "first_at", "last")
+
+    def __init__(self, first_at: int) -> None:
+        self.first_at = first_at
+        self.count = 0
+        self.last: deque[Execution] = deque(maxlen=MOST_LISTED)
 
 
 class History:
@@ -66,7 +83,7 @@ class History:
     def __init__(self, database: Database, keyring: Keyring) -> None:
         self._database = database
         self._keyring = keyring
-        self._starts: deque[_Start] = deque(maxlen=MOST_STARTS_WAITING)
+        self._uses: dict[_Place, _Use] = {}
         self._refusals: OrderedDict[str, dict[tuple[Any, ...], NewRefusal]] = OrderedDict()
         self._ends: OrderedDict[str, End] = OrderedDict()
         self._task: asyncio.Task[None] | None = None
@@ -75,7 +92,18 @@ class History:
 
     def started(self, execution: Execution, address: str) -> None:
         """A key was used from there."""
-        self._starts.append(_Start(execution, address))
+        assert execution.user_id is not None
+        hour = execution.started_at // HOUR_MS
+        place = _Place(
+            execution.user_id, hour, execution.fingerprint, address, execution.executor, execution.project_id
+        )
+        use = self._uses.get(place)
+        if use is None:
+            if len(self._uses) >= MOST_USES_WAITING:
+                return
+            use = self._uses[place] = _Use(execution.started_at)
+        use.count += 1
+        use.last.append(execution)
         if self._task is None:
             self._wake()
 
@@ -140,17 +168,20 @@ class History:
             self._task = asyncio.get_running_loop().create_task(self._write_later(), name="history")
 
     async def _write_later(self) -> None:
-        while self._starts or self._refusals or self._ends:
+        while self._uses or self._refusals or self._ends:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._hurry.wait(), WRITE_SECONDS)
-            for _ in range(0, len(self._starts), MOST_STARTS):
-                starts = [self._starts.popleft() for _ in range(min(MOST_STARTS, len(self._starts)))]
-                # Not guarded: it rests on a user who is there, and somebody may be removing them.
-                await self._write(self._keep, starts, is_guarded=False)
+            await self._write_starts()
             await self._write(note, self._next_refusals(), is_guarded=True)
             ends = [self._ends.popitem(last=False)[1] for _ in range(min(MOST_ENDS, len(self._ends)))]
             await self._write(end, ends, is_guarded=True)
         self._task = None
+
+    async def _write_starts(self) -> None:
+        # Not guarded: it rests on users who are there, and somebody may be removing them.
+        uses, self._uses = [self._key_use(place, use) for place, use in self._uses.items()], {}
+        for first in range(0, len(uses), MOST_USES):
+            await self._write(key_uses.count, uses[first : first + MOST_USES], is_guarded=False)
 
     async def _write(
         self, write: Callable[[Transaction, list[T]], Awaitable[None]], rows: list[T], *, is_guarded: bool
@@ -163,22 +194,17 @@ class History:
             what = type(rows[0]).__name__
             logger.warning("%d notes (%s) were not written: %s", len(rows), what, type(error).__name__)
 
-    async def _keep(self, tx: Transaction, starts: list[_Start]) -> None:
-        """Write down whose starts these were, and count where the keys were used."""
-        # In this order: the rows of users come first for whoever removes one, too.
-        await key_uses.count(tx, [self._use(start) for start in starts])
-        await own(tx, [start.execution for start in starts])
-
-    def _use(self, start: _Start) -> KeyUse:
-        execution, network = start.execution, network_of(start.address)
-        assert execution.user_id is not None
+    def _key_use(self, place: _Place, use: _Use) -> KeyUse:
+        network = network_of(place.address)
         return KeyUse(
-            user_id=execution.user_id,
-            device=execution.fingerprint or b"",
-            network=self._keyring.fingerprint(execution.project_id, "network", network) if network else b"",
-            executor=execution.executor,
-            first_at=execution.started_at,
-            last_at=execution.started_at,
+            user_id=place.user_id,
+            device=place.device or b"",
+            network=self._keyring.fingerprint(place.project_id, "network", network) if network else b"",
+            executor=place.executor,
+            starts=use.count,
+            first_at=use.first_at,
+            last_at=use.last[-1].started_at,
+            last_starts=listed(use.last),
         )
 
     def _next_refusals(self) -> list[NewRefusal]:

@@ -21,7 +21,7 @@ from moonlatch.storage import (
     user_history,
 )
 from moonlatch.storage.interface import Database, Transaction
-from moonlatch.storage.retention import forget_users_of_executions, prune_executions
+from moonlatch.storage.retention import prune_executions
 
 EVERY_SECONDS = 3600.0
 BATCH = 500
@@ -47,11 +47,6 @@ def detail_kept(days: int) -> list[Kept]:
     """What is kept of single starts and refusals, and of where keys were used."""
     return [
         Kept("executions", days, lambda tx, before, most: prune_executions(tx, before=before, most=most)),
-        Kept(
-            "users of stopped executions",
-            days,
-            lambda tx, before, most: forget_users_of_executions(tx, before=before, most=most),
-        ),
         Kept("refusals", days, lambda tx, before, most: user_history.prune_refusals(tx, before=before, most=most)),
         Kept("places of keys", days, lambda tx, before, most: key_uses.prune_uses(tx, before=before, most=most)),
         Kept("hours of keys", days, lambda tx, before, most: key_uses.prune_hours(tx, before=before, most=most)),

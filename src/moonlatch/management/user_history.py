@@ -15,7 +15,8 @@ from moonlatch.management.paging import DEFAULT_LIMIT, EmptyIsAbsent, QueryInteg
 from moonlatch.management.picture import device_picture
 from moonlatch.management.replies import Reply, Success, example
 from moonlatch.management.routes import needs, resource_router
-from moonlatch.storage.user_history import Moment, PastExecution, PastRefusal, executions_of, refusals_of
+from moonlatch.storage.last_starts import PastExecution, executions_of
+from moonlatch.storage.user_history import Moment, PastRefusal, refusals_of
 from moonlatch.storage.users import User
 
 router = resource_router("users")

@@ -99,24 +99,6 @@ COUNT_IN_PLACE_OF = Query(
     on conflict (script_id, day, executor) do update set executions = execution_days.executions + excluded.executions
     """,
 )
-TAKE_RAREST = Query(
-    "executions.take_rarest",
-    """
-    delete from execution_days where script_id = :script and day = :day and executor = (
-        select d.executor from execution_days d where d.script_id = :script and d.day = :day and d.executor <> :other
-        order by d.executions + d.displaced, d.executions, d.executor limit 1
-    )
-    returning executions, displaced
-    """,
-)
-COUNT_IN_PLACE_OF = Query(
-    "executions.count_in_place_of",
-    """
-    insert into execution_days (project_id, script_id, day, executor, executions, displaced)
-    values (:project, :script, :day, :executor, :times, :displaced)
-    on conflict (script_id, day, executor) do update set executions = execution_days.executions + excluded.executions
-    """,
-)
 # The start's own row may have gone with its time, while the copy runs on.
 STOP = Query(
     "executions.stop",

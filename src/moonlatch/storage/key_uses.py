@@ -1,8 +1,8 @@
 """Where a key was used and how often: devices and networks (keyed hashes) by day, starts and resets by hour. Decides nothing."""
 
+# ruff: noqa: S608 -- what is put into the statements is this module's own
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from operator import attrgetter
 
@@ -10,6 +10,7 @@ import msgspec
 
 from moonlatch.clock import DAY_MS, HOUR_MS
 from moonlatch.storage.interface import Database, Query, Row, Transaction, parameter_names
+from moonlatch.storage.last_starts import MOST_CHARACTERS
 
 MOST_PLACES = 1_000
 """Different places of a key and day that are kept; starts from further ones are counted by the hour alone."""
@@ -43,14 +44,19 @@ ADD_USE = Query(
         last_at = case when key_uses.last_at < excluded.last_at then excluded.last_at else key_uses.last_at end
     """,
 )
+_BOTH_LISTS = "key_hours.last_starts || excluded.last_starts"
 COUNT_HOUR = Query(
     "key_uses.count_hour",
-    """
-    insert into key_hours (user_id, hour, starts, resets)
-    select u.id, :hour, :starts, :resets from users u where u.id = :user_id
+    f"""
+    insert into key_hours (user_id, hour, starts, resets, last_starts)
+    select u.id, :hour, :starts, :resets, :last_starts from users u where u.id = :user_id
     on conflict (user_id, hour) do update set
         starts = key_hours.starts + excluded.starts,
-        resets = key_hours.resets + excluded.resets
+        resets = key_hours.resets + excluded.resets,
+        last_starts = case
+            when length({_BOTH_LISTS}) <= {MOST_CHARACTERS} then {_BOTH_LISTS}
+            else substr({_BOTH_LISTS}, length({_BOTH_LISTS}) - {MOST_CHARACTERS - 1})
+        end
     """,
 )
 _OF_USER = "from key_uses where user_id = :user_id and day >= :since"
@@ -106,6 +112,8 @@ class KeyUse(msgspec.Struct, frozen=True, kw_only=True):
     first_at: int
     last_at: int
     starts: int = 1
+    last_starts: str = ""
+    """The text of `last_starts.listed` that names them, or the last of them."""
 
     @property
     def day(self) -> int:
@@ -171,16 +179,19 @@ async def count(tx: Transaction, uses: Sequence[KeyUse]) -> None:
     """Count starts of keys. Those of users who are gone are passed over."""
     # Every process takes the rows in this order: none waits for one that waits for it.
     places = _together(uses)
-    hours = Counter((use.user_id, use.hour) for use in uses)
+    hours: dict[tuple[str, int], tuple[int, str]] = {}
+    for use in sorted(uses, key=attrgetter("first_at")):
+        starts, named = hours.get((use.user_id, use.hour), (0, ""))
+        hours[use.user_id, use.hour] = starts + use.starts, (named + use.last_starts)[-MOST_CHARACTERS:]
     counted = await tx.execute_each(COUNT_USE, [_use_values(place) for place in places])
     new = [place for place, rows in zip(places, counted, strict=True) if not rows]
     await tx.execute_each(ADD_USE, [_new_use_values(place) for place in new])
-    await _count_hours(tx, [(user, hour, starts, 0) for (user, hour), starts in sorted(hours.items())])
+    await _count_hours(tx, [(user, hour, starts, 0, named) for (user, hour), (starts, named) in sorted(hours.items())])
 
 
 async def count_resets(tx: Transaction, user_ids: Sequence[str], *, now: int) -> None:
     """Count that these users were unbound from their devices at `now` (Unix milliseconds)."""
-    await _count_hours(tx, [(user, now // HOUR_MS, 0, 1) for user in sorted(user_ids)])
+    await _count_hours(tx, [(user, now // HOUR_MS, 0, 1, "") for user in sorted(user_ids)])
 
 
 async def uses_of(db: Database, user_id: str, *, since_day: int, since_hour: int) -> Uses:
@@ -234,9 +245,10 @@ def _together(uses: Sequence[KeyUse]) -> list[KeyUse]:
     return places
 
 
-async def _count_hours(tx: Transaction, counted: Sequence[tuple[str, int, int, int]]) -> None:
-    """Count starts and resets by user and hour."""
-    values = [dict(zip(("user_id", "hour", "starts", "resets"), each, strict=True)) for each in counted]
+async def _count_hours(tx: Transaction, counted: Sequence[tuple[str, int, int, int, str]]) -> None:
+    """Count starts and resets by user and hour, and name the last starts."""
+    names = "user_id", "hour", "starts", "resets", "last_starts"
+    values = [dict(zip(names, each, strict=True)) for each in counted]
     await tx.execute_each(COUNT_HOUR, [tuple(row[name] for name in _hour_names) for row in values])
 
 

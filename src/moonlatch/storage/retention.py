@@ -13,16 +13,6 @@ PRUNE_EXECUTIONS = Query(
     )
     """,
 )
-# Here too: the index's condition, word for word.
-FORGET_USERS_OF_EXECUTIONS = Query(
-    "retention.forget_users_of_executions",
-    """
-    update executions set user_id = null, fingerprint = null, ip = null where id in (
-        select id from executions where stopped is not null and user_id is not null and started_at < :before
-        order by started_at limit :most
-    )
-    """,
-)
 
 
 async def prune_executions(tx: Transaction, *, before: int, most: int) -> int:
@@ -31,8 +21,3 @@ async def prune_executions(tx: Transaction, *, before: int, most: int) -> int:
     Those that were stopped for good stay: their copies hold tokens without an end, and the row is what refuses them.
     """
     return await tx.execute(PRUNE_EXECUTIONS, before=before, most=most)
-
-
-async def forget_users_of_executions(tx: Transaction, *, before: int, most: int) -> int:
-    """Take from up to `most` executions that stay though they started before a time (Unix milliseconds) whose they were; gives how many."""
-    return await tx.execute(FORGET_USERS_OF_EXECUTIONS, before=before, most=most)

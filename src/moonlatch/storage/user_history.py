@@ -1,4 +1,4 @@
-"""What became of a user's starts: the page of them, how copies ended, and the last refusals of each key. Decides nothing."""
+"""What became of a user's starts: how copies ended, and the last refusals of each key. Decides nothing."""
 
 # ruff: noqa: S608 -- what is put into the statements is this module's own
 from __future__ import annotations
@@ -10,7 +10,6 @@ from typing import Any, Literal
 import msgspec
 
 from moonlatch.clock import DAY_MS
-from moonlatch.storage.executions import Execution
 from moonlatch.storage.interface import Database, Query, Row, Transaction, parameter_names
 
 Moment = Literal["start", "heartbeat", "session"]
@@ -24,27 +23,6 @@ MAX_COUNTED = 20_000
 
 _USERS_AT_ONCE = 50
 
-_EXECUTION = "id, script_id, build, executor, started_at, fingerprint, ip, coalesce(stopped, ended), ended_at"
-# The index holds the beginning of the id only. Were the id said to be equal to something, SQLite would put that in its place
-# everywhere, and no longer know the index's expression.
-PAGE = Query(
-    "user_history.page",
-    f"""
-    select {_EXECUTION} from executions
-    where substr(user_id, 1, 8) = substr(:user_id, 1, 8) and user_id between :user_id and :user_id
-        and started_at <= :before_at and (started_at < :before_at or id < :before_id)
-    order by started_at desc, id desc limit :limit
-    """,
-)
-# One whose user is gone by now stays nobody's. SQLite takes a third longer with UPDATE FROM.
-OWN = Query(
-    "user_history.own",
-    """
-    update executions set
-        user_id = :user_id, fingerprint = :fingerprint, ip = :ip
-    where id = :id and exists (select 1 from users u where u.id = :user_id)
-    """,
-)
 # The first that was refused is how it ended; that a session closed is only a sign of when.
 END = Query(
     "user_history.end",
@@ -118,23 +96,6 @@ PRUNE_REFUSALS = Query(
 )
 
 
-class PastExecution(msgspec.Struct, frozen=True, kw_only=True):
-    """One start of a user. `fingerprint` and `ip` are keyed hashes, times Unix milliseconds.
-
-    `code` is that of the refusal that ended it; `ended_at` is when that was or, without one, when its last session closed.
-    """
-
-    id: str
-    script_id: str
-    build: int
-    executor: str | None
-    started_at: int
-    fingerprint: bytes | None
-    ip: bytes | None
-    code: str | None
-    ended_at: int | None
-
-
 class PastRefusal(msgspec.Struct, frozen=True, kw_only=True):
     """Refusals of one day with the same code, for the same script, device and moment: the last of them, and how many there were."""
 
@@ -187,16 +148,7 @@ class End(msgspec.Struct, frozen=True, kw_only=True):
     at: int
 
 
-_owned_values = attrgetter(*parameter_names(OWN.sql))
 _end_values = attrgetter(*parameter_names(END.sql))
-
-
-async def executions_of(
-    db: Database | Transaction, user_id: str, *, before: tuple[int, str], limit: int
-) -> list[PastExecution]:
-    """A page of a user's starts, the newest first, behind the one with that start (Unix milliseconds) and id."""
-    rows = await db.fetch_all(PAGE, user_id=user_id, before_at=before[0], before_id=before[1], limit=limit)
-    return [PastExecution(**_values(PastExecution, row)) for row in rows]
 
 
 async def refusals_of(db: Database | Transaction, user_id: str) -> list[PastRefusal]:
@@ -230,11 +182,6 @@ async def last_refusals(db: Database | Transaction, user_ids: Sequence[str]) -> 
         for user_id, *row in await db.fetch_all(query, **dict(zip(places, padded, strict=True))):
             found[user_id] = PastRefusal(**_values(PastRefusal, row))
     return found
-
-
-async def own(tx: Transaction, executions: Sequence[Execution]) -> None:
-    """Write down whose these executions are, and where they came from. Each was started with a key."""
-    await tx.execute_each(OWN, [_owned_values(one) for one in executions])
 
 
 async def note(tx: Transaction, refusals: Sequence[NewRefusal]) -> None:
