@@ -24,6 +24,9 @@ MAX_EXECUTORS = 100
 MAX_BATCH = 256
 """Executions per transaction; more would make the first of them wait for the last."""
 
+MOST_COMING_SECONDS = 0.002
+"""A start waits no longer for others to be committed with."""
+
 # The conditions repeat the verdict's: between the verdict and the commit another start may have taken the last
 # execution or bound the key, and a developer may have switched the script off or barred the user.
 INSERT = Query(
@@ -173,6 +176,7 @@ class ExecutionLog:
 
     async def _write_waiting(self) -> None:
         while self._waiting:
+            await self._let_others_come()
             batch, self._waiting = self._waiting[:MAX_BATCH], self._waiting[MAX_BATCH:]
             try:
                 outcomes = await record_all(self._database, [execution for execution, _ in batch])
@@ -186,6 +190,14 @@ class ExecutionLog:
                 else:
                     settled.set_exception(outcome)
         self._task = None
+
+    async def _let_others_come(self) -> None:
+        """Wait while every turn of the loop brings a start, for a commit costs as much as ten of them."""
+        assert self._loop is not None
+        known, until = 0, self._loop.time() + MOST_COMING_SECONDS
+        while known < len(self._waiting) < MAX_BATCH and self._loop.time() < until:
+            known = len(self._waiting)
+            await asyncio.sleep(0)
 
 
 async def record_all(db: Database, executions: Sequence[Execution]) -> list[Use | Exception]:
