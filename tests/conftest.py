@@ -35,7 +35,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def is_first(config: pytest.Config) -> bool:
-    """Whether this is the process that was started, and not one that it started to share the work."""
+    """Return whether this is the process that was started, and not one that it started to share the work."""
     return not hasattr(config, "workerinput")
 
 

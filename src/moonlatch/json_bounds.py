@@ -40,7 +40,7 @@ def is_too_deep(value: Any) -> bool:
 
 
 def has_too_many_values(raw: bytes) -> bool:
-    """Whether JSON has more than `MAX_VALUES` values, as far as that can be told without decoding it.
+    """Return whether JSON has more than `MAX_VALUES` values, as far as that can be told without decoding it.
 
     An object counts as `VALUES_OF_AN_OBJECT`; commas in texts do not count.
     """

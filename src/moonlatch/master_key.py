@@ -33,7 +33,7 @@ class MasterKeySource:
 
     @property
     def is_in_folder(self) -> bool:
-        """Whether it is a file of the data folder, and so part of its backup."""
+        """Return whether it is a file of the data folder, and so part of its backup."""
         return not self.command and self._credential is None
 
     @property

@@ -174,7 +174,7 @@ class Client:
 
 
 def is_proof(proof: str, content: bytes, signing_key: bytes) -> bool:
-    """Whether the holder of the key has signed a hash tree that has this content for a leaf."""
+    """Return whether the holder of the key has signed a hash tree that has this content for a leaf."""
     signature, way = bytes.fromhex(proof[:128]), proof[128:]
     found = hashlib.sha256(b"\0" + content).digest()
     for at in range(0, len(way), 65):

@@ -56,5 +56,5 @@ class FailingDisk:
 
     @property
     def has_unflushed(self) -> bool:
-        """Whether a write-ahead log was written to since it was last flushed with success."""
+        """Return whether a write-ahead log was written to since it was last flushed with success."""
         return bool(self._control.unflushed)

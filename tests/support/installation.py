@@ -97,7 +97,7 @@ class Installation:
                 await asyncio.sleep(0.05)
 
     async def is_whole(self) -> bool:
-        """Whether every server answers what needs both engines."""
+        """Return whether every server answers what needs both engines."""
         script = await rows.value(self.database, "select id from scripts limit 1")
         if script is None:
             script = (await self.client()).script

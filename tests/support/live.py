@@ -99,12 +99,12 @@ async def join_as(live: AnyLive, instance: Instance, **changes: Any) -> tuple[Se
 
 
 async def has_claimed(live: AnyLive, instance: Instance, limit: int | None) -> bool:
-    """Whether a start gets one of so many places."""
+    """Return whether a start gets one of so many places."""
     return await has_place(live.claim(instance, limit, beats=True))
 
 
 async def has_place(call: Awaitable[Any]) -> bool:
-    """Whether a claim, a beat or a session finds a place."""
+    """Return whether a claim, a beat or a session finds a place."""
     try:
         await call
     except NoPlaceError:

@@ -77,7 +77,7 @@ async def was_accepted(url: str, sent: bytes) -> bool:
 
 
 def _is_whole(answer: bytearray) -> bool:
-    """Whether a whole response has come, or the close of a session."""
+    """Return whether a whole response has come, or the close of a session."""
     head, end, body = bytes(answer).partition(b"\r\n\r\n")
     if head.startswith(b"HTTP/1.1 101"):
         while len(body) >= 2 and body[0] != _CLOSE:  # short frames of RFC 6455, section 5.2

@@ -81,7 +81,7 @@ class Server:
         raise NotImplementedError
 
     def answers(self) -> bool:
-        """Whether it is ready for clients."""
+        """Return whether it is ready for clients."""
         raise NotImplementedError
 
     def start(self) -> Self:

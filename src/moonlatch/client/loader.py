@@ -101,7 +101,7 @@ class LoaderEndpoint:
 
 
 def _takes_gzip(accepted: bytes | None) -> bool:
-    """Whether an `Accept-Encoding` (RFC 9110 section 12.5.3) names gzip, and not as what is unwanted."""
+    """Return whether an `Accept-Encoding` (RFC 9110 section 12.5.3) names gzip, and not as what is unwanted."""
     for one in (accepted or b"").lower().split(b","):
         name, _, weight = one.partition(b";")
         if name.strip() in (b"gzip", b"x-gzip"):
@@ -110,7 +110,7 @@ def _takes_gzip(accepted: bytes | None) -> bool:
 
 
 def _names(condition: bytes | None, *known: bytes) -> bool:
-    """Whether an `If-None-Match` (RFC 9110 section 13.1.2, weak comparison) names one of these tags."""
+    """Return whether an `If-None-Match` (RFC 9110 section 13.1.2, weak comparison) names one of these tags."""
     if condition is None:
         return False
     tags = [one.strip().removeprefix(b"W/") for one in condition.split(b",")]

@@ -50,11 +50,11 @@ class Claims(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """In the first, which named none, `user_id` is the key itself; `Backend.up_to_date` knows whose it is."""
 
     def tells_moments(self) -> bool:
-        """Whether the client's sequence and nonces tell when they were made."""
+        """Return whether the client's sequence and nonces tell when they were made."""
         return self.expires_at is not None
 
     def is_over(self, now_ms: int) -> bool:
-        """Whether the token has ended."""
+        """Return whether the token has ended."""
         return self.expires_at is not None and self.expires_at <= now_ms
 
 

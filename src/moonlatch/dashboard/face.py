@@ -52,7 +52,7 @@ _REFUSED_ENCODING = re.compile(r";\s*q=0(\.0*)?\s*$")
 
 
 def is_below(path: str) -> bool:
-    """Whether a request's path is the dashboard's."""
+    """Return whether a request's path is the dashboard's."""
     return path.startswith(PATH) and path[len(PATH) : len(PATH) + 1] in ("", "/")
 
 

@@ -10,7 +10,7 @@ logger = logging.getLogger(__name__)
 
 
 TakesTurn = Callable[[str, float], Awaitable[bool]]
-"""Whether this process is to do the job of that name, when several could; no other is for so many seconds."""
+"""Tells whether this process is to do the job of that name, when several could; no other is for so many seconds."""
 
 _TURN = 0.9
 """How much of a job's interval its turn lasts: it is over when the next one comes."""

@@ -48,5 +48,5 @@ class ObfuscationQuota:
 
     @property
     def has_build_time(self) -> bool:
-        """Whether workers may still be busy with an update."""
+        """Return whether workers may still be busy with an update."""
         return self.build_seconds_limit is None or self.build_ms_used < self.build_seconds_limit * _SECOND_MS

@@ -25,7 +25,7 @@ class UsedMoments:
         """A moment up to here may have been used and forgotten early."""
 
     def took(self, instance_id: str, moment: int) -> bool:
-        """Whether that moment of an instance may not be taken any more."""
+        """Return whether that moment of an instance may not be taken any more."""
         return moment <= self.of(instance_id) or (bool(self._early) and _exactly(instance_id, moment) in self._early)
 
     def of(self, instance_id: str) -> int:

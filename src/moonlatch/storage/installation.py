@@ -16,7 +16,7 @@ SET = Query(
 
 
 async def needs_master_key(db: Database | Transaction) -> bool:
-    """Whether there is something that no other master key than its own is of use for: a loader, or a user's sealed key."""
+    """Return whether there is something that no other master key than its own is of use for: a loader, or a user's sealed key."""
     return await loaders.exist(db) or any([await db.fetch_one(query) is not None for query in (ANY_USER, ANY_REMOVED)])
 
 

@@ -56,5 +56,5 @@ def end_code(keyring: Keyring, project_id: str, end: str) -> bytes:
 
 
 def is_coded(part: str) -> bool:
-    """Whether the codes say all of a part of a key; a longer one is compared with the keys themselves."""
+    """Return whether the codes say all of a part of a key; a longer one is compared with the keys themselves."""
     return len(part) <= CODED_CHARACTERS

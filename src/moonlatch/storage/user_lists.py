@@ -193,7 +193,7 @@ def _fitting(where: UserFilter) -> Iterator[str]:
 
 
 def _is_coded(where: UserFilter) -> bool:
-    """Whether the codes of keys say all that is asked of keys."""
+    """Return whether the codes of keys say all that is asked of keys."""
     return all(part is None or user_keys.is_coded(part) for part in (where.key_starts, where.key_ends))
 
 

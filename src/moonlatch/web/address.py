@@ -47,7 +47,7 @@ class Addresses:
         return str(parsed)
 
     def is_proxy(self, address: str) -> bool:
-        """Whether this is the address of a proxy that is trusted."""
+        """Return whether this is the address of a proxy that is trusted."""
         if not self._trusted:
             return False
         parsed = parse_address(address)

@@ -124,7 +124,7 @@ class BoundedHttp(HttpToolsProtocol):
             self._parse(data)
 
     def _is_in_work(self) -> bool:
-        """Whether a request is not answered yet, or its answer not taken."""
+        """Return whether a request is not answered yet, or its answer not taken."""
         return self.flow.write_paused or (self.cycle is not None and not self.cycle.response_complete)
 
     def _hold(self, data: bytes) -> None:

@@ -38,7 +38,7 @@ class Mailbox:
 
 
 class Gate:
-    """Whether one may go on, in place of `asyncio.Event`. Open at first."""
+    """Lets whoever waits go on while it is open, in place of `asyncio.Event`. Open at first."""
 
     __slots__ = ("_is_open", "_waiting")
 

@@ -130,7 +130,7 @@ def differences(sources: Sequence[str], variants: Sequence[Variant], seed: int) 
 
 
 def _is_of_the_jit(difference: Difference, seed: int) -> bool:
-    """Whether it is the program that LuaJIT 2.1.0-beta3 gets wrong, and not what protection made of it.
+    """Return whether it is the program that LuaJIT 2.1.0-beta3 gets wrong, and not what protection made of it.
 
     In a loop that it has compiled, `local first = (...)` may be the second argument. `minify` leaves loops as they are
     written, so it is the program's own where the minified text goes wrong in the same way, and right without the compiler.
@@ -149,7 +149,7 @@ def _is_of_the_jit(difference: Difference, seed: int) -> bool:
 
 
 def _met_a_limit(result: LuauResult) -> bool:
-    """Whether the program itself filled a stack: how deep that is, in calls of its own, is nobody's promise."""
+    """Return whether the program itself filled a stack: how deep that is, in calls of its own, is nobody's promise."""
     return "stack overflow" in result.output or "stack overflow" in (result.error or "")
 
 

@@ -74,7 +74,7 @@ class _Unlowerable(Rewriter):
 
 
 class _LuauSyntax(Rewriter):
-    """Whether there is any; `//` does not count, for Lua 5.3 has it too.
+    """Looks for any; `//` does not count, for Lua 5.3 has it too.
 
     Nor does a loop over a value that may be a function: it does in each host what that host's loops do.
     """
