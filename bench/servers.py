@@ -25,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from moonlatch.client.protocol import ClientProtocol
 from moonlatch.clock import now_ms
+from moonlatch.config.sections import ClientSettings, ConnectionSettings
 from moonlatch.crypto import Keyring
 from moonlatch.live.memory import LocalLive
 from moonlatch.serving import garbage
@@ -88,6 +89,8 @@ async def ours(folder: Path, database_url: str) -> ClientProtocol:
         keyring=Keyring.open(folder),
         clock=now_ms,
         missing_loader_source=missing_loader,
+        settings=ClientSettings(executes_per_second_per_address=0, loaders_per_second_per_address=0),
+        connections=ConnectionSettings(per_address=0),
     )
 
 

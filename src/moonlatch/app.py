@@ -21,6 +21,7 @@ from moonlatch.client.loader_source import LOADER_VERSION, loader_source, missin
 from moonlatch.client.protocol import BEAT, EXECUTE_PATH, HEARTBEAT_PATH, START, ClientProtocol
 from moonlatch.clock import SteadyClock, now_ms
 from moonlatch.config import Settings
+from moonlatch.config.sections import ConnectionSettings
 from moonlatch.dashboard import face
 from moonlatch.jobs.expiry import watch_expiry
 from moonlatch.jobs.retention import (
@@ -108,17 +109,12 @@ async def open_moonlatch(settings: Settings) -> AsyncIterator[Moonlatch]:
             raise ValueError(
                 f"{master_key.place} is not the master key that the loaders and keys of users in the database were made with"
             )
-        workers = WorkerPool(
-            workers=settings.protector.workers,
-            timeout_seconds=settings.protector.timeout_seconds,
-            memory_mib=settings.protector.memory_mib,
-            max_waiting=settings.protector.max_waiting,
-        )
+        workers = WorkerPool(settings.protector)
         closing.push_async_callback(workers.close)
         live, limits = await _open_live(settings, database, policy, closing)
         http = luraph_client()
         closing.push_async_callback(http.aclose)
-        remote = LuraphEngine(http, settings.luraph.base_url, job_seconds=settings.luraph.job_seconds)
+        remote = LuraphEngine(http, settings.luraph)
         workshop = Workshop(database=database, keyring=keyring, workers=workers, remote=remote)
         publisher = Publisher(
             database=database,
@@ -169,16 +165,10 @@ async def open_moonlatch(settings: Settings) -> AsyncIterator[Moonlatch]:
             keyring=keyring,
             clock=now_ms,
             missing_loader_source=missing_loader_source,
-            policy=policy,
-            heartbeat_seconds=settings.client.heartbeat_seconds,
-            executes_per_second_per_address=settings.client.executes_per_second_per_address,
-            execute_burst=settings.client.execute_burst,
-            loaders_per_second_per_address=settings.client.loaders_per_second_per_address,
-            loader_burst=settings.client.loader_burst,
+            settings=settings.client,
+            connections=_connections_there_is_room_for(settings),
             trusted_proxies=settings.trusted_proxies,
             limits=limits,
-            max_connections=_connections_there_is_room_for(settings),
-            max_connections_per_address=settings.connections.per_address,
         )
         closing.push_async_callback(client.history.close)
         _expose(
@@ -251,16 +241,16 @@ async def _open_live(
     return shared, limits_in(directory)
 
 
-def _connections_there_is_room_for(settings: Settings) -> int:
+def _connections_there_is_room_for(settings: Settings) -> ConnectionSettings:
     """As many as are set, or as the open files are enough for when everything else has those that it needs."""
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if files == resource.RLIM_INFINITY:
-        return settings.connections.most
+        return settings.connections
     others = FILES_OF_OTHERS + settings.database.max_connections + FILES_OF_A_WORKER * settings.protector.workers
     room = max(FEWEST_CONNECTIONS, files - others)
     if room < settings.connections.most:
         logger.info("%d open files are enough for %d connections, not for connections.most", files, room)
-    return min(settings.connections.most, room)
+    return settings.connections.model_copy(update={"most": min(settings.connections.most, room)})
 
 
 def _expose(

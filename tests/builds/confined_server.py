@@ -17,6 +17,7 @@ from pathlib import Path
 
 from moonlatch.builds.job import Done, Job
 from moonlatch.builds.pool import WorkerPool
+from moonlatch.config.sections import ProtectorSettings
 
 ENOSYS, EINVAL = 0x00050000 | 38, 0x00050000 | 22
 ALLOW = 0x7FFF0000
@@ -48,7 +49,7 @@ async def main(folder: Path, without: set[str]) -> None:
     if without:
         take_away(without)
     os.environ["PYTHONPATH"] = str(folder)
-    pool = WorkerPool(workers=2, timeout_seconds=60, memory_mib=1024, max_waiting=1)
+    pool = WorkerPool(ProtectorSettings(workers=2, timeout_seconds=60, memory_mib=1024, max_waiting=1))
     deadline = asyncio.get_running_loop().time() + 60
     job = Job(source=b"", profile="light", target="luau", client_chunk=True, seed=1)
     answer, _ = await asyncio.gather(*(pool.answer_to(job, deadline=deadline) for _ in range(2)))

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from moonlatch.builds.pool import WorkerPool
+from moonlatch.config.sections import ProtectorSettings
 from moonlatch.storage.sqlite.engine import SqliteDatabase
 from support.database import database as database
 from support.publishing import Publishing
@@ -12,7 +13,7 @@ from support.publishing import Publishing
 
 @pytest.fixture
 async def workers() -> AsyncIterator[WorkerPool]:
-    pool = WorkerPool(workers=2, timeout_seconds=60, memory_mib=1024, max_waiting=30)
+    pool = WorkerPool(ProtectorSettings(workers=2, timeout_seconds=60, memory_mib=1024, max_waiting=30))
     yield pool
     await pool.close()
 

@@ -15,6 +15,7 @@ from moonlatch.builds.outcomes import Published
 from moonlatch.builds.pool import WorkerPool
 from moonlatch.builds.protection import Asked
 from moonlatch.builds.publisher import LoaderRecipe
+from moonlatch.config.sections import LuraphSettings
 from moonlatch.crypto import LURAPH_KEY, Keyring
 from moonlatch.luraph.engine import LuraphEngine, ServiceLimits, luraph_client
 from moonlatch.operations.refusals import Reason, Refused, TryLater
@@ -45,7 +46,7 @@ async def luraph() -> AsyncIterator[LuraphServer]:
 async def publishing(database: SqliteDatabase, workers: WorkerPool, luraph: LuraphServer) -> AsyncIterator[Publishing]:
     async with luraph_client(TRUST) as client:
         limits = ServiceLimits(pause_seconds=0.01)
-        remote = LuraphEngine(client, luraph.base_url, job_seconds=30, limits=limits)
+        remote = LuraphEngine(client, LuraphSettings(base_url=luraph.base_url, job_seconds=30), limits=limits)
         yield Publishing(database, workers, remote=remote)
 
 

@@ -31,9 +31,9 @@ async def ask(pool: WorkerPool, source: bytes, seconds: float = 90, profile: str
 
 
 async def one_worker(**limits: float) -> WorkerPool:
-    """A pool of one, warm: its worker has done a first job."""
+    """A pool of one, warm: its worker has done a first job. Its limits may be tighter than a server's."""
     options = {"workers": 1, "timeout_seconds": 60, "memory_mib": 1024, "max_waiting": 8, **limits}
-    pool = WorkerPool(**options)  # type: ignore[arg-type]
+    pool = WorkerPool(ProtectorSettings().model_copy(update=options))
     await ask(pool, b"")
     return pool
 
@@ -196,7 +196,7 @@ async def test_a_job_that_gets_no_worker_before_its_deadline_is_turned_away() ->
 
 
 async def test_more_jobs_than_may_wait_are_not_admitted() -> None:
-    pool = WorkerPool(workers=1, timeout_seconds=1, memory_mib=1024, max_waiting=1)
+    pool = WorkerPool(ProtectorSettings(workers=1, timeout_seconds=1, memory_mib=1024, max_waiting=1))
     with pool.admission("ann"), pool.admission("bob"), pytest.raises(PoolBusyError), pool.admission("eve"):
         pass
     with pool.admission("eve"):
@@ -204,7 +204,7 @@ async def test_more_jobs_than_may_wait_are_not_admitted() -> None:
 
 
 async def test_one_owner_gets_half_of_the_places_at_most() -> None:
-    pool = WorkerPool(workers=1, timeout_seconds=1, memory_mib=1024, max_waiting=3)
+    pool = WorkerPool(ProtectorSettings(workers=1, timeout_seconds=1, memory_mib=1024, max_waiting=3))
     with pool.admission("ann"), pool.admission("ann"):
         with pytest.raises(PoolBusyError), pool.admission("ann"):
             pass
@@ -252,8 +252,9 @@ def test_workers_die_with_a_server_that_is_killed(tmp_path: Path) -> None:
         "import asyncio\n"
         "from moonlatch.builds.job import Job\n"
         "from moonlatch.builds.pool import WorkerPool\n"
+        "from moonlatch.config.sections import ProtectorSettings\n"
         "async def main():\n"
-        "    pool = WorkerPool(workers=2, timeout_seconds=60, memory_mib=1024, max_waiting=8)\n"
+        "    pool = WorkerPool(ProtectorSettings(workers=2, timeout_seconds=60, memory_mib=1024, max_waiting=8))\n"
         "    def job(source):\n"
         "        return Job(source=source, profile='light', target='luau', client_chunk=True, seed=1)\n"
         "    deadline = asyncio.get_running_loop().time() + 60\n"

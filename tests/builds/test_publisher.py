@@ -12,6 +12,7 @@ import pytest
 from moonlatch.builds.outcomes import Published
 from moonlatch.builds.pool import WorkerPool
 from moonlatch.builds.publisher import LoaderRecipe
+from moonlatch.config.sections import ProtectorSettings
 from moonlatch.licensing.quota import PERIOD_MS
 from moonlatch.licensing.tier import Tier
 from moonlatch.operations.refusals import Invalid, NotFound, Reason, Refused, TooLarge, TryLater
@@ -242,7 +243,7 @@ async def test_a_new_period_gives_a_new_quota(database: SqliteDatabase, workers:
 
 
 async def test_a_script_that_takes_too_long_fails_with_the_limits_name(database: SqliteDatabase) -> None:
-    workers = WorkerPool(workers=1, timeout_seconds=0.05, memory_mib=1024, max_waiting=1)
+    workers = WorkerPool(ProtectorSettings(workers=1, timeout_seconds=0.05, memory_mib=1024, max_waiting=1))
     publishing = Publishing(database, workers)
     error = await refused(publishing, await publishing.set_up(), "print(1)\n" * 100_000)
     await workers.close()
@@ -333,7 +334,7 @@ async def test_a_script_that_is_removed_during_its_update_is_not_found_and_costs
 
 
 async def test_when_too_many_updates_wait_the_next_is_told_to_come_back(database: SqliteDatabase) -> None:
-    workers = WorkerPool(workers=1, timeout_seconds=60, memory_mib=1024, max_waiting=3)
+    workers = WorkerPool(ProtectorSettings(workers=1, timeout_seconds=60, memory_mib=1024, max_waiting=3))
     publishing = Publishing(database, workers)
     script = await publishing.set_up()
     publisher = publishing.publisher()
@@ -346,7 +347,7 @@ async def test_when_too_many_updates_wait_the_next_is_told_to_come_back(database
 
 async def test_an_account_that_keeps_its_workers_busy_leaves_one_for_the_others(database: SqliteDatabase) -> None:
     # Nothing here waits for the end of the hostile ones, so they may take as long as a busy machine needs.
-    workers = WorkerPool(workers=2, timeout_seconds=60, memory_mib=1024, max_waiting=8)
+    workers = WorkerPool(ProtectorSettings(workers=2, timeout_seconds=60, memory_mib=1024, max_waiting=8))
     hostile, other = Publishing(database, workers), Publishing(database, workers)
     other.account = msgspec.structs.replace(other.account, name="other")
     script = await other.set_up()

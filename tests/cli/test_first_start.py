@@ -9,6 +9,7 @@ import pytest
 
 from moonlatch.builds.pool import WorkerPool
 from moonlatch.cli.first_start import first_account, publish_example
+from moonlatch.config.sections import ProtectorSettings
 from moonlatch.crypto import token_hash
 from moonlatch.licensing.roles import Role
 from moonlatch.licensing.tier import NO_LIMITS, Tier
@@ -28,7 +29,7 @@ def world_of(database: SqliteDatabase) -> World:
 
 @pytest.fixture
 async def workers() -> AsyncIterator[WorkerPool]:
-    pool = WorkerPool(workers=1, timeout_seconds=60, memory_mib=1024, max_waiting=1)
+    pool = WorkerPool(ProtectorSettings(workers=1, timeout_seconds=60, memory_mib=1024, max_waiting=1))
     yield pool
     await pool.close()
 

@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
+from moonlatch.config.sections import LuraphSettings
 from moonlatch.luraph.engine import LuraphEngine, ServiceLimits, luraph_client
 from moonlatch.luraph.order import Order, Received
 from moonlatch.obfuscator.outcome import EngineError, Failure
@@ -59,7 +60,7 @@ async def outcome(
     server: LuraphServer, *, limits: ServiceLimits = FAST, job_seconds: float = 30, client: Any = None, **order: Any
 ) -> Received | Failure:
     async with client or luraph_client(TRUST) as http:
-        engine = LuraphEngine(http, server.base_url, job_seconds=job_seconds, limits=limits)
+        engine = LuraphEngine(http, LuraphSettings(base_url=server.base_url, job_seconds=job_seconds), limits=limits)
         fields = {"text": TEXT, "file_name": "script.lua", "api_key": API_KEY, **order}
         return await engine.protect(Order(**fields), deadline=asyncio.get_running_loop().time() + 60)
 
@@ -230,7 +231,7 @@ async def test_the_whole_job_has_a_deadline(server: LuraphServer, endpoint: str)
 
 async def test_a_caller_without_time_left_gets_a_failure_at_once(server: LuraphServer) -> None:
     async with luraph_client(TRUST) as http:
-        engine = LuraphEngine(http, server.base_url, job_seconds=30)
+        engine = LuraphEngine(http, LuraphSettings(base_url=server.base_url))
         ended = await engine.protect(Order(TEXT, "x.lua", API_KEY), deadline=asyncio.get_running_loop().time() - 1)
     assert isinstance(ended, Failure)
     assert server.calls("new") == []

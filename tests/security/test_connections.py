@@ -13,6 +13,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from moonlatch.config.sections import ConnectionSettings
 from moonlatch.web.bounded_http import OWED_SECONDS
 from support.client import Client, Copy
 from support.client_server import running_world
@@ -191,7 +192,7 @@ def _idle(closing: contextlib.ExitStack, target: Target, count: int, source: str
 
 async def test_a_proxys_clients_have_limits_of_their_own(tmp_path: Path) -> None:
     async with running_world(
-        tmp_path, trusted_proxies=["127.0.0.0/8"], max_connections=1_000, max_connections_per_address=2
+        tmp_path, trusted_proxies=["127.0.0.0/8"], connections=ConnectionSettings(most=1_000, per_address=2)
     ) as world:
         client = await world.script()
         copies = [await client.execute(key=await world.user()) for _ in range(4)]

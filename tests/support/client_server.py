@@ -15,6 +15,7 @@ import uvicorn
 
 from moonlatch.client.protocol import ClientProtocol
 from moonlatch.clock import now_ms
+from moonlatch.config.sections import ClientSettings, ConnectionSettings
 from moonlatch.crypto import Keyring
 from moonlatch.live.memory import LocalLive
 from moonlatch.live.redis import RedisLive
@@ -29,6 +30,9 @@ from support import rows
 from support.client import Client
 from support.keys import MASTER
 from support.quick_server import QuickServer, loopback_listener
+
+ANY_RATE: dict[str, Any] = {"executes_per_second_per_address": 0, "loaders_per_second_per_address": 0}
+"""Of `ClientSettings`: no address may ask too often."""
 
 
 @dataclass
@@ -131,7 +135,7 @@ async def served(app: Any, http: Any = "httptools", keep_alive_seconds: int = 5)
 
 @contextlib.asynccontextmanager
 async def running_world(folder: Path, **settings: Any) -> AsyncIterator[World]:
-    """A fresh server; settings are those of `ClientProtocol` and `another_process`, and `database_url` for PostgreSQL."""
+    """A fresh server; settings are those of `another_process`, and `database_url` for PostgreSQL."""
     url = settings.pop("database_url", None)
     database = await (open_postgres(url) if url else open_sqlite(folder / "moonlatch.db"))
     try:
@@ -144,16 +148,18 @@ async def running_world(folder: Path, **settings: Any) -> AsyncIterator[World]:
 
 @contextlib.asynccontextmanager
 async def another_process(database: Database, clock: MovableClock, **settings: Any) -> AsyncIterator[World]:
-    """One more server on a database; settings are those of `ClientProtocol`, `max_sessions`, `keep_alive_seconds`, `since`
-    for one whose memory begins now, and `redis_url` for an engine of many processes.
+    """One more server on a database; settings are those of `ClientSettings`, without rate limits unless the test sets them,
+    the arguments of `ClientProtocol`, `keep_alive_seconds`, `since` for one whose memory begins now, and `redis_url` for an
+    engine of many processes.
     """
     keep_alive_seconds = settings.pop("keep_alive_seconds", 5)
     redis_url, since = settings.pop("redis_url", None), settings.pop("since", 0)
+    of_client = {name: settings.pop(name) for name in ClientSettings.model_fields if name in settings}
     keyring = Keyring(MASTER)
     of_live: dict[str, Any] = {
         "database": database,
         "clock": clock,
-        "max_sessions": settings.pop("max_sessions", 1_000),
+        "max_sessions": of_client.get("max_sessions", 1_000),
     }
     live: LocalLive | RedisLive
     if redis_url is None:
@@ -167,6 +173,8 @@ async def another_process(database: Database, clock: MovableClock, **settings: A
         keyring=keyring,
         clock=clock,
         missing_loader_source=missing_loader,
+        settings=ClientSettings(**ANY_RATE | of_client),
+        connections=settings.pop("connections", ConnectionSettings()),
         limits=limits_of_this_process(lambda: clock() / 1000),
         **settings,
     )

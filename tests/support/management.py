@@ -17,7 +17,7 @@ from moonlatch.builds.publisher import LoaderRecipe, Publisher
 from moonlatch.builds.workshop import Workshop
 from moonlatch.client.history import History
 from moonlatch.client.protocol import ClientProtocol
-from moonlatch.config.sections import ManagementSettings
+from moonlatch.config.sections import ClientSettings, ConnectionSettings, ManagementSettings, ProtectorSettings
 from moonlatch.crypto import Keyring
 from moonlatch.licensing.signing_in import SignInRules
 from moonlatch.licensing.tier import BUILT_IN, Tier
@@ -34,7 +34,7 @@ from moonlatch.storage.tokens import Token
 from support import rows
 from support.answered import noting
 from support.client import Client, Wire
-from support.client_server import MovableClock, missing_loader, plain_http, served
+from support.client_server import ANY_RATE, MovableClock, missing_loader, plain_http, served
 from support.keys import MASTER
 from support.publishing import write_loader
 
@@ -183,7 +183,7 @@ async def running_api(folder: Path, *, database_url: str = "", **settings: Any) 
     clock = MovableClock()
     keyring = Keyring(MASTER)
     live = LocalLive(database=database, clock=clock)
-    workers = WorkerPool(workers=1, timeout_seconds=20, memory_mib=512, max_waiting=64)
+    workers = WorkerPool(ProtectorSettings(workers=1, timeout_seconds=20, memory_mib=512, max_waiting=64))
     publisher = Publisher(
         database=database,
         workshop=Workshop(database=database, keyring=keyring, workers=workers, remote=None),
@@ -210,7 +210,13 @@ async def running_api(folder: Path, *, database_url: str = "", **settings: Any) 
     )
     observed = noting(management)
     protocol = ClientProtocol(
-        database=database, live=live, keyring=keyring, clock=clock, missing_loader_source=missing_loader
+        database=database,
+        live=live,
+        keyring=keyring,
+        clock=clock,
+        missing_loader_source=missing_loader,
+        settings=ClientSettings(**ANY_RATE),
+        connections=ConnectionSettings(),
     )
 
     async def either(scope: Any, receive: Any, send: Any) -> None:

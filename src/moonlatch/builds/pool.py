@@ -14,6 +14,7 @@ from moonlatch.builds.confinement import Confinement
 from moonlatch.builds.job import Answer, Failed, Fault, Task, past_limit
 from moonlatch.builds.places import Places, PoolBusyError
 from moonlatch.builds.process import WorkerDiedError, WorkerProcess
+from moonlatch.config.sections import ProtectorSettings
 
 logger = logging.getLogger(__name__)
 
@@ -26,14 +27,13 @@ class Meter:
 
 
 class WorkerPool:
-    """At most `workers` processes, started when first needed and kept. Belongs to one event loop."""
+    """At most `settings.workers` processes, started when first needed and kept. Belongs to one event loop."""
 
-    def __init__(self, *, workers: int, timeout_seconds: float, memory_mib: int, max_waiting: int) -> None:
-        self._timeout_seconds = timeout_seconds
-        self._memory_mib = memory_mib
-        self.size = workers
-        self._places = Places(workers + max_waiting)
-        self._turns = asyncio.Semaphore(workers)
+    def __init__(self, settings: ProtectorSettings) -> None:
+        self._settings = settings
+        self.size = settings.workers
+        self._places = Places(settings.workers + settings.max_waiting)
+        self._turns = asyncio.Semaphore(settings.workers)
         self._idle: list[WorkerProcess] = []
         self._busy: set[WorkerProcess] = set()
         self._closed = False
@@ -76,7 +76,7 @@ class WorkerPool:
             if left <= 0:
                 raise PoolBusyError
             try:
-                return await self._done(job, min(self._timeout_seconds, left, most_seconds or left))
+                return await self._done(job, min(self._settings.timeout_seconds, left, most_seconds or left))
             finally:
                 if meter is not None:
                     meter.seconds += loop.time() - began
@@ -122,7 +122,7 @@ class WorkerPool:
                 return worker
         if self._closed:
             raise WorkerDiedError("the server is stopping")
-        worker = await WorkerProcess.start(self._memory_mib)
+        worker = await WorkerProcess.start(self._settings.memory_mib)
         if self._closed:  # meanwhile
             await worker.kill()
             raise WorkerDiedError("the server is stopping")

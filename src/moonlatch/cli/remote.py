@@ -9,7 +9,7 @@ from moonlatch.luraph.order import Order, Received, Setting
 from moonlatch.obfuscator.outcome import EngineError, Failure
 
 JOB_SECONDS = 240.0
-"""Nobody else waits for it, so it may use all three of the service's waits."""
+"""More than a server may be set to: nobody else waits for it, so it may use all three of the service's waits."""
 
 
 def parsed_settings(given: list[str]) -> dict[str, Setting]:
@@ -37,7 +37,7 @@ def ordered(order: Order, base_url: str | None) -> Received | Failure:
     from moonlatch.obfuscator.analysis.check import syntax_faults
 
     try:
-        address = (LuraphSettings() if base_url is None else LuraphSettings(base_url=base_url)).base_url
+        settings = LuraphSettings() if base_url is None else LuraphSettings(base_url=base_url)
     except ValidationError:
         raise CommandError(
             f"{base_url} is not an address for a key", "Write it like https://api.example.com/v1."
@@ -45,7 +45,7 @@ def ordered(order: Order, base_url: str | None) -> Received | Failure:
 
     async def done() -> Received | Failure:
         async with luraph_client() as client:
-            engine = LuraphEngine(client, address, job_seconds=JOB_SECONDS)
+            engine = LuraphEngine(client, settings.model_copy(update={"job_seconds": JOB_SECONDS}))
             return await engine.protect(order, deadline=asyncio.get_running_loop().time() + JOB_SECONDS)
 
     received = asyncio.run(done())

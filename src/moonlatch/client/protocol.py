@@ -18,7 +18,7 @@ from moonlatch.client.replies import UNAVAILABLE, RefusedError, invalid, rate_li
 from moonlatch.client.session import SessionEndpoint
 from moonlatch.client.wire import MalformedError, decode_execute, decode_heartbeat
 from moonlatch.clock import Clock, monotonic_seconds
-from moonlatch.config.sections import HEARTBEAT_SECONDS
+from moonlatch.config.sections import ClientSettings, ConnectionSettings
 from moonlatch.crypto import Keyring, new_id
 from moonlatch.licensing.verdict import Policy, Refusal
 from moonlatch.live.interface import LiveUnavailableError, Roster
@@ -64,24 +64,18 @@ class ClientProtocol:
         keyring: Keyring,
         clock: Clock,
         missing_loader_source: Callable[[str], bytes],
-        policy: Policy | None = None,
-        heartbeat_seconds: int = HEARTBEAT_SECONDS,
-        executes_per_second_per_address: float = 0,
-        execute_burst: int = 1,
-        loaders_per_second_per_address: float = 0,
-        loader_burst: int = 1,
+        settings: ClientSettings,
+        connections: ConnectionSettings,
         trusted_proxies: Iterable[str] = (),
         limits: RateLimits | None = None,
-        max_connections: int = 0,
-        max_connections_per_address: int = 0,
     ) -> None:
         self._addresses = Addresses(trusted_proxies)
         self.connections = Connections(
-            most=max_connections, per_address=max_connections_per_address, addresses=self._addresses
+            most=connections.most, per_address=connections.per_address, addresses=self._addresses
         )
         limit = limits or limits_of_this_process()
-        self._starts = _limit(limit, "start", executes_per_second_per_address, execute_burst)
-        self._loaders = _limit(limit, "loader", loaders_per_second_per_address, loader_burst)
+        self._starts = _limit(limit, "start", settings.executes_per_second_per_address, settings.execute_burst)
+        self._loaders = _limit(limit, "loader", settings.loaders_per_second_per_address, settings.loader_burst)
         self._bad_beats = NetworkLimit(limit, "bad beat", per_second=BAD_BEATS_PER_SECOND, burst=BAD_BEATS_BURST)
         self._loader = LoaderEndpoint(database, missing_loader_source)
         self.history = History(database, keyring)
@@ -90,7 +84,7 @@ class ClientProtocol:
             roster=live,
             keyring=keyring,
             clock=clock,
-            policy=policy or Policy(),
+            policy=Policy(account_grace_days=settings.account_grace_days),
             history=self.history,
         )
         self.traffic = Traffic()
@@ -98,7 +92,7 @@ class ClientProtocol:
         self._start_traffic = self.traffic.route("POST", EXECUTE_PATH)
         self._beat_traffic = self.traffic.route("POST", HEARTBEAT_PATH)
         self._loader_traffic = self.traffic.route("GET", LOADER_ROUTE)
-        self._execute = ExecuteEndpoint(backend, ExecutionLog(database), Payloads(database), heartbeat_seconds)
+        self._execute = ExecuteEndpoint(backend, ExecutionLog(database), Payloads(database), settings.heartbeat_seconds)
         self._heartbeat = HeartbeatEndpoint(backend)
         self._session = SessionEndpoint(backend, self._note_session)
 

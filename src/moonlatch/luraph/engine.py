@@ -16,6 +16,7 @@ from typing import TypeVar
 import httpx
 import msgspec
 
+from moonlatch.config.sections import LuraphSettings
 from moonlatch.luraph.calls import Answer, CallError, Calls, NotSentError, UnusableAnswerError
 from moonlatch.luraph.options import Nodes, job_options, wrong_settings
 from moonlatch.luraph.order import Order, Received, Setting
@@ -72,18 +73,13 @@ class _JobFailedError(Exception):
 
 
 class LuraphEngine:
-    """Protects at `base_url`. `client` belongs to the caller, see `luraph_client`."""
+    """Protects where the settings say. `client` belongs to the caller, see `luraph_client`."""
 
     def __init__(
-        self,
-        client: httpx.AsyncClient,
-        base_url: str,
-        *,
-        job_seconds: float,
-        limits: ServiceLimits | None = None,
+        self, client: httpx.AsyncClient, settings: LuraphSettings, *, limits: ServiceLimits | None = None
     ) -> None:
-        self._calls = Calls(client, base_url)
-        self._job_seconds = job_seconds
+        self._calls = Calls(client, settings.base_url)
+        self._job_seconds = settings.job_seconds
         self._limits = limits or ServiceLimits()
 
     async def protect(self, order: Order, *, deadline: float) -> Received | Failure:
