@@ -38,7 +38,7 @@ from moonlatch.live.memory import LocalLive
 from moonlatch.luraph.engine import LuraphEngine, luraph_client
 from moonlatch.management.application import management_app
 from moonlatch.management.readiness import About, Engine, Readiness, answers
-from moonlatch.metrics.exposition import Counts, Exposition, Gauge, GrantedCalls
+from moonlatch.metrics.exposition import Counts, Exposition, GrantedCalls, Reading
 from moonlatch.operations.context import World
 from moonlatch.storage import installation
 from moonlatch.storage.engines import open_database
@@ -269,14 +269,14 @@ def _expose(
     counts.builds = publisher.counts
     counts.commit_units = database.batches
     counts.gauges += [
-        Gauge("sessions_open", "Live sessions whose sockets this process holds.", lambda: live.open_sessions),
-        Gauge("instances_alive", "Running copies that this process knows of.", lambda: live.alive_instances),
-        Gauge("writes_waiting", "Units of work that wait for their commit.", lambda: database.waiting),
-        Gauge("builds_admitted", "Updates that work or wait for a worker process.", lambda: workers.admitted),
-        Gauge("build_workers", "Worker processes that run.", lambda: len(workers.process_ids)),
+        Reading("sessions_open", "Live sessions whose sockets this process holds.", lambda: live.open_sessions),
+        Reading("instances_alive", "Running copies that this process knows of.", lambda: live.alive_instances),
+        Reading("writes_waiting", "Units of work that wait for their commit.", lambda: database.waiting),
+        Reading("builds_admitted", "Updates that work or wait for a worker process.", lambda: workers.admitted),
+        Reading("build_workers", "Worker processes that run.", lambda: len(workers.process_ids)),
     ]
     counts.counters.append(
-        Gauge("connections_refused", "Connections that found no place.", lambda: client.connections.refused)
+        Reading("connections_refused", "Connections that found no place.", lambda: client.connections.refused)
     )
 
 

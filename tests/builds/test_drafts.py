@@ -8,13 +8,13 @@ import pytest
 
 from moonlatch.builds import drafts
 from moonlatch.builds.drafts import DraftReader
-from moonlatch.builds.job import Answer, Done, Draft, Failed, Invalid
+from moonlatch.builds.job import Done, Draft, Failed, Invalid, WorkerAnswer
 from moonlatch.builds.pool import PoolBusyError, WorkerPool
 
 LARGE = b"local t = {}\n" + b"t[1] = t[2] + (t.x or 4) * 2 - t[3]\n" * 14_000  # 500 kB
 
 
-async def look(reader: DraftReader, source: bytes, account: str = "a", target: str | None = None) -> Answer:
+async def look(reader: DraftReader, source: bytes, account: str = "a", target: str | None = None) -> WorkerAnswer:
     draft = Draft(source=source, profile="maximum", target=target, keeps_macros=False)
     return await reader.look_through(draft, account)
 

@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from moonlatch.builds.job import (
     LENGTH_BYTES,
     MAX_FRAME_BYTES,
-    Answer,
     Check,
     Done,
     Failed,
     Fault,
     Invalid,
     Job,
-    Reply,
+    WorkerAnswer,
+    WorkerReply,
     frame,
     frame_length,
     job_of,
@@ -35,10 +35,10 @@ ANSWERS = st.one_of(
 
 
 @given(ANSWERS, st.booleans())
-def test_a_reply_arrives_as_it_was_sent(answer: Answer, retires: bool) -> None:
-    sent = frame(Reply(answer, retires))
+def test_a_reply_arrives_as_it_was_sent(answer: WorkerAnswer, retires: bool) -> None:
+    sent = frame(WorkerReply(answer, retires))
     assert frame_length(sent[:LENGTH_BYTES]) == len(sent) - LENGTH_BYTES
-    assert reply_of(sent[LENGTH_BYTES:]) == Reply(answer, retires)
+    assert reply_of(sent[LENGTH_BYTES:]) == WorkerReply(answer, retires)
 
 
 @given(st.binary(), st.integers(0, 2**63 - 1))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from moonlatch.builds.job import Answer, Done, Failed, Fault, Invalid, Job
+from moonlatch.builds.job import Done, Failed, Fault, Invalid, Job, WorkerAnswer
 from moonlatch.builds.pool import PoolBusyError, WorkerPool
 from moonlatch.config.sections import ProtectorSettings
 from moonlatch.licensing.tier import MEBIBYTE, NO_LIMITS
@@ -26,7 +26,7 @@ def job(source: bytes, profile: str = "light") -> Job:
     return Job(source=source, profile=profile, target="luau", client_chunk=True, seed=1)
 
 
-async def ask(pool: WorkerPool, source: bytes, seconds: float = 90, profile: str = "light") -> Answer:
+async def ask(pool: WorkerPool, source: bytes, seconds: float = 90, profile: str = "light") -> WorkerAnswer:
     return await pool.answer_to(job(source, profile), deadline=asyncio.get_running_loop().time() + seconds)
 
 

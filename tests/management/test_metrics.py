@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from moonlatch.management.readiness import Readiness
 from moonlatch.metrics.counts import Histogram, Verdicts
-from moonlatch.metrics.exposition import Counts, Exposition, Gauge, GrantedCalls
+from moonlatch.metrics.exposition import Counts, Exposition, GrantedCalls, Reading
 from moonlatch.storage.interface import StorageError
 from support.management import Api, Developer, refused, running_api
 
@@ -115,8 +115,8 @@ async def test_every_metric_is_in_the_reference_and_no_other() -> None:
     page = (Path(__file__).parents[2] / "docs/reference/metrics.md").read_text()
     verdicts = Verdicts()
     counts = Counts(verdicts=verdicts, granted=(GrantedCalls("start", "POST", "/x"),), commit_units=Histogram((1,)))
-    counts.gauges += [Gauge(name, "", lambda: 0) for name in GAUGES]
-    counts.counters += [Gauge(name, "", lambda: 0) for name in COUNTERS]
+    counts.gauges += [Reading(name, "", lambda: 0) for name in GAUGES]
+    counts.counters += [Reading(name, "", lambda: 0) for name in COUNTERS]
     exposed = {family.name for family in Exposition(counts).collect()}
     documented = set(re.findall(r"^\| `(moonlatch\w*?)(?:_total|_info)?` \|", page, re.MULTILINE))
     assert documented == exposed

@@ -20,7 +20,7 @@ import pytest
 from pydantic import ValidationError
 
 from moonlatch.client.calls import outcome_of
-from moonlatch.client.wire import MalformedError, Reply, decode_execute, decode_frame, decode_heartbeat
+from moonlatch.client.wire import MalformedError, MessageReply, decode_execute, decode_frame, decode_heartbeat
 from moonlatch.errors import ApiError
 from moonlatch.json_bounds import MAX_VALUES, VALUES_OF_AN_OBJECT
 from moonlatch.management.body import MAX_STRUCTURED_BYTES, JsonBody
@@ -132,7 +132,7 @@ def test_nothing_that_a_copy_says_holds_up_others_for_long(name: str) -> None:
         began = time.thread_time()
         with contextlib.suppress(MalformedError):
             frame = decode_frame(text)
-            if isinstance(frame, Reply):
+            if isinstance(frame, MessageReply):
                 outcome_of(frame)
         return time.thread_time() - began
 
@@ -176,7 +176,7 @@ def test_no_start_and_no_heartbeat_holds_up_others_for_long(name: str) -> None:
 )
 def test_what_is_taken_goes_by_the_number_of_values(data: Any, is_taken: bool) -> None:
     raw = msgspec.Raw(json.dumps(data).encode())
-    outcome = outcome_of(Reply(id=1, status="returned", data=raw))
+    outcome = outcome_of(MessageReply(id=1, status="returned", data=raw))
     assert (outcome.processed, outcome.response) == (is_taken, data if is_taken else None)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from moonlatch.storage.interface import Answer, Database, Query
+from moonlatch.storage.interface import Database, HotRow, Query
 from moonlatch.storage.postgres.engine import open_postgres
 from moonlatch.storage.sqlite.engine import SqliteDatabase, open_sqlite
 
@@ -35,7 +35,7 @@ async def opened_at(url: str, folder: Path) -> AsyncIterator[Database]:
         await database.close()
 
 
-async def asked(database: Database, hot: Query, *values: Any) -> Answer:
+async def asked(database: Database, hot: Query, *values: Any) -> HotRow | None:
     """A hot query's row, whether the engine has it at hand or not."""
     answer = database.ask(hot, values)
     return await answer if isinstance(answer, asyncio.Future) else answer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from moonlatch.builds.job import Answer, Draft
+from moonlatch.builds.job import Draft, WorkerAnswer
 from moonlatch.builds.places import Places, PoolBusyError
 from moonlatch.builds.pool import Meter, WorkerPool
 from moonlatch.builds.turns import Turns
@@ -35,7 +35,7 @@ class DraftReader:
         self._turns = Turns(1)
         self._rests_until: dict[str, float] = {}
 
-    async def look_through(self, draft: Draft, account_id: str) -> Answer:
+    async def look_through(self, draft: Draft, account_id: str) -> WorkerAnswer:
         """What an update would be refused for, or warned of. Raises PoolBusyError for one that waits too long, or with too many."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + WAIT_SECONDS

@@ -77,7 +77,7 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed"):
     faults: list[Fault]
 
 
-Answer = Done | Invalid | Failed
+WorkerAnswer = Done | Invalid | Failed
 
 
 def past_limit(job: Task, problem: str, setting: str) -> Failed:
@@ -90,15 +90,15 @@ def past_limit(job: Task, problem: str, setting: str) -> Failed:
     return Failed(faults=[Fault("script", f"{problem}; {', '.join(ways)} or have {setting} raised")])
 
 
-class Reply(msgspec.Struct, frozen=True):
+class WorkerReply(msgspec.Struct, frozen=True):
     """What a worker sends back for a job. `retires`: it ends now, and the next job is for another one."""
 
-    answer: Answer
+    answer: WorkerAnswer
     retires: bool
 
 
 _decode_job = msgspec.msgpack.Decoder(Task).decode
-_decode_reply = msgspec.msgpack.Decoder(Reply).decode
+_decode_reply = msgspec.msgpack.Decoder(WorkerReply).decode
 _decode_ready = msgspec.msgpack.Decoder(Confinement).decode
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -127,6 +127,6 @@ def job_of(body: bytes) -> Task:
     return job
 
 
-def reply_of(body: bytes) -> Reply:
+def reply_of(body: bytes) -> WorkerReply:
     """Raises msgspec.MsgspecError for anything that is not a reply: a worker's output is not trusted."""
     return _decode_reply(body)

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from moonlatch.builds.confinement import Confinement
-from moonlatch.builds.job import Answer, Failed, Fault, Task, past_limit
+from moonlatch.builds.job import Failed, Fault, Task, WorkerAnswer, past_limit
 from moonlatch.builds.places import Places, PoolBusyError
 from moonlatch.builds.process import WorkerDiedError, WorkerProcess
 from moonlatch.config.sections import ProtectorSettings
@@ -58,7 +58,7 @@ class WorkerPool:
 
     async def answer_to(
         self, job: Task, *, deadline: float, meter: Meter | None = None, most_seconds: float | None = None
-    ) -> Answer:
+    ) -> WorkerAnswer:
         """Have a job done. `deadline` is in the event loop's time; `meter` counts what a worker spends on it, also in vain.
 
         Raises PoolBusyError when no worker is free before it. A job that passes a limit gives a `Failed` naming it;
@@ -89,7 +89,7 @@ class WorkerPool:
         await asyncio.gather(*(worker.kill() for worker in (*self._busy, *self._idle)))
         self._idle.clear()
 
-    async def _done(self, job: Task, seconds: float) -> Answer:
+    async def _done(self, job: Task, seconds: float) -> WorkerAnswer:
         try:
             worker = await self._take()
         except (WorkerDiedError, OSError) as error:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from moonlatch import crypto
-from moonlatch.builds.job import Answer, Done, Draft, Failed, Fault, Invalid
+from moonlatch.builds.job import Done, Draft, Failed, Fault, Invalid, WorkerAnswer
 from moonlatch.builds.outcomes import (
     Broken,
     Busy,
@@ -256,7 +256,7 @@ class Publisher:
             case Failed():
                 return NotProtected(answer.faults, is_loader=True)
 
-    async def _protect(self, piece: Piece, deadline: float) -> Answer:
+    async def _protect(self, piece: Piece, deadline: float) -> WorkerAnswer:
         """Protect a text, and charge its account for the time that workers spend on it, whatever comes of that."""
         try:
             return await self._workshop.protect(piece, deadline=deadline)

@@ -18,7 +18,6 @@ from typing import BinaryIO
 from moonlatch.builds.confinement import confine, leave_root
 from moonlatch.builds.job import (
     LENGTH_BYTES,
-    Answer,
     Check,
     Done,
     Draft,
@@ -26,8 +25,9 @@ from moonlatch.builds.job import (
     Fault,
     Invalid,
     Job,
-    Reply,
     Task,
+    WorkerAnswer,
+    WorkerReply,
     frame,
     frame_length,
     job_of,
@@ -75,21 +75,21 @@ def _import_everything() -> None:
             pipeline.protect(source, Options(profile), seed=1)
 
 
-def reply_to(job: Task, memory_mib: int) -> Reply:
+def reply_to(job: Task, memory_mib: int) -> WorkerReply:
     """Do one job. Whatever goes wrong becomes an answer that names the cause, and ends the worker."""
     try:
         answer = _answer_to(job)
     except MemoryError:
         problem = f"the script needs more than the {memory_mib} MiB of memory that a worker process may take"
-        return Reply(past_limit(job, problem, "protector.memory_mib"), retires=True)
+        return WorkerReply(past_limit(job, problem, "protector.memory_mib"), retires=True)
     except Exception as error:
         _report(error)
         message = f"internal error of the protector ({type(error).__name__}); the script may be fine"
-        return Reply(Failed(faults=[Fault("script", message)]), retires=True)
-    return Reply(answer, retires=False)
+        return WorkerReply(Failed(faults=[Fault("script", message)]), retires=True)
+    return WorkerReply(answer, retires=False)
 
 
-def _answer_to(job: Task) -> Answer:
+def _answer_to(job: Task) -> WorkerAnswer:
     match job:
         case Check():
             return _checked(job)
@@ -99,13 +99,13 @@ def _answer_to(job: Task) -> Answer:
             return _protected(job)
 
 
-def _checked(job: Check) -> Answer:
+def _checked(job: Check) -> WorkerAnswer:
     """Syntax only: the compiler's limits are those of its own target, which may not be Luau."""
     faults = syntax_faults(job.text)
     return Invalid(parser_output=_shortened(parser_output(faults))) if faults else Done(text=b"", warnings=[])
 
 
-def _looked_through(job: Draft) -> Answer:
+def _looked_through(job: Draft) -> WorkerAnswer:
     options = Options(
         profile=job.profile,
         target=None if job.target is None else Target(job.target),
@@ -116,7 +116,7 @@ def _looked_through(job: Draft) -> Answer:
     return _invalid(found) if isinstance(found, Rejected) else Done(text=b"", warnings=found[:MAX_WARNINGS])
 
 
-def _protected(job: Job) -> Answer:
+def _protected(job: Job) -> WorkerAnswer:
     options = Options(
         profile=job.profile,
         target=None if job.target is None else Target(job.target),

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from moonlatch import crypto
 from moonlatch.builds.drafts import DraftReader
-from moonlatch.builds.job import Answer, Check, Done, Failed, Fault, Invalid, Job, Task
+from moonlatch.builds.job import Check, Done, Failed, Fault, Invalid, Job, Task, WorkerAnswer
 from moonlatch.builds.places import Places
 from moonlatch.builds.pool import Meter, WorkerPool
 from moonlatch.builds.turns import Turns
@@ -65,7 +65,7 @@ class Workshop:
             return self._workers.admission(owner)
         return self._remote_places.admission(owner)
 
-    async def protect(self, piece: Piece, *, deadline: float) -> Answer:
+    async def protect(self, piece: Piece, *, deadline: float) -> WorkerAnswer:
         """Protect a text before the (event loop's) deadline. Raises PoolBusyError when no worker is free before it."""
         is_remote = piece.protection.engine != EngineName.EMBEDDED
         job = Job(
@@ -79,11 +79,11 @@ class Workshop:
         answer = await self._worked(job, piece, deadline)
         return await self._ordered(answer, piece, deadline) if is_remote and isinstance(answer, Done) else answer
 
-    async def _worked(self, job: Task, piece: Piece, deadline: float) -> Answer:
+    async def _worked(self, job: Task, piece: Piece, deadline: float) -> WorkerAnswer:
         async with self._turns_of_account.turn(piece.project.account_id, deadline=deadline):
             return await self._workers.answer_to(job, deadline=deadline, meter=piece.meter)
 
-    async def _ordered(self, prepared: Done, piece: Piece, deadline: float) -> Answer:
+    async def _ordered(self, prepared: Done, piece: Piece, deadline: float) -> WorkerAnswer:
         if self._remote is None:
             return _failure("this server has no such engine")
         try:
@@ -108,7 +108,7 @@ class Workshop:
         sealed = await luraph_keys.find(self._database, account_id)
         return None if sealed is None else self._keyring.open_secret(LURAPH_KEY, account_id, sealed)
 
-    async def _checked(self, received: Received, prepared: Done, piece: Piece, deadline: float) -> Answer:
+    async def _checked(self, received: Received, prepared: Done, piece: Piece, deadline: float) -> WorkerAnswer:
         """A result that is cut short, or a page that says something went wrong, must not become a build."""
         answer = await self._worked(Check(text=received.text), piece, deadline)
         match answer:

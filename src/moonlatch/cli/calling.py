@@ -28,7 +28,7 @@ Token = Annotated[
         show_default=False,
     ),
 ]
-Reply = dict[str, Any]
+Envelope = dict[str, Any]
 
 
 def require_token(token: str) -> None:
@@ -37,7 +37,7 @@ def require_token(token: str) -> None:
         raise CommandError("no API token", "Set the variable MOONLATCH_TOKEN to it.")
 
 
-def posted(url: str, token: str, body: Any) -> tuple[int, Reply]:
+def posted(url: str, token: str, body: Any) -> tuple[int, Envelope]:
     """Status and JSON of the answer to a small body. Raises CommandError when the server cannot be reached or is none of ours."""
     import httpx
 
@@ -64,7 +64,7 @@ def reaching(url: str) -> Iterator[None]:
         raise CommandError(f"the call of {url} failed: {error}") from None
 
 
-def envelope(answer: httpx.Response) -> Reply:
+def envelope(answer: httpx.Response) -> Envelope:
     """The reply's JSON. Raises CommandError where it is not Moonlatch that answered."""
     try:
         reply = answer.json()
@@ -78,7 +78,7 @@ def envelope(answer: httpx.Response) -> Reply:
     raise CommandError(f"{answer.url} answered {answer.status_code}, but not as Moonlatch does", hint)
 
 
-def refusal(what: str, status: int, error: Reply, *, details: Sequence[str] = (), hint: str = "") -> CommandError:
+def refusal(what: str, status: int, error: Envelope, *, details: Sequence[str] = (), hint: str = "") -> CommandError:
     """What the server's error object says, for people; `what` says what was not done, `hint` what may help for this status."""
     lines = [*details, *(_failed_line(one) for one in error.get("failed", []))]
     if status == HTTPStatus.UNAUTHORIZED:
@@ -89,5 +89,5 @@ def refusal(what: str, status: int, error: Reply, *, details: Sequence[str] = ()
     return CommandError("\n  ".join([f"{what}: {message}", *lines]), hint)
 
 
-def _failed_line(failed: str | Reply) -> str:
+def _failed_line(failed: str | Envelope) -> str:
     return failed if isinstance(failed, str) else f"{failed.get('field')}: {', '.join(failed.get('errors', []))}"

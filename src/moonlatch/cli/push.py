@@ -15,7 +15,7 @@ from moonlatch.cli.calling import (
     ANSWER_SECONDS,
     CONNECT_SECONDS,
     DEFAULT_URL,
-    Reply,
+    Envelope,
     Token,
     Url,
     envelope,
@@ -82,7 +82,7 @@ def _text(file: Path) -> str:
     return source.decode()
 
 
-def _upload(url: str, token: str, body: bytes, name: str) -> tuple[int, Reply]:
+def _upload(url: str, token: str, body: bytes, name: str) -> tuple[int, Envelope]:
     """Status and JSON of the answer. Raises CommandError when the server cannot be reached or is none of ours."""
     import httpx
 
@@ -110,7 +110,7 @@ def _upload(url: str, token: str, body: bytes, name: str) -> tuple[int, Reply]:
     return answer.status_code, envelope(answer)
 
 
-def _refusal(status: int, error: Reply, file: Path) -> CommandError:
+def _refusal(status: int, error: Envelope, file: Path) -> CommandError:
     """What the server's error object says, for people."""
     details = [
         # Luau calls every chunk "script"; here the file's own name leads to the place.
@@ -121,6 +121,6 @@ def _refusal(status: int, error: Reply, file: Path) -> CommandError:
     return refusal(f"{shown(file)} was not published", status, error, details=details, hint=_HINTS.get(status, ""))
 
 
-def _luraph_line(error: Reply) -> str:
+def _luraph_line(error: Envelope) -> str:
     param = error.get("param")
     return f"{param}: {error.get('message')}" if param else str(error.get("message"))

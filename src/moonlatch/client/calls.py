@@ -6,7 +6,7 @@ import asyncio
 
 import msgspec
 
-from moonlatch.client.wire import Reply
+from moonlatch.client.wire import MessageReply
 from moonlatch.json_bounds import decode_finite, has_too_many_values, is_too_deep
 from moonlatch.live.interface import NEVER_RESPONDED, MessageOutcome
 
@@ -38,7 +38,7 @@ class Calls:
         if self._waiting.pop(call_id, None) is not None:
             self._late += 1
 
-    def answer(self, reply: Reply) -> bool:
+    def answer(self, reply: MessageReply) -> bool:
         """Settle the call that this answers; False when it answers none that was ever made."""
         future = self._waiting.pop(reply.id, None)
         if future is None:
@@ -56,7 +56,7 @@ class Calls:
         self._waiting.clear()
 
 
-def outcome_of(reply: Reply) -> MessageOutcome:
+def outcome_of(reply: MessageReply) -> MessageOutcome:
     """What the sender of a message is told about this reply."""
     if reply.status == "missing":
         return _NO_HANDLER

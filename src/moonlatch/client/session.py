@@ -18,7 +18,7 @@ from moonlatch.client.outgoing import Outgoing, shortened
 from moonlatch.client.replies import RefusedError
 from moonlatch.client.tokens import Claims, issue, read, renewed
 from moonlatch.client.transcript import session_key
-from moonlatch.client.wire import MalformedError, Open, Ping, Reply, decode_frame
+from moonlatch.client.wire import MalformedError, MessageReply, Open, Ping, decode_frame
 from moonlatch.clock import SECOND_MS
 from moonlatch.crypto import new_id
 from moonlatch.licensing.key import seconds_left
@@ -268,7 +268,7 @@ class SessionEndpoint:
         frame = _decode(text)
         if isinstance(frame, Open):
             raise _ClosingError(INVALID_FRAME, "the session is open already")
-        if isinstance(frame, Reply) and connection.calls is not None and connection.calls.answer(frame):
+        if isinstance(frame, MessageReply) and connection.calls is not None and connection.calls.answer(frame):
             return True
         if not connection.is_idle_talk_allowed(self._backend.clock()):
             raise _ClosingError(INVALID_FRAME, "too many frames that answer nothing")
@@ -309,7 +309,7 @@ def _shared(claims: Claims, instance: Instance) -> Claims:
     )
 
 
-def _decode(text: str | None, most_bytes: int = MAX_FRAME_BYTES) -> Open | Reply | Ping:
+def _decode(text: str | None, most_bytes: int = MAX_FRAME_BYTES) -> Open | MessageReply | Ping:
     if text is None:
         raise _ClosingError(INVALID_FRAME, "frames are text")
     try:

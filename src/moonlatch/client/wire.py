@@ -59,7 +59,7 @@ class Open(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="open"):
     nonce: Nonce
 
 
-class Reply(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="reply"):
+class MessageReply(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="reply"):
     """What became of a message: `data` when it returned, undecoded until somebody wants it; `message` when it errored."""
 
     id: int
@@ -80,7 +80,7 @@ class Ping(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="ping"):
 
 _execute = msgspec.json.Decoder(Execute)
 _heartbeat = msgspec.json.Decoder(Heartbeat)
-_frame: msgspec.json.Decoder[Open | Reply | Ping] = msgspec.json.Decoder(Open | Reply | Ping)
+_frame: msgspec.json.Decoder[Open | MessageReply | Ping] = msgspec.json.Decoder(Open | MessageReply | Ping)
 
 T = TypeVar("T")
 
@@ -102,7 +102,7 @@ def decode_heartbeat(body: bytes) -> Heartbeat:
     return _decode(_heartbeat, body)
 
 
-def decode_frame(text: str, most_bytes: int = MAX_FRAME_BYTES) -> Open | Reply | Ping:
+def decode_frame(text: str, most_bytes: int = MAX_FRAME_BYTES) -> Open | MessageReply | Ping:
     """Raises MalformedError, also for a frame that is too large."""
     if len(text) > most_bytes:
         raise MalformedError("the frame is too large")

@@ -30,7 +30,7 @@ class Request(msgspec.Struct, frozen=True):
     timeout_seconds: float
 
 
-class Answer(msgspec.Struct, frozen=True, array_like=True):
+class CallAnswer(msgspec.Struct, frozen=True, array_like=True):
     """What became of the call with this number."""
 
     number: int
@@ -39,7 +39,7 @@ class Answer(msgspec.Struct, frozen=True, array_like=True):
 
 # As `json_bounds.decode` for what has a shape around it: what is called for, and answered, may be any JSON.
 _request = msgspec.json.Decoder(Request, float_hook=float)
-_answer = msgspec.json.Decoder(Answer, float_hook=float)
+_answer = msgspec.json.Decoder(CallAnswer, float_hook=float)
 
 _Group = tuple[str, int, float]
 """Calls that differ in their session alone: handler, identity of the data, time to wait."""
@@ -125,7 +125,7 @@ def request_of(body: bytes) -> Request:
 
 async def answer_to(directory: RedisDirectory, caller: str, number: int, outcome: MessageOutcome, until: float) -> None:
     """Bring an answer to who asked; again and again until `until` (the loop's time) while Redis is away."""
-    body = msgspec.json.encode(Answer(number, outcome)).decode()
+    body = msgspec.json.encode(CallAnswer(number, outcome)).decode()
     while True:
         try:
             await directory.ask("reply", caller, body)

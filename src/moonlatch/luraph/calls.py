@@ -14,7 +14,7 @@ _REDIRECTION = range(300, 400)
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ServiceAnswer:
     """A complete answer. `retry_after_seconds` is what a refusal asks for, None when it says nothing we understand."""
 
     status: int
@@ -49,18 +49,18 @@ class Calls:
         self._client = client
         self._base_url = base_url.rstrip("/")
 
-    async def get(self, path: str, *, api_key: str, seconds: float, limit_bytes: int) -> Answer:
+    async def get(self, path: str, *, api_key: str, seconds: float, limit_bytes: int) -> ServiceAnswer:
         """A call that changes nothing. Raises CallError."""
         request = self._client.build_request("GET", self._base_url + path, headers=_headers(api_key))
         return await self._answer(request, seconds, limit_bytes)
 
-    async def post(self, path: str, content: bytes, *, api_key: str, seconds: float, limit_bytes: int) -> Answer:
+    async def post(self, path: str, content: bytes, *, api_key: str, seconds: float, limit_bytes: int) -> ServiceAnswer:
         """A call that may change something: after any other error than NotSentError it may have. Raises CallError."""
         headers = {**_headers(api_key), "Content-Type": "application/json"}
         request = self._client.build_request("POST", self._base_url + path, headers=headers, content=content)
         return await self._answer(request, seconds, limit_bytes)
 
-    async def _answer(self, request: httpx.Request, seconds: float, limit_bytes: int) -> Answer:
+    async def _answer(self, request: httpx.Request, seconds: float, limit_bytes: int) -> ServiceAnswer:
         # The library's own time limits start anew with every byte; this one is for the whole call.
         request.extensions["timeout"] = httpx.Timeout(None, connect=CONNECT_SECONDS).as_dict()
         try:
@@ -73,7 +73,7 @@ class Calls:
         except httpx.HTTPError:
             raise NoAnswerError("the connection broke before the answer was complete") from None
 
-    async def _read(self, request: httpx.Request, limit_bytes: int) -> Answer:
+    async def _read(self, request: httpx.Request, limit_bytes: int) -> ServiceAnswer:
         answer = await self._client.send(request, stream=True)
         try:
             if answer.status_code in _REDIRECTION:
@@ -85,7 +85,7 @@ class Calls:
                 body += chunk
                 if len(body) > limit_bytes:
                     raise UnusableAnswerError(f"the answer has more than {limit_bytes:,} bytes")
-            return Answer(answer.status_code, bytes(body), _seconds(answer.headers.get("retry-after")))
+            return ServiceAnswer(answer.status_code, bytes(body), _seconds(answer.headers.get("retry-after")))
         finally:
             await answer.aclose()
 

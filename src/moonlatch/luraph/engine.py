@@ -17,7 +17,7 @@ import httpx
 import msgspec
 
 from moonlatch.config.sections import LuraphSettings
-from moonlatch.luraph.calls import Answer, CallError, Calls, NotSentError, UnusableAnswerError
+from moonlatch.luraph.calls import CallError, Calls, NotSentError, ServiceAnswer, UnusableAnswerError
 from moonlatch.luraph.options import Nodes, job_options, wrong_settings
 from moonlatch.luraph.order import Order, Received, Setting
 from moonlatch.obfuscator.outcome import EngineError, Failure
@@ -153,7 +153,7 @@ class LuraphEngine:
             ),
             is_safe=lambda outcome: (
                 isinstance(outcome, NotSentError)
-                or (isinstance(outcome, Answer) and outcome.status == httpx.codes.TOO_MANY_REQUESTS)
+                or (isinstance(outcome, ServiceAnswer) and outcome.status == httpx.codes.TOO_MANY_REQUESTS)
             ),
         )
         return _decoded(answer, _Created)
@@ -192,23 +192,23 @@ class LuraphEngine:
     async def _retried(
         self,
         purpose: str,
-        call: Callable[[], Awaitable[Answer]],
+        call: Callable[[], Awaitable[ServiceAnswer]],
         *,
         tries: int = _TRIES,
-        is_safe: Callable[[Answer | CallError], bool] = lambda _: True,
-    ) -> Answer:
+        is_safe: Callable[[ServiceAnswer | CallError], bool] = lambda _: True,
+    ) -> ServiceAnswer:
         """The first success of at most so many calls; only what may pass by itself, and is safe, is tried again."""
         for attempt in range(1, tries + 1):
             outcome = await _outcome(call)
-            if isinstance(outcome, Answer) and outcome.is_success:
+            if isinstance(outcome, ServiceAnswer) and outcome.is_success:
                 return outcome
             if attempt == tries or not _may_pass(outcome) or not is_safe(outcome):
                 raise _refusal(outcome, purpose)
             await asyncio.sleep(self._pause_seconds(outcome, attempt))
         raise AssertionError("unreachable")
 
-    def _pause_seconds(self, outcome: Answer | CallError, attempt: int) -> float:
-        wished = outcome.retry_after_seconds if isinstance(outcome, Answer) else None
+    def _pause_seconds(self, outcome: ServiceAnswer | CallError, attempt: int) -> float:
+        wished = outcome.retry_after_seconds if isinstance(outcome, ServiceAnswer) else None
         pause = self._limits.pause_seconds * 2 ** (attempt - 1) if wished is None else wished
         return min(pause, self._limits.longest_pause_seconds)
 
@@ -222,21 +222,21 @@ def luraph_client(trust: ssl.SSLContext | None = None) -> httpx.AsyncClient:
     return httpx.AsyncClient(follow_redirects=False, limits=limits, verify=trust or True)
 
 
-async def _outcome(call: Callable[[], Awaitable[Answer]]) -> Answer | CallError:
+async def _outcome(call: Callable[[], Awaitable[ServiceAnswer]]) -> ServiceAnswer | CallError:
     try:
         return await call()
     except CallError as error:
         return error
 
 
-def _may_pass(outcome: Answer | CallError) -> bool:
+def _may_pass(outcome: ServiceAnswer | CallError) -> bool:
     """Return whether another try could end better: no answer, an overloaded or failing service."""
     if isinstance(outcome, CallError):
         return not isinstance(outcome, UnusableAnswerError)
     return outcome.status in _REFUSED_FOR_NOW or outcome.status >= 500
 
 
-def _refusal(outcome: Answer | CallError, purpose: str) -> _JobFailedError:
+def _refusal(outcome: ServiceAnswer | CallError, purpose: str) -> _JobFailedError:
     """The service's own errors unchanged where it gives any."""
     if isinstance(outcome, CallError):
         return _failed(f"did not {purpose}: {outcome}")
@@ -251,7 +251,7 @@ def _refusal(outcome: Answer | CallError, purpose: str) -> _JobFailedError:
     return _failed(f"did not {purpose}: it answered with status {outcome.status}")
 
 
-def _decoded(answer: Answer, kind: type[T]) -> T:
+def _decoded(answer: ServiceAnswer, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(answer.body, type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError):

@@ -25,7 +25,7 @@ GRANTED = "GRANTED"
 
 
 @dataclass(frozen=True, slots=True)
-class Gauge:
+class Reading:
     """A number that is looked up when somebody asks. `name` without the prefix `moonlatch_`."""
 
     name: str
@@ -52,8 +52,8 @@ class Counts:
     builds: BuildCounts = field(default_factory=BuildCounts)
     commit_units: Histogram | None = None
     """Writes per commit; None where the engine does not put writes of several callers together."""
-    gauges: list[Gauge] = field(default_factory=list)
-    counters: list[Gauge] = field(default_factory=list)
+    gauges: list[Reading] = field(default_factory=list)
+    counters: list[Reading] = field(default_factory=list)
     """What only grows, since the start."""
 
 

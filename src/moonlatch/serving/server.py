@@ -18,7 +18,7 @@ from moonlatch.app import Moonlatch, open_moonlatch
 from moonlatch.clock import monotonic_seconds
 from moonlatch.config import Settings
 from moonlatch.logs import log_to_standard_error
-from moonlatch.metrics.exposition import Gauge
+from moonlatch.metrics.exposition import Reading
 from moonlatch.serving import garbage
 from moonlatch.serving.service_manager import tell_ready
 from moonlatch.serving.supervisor import Child, Supervisor
@@ -151,7 +151,7 @@ class Server(uvicorn.Server):
         self._when_started = started
         self._told_at = 0.0
         moonlatch.exposition.counts.gauges.append(
-            Gauge("connections_open", "Open TCP connections.", lambda: len(self.server_state.connections))
+            Reading("connections_open", "Open TCP connections.", lambda: len(self.server_state.connections))
         )
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 -- the signature is the library's

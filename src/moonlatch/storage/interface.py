@@ -79,7 +79,7 @@ Unit = Callable[[Transaction], Awaitable[T]]
 """A transaction's body. It awaits nothing but its transaction, and may be run again from its beginning."""
 
 
-Answer = tuple[Any, ...] | None
+HotRow = tuple[Any, ...]
 """A hot query's row, in column order."""
 
 
@@ -100,7 +100,7 @@ class Database(Protocol):
         """
         ...
 
-    def ask(self, query: Query, values: tuple[Any, ...]) -> Answer | asyncio.Future[Answer]:
+    def ask(self, query: Query, values: tuple[Any, ...]) -> HotRow | asyncio.Future[HotRow | None] | None:
         """Read a hot query's one row; the values stand in the order of `parameter_names`.
 
         An engine that has the data at hand answers at once: a coroutine would cost a running script's heartbeat as much

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from moonlatch.storage.interface import Answer, Query, StorageError, Unavailable
+from moonlatch.storage.interface import HotRow, Query, StorageError, Unavailable
 from moonlatch.storage.postgres.connections import Connection, Connections
 from moonlatch.storage.postgres.statements import Statement, asked_many_times, translated, transposed
 
@@ -22,7 +22,7 @@ MAX_UNDER_WAY = 2
 class _Asked:
     arguments: tuple[Any, ...]
     until: float
-    answer: asyncio.Future[Answer]
+    answer: asyncio.Future[HotRow | None]
 
 
 @dataclass(slots=True, eq=False)
@@ -47,7 +47,7 @@ class BatchedReads:
         self._lanes: dict[str, _Lane] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def ask(self, query: Query, values: tuple[Any, ...]) -> asyncio.Future[Answer]:
+    def ask(self, query: Query, values: tuple[Any, ...]) -> asyncio.Future[HotRow | None]:
         """The row, or None. The future has a StorageError when the database failed or the deadline passed."""
         lane = self._lanes.get(query.sql)
         if lane is None:
@@ -72,7 +72,7 @@ class BatchedReads:
         self._look_after(lane)
 
     async def _answer(self, lane: _Lane, batch: Sequence[_Asked]) -> None:
-        rows: Sequence[Answer | Exception]
+        rows: Sequence[HotRow | Exception | None]
         try:
             rows = await self._rows(lane, batch)
         except Exception as error:  # whatever it is: nobody may be left waiting
@@ -88,7 +88,7 @@ class BatchedReads:
             else:
                 asked.answer.set_result(row)
 
-    async def _rows(self, lane: _Lane, batch: Sequence[_Asked]) -> Sequence[Answer | StorageError]:
+    async def _rows(self, lane: _Lane, batch: Sequence[_Asked]) -> Sequence[HotRow | StorageError | None]:
         """An answer for each. Raises StorageError when there is none for anybody."""
         if len(batch) > 1:
             try:
@@ -99,7 +99,7 @@ class BatchedReads:
                 pass  # one value was at fault; the others' owners must not suffer from it
         return [await self._alone(lane, asked) for asked in batch]
 
-    async def _together(self, lane: _Lane, batch: Sequence[_Asked]) -> list[Answer]:
+    async def _together(self, lane: _Lane, batch: Sequence[_Asked]) -> list[HotRow | None]:
         places: dict[tuple[Any, ...], int] = {}
         numbers = [places.setdefault(asked.arguments, len(places)) for asked in batch]
         columns = transposed(places)
@@ -111,13 +111,13 @@ class BatchedReads:
             rows: list[Any] = await connection.fetch(lane.many, *columns)
             return rows
 
-        answers: list[Answer] = [None] * len(places)
+        answers: list[HotRow | None] = [None] * len(places)
         for row in await self._connections.read(fetch, batch[0].until):
             answers[row[-1] - 1] = tuple(row)[:-1]
         return [answers[number] for number in numbers]
 
-    async def _alone(self, lane: _Lane, asked: _Asked) -> Answer | StorageError:
-        async def fetch(connection: Connection) -> Answer:
+    async def _alone(self, lane: _Lane, asked: _Asked) -> HotRow | StorageError | None:
+        async def fetch(connection: Connection) -> HotRow | None:
             row = await connection.fetchrow(lane.statement.sql, *asked.arguments)
             return None if row is None else tuple(row)
 

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from moonlatch.metrics.counts import BATCH_UNITS, Histogram
-from moonlatch.storage.interface import Answer, OutcomeUnknown, Query, Row, StorageError, Unit
+from moonlatch.storage.interface import HotRow, OutcomeUnknown, Query, Row, StorageError, Unit
 from moonlatch.storage.postgres.batches import BatchedReads
 from moonlatch.storage.postgres.connections import (
     Connection,
@@ -84,7 +84,7 @@ class PostgresDatabase:
         rows: list[Row] = await self._read(lambda connection: connection.fetch(statement.sql, *arguments))
         return rows
 
-    def ask(self, query: Query, values: tuple[Any, ...]) -> asyncio.Future[Answer]:
+    def ask(self, query: Query, values: tuple[Any, ...]) -> asyncio.Future[HotRow | None]:
         self._check_open()
         return self._hot.ask(query, values)
 

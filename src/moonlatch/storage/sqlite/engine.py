@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from moonlatch.metrics.counts import Histogram
-from moonlatch.storage.interface import Answer, Query, Row, Unit
+from moonlatch.storage.interface import HotRow, Query, Row, Unit
 from moonlatch.storage.migration import Migration, shipped_migrations
 from moonlatch.storage.rewriting import MasterKey, Told, log_progress, master_key_in
 from moonlatch.storage.sqlite.connection import connect_reader, connect_writer
@@ -56,7 +56,7 @@ class SqliteDatabase:
     async def search(self, query: Query, **parameters: Any) -> list[Row]:
         return await self._searcher.fetch_all(query.sql, parameters)
 
-    def ask(self, query: Query, values: tuple[Any, ...]) -> Answer:
+    def ask(self, query: Query, values: tuple[Any, ...]) -> HotRow | None:
         return self._snapshots.ask(query, values)
 
     async def run(self, unit: Unit[T], *, is_guarded: bool = False) -> T:  # noqa: ARG002 -- here, units never overlap

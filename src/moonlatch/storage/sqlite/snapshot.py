@@ -6,7 +6,7 @@ import asyncio
 import sqlite3
 from typing import Any
 
-from moonlatch.storage.interface import Answer, Query, Row
+from moonlatch.storage.interface import HotRow, Query, Row
 from moonlatch.storage.sqlite.connection import DRIVER_ERRORS, storage_error
 
 
@@ -50,17 +50,17 @@ class SnapshotReader:
         known: Row | None = self._shared[question]
         return known
 
-    def ask(self, query: Query, values: tuple[Any, ...]) -> Answer:
+    def ask(self, query: Query, values: tuple[Any, ...]) -> HotRow | None:
         """A hot query's row. Raises StorageError."""
         if query.shared:
             question = query.sql, values
             if question in self._shared:
-                known: Answer = self._shared[question]
+                known: HotRow | None = self._shared[question]
                 return known
         try:
             if not self._open:
                 self._begin()
-            answer: Answer = self._hot.execute(query.positional, values).fetchone()
+            answer: HotRow | None = self._hot.execute(query.positional, values).fetchone()
         except DRIVER_ERRORS as error:
             raise storage_error(error) from error
         if query.shared:
