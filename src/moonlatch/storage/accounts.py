@@ -3,38 +3,10 @@
 # ruff: noqa: S608 -- what is put into the statements is this module's own list of columns
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
+from moonlatch.storage.columns import columns_of, listed, placed, values_of
 from moonlatch.storage.interface import Database, Query, Row, Transaction
-
-_COLUMNS = "id, name, tier, expires_at, created_at, obfuscation_period_start, obfuscations_used, build_ms_used"
-
-FIND = Query("accounts.find", f"select {_COLUMNS} from accounts where id = :id")
-FIND_BY_NAME = Query("accounts.find_by_name", f"select {_COLUMNS} from accounts where name = :name")
-LIST = Query("accounts.list", f"select {_COLUMNS} from accounts order by created_at, id")
-INSERT = Query(
-    "accounts.insert",
-    f"insert into accounts ({_COLUMNS}) values "
-    "(:id, :name, :tier, :expires_at, :created_at, :obfuscation_period_start, :obfuscations_used, :build_ms_used)",
-)
-SAVE = Query("accounts.save", "update accounts set tier = :tier, expires_at = :expires_at where id = :id")
-RENAME = Query("accounts.rename", "update accounts set name = :name where id = :id")
-# Starts name their script by its id alone, so that removing one does not have to look through millions of them.
-REMOVE_EXECUTIONS = Query(
-    "accounts.remove_executions",
-    "delete from executions where script_id in "
-    "(select s.id from scripts s join projects p on p.id = s.project_id where p.account_id = :id)",
-)
-REMOVE = Query("accounts.remove", "delete from accounts where id = :id")
-USAGE = Query(
-    "accounts.usage",
-    "select "
-    "(select count(*) from projects where account_id = :id), "
-    "(select count(*) from scripts s join projects p on p.id = s.project_id where p.account_id = :id), "
-    "(select count(*) from users u join projects p on p.id = u.project_id where p.account_id = :id)",
-)
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,6 +26,31 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
         return self.expires_at is not None and self.expires_at <= now_ms
 
 
+_STORED = columns_of(Account)
+_COLUMNS = listed(_STORED)
+
+FIND = Query("accounts.find", f"select {_COLUMNS} from accounts where id = :id")
+FIND_BY_NAME = Query("accounts.find_by_name", f"select {_COLUMNS} from accounts where name = :name")
+LIST = Query("accounts.list", f"select {_COLUMNS} from accounts order by created_at, id")
+INSERT = Query("accounts.insert", f"insert into accounts ({_COLUMNS}) values ({placed(_STORED)})")
+SAVE = Query("accounts.save", "update accounts set tier = :tier, expires_at = :expires_at where id = :id")
+RENAME = Query("accounts.rename", "update accounts set name = :name where id = :id")
+# Starts name their script by its id alone, so that removing one does not have to look through millions of them.
+REMOVE_EXECUTIONS = Query(
+    "accounts.remove_executions",
+    "delete from executions where script_id in "
+    "(select s.id from scripts s join projects p on p.id = s.project_id where p.account_id = :id)",
+)
+REMOVE = Query("accounts.remove", "delete from accounts where id = :id")
+USAGE = Query(
+    "accounts.usage",
+    "select "
+    "(select count(*) from projects where account_id = :id), "
+    "(select count(*) from scripts s join projects p on p.id = s.project_id where p.account_id = :id), "
+    "(select count(*) from users u join projects p on p.id = u.project_id where p.account_id = :id)",
+)
+
+
 class Usage(msgspec.Struct, frozen=True, kw_only=True):
     """How much of its tier's limits an account has taken."""
 
@@ -63,8 +60,7 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _account(row: Row) -> Account:
-    values: dict[str, Any] = dict(zip(Account.__struct_fields__, row, strict=True))
-    return Account(**values)
+    return Account(**values_of(Account, row))
 
 
 async def find(db: Database | Transaction, account_id: str) -> Account | None:

@@ -38,9 +38,18 @@ def flags_of(record: type[msgspec.Struct]) -> tuple[str, ...]:
     return tuple(name for name in record.__struct_fields__ if hints[name] is bool)
 
 
-def values_of(record: type[R], row: Row, *, flags: Iterable[str]) -> dict[str, Any]:
+def blobs_of(record: type[msgspec.Struct]) -> tuple[str, ...]:
+    """The fields that are bytes, or may be; a driver may give another kind of buffer for them."""
+    hints = get_type_hints(record)
+    return tuple(name for name in record.__struct_fields__ if hints[name] in {bytes, bytes | None})
+
+
+def values_of(record: type[R], row: Row, *, flags: Iterable[str] = (), blobs: Iterable[str] = ()) -> dict[str, Any]:
     """The values of a row that has a record's columns in their order, by name."""
     values: dict[str, Any] = dict(zip(record.__struct_fields__, row, strict=True))
     for name in flags:
         values[name] = bool(values[name])
+    for name in blobs:
+        if values[name] is not None:
+            values[name] = bytes(values[name])
     return values

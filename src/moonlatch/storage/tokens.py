@@ -3,49 +3,13 @@
 # ruff: noqa: S608 -- what is put into the statements is this module's own list of columns
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
 from moonlatch.licensing.roles import Permission
+from moonlatch.storage.columns import blobs_of, columns_of, listed, placed, values_of
 from moonlatch.storage.interface import Database, Query, Row, Transaction
 
 _KNOWN = frozenset(str(permission) for permission in Permission)
-_COLUMNS = (
-    "id, account_id, name, hash, ip_allow, created_at, expires_at, revoked_at, "
-    "permissions, projects, prefix, last_used_at, last_used_from, member_id"
-)
-
-FIND_BY_HASH = Query("tokens.find_by_hash", f"select {_COLUMNS} from tokens where hash = :hash")
-FIND_OWNED = Query("tokens.find_owned", f"select {_COLUMNS} from tokens where id = :id and account_id = :account_id")
-LIST = Query(
-    "tokens.list",
-    f"select {_COLUMNS} from tokens where account_id = :account_id order by created_at, id",
-)
-COUNT_USABLE = Query(
-    "tokens.count_usable",
-    "select count(*) from tokens where account_id = :account_id and revoked_at is null "
-    "and (expires_at is null or expires_at > :now)",
-)
-INSERT = Query(
-    "tokens.insert",
-    f"insert into tokens ({_COLUMNS}) values "
-    "(:id, :account_id, :name, :hash, :ip_allow, :created_at, :expires_at, :revoked_at, "
-    ":permissions, :projects, :prefix, :last_used_at, :last_used_from, :member_id)",
-)
-REVOKE = Query(
-    "tokens.revoke",
-    "update tokens set revoked_at = coalesce(revoked_at, :now) where id = :id and account_id = :account_id",
-)
-LIST_OF_MEMBER = Query(
-    "tokens.list_of_member",
-    f"select {_COLUMNS} from tokens where member_id = :member_id and revoked_at is null order by created_at, id",
-)
-NOTE_USE = Query(
-    "tokens.note_use",
-    "update tokens set last_used_at = :at, last_used_from = :address where id = :id "
-    "and (last_used_at is null or last_used_at < :at)",
-)
 
 
 class Token(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,9 +35,40 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
     member_id: str | None = None
 
 
+_STORED = columns_of(Token)
+_COLUMNS = listed(_STORED)
+_BLOBS = blobs_of(Token)
+_LISTS = ("ip_allow", "permissions", "projects")
+
+FIND_BY_HASH = Query("tokens.find_by_hash", f"select {_COLUMNS} from tokens where hash = :hash")
+FIND_OWNED = Query("tokens.find_owned", f"select {_COLUMNS} from tokens where id = :id and account_id = :account_id")
+LIST = Query(
+    "tokens.list",
+    f"select {_COLUMNS} from tokens where account_id = :account_id order by created_at, id",
+)
+COUNT_USABLE = Query(
+    "tokens.count_usable",
+    "select count(*) from tokens where account_id = :account_id and revoked_at is null "
+    "and (expires_at is null or expires_at > :now)",
+)
+INSERT = Query("tokens.insert", f"insert into tokens ({_COLUMNS}) values ({placed(_STORED)})")
+REVOKE = Query(
+    "tokens.revoke",
+    "update tokens set revoked_at = coalesce(revoked_at, :now) where id = :id and account_id = :account_id",
+)
+LIST_OF_MEMBER = Query(
+    "tokens.list_of_member",
+    f"select {_COLUMNS} from tokens where member_id = :member_id and revoked_at is null order by created_at, id",
+)
+NOTE_USE = Query(
+    "tokens.note_use",
+    "update tokens set last_used_at = :at, last_used_from = :address where id = :id "
+    "and (last_used_at is null or last_used_at < :at)",
+)
+
+
 def _token(row: Row) -> Token:
-    values: dict[str, Any] = dict(zip(Token.__struct_fields__, row, strict=True))
-    values["hash"] = bytes(values["hash"])
+    values = values_of(Token, row, blobs=_BLOBS)
     values["ip_allow"] = msgspec.json.decode(values["ip_allow"], type=tuple[str, ...])
     if values["permissions"] is not None:
         named = msgspec.json.decode(values["permissions"], type=list[str])
@@ -114,7 +109,7 @@ async def count_usable(db: Database | Transaction, account_id: str, *, now: int)
 
 async def insert(tx: Transaction, token: Token) -> None:
     values = msgspec.structs.asdict(token)
-    for name in ("ip_allow", "permissions", "projects"):
+    for name in _LISTS:
         if values[name] is not None:
             values[name] = msgspec.json.encode(values[name]).decode()
     await tx.execute(INSERT, **values)

@@ -9,104 +9,8 @@ from typing import Any
 import msgspec
 
 from moonlatch.crypto import Keyring
+from moonlatch.storage.columns import assigned, blobs_of, columns_of, flags_of, listed, placed, values_of
 from moonlatch.storage.interface import Database, Query, Row, Transaction, parameter_names
-
-_NAMES = (
-    "id",
-    "key_hash",
-    "key_sealed",
-    "start_code",
-    "end_code",
-    "project_id",
-    "discord_id",
-    "note",
-    "key_expires",
-    "key_days",
-    "max_instances",
-    "max_executions",
-    "fingerprintless",
-    "fingerprint",
-    "ip",
-    "executor",
-    "executions",
-    "last_reset",
-    "total_fingerprint_resets",
-    "blacklisted",
-    "blacklist_reason",
-    "blacklist_expires",
-    "created_at",
-    "expiry_set_at",
-    "instances_since",
-)
-COLUMNS = ", ".join(_NAMES)
-"""What `from_row` takes, in its order."""
-
-_BOOLEANS = ("fingerprintless", "blacklisted")
-_BYTES = ("key_hash", "key_sealed", "start_code", "end_code", "fingerprint", "ip")
-
-FIND_BY_KEY = Query("users.find_by_key", f"select {COLUMNS} from users where key_hash = :key_hash")
-_OWNED = (
-    f"select {', '.join('u.' + name for name in _NAMES)} "
-    "from users u join projects p on p.id = u.project_id where p.account_id = :account_id "
-)
-FIND_OWNED = Query("users.find_owned", f"{_OWNED} and u.id = :id")
-FIND_OWNED_BY_KEY = Query("users.find_owned_by_key", f"{_OWNED} and u.key_hash = :key_hash")
-NAMED_AT_ONCE = 100
-_NAMES_AT_ONCE = [f"name{number}" for number in range(NAMED_AT_ONCE)]
-_NAMED = ", ".join(f":{name}" for name in _NAMES_AT_ONCE)
-# The project is looked at last: its own index would lead through all of its users.
-_OF_PROJECT = "project_id || '' = :project_id"
-FIND_BY_KEYS = Query(
-    "users.find_by_keys", f"select {COLUMNS} from users where key_hash in ({_NAMED}) and {_OF_PROJECT}"
-)
-FIND_BY_IDS = Query("users.find_by_ids", f"select {COLUMNS} from users where id in ({_NAMED}) and {_OF_PROJECT}")
-INSERT = Query(
-    "users.insert",
-    f"insert into users ({COLUMNS}) values ({', '.join(':' + name for name in _NAMES)}) on conflict do nothing",
-)
-HAS_ID = Query("users.has_id", "select 1 from users where id = :id")
-SAVE_SETTINGS = Query(
-    "users.save_settings",
-    "update users set discord_id = :discord_id, note = :note, key_expires = :key_expires, key_days = :key_days, "
-    "max_instances = :max_instances, max_executions = :max_executions, fingerprintless = :fingerprintless, "
-    "expiry_set_at = :expiry_set_at "
-    "where id = :id",
-)
-SET_BLACKLIST = Query(
-    "users.set_blacklist",
-    "update users set blacklisted = :blacklisted, blacklist_reason = :blacklist_reason, "
-    "blacklist_expires = :blacklist_expires where id = :id",
-)
-ADD_BAR = Query(
-    "users.add_bar",
-    "insert into bars (project_id, fingerprint, user_id, expires_at) values (:project_id, :fingerprint, :id, :blacklist_expires) "
-    "on conflict (project_id, fingerprint, user_id) do update set expires_at = excluded.expires_at",
-)
-MOST_KNOWN_DEVICES = 100
-"""Devices that are barred with a key besides its own, those it was used on last."""
-
-ADD_BARS_OF_KNOWN = Query(
-    "users.add_bars_of_known",
-    """
-    insert into bars (project_id, fingerprint, user_id, expires_at)
-    select :project_id, known.device, :id, cast(:blacklist_expires as bigint) from (
-        select k.device from key_uses k where k.user_id = :id and length(k.device) > 0
-        group by k.device order by max(k.last_at) desc limit :most
-    ) known where true
-    on conflict (project_id, fingerprint, user_id) do update set expires_at = excluded.expires_at
-    """,
-)
-REMOVE_BARS = Query("users.remove_bars", "delete from bars where user_id = :id")
-RESET_FINGERPRINT = Query(
-    "users.reset_fingerprint",
-    "update users set fingerprint = null, ip = null, last_reset = :now, "
-    "total_fingerprint_resets = total_fingerprint_resets + 1 where id = :id",
-)
-REVOKE_INSTANCES = Query("users.revoke_instances", "update users set instances_since = :instances_since where id = :id")
-REMOVE = Query("users.remove", "delete from users where id = :id")
-HAS_DISCORD = Query(
-    "users.has_discord", "select 1 from users where project_id = :project_id and discord_id = :discord_id"
-)
 
 
 class User(msgspec.Struct, frozen=True, kw_only=True):
@@ -143,15 +47,82 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
     instances_since: int | None = None
 
 
+_NAMES = columns_of(User)
+COLUMNS = listed(_NAMES)
+"""What `from_row` takes, in its order."""
+
+_SETTINGS = (
+    "discord_id",
+    "note",
+    "key_expires",
+    "key_days",
+    "max_instances",
+    "max_executions",
+    "fingerprintless",
+    "expiry_set_at",
+)
+_BLACKLISTING = ("blacklisted", "blacklist_reason", "blacklist_expires")
+_FLAGS = flags_of(User)
+_BLOBS = blobs_of(User)
+
+FIND_BY_KEY = Query("users.find_by_key", f"select {COLUMNS} from users where key_hash = :key_hash")
+_OWNED = (
+    f"select {listed(_NAMES, of='u')} "
+    "from users u join projects p on p.id = u.project_id where p.account_id = :account_id "
+)
+FIND_OWNED = Query("users.find_owned", f"{_OWNED} and u.id = :id")
+FIND_OWNED_BY_KEY = Query("users.find_owned_by_key", f"{_OWNED} and u.key_hash = :key_hash")
+NAMED_AT_ONCE = 100
+_NAMES_AT_ONCE = [f"name{number}" for number in range(NAMED_AT_ONCE)]
+_NAMED = ", ".join(f":{name}" for name in _NAMES_AT_ONCE)
+# The project is looked at last: its own index would lead through all of its users.
+_OF_PROJECT = "project_id || '' = :project_id"
+FIND_BY_KEYS = Query(
+    "users.find_by_keys", f"select {COLUMNS} from users where key_hash in ({_NAMED}) and {_OF_PROJECT}"
+)
+FIND_BY_IDS = Query("users.find_by_ids", f"select {COLUMNS} from users where id in ({_NAMED}) and {_OF_PROJECT}")
+INSERT = Query(
+    "users.insert",
+    f"insert into users ({COLUMNS}) values ({placed(_NAMES)}) on conflict do nothing",
+)
+HAS_ID = Query("users.has_id", "select 1 from users where id = :id")
+SAVE_SETTINGS = Query("users.save_settings", f"update users set {assigned(_SETTINGS)} where id = :id")
+SET_BLACKLIST = Query("users.set_blacklist", f"update users set {assigned(_BLACKLISTING)} where id = :id")
+ADD_BAR = Query(
+    "users.add_bar",
+    "insert into bars (project_id, fingerprint, user_id, expires_at) values (:project_id, :fingerprint, :id, :blacklist_expires) "
+    "on conflict (project_id, fingerprint, user_id) do update set expires_at = excluded.expires_at",
+)
+MOST_KNOWN_DEVICES = 100
+"""Devices that are barred with a key besides its own, those it was used on last."""
+
+ADD_BARS_OF_KNOWN = Query(
+    "users.add_bars_of_known",
+    """
+    insert into bars (project_id, fingerprint, user_id, expires_at)
+    select :project_id, known.device, :id, cast(:blacklist_expires as bigint) from (
+        select k.device from key_uses k where k.user_id = :id and length(k.device) > 0
+        group by k.device order by max(k.last_at) desc limit :most
+    ) known where true
+    on conflict (project_id, fingerprint, user_id) do update set expires_at = excluded.expires_at
+    """,
+)
+REMOVE_BARS = Query("users.remove_bars", "delete from bars where user_id = :id")
+RESET_FINGERPRINT = Query(
+    "users.reset_fingerprint",
+    "update users set fingerprint = null, ip = null, last_reset = :now, "
+    "total_fingerprint_resets = total_fingerprint_resets + 1 where id = :id",
+)
+REVOKE_INSTANCES = Query("users.revoke_instances", "update users set instances_since = :instances_since where id = :id")
+REMOVE = Query("users.remove", "delete from users where id = :id")
+HAS_DISCORD = Query(
+    "users.has_discord", "select 1 from users where project_id = :project_id and discord_id = :discord_id"
+)
+
+
 def from_row(row: Row) -> User:
     """The user of a row of `COLUMNS`."""
-    values: dict[str, Any] = dict(zip(User.__struct_fields__, row, strict=True))
-    for name in _BOOLEANS:
-        values[name] = bool(values[name])
-    for name in _BYTES:
-        if values[name] is not None:
-            values[name] = bytes(values[name])
-    return User(**values)
+    return User(**values_of(User, row, flags=_FLAGS, blobs=_BLOBS))
 
 
 async def find_by_key(db: Database | Transaction, key_hash: bytes) -> User | None:
