@@ -20,10 +20,11 @@ from moonlatch.serving.server import LEAVE_SECONDS
 from moonlatch.storage.interface import Database
 from support import rows
 from support.client import Client, Copy, Wire
+from support.client_server import plain_http
 from support.commands import Command
 from support.database import opened_at
 from support.live import eventually
-from support.server import MoonlatchServer
+from support.server import MoonlatchServer, status_at
 from support.services import Databases
 
 DEAD_SECONDS = 15.0
@@ -147,16 +148,15 @@ async def test_a_process_that_stops_says_so_and_serves_on_until_proxies_know(wor
     async def says_so() -> bool:
         # Each of the processes, which hear of it one after the other, takes some of so many connections.
         for _ in range(12):
-            async with httpx.AsyncClient() as http:
-                if (await http.get(f"{workers.server.url}/health/ready")).status_code != 503:
-                    return False
+            if await asyncio.to_thread(status_at, f"{workers.server.url}/health/ready") != 503:
+                return False
         return True
 
     await eventually(says_so, BUSY_MACHINE_SECONDS)
     # New connections are accepted, and no proxy takes one of them for another request.
     headers = {"token": workers.token}
     while time.monotonic() < began + LEAVE_SECONDS - 2:
-        async with httpx.AsyncClient() as http:
+        async with plain_http() as http:
             beat = await http.post(f"{client.url}/client/v1/heartbeat", json=heartbeat(copy))
             listed = await http.get(f"{client.url}/projects", headers=headers)
         assert [one.status_code for one in (beat, listed)] == [200, 200]

@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from support.server import free_port
+from support.server import free_port, status_at
 
 EXAMPLE = Path(__file__).parents[2] / "deploy" / "Caddyfile"
 CADDY = shutil.which("caddy")
@@ -48,12 +48,8 @@ def log(tmp_path: Path) -> Iterator[tuple[str, Path]]:
         process = subprocess.Popen(command, env=surroundings, stdout=writing, stderr=writing)
     try:
         give_up = time.monotonic() + 30
-        while time.monotonic() < give_up and process.poll() is None:
-            try:
-                httpx.get(url)
-                break
-            except httpx.TransportError:
-                time.sleep(0.05)
+        while time.monotonic() < give_up and process.poll() is None and status_at(url) is None:
+            time.sleep(0.05)
         yield url, output
     finally:
         process.terminate()

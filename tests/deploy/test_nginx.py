@@ -20,7 +20,7 @@ from moonlatch.crypto import Keyring
 from moonlatch.management.application import ROUTERS
 from support.client import Client
 from support.developer import Developer, eventually
-from support.server import MoonlatchServer, free_port
+from support.server import MoonlatchServer, free_port, status_at
 
 KEY = "CustomersKey4711"
 EXAMPLE = Path(__file__).parents[2] / "deploy" / "nginx.conf"
@@ -70,11 +70,9 @@ def proxy(server: MoonlatchServer, tmp_path: Path) -> Iterator[str]:
         for _ in range(200):
             if process.poll() is not None:
                 raise AssertionError(process.stderr.read() if process.stderr else "")
-            try:
-                httpx.get(f"{url}/health/live")
+            if status_at(f"{url}/health/live") is not None:
                 break
-            except httpx.TransportError:
-                time.sleep(0.05)
+            time.sleep(0.05)
         yield url
     finally:
         process.terminate()

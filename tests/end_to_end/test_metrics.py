@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from support.database import engine_url
 from support.developer import Developer, eventually
 from support.lua_host import LoaderRun
-from support.server import MoonlatchServer, two_ports_in_a_row
+from support.server import MoonlatchServer, status_at, two_ports_in_a_row
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
@@ -56,13 +56,6 @@ def test_what_a_script_did_is_counted(server: MoonlatchServer, developer: Develo
         assert of(during, gauge) >= 1
 
 
-def is_ready(url: str) -> bool:
-    try:
-        return httpx.get(f"{url}/health/ready").status_code == 200
-    except httpx.TransportError:
-        return False
-
-
 def test_each_of_several_processes_is_asked_at_a_port_of_its_own(
     request: pytest.FixtureRequest, redis_url: str, tmp_path: Path
 ) -> None:
@@ -77,7 +70,7 @@ def test_each_of_several_processes_is_asked_at_a_port_of_its_own(
         with MoonlatchServer(tmp_path / "data", settings) as server:
             urls = [f"http://127.0.0.1:{port + number}" for number in range(2)]
             for url in urls:
-                eventually(lambda url=url: is_ready(url), 30)
+                eventually(lambda url=url: status_at(f"{url}/health/ready") == 200, 30)
             before = [read(url) for url in urls]
             for _ in range(40):
                 assert httpx.get(f"{server.url}/health/live").status_code == 200

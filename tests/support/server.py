@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import itertools
 import json
 import os
@@ -13,8 +15,7 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Self
-
-import httpx
+from urllib.parse import urlsplit
 
 from moonlatch.cli.first_start import FILE_NAME
 
@@ -54,6 +55,16 @@ def _walk() -> Iterator[int]:
 
 
 _free_ports = _walk()
+
+
+def status_at(url: str) -> int | None:
+    """What is answered there now; None when nothing is. Cheap, so that waiting for a start does not slow the start."""
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.netloc, timeout=2)
+    with contextlib.closing(connection), contextlib.suppress(OSError, http.client.HTTPException):
+        connection.request("GET", parts.path or "/")
+        return connection.getresponse().status
+    return None
 
 
 class MoonlatchServer:
@@ -123,11 +134,9 @@ class MoonlatchServer:
         while time.monotonic() < give_up:
             if self._process.poll() is not None:
                 break
-            try:
-                if httpx.get(f"{self.url}/health/ready", timeout=2).status_code == 200:
-                    return self
-            except httpx.TransportError:
-                time.sleep(0.05)
+            if status_at(f"{self.url}/health/ready") == 200:
+                return self
+            time.sleep(0.05)
         self.kill()
         raise AssertionError(f"the server did not become ready:\n{self.log.read_text()[-4000:]}")
 
