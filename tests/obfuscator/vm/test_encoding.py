@@ -5,7 +5,7 @@ import random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from moonlatch.obfuscator.vm.code import Constant
+from moonlatch.obfuscator.transform.pool import Constant
 from moonlatch.obfuscator.vm.encoding import Pool, Stream
 from support.luau import run_lua, run_luau
 
@@ -18,7 +18,7 @@ def test_lua_reads_the_numbers_that_were_written() -> None:
         text = stream.encode(NUMBERS, 7).replace("\\", "\\\\").replace('"', '\\"')
         read = stream.read_source("value", "data", "at", "state", "byte")
         source = (
-            f'local data, byte = "{text}", string.byte local at, state = 1, {stream.start_source("7")} '
+            f'local data, byte = "{text}", string.byte local at, state = 1, {stream.keystream.start_source("7")} '
             f"for index = 1, {len(NUMBERS)} do {read} print(string.format('%.0f', value)) end"
         )
         expected = "\n".join(map(str, NUMBERS))

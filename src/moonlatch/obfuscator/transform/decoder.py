@@ -1,6 +1,5 @@
 """Enciphers the constant pool and writes the Lua that deciphers it, one constant at a time, on first use.
 
-The cipher hides text from readers and search tools; it is not cryptography, because its key is in the same file.
 The Lua it writes needs no bit operations, runs on every Lua from 5.1 and draws its numbers and its shape from the seed.
 """
 
@@ -11,55 +10,32 @@ from dataclasses import dataclass
 
 from moonlatch.obfuscator.syntax import spelling
 from moonlatch.obfuscator.target import Target
+from moonlatch.obfuscator.transform.keystream import FIRST, SYMBOLS, Keystream, congruent, digits
 from moonlatch.obfuscator.transform.pool import Constant
-
-# Everything is written in the 95 printable ASCII characters, a space being 0.
-SYMBOLS = 95
-FIRST = 32
-_LARGEST_MULTIPLE = 9_999
-
-
-def congruent(value: int, modulus: int, generator: random.Random) -> int:
-    """A large number that stands for `value` before a division by `modulus`: small ones are the same in many builds."""
-    return value % modulus + modulus * generator.randrange(_LARGEST_MULTIPLE // 10, _LARGEST_MULTIPLE)
 
 
 @dataclass(frozen=True, slots=True)
 class Cipher:
     """The numbers of one build.
 
-    A byte within `singles` of `base` is one symbol, any other two. A symbol is shifted by a keystream: a linear
-    congruence that starts from the constant's place, with the previous symbol fed back when `chained`. A constant's
-    length and kind come before it as digits to base `split`, the leading ones to base 95 - `split`.
+    A byte within `singles` of `base` is one symbol, any other two, which the keystream shifts. A constant's length and
+    kind come before it as digits that are parted at `split`.
     """
 
     base: int
     singles: int
     split: int
     lead: int
-    factor: int
-    step: int
-    modulus: int
-    place_factor: int
-    place_step: int
-    chained: bool
-    subtracts: bool
+    keystream: Keystream
 
     @classmethod
     def drawn(cls, generator: random.Random) -> Cipher:
-        modulus = generator.randrange(70_001, 999_983)
         return cls(
             base=generator.randrange(27, 34),
             singles=generator.randrange(85, 94),
             split=generator.randrange(40, 56),
             lead=generator.randrange(11, SYMBOLS),
-            factor=generator.randrange(3_001, 99_991),
-            step=generator.randrange(1_001, modulus),
-            modulus=modulus,
-            place_factor=generator.randrange(1_001, modulus),
-            place_step=generator.randrange(1_001, modulus),
-            chained=generator.random() < 0.5,
-            subtracts=generator.random() < 0.5,
+            keystream=Keystream.drawn(generator, varied=True),
         )
 
     def encipher(self, constants: list[Constant]) -> str:
@@ -67,7 +43,8 @@ class Cipher:
         pieces: list[str] = []
         for place, constant in enumerate(constants, 1):
             symbols = self.symbols(constant.text)
-            pieces += (self._header(len(symbols) * 2 + constant.is_number), self._shifted(symbols, place))
+            header = self._header(len(symbols) * 2 + constant.is_number)
+            pieces += (header, self.keystream.shifted(symbols, self.keystream.start(place)))
         return "".join(pieces)
 
     def symbols(self, text: bytes) -> list[int]:
@@ -84,33 +61,7 @@ class Cipher:
         return symbols
 
     def _header(self, value: int) -> str:
-        return "".join(chr(FIRST + (digit + self.lead) % SYMBOLS) for digit in self.digits(value))
-
-    def digits(self, value: int) -> list[int]:
-        """A number as digits of which only the last is below `split`."""
-        value, last = divmod(value, self.split)
-        digits = [last]
-        while value:
-            value, digit = divmod(value, SYMBOLS - self.split)
-            digits.append(self.split + digit)
-        return digits[::-1]
-
-    def _shifted(self, symbols: list[int], place: int) -> str:
-        return self.shifted(symbols, place * self.place_factor + self.place_step)
-
-    def shifted(self, symbols: list[int], state: int) -> str:
-        """The symbols under the keystream that starts from `state`, as text."""
-        state %= self.modulus
-        factor, step, modulus, chained = self.factor, self.step, self.modulus, self.chained
-        sign = -1 if self.subtracts else 1
-        out = bytearray()
-        for symbol in symbols:
-            state = (state * factor + step) % modulus
-            shifted = (symbol + sign * state) % SYMBOLS
-            out.append(FIRST + shifted)
-            if chained:
-                state += symbol
-        return out.decode("ascii")
+        return "".join(chr(FIRST + (digit + self.lead) % SYMBOLS) for digit in digits(value, self.split))
 
 
 def decoder_source(pool: str, constants: list[Constant], target: Target, generator: random.Random) -> str:
@@ -158,7 +109,7 @@ def _index_source(cipher: Cipher, generator: random.Random) -> str:
 
 def _decode_source(cipher: Cipher, generator: random.Random) -> str:
     """Decodes the constant at `_place` into `_value`."""
-    start = f"(_place*{cipher.place_factor}+{cipher.place_step})%{cipher.modulus}"
+    start = cipher.keystream.start_source("_place")
     state = in_any_order(generator, [f"local _state={start}", "local _out={}", "local _length=0", "local _pending=nil"])
     symbol = symbol_source(cipher, generator)
     loop = generator.choice(
@@ -179,8 +130,7 @@ def _decode_source(cipher: Cipher, generator: random.Random) -> str:
 
 def symbol_source(cipher: Cipher, generator: random.Random) -> str:
     """Lua that decodes the symbol at `_at`: a byte of its own, or the first or second half of one."""
-    shift = "+_state" if cipher.subtracts else "-_state"
-    feedback = "_state=_state+_symbol" if cipher.chained else ""
+    keystream = cipher.keystream
     single = f"_length=_length+1 _out[_length]=_char((_symbol+{congruent(cipher.base, 256, generator)})%256)"
     second = "_length=_length+1 _out[_length]=_char((_symbol+_pending)%256) _pending=nil"
     offset = cipher.base + cipher.singles - cipher.singles * SYMBOLS
@@ -193,8 +143,9 @@ def symbol_source(cipher: Cipher, generator: random.Random) -> str:
         ]
     )
     return f"""
-        _state=(_state*{cipher.factor}+{cipher.step})%{cipher.modulus}
-        local _symbol=(_byte(_data,_at)-{congruent(FIRST, SYMBOLS, generator)}{shift})%{SYMBOLS} {feedback}
+        {keystream.next_source("_state")}
+        local _symbol=(_byte(_data,_at)-{congruent(FIRST, SYMBOLS, generator)}{keystream.unshift_source("_state")})%{SYMBOLS}
+        {keystream.feedback_source("_state", "_symbol")}
         {branches}"""
 
 

@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 from moonlatch.obfuscator.syntax import spelling
 from moonlatch.obfuscator.syntax import tree as s
 from moonlatch.obfuscator.target import Target
-from moonlatch.obfuscator.transform.decoder import FIRST, SYMBOLS, Cipher, congruent, in_any_order, symbol_source
+from moonlatch.obfuscator.transform.decoder import Cipher, in_any_order, symbol_source
+from moonlatch.obfuscator.transform.keystream import FIRST, SYMBOLS, congruent, digits
+from moonlatch.obfuscator.transform.pool import Constant
 
 # Short constants are written again for every use, under another key.
 _LONGEST_REPEATED = 40
@@ -20,8 +22,7 @@ _LONGEST_REPEATED = 40
 
 @dataclass(slots=True)
 class _Entry:
-    text: bytes
-    is_number: bool
+    constant: Constant
     key: int
     references: list[s.Number] = field(default_factory=list)
 
@@ -41,19 +42,20 @@ class KeyedStore:
         self._keys = generator.randrange(3_001, 9_967)
         self._shift = generator.randrange(1_001, 99_991)
         self._entries: list[_Entry] = []
-        self._long: dict[tuple[bytes, bool], _Entry] = {}
+        self._long: dict[Constant, _Entry] = {}
 
     def __len__(self) -> int:
         return len(self._entries)
 
     def reference(self, text: bytes, *, is_number: bool, line: int) -> s.Number:
         """A number that selects the constant; zero until `source` is called, so that no pass takes it for one of the script's."""
-        entry = self._long.get((text, is_number))
+        constant = Constant(text, is_number)
+        entry = self._long.get(constant)
         if entry is None:
-            entry = _Entry(text, is_number, self._generator.randrange(self._keys))
+            entry = _Entry(constant, self._generator.randrange(self._keys))
             self._entries.append(entry)
             if len(text) > _LONGEST_REPEATED:
-                self._long[text, is_number] = entry
+                self._long[constant] = entry
         reference = s.Number("0", 0.0, line)
         entry.references.append(reference)
         return reference
@@ -76,14 +78,15 @@ class KeyedStore:
         )
 
     def _lay_out(self, cipher: Cipher) -> str:
+        keystream = cipher.keystream
         self._generator.shuffle(self._entries)
         pieces: list[str] = []
         length = 0
         for entry in self._entries:
-            symbols = cipher.symbols(entry.text)
-            symbols[:0] = cipher.digits(len(symbols) * 2 + entry.is_number)
-            state = entry.key * cipher.place_factor + length * cipher.place_step
-            pieces.append(cipher.shifted(symbols, state))
+            symbols = cipher.symbols(entry.constant.text)
+            symbols[:0] = digits(len(symbols) * 2 + entry.constant.is_number, cipher.split)
+            state = (entry.key * keystream.place_factor + length * keystream.place_step) % keystream.modulus
+            pieces.append(keystream.shifted(symbols, state))
             value = length * self._keys + entry.key + self._shift
             for reference in entry.references:
                 reference.text, reference.value = str(value), float(value)
@@ -94,8 +97,7 @@ class KeyedStore:
         """Deciphers the constant of `_reference` into `_value`."""
         generator = self._generator
         leading = SYMBOLS - cipher.split
-        shift = "+_state" if cipher.subtracts else "-_state"
-        feedback = "_state=_state+_digit" if cipher.chained else ""
+        keystream = cipher.keystream
         start = generator.choice(
             [
                 f"_reference=_reference-{self._shift} local _key=_reference%{self._keys} local _at=(_reference-_key)/{self._keys}",
@@ -104,8 +106,8 @@ class KeyedStore:
         )
         state = generator.choice(
             [
-                f"local _state=(_key*{cipher.place_factor}+_at*{cipher.place_step})%{cipher.modulus}",
-                f"local _state=(_at*{cipher.place_step}+_key*{cipher.place_factor})%{cipher.modulus}",
+                f"local _state=(_key*{keystream.place_factor}+_at*{keystream.place_step})%{keystream.modulus}",
+                f"local _state=(_at*{keystream.place_step}+_key*{keystream.place_factor})%{keystream.modulus}",
             ]
         )
         locals_ = in_any_order(
@@ -127,8 +129,9 @@ class KeyedStore:
         return f"""{start} {state} {locals_}
             repeat
                 _at=_at+1
-                _state=(_state*{cipher.factor}+{cipher.step})%{cipher.modulus}
-                _digit=(_byte(_data,_at)-{congruent(FIRST, SYMBOLS, generator)}{shift})%{SYMBOLS} {feedback}
+                {keystream.next_source("_state")}
+                _digit=(_byte(_data,_at)-{congruent(FIRST, SYMBOLS, generator)}{keystream.unshift_source("_state")})%{SYMBOLS}
+                {keystream.feedback_source("_state", "_digit")}
                 if _digit<{cipher.split} then _size=_size*{cipher.split}+_digit
                 else _size=_size*{leading}+_digit-{cipher.split} end
             until _digit<{cipher.split}

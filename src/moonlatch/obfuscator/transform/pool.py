@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from moonlatch.obfuscator.syntax import tree as s
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Constant:
-    """A string's bytes, or the digits of a number for `tonumber`. `mentions` are the index literals that select it."""
+    """A string's bytes, or the digits of a number for `tonumber`."""
 
     text: bytes
     is_number: bool
-    mentions: list[s.Number] = field(default_factory=list)
 
 
 class ConstantPool:
@@ -25,26 +24,24 @@ class ConstantPool:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self._constants: dict[tuple[bytes, bool], Constant] = {}
+        self._mentions: dict[Constant, list[s.Number]] = {}
+        """The index literals that select each constant."""
 
     def __len__(self) -> int:
-        return len(self._constants)
+        return len(self._mentions)
 
     def mention(self, text: bytes, *, is_number: bool, line: int) -> s.Expression:
         """An expression that stands for the constant: the pool indexed with a place that is still to be drawn."""
-        constant = self._constants.get((text, is_number))
-        if constant is None:
-            constant = self._constants[text, is_number] = Constant(text, is_number)
         # Zero until then, so that no later pass takes the index for one of the script's own numbers.
         place = s.Number("0", 0.0, line)
-        constant.mentions.append(place)
+        self._mentions.setdefault(Constant(text, is_number), []).append(place)
         return s.Index(s.Name(self.name, line), place, line)
 
     def shuffled(self, generator: random.Random) -> list[Constant]:
         """The constants in the order of their places, which are written into every mention, counted from 1."""
-        constants = list(self._constants.values())
+        constants = list(self._mentions)
         generator.shuffle(constants)
         for index, constant in enumerate(constants, 1):
-            for place in constant.mentions:
+            for place in self._mentions[constant]:
                 place.text, place.value = str(index), float(index)
         return constants

@@ -10,8 +10,9 @@ from moonlatch.obfuscator.syntax.parser import parse
 from moonlatch.obfuscator.syntax.rewriter import Rewriter
 from moonlatch.obfuscator.target import Target
 from moonlatch.obfuscator.transform.arguments import global_argument
+from moonlatch.obfuscator.transform.pool import Constant
 from moonlatch.obfuscator.transform.unit import Unit
-from moonlatch.obfuscator.vm.code import Constant, Proto
+from moonlatch.obfuscator.vm.code import Proto
 from moonlatch.obfuscator.vm.encoding import Pool
 from moonlatch.obfuscator.vm.linking import Linked, arrange, join, link
 from moonlatch.obfuscator.vm.lowering import FunctionLowering

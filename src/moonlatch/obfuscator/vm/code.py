@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from moonlatch.obfuscator.syntax import tree as s
+from moonlatch.obfuscator.transform.pool import Constant
 
 HOLE = "\1"
 """Where an operand goes that is used as it is stored."""
@@ -23,14 +24,6 @@ MOST_PARAMETERS = 5
 @dataclass(slots=True, eq=False)
 class Label:
     """A place in the code that can be jumped to."""
-
-
-@dataclass(frozen=True, slots=True)
-class Constant:
-    """A string's bytes, or the digits of a number for `tonumber`."""
-
-    text: bytes
-    is_number: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,4 @@
-"""Writes instructions and constants as enciphered text, and the Lua that reads them back.
-
-The cipher hides from readers and search tools; it is not cryptography, because its key is in the same file.
-"""
+"""Writes instructions and constants as enciphered text, and the Lua that reads them back."""
 
 from __future__ import annotations
 
@@ -9,11 +6,9 @@ import random
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from moonlatch.obfuscator.transform.decoder import congruent
-from moonlatch.obfuscator.vm.code import Constant
+from moonlatch.obfuscator.transform.keystream import FIRST, SYMBOLS, Keystream, congruent, digits
+from moonlatch.obfuscator.transform.pool import Constant
 
-_SYMBOLS = 95
-_FIRST = 32
 _ROTATION = 64
 _BODIES = (1_000_003, 9_999_991)
 """What tells the key of a constant's bytes from that of its length is drawn from these."""
@@ -21,69 +16,39 @@ _BODIES = (1_000_003, 9_999_991)
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """Numbers as printable characters: the last digit of each to base `split`, those before it to base 95 - `split`.
-
-    Digits are shifted by a linear congruence that each sequence starts from a place of its own.
-    """
+    """Numbers as digits that are parted at `split` and shifted by the keystream, each sequence from a place of its own."""
 
     split: int
-    factor: int
-    step: int
-    modulus: int
-    place_factor: int
-    place_step: int
+    keystream: Keystream
     first: int
     """What is taken off every symbol, modulo 95."""
 
     @classmethod
     def drawn(cls, generator: random.Random) -> Stream:
-        modulus = generator.randrange(70_001, 999_983)
         return cls(
             split=generator.randrange(52, 70),
-            factor=generator.randrange(3_001, 99_991),
-            step=generator.randrange(1_001, modulus),
-            modulus=modulus,
-            place_factor=generator.randrange(1_001, modulus),
-            place_step=generator.randrange(1_001, modulus),
-            first=congruent(_FIRST, _SYMBOLS, generator),
+            keystream=Keystream.drawn(generator, varied=False),
+            first=congruent(FIRST, SYMBOLS, generator),
         )
 
     def encode(self, numbers: Iterable[int], place: int) -> str:
         """Numbers of zero or more as the sequence of that place."""
-        split, lead = self.split, _SYMBOLS - self.split
-        factor, step, modulus = self.factor, self.step, self.modulus
-        state = self._start(place)
-        out = bytearray()
-        for number in numbers:
-            rest, last = divmod(number, split)
-            digits = [last]
-            while rest:
-                rest, digit = divmod(rest, lead)
-                digits.append(split + digit)
-            for digit in reversed(digits):
-                state = (state * factor + step) % modulus
-                out.append(_FIRST + (digit + state) % _SYMBOLS)
-        return out.decode("ascii")
+        symbols = (digit for number in numbers for digit in digits(number, self.split))
+        return self.keystream.shifted(symbols, self.keystream.start(place))
 
     def encode_bytes(self, content: bytes, place: int) -> str:
         """Bytes as numbers; letters take one character."""
-        rotated = (byte - _FIRST if byte >= _FIRST else byte + 224 for byte in content)
+        rotated = (byte - FIRST if byte >= FIRST else byte + 224 for byte in content)
         # The commonest bytes, from 64 up, come first.
         return self.encode(((value - 32) % 256 for value in rotated), place)
 
-    def _start(self, place: int) -> int:
-        return (place * self.place_factor + self.place_step) % self.modulus
-
-    def start_source(self, place: str) -> str:
-        return f"({place}*{self.place_factor}+{self.place_step})%{self.modulus}"
-
     def read_source(self, value: str, data: str, at: str, state: str, byte: str) -> str:
         """Lua statements that read the number at `at` into `value`, a local that they declare."""
-        lead = _SYMBOLS - self.split
+        lead = SYMBOLS - self.split
         digit = f"{value}_d"
         return (
-            f"local {value},{digit}=0 repeat {state}=({state}*{self.factor}+{self.step})%{self.modulus} "
-            f"{digit}=({byte}({data},{at})-{self.first}-{state})%{_SYMBOLS} {at}={at}+1 "
+            f"local {value},{digit}=0 repeat {self.keystream.next_source(state)} "
+            f"{digit}=({byte}({data},{at})-{self.first}{self.keystream.unshift_source(state)})%{SYMBOLS} {at}={at}+1 "
             f"if {digit}<{self.split} then {value}={value}*{self.split}+{digit} "
             f"else {value}={value}*{lead}+{digit}-{self.split} end until {digit}<{self.split} "
         )
@@ -117,17 +82,17 @@ class Pool:
 
     def _decoder(self, name: str, data: str, *, keeps: bool) -> str:
         stream = self._stream
-        read = stream.read_source
+        read, start = stream.read_source, stream.keystream.start_source
         known = "local _known={} " if keeps else ""
         look = "local _held=_known[_place]if _held~=nil then return _held end " if keeps else ""
         keep = "_known[_place]=_value " if keeps else ""
         return (
             f"local {name}=(function() local _data={data} local _byte,_char,_join,_number=string.byte,string.char,table.concat,tonumber "
-            f"local _at,_state,_starts=1,{stream.start_source('0')},{{}} {read('_count', '_data', '_at', '_state', '_byte')}"
+            f"local _at,_state,_starts=1,{start('0')},{{}} {read('_count', '_data', '_at', '_state', '_byte')}"
             f"for _index=1,_count do {read('_length', '_data', '_at', '_state', '_byte')}_starts[_index]=_length end "
             f"for _index=1,_count do local _length=_starts[_index] _starts[_index]=_at _at=_at+_length end {known}"
-            f"return function(_place) {look}local _at,_state=_starts[_place],{stream.start_source('_place')} "
-            f"{read('_size', '_data', '_at', '_state', '_byte')}_state={stream.start_source(f'(_place+{self._body})')} "
+            f"return function(_place) {look}local _at,_state=_starts[_place],{start('_place')} "
+            f"{read('_size', '_data', '_at', '_state', '_byte')}_state={start(f'(_place+{self._body})')} "
             f"local _out={{}} for _index=1,(_size-_size%2)/2 do {read('_code', '_data', '_at', '_state', '_byte')}"
             f"_out[_index]=_char((_code+{self._rotation})%256) end local _value=_join(_out) "
             f"if _size%2>0 then _value=_number(_value) end {keep}return _value end end)() "

@@ -11,8 +11,9 @@ from moonlatch.obfuscator.analysis.dialect import is_function_everywhere
 from moonlatch.obfuscator.syntax import tree as s
 from moonlatch.obfuscator.syntax.printer_expressions import unwrapped
 from moonlatch.obfuscator.target import Target
+from moonlatch.obfuscator.transform.pool import Constant
 from moonlatch.obfuscator.vm.closures import Built
-from moonlatch.obfuscator.vm.code import HIDDEN, HOLE, Constant, Label, Operand
+from moonlatch.obfuscator.vm.code import HIDDEN, HOLE, Label, Operand
 from moonlatch.obfuscator.vm.expressions import ExpressionLowering
 from moonlatch.obfuscator.vm.texts import bare
 

@@ -6,7 +6,8 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from moonlatch.obfuscator.vm.code import MOST_PARAMETERS, Constant, ConstantList, Proto
+from moonlatch.obfuscator.transform.pool import Constant
+from moonlatch.obfuscator.vm.code import MOST_PARAMETERS, ConstantList, Proto
 from moonlatch.obfuscator.vm.encoding import Pool, Stream, spelled
 from moonlatch.obfuscator.vm.linking import Linked
 from moonlatch.obfuscator.vm.names import Names
@@ -120,11 +121,11 @@ class Machine:
         other = f"if _slot=={slots.following_slot} then _node[_slot]=_following elseif _slot=={slots.operation_slot} then _node[_slot]=_operation"
         return (
             f"local {start}=(function() local _data={data} local _byte=string.byte "
-            f"local _at,_state=1,{self.stream.start_source('0')} {read('_count')}local _found={{}} "
+            f"local _at,_state=1,{self.stream.keystream.start_source('0')} {read('_count')}local _found={{}} "
             f"for _index=1,_count do {read('_place')}{read('_length')}local _proto={protos}[_place] "
             "_proto[4]=_place _found[_index]=_proto _proto[3]=_length end "
             "for _index=1,_count do local _proto=_found[_index] local _length=_proto[3] _proto[3]=_at _at=_at+_length end "
-            f"return function(_proto) local _at,_state=_proto[3],{self.stream.start_source('_proto[4]')} "
+            f"return function(_proto) local _at,_state=_proto[3],{self.stream.keystream.start_source('_proto[4]')} "
             f"{read('_count')}local _nodes={{}} for _index=1,_count do _nodes[_index]={{}} end "
             f"for _index=1,_count do {read('_head')}{read('_operation')}"
             "local _node,_following=_nodes[_index],_nodes[_index+1]or false "

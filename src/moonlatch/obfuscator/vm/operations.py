@@ -12,7 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import count
 
-from moonlatch.obfuscator.vm.code import HIDDEN, HOLE, Constant
+from moonlatch.obfuscator.transform.pool import Constant
+from moonlatch.obfuscator.vm.code import HIDDEN, HOLE
 from moonlatch.obfuscator.vm.linking import Linked
 
 _HOLES = re.compile(f"[{HOLE}{HIDDEN}]")

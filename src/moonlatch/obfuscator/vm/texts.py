@@ -11,12 +11,12 @@ from moonlatch.obfuscator.syntax import tree as s
 from moonlatch.obfuscator.syntax.printer_expressions import unwrapped
 from moonlatch.obfuscator.target import Target
 from moonlatch.obfuscator.transform.arguments import IMPLICIT_ARGUMENTS
+from moonlatch.obfuscator.transform.pool import Constant
 from moonlatch.obfuscator.vm.closures import Built, Closures
 from moonlatch.obfuscator.vm.code import (
     HIDDEN,
     HOLE,
     MOST_PARAMETERS,
-    Constant,
     ConstantList,
     Instruction,
     Jump,
