@@ -14,6 +14,7 @@ from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 ID_ALPHABET = string.ascii_letters + string.digits
@@ -23,6 +24,7 @@ _MASTER_KEY_BYTES = 32
 _ONE_TIME_NONCE = bytes(12)
 _TIME_CHARACTERS = 11
 _NONCE_BYTES = 12
+_COPY_KEY_NONCE_BYTES = 16
 LURAPH_KEY = "luraph api key"
 """Purpose of a stored secret: an account's key with the Luraph service."""
 
@@ -186,9 +188,14 @@ def sealed_digest(sealed: bytes) -> str:
     return hashlib.blake2s(sealed).hexdigest()
 
 
+def xor(one: bytes, other: bytes) -> bytes:
+    """Exclusive or of 32 bytes with 32."""
+    return (int.from_bytes(one, "big") ^ int.from_bytes(other, "big")).to_bytes(32, "big")
+
+
 def wrap(key: bytes, pad: bytes) -> str:
-    """A 32-byte key under a pad of 32 bytes that is used this once (exclusive or), in hex."""
-    return (int.from_bytes(key, "big") ^ int.from_bytes(pad, "big")).to_bytes(32, "big").hex()
+    """A 32-byte key under a pad of 32 bytes that is used this once, in hex."""
+    return xor(key, pad).hex()
 
 
 def new_seed() -> int:
@@ -264,6 +271,8 @@ class Keyring:
         self._instances = FixedKeyHmac(self._master.digest(b"moonlatch/1 instance token"))
         self._instance_ids = FixedKeyHmac(self._master.digest(b"moonlatch/1 instance id"))
         self._signing = Ed25519PrivateKey.from_private_bytes(self._master.digest(b"moonlatch/1 signing key"))
+        self._exchange = X25519PrivateKey.from_private_bytes(self._master.digest(b"moonlatch/2 exchange key"))
+        self._copy_keys = FixedKeyHmac(self._master.digest(b"moonlatch/2 copy key"))
         self._fingerprints = FixedKeyHmac(self._master.digest(b"moonlatch/1 fingerprint"))
         self._user_keys = FixedKeyHmac(self._master.digest(b"moonlatch/1 user key"))
         self._parts_of_keys = FixedKeyHmac(self._master.digest(b"moonlatch/1 part of user key"))
@@ -278,6 +287,25 @@ class Keyring:
     def sign(self, message: bytes) -> bytes:
         """The installation's Ed25519 signature, 64 bytes. The message begins with what it is for."""
         return self._signing.sign(message)
+
+    @property
+    def exchange_key(self) -> bytes:
+        """What clients agree on keys with: an X25519 public value (RFC 7748), 32 bytes."""
+        return self._exchange.public_key().public_bytes_raw()
+
+    def agree(self, share: bytes) -> bytes:
+        """What X25519 gives with a client's public value of 32 bytes. Raises ValueError for one that gives the same with every key."""
+        return self._exchange.exchange(X25519PublicKey.from_public_bytes(share))
+
+    def seal_copy_key(self, instance: str, key: bytes) -> bytes:
+        """A copy's key of 32 bytes as its token carries it, which authenticates it: a nonce, then the key under a pad of its own."""
+        nonce = secrets.token_bytes(_COPY_KEY_NONCE_BYTES)
+        return nonce + xor(key, self._copy_keys.digest(nonce + instance.encode()))
+
+    def open_copy_key(self, instance: str, sealed: bytes) -> bytes:
+        """The key that was sealed for this instance."""
+        nonce, covered = sealed[:_COPY_KEY_NONCE_BYTES], sealed[_COPY_KEY_NONCE_BYTES:]
+        return xor(covered, self._copy_keys.digest(nonce + instance.encode()))
 
     @classmethod
     def open(cls, data_dir: Path, *, create: bool = True) -> Keyring:

@@ -1,12 +1,14 @@
 """`POST /client/v1/heartbeat` over a real socket."""
 
+import dataclasses
+
 import pytest
 
 from moonlatch.clock import DAY_MS, HOUR_MS
 from moonlatch.crypto import Keyring
 from support import rows
-from support.client import DEVICE, Copy, Refused
-from support.client_server import World
+from support.client import DEVICE, Copy, Refused, UnverifiedError
+from support.client_server import World, another_process
 
 
 async def refused_beat(copy: Copy, sequence: int | None = None) -> tuple[int, str]:
@@ -235,3 +237,71 @@ async def test_an_instance_that_opened_no_session_in_time_does_not_come_back_by_
         with pytest.raises(Refused) as refused:
             await copy.beat()
         assert refused.value.code == "SESSIONS_REQUIRED"
+
+
+async def test_a_copy_agrees_on_a_key_with_its_first_beat(world: World) -> None:
+    copy = await (await world.script(free_for_all=True)).execute()
+    first = copy.reply["token"]
+    await copy.beat()
+    second = copy.reply["token"]
+    assert first != second
+    assert len(second) < 1_024
+    await copy.beat()
+    assert copy.reply["token"] == second
+
+
+async def test_any_process_knows_a_copys_key_by_its_token_and_renews_it(world: World) -> None:
+    copy = await (await world.script(free_for_all=True)).execute()
+    await copy.beat()
+    agreed, copy.share = copy.reply["token"], None
+    async with another_process(world.database, world.clock) as other:
+        copy.client.url = other.url
+        await copy.beat()
+        other.clock.ahead_ms += 2 * HOUR_MS
+        await copy.beat()
+        assert copy.reply["token"] != agreed
+        await copy.beat()
+        await copy.session()
+
+
+async def test_a_copy_without_a_key_of_its_own_goes_on_as_it_did(world: World) -> None:
+    script = await world.script(free_for_all=True)
+    script.exchange_key = None
+    copy = await script.execute()
+    token = copy.reply["token"]
+    assert await copy.beat() is None
+    await copy.session()
+    assert copy.reply["token"] == token
+
+
+SMALL_ORDER = "00" * 32
+"""What X25519 makes of it, everybody knows."""
+
+
+@pytest.mark.parametrize("share", [SMALL_ORDER, "01" + "00" * 31, "zz" * 32, "\u00e9" * 64])
+async def test_a_share_that_agrees_on_nothing_is_refused(world: World, share: str) -> None:
+    copy = await (await world.script(free_for_all=True)).execute()
+    copy.share = share
+    assert await refused_beat(copy) == (400, "INVALID_REQUEST")
+    wire = await copy.connect()
+    assert (await wire.closed())[0] == 3501
+
+
+async def test_a_share_of_another_length_is_refused(world: World) -> None:
+    copy = await (await world.script(free_for_all=True)).execute()
+    copy.share = "00" * 31
+    assert await refused_beat(copy) == (400, "INVALID_REQUEST")
+
+
+async def test_a_thief_of_the_token_who_sends_his_own_share_learns_no_key_of_the_copy(world: World) -> None:
+    """His token carries his key; under it, nothing is told to the copy that it would believe."""
+    copy = await (await world.script(free_for_all=True)).execute()
+    thief = dataclasses.replace(copy, reply=dict(copy.reply))
+    thief.live = copy.client.live_of(copy.instance)
+    thief.agree(world.keyring.exchange_key)
+    await thief.beat()
+    await copy.beat()
+    assert thief.live != copy.live
+    copy.reply["token"] = thief.reply["token"]
+    with pytest.raises(UnverifiedError):
+        await copy.beat()

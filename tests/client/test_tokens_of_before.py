@@ -15,7 +15,9 @@ from support.client_server import World
 
 async def copy_of_before(world: World, key: str, **columns: Any) -> Copy:
     """A copy with the token that it would have got then: eleven values, the fifth of which is the key."""
-    copy = await (await world.script(**columns)).execute(key=key)
+    script = await world.script(**columns)
+    script.exchange_key = None  # its loader knew none
+    copy = await script.execute(key=key)
     content = msgspec.msgpack.decode(pybase64.urlsafe_b64decode(copy.reply["token"])[:-32])
     content = msgspec.msgpack.encode([*content[:4], key, *content[5:11]])
     copy.reply["token"] = pybase64.urlsafe_b64encode(content + world.keyring.instance_mac(content)).decode()

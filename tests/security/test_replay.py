@@ -164,6 +164,7 @@ async def test_nothing_of_a_real_loader_is_taken_again(world: World, recorder: R
         loader_id=script.loader,
         secret=script.secret,
         signing_key=world.keyring.public_key,
+        exchange_key=world.keyring.exchange_key,
         base_url=recorder.url,
     )
     await world.change("update loaders set source = :source, version = 3", source=source)

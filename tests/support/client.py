@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 from cryptography.exceptions import InvalidSignature, InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from websockets.asyncio.client import ClientConnection, connect
 
@@ -97,6 +98,8 @@ class Client:
     clock: Callable[[], int] = now_ms
     signing_key: bytes | None = None
     """The installation's, public; without it signatures are not looked at."""
+    exchange_key: bytes | None = None
+    """The installation's, public; without it copies have no keys of their own."""
     moments: Moments = field(init=False)
 
     def __post_init__(self) -> None:
@@ -122,6 +125,16 @@ class Client:
         """Raises UnverifiedError."""
         if self.signing_key is not None and not is_proof(proof, content, self.signing_key):
             raise UnverifiedError
+
+    def live_of(self, instance: str) -> bytes:
+        """What follows from the loader's secret for an instance."""
+        return derive(self.secret, "moonlatch/1 live", instance)
+
+    def check_refusal(self, response: httpx.Response, refused: Refused) -> None:
+        """Raises UnverifiedError."""
+        if refused.status in (401, 403, 404, 409):
+            asked = hashlib.sha256(response.request.content).digest()
+            self._check(response.json()["proof"], b"moonlatch/2 refusal\n" + asked + transcript(refused.error))
 
     async def post(self, path: str, body: Any, **options: Any) -> httpx.Response:
         return await self.http.post(self.url + path, json=body, **options)
@@ -149,8 +162,8 @@ class Client:
         try:
             reply = accepted(response)
         except Refused as refused:
-            if request["protocol"] == PROTOCOL and refused.status in (401, 403, 404, 409):
-                self._check(response.json()["proof"], b"moonlatch/2 refusal\n" + asked + transcript(refused.error))
+            if request["protocol"] == PROTOCOL:
+                self.check_refusal(response, refused)
             raise
         keys = derive(self.secret, "moonlatch/1 execute", request["nonce"], reply["nonce"])
         plain = {name: value for name, value in reply.items() if name not in ("payload", "mac", "proof")}
@@ -168,7 +181,9 @@ class Client:
             payload = ChaCha20Poly1305(key).decrypt(bytes(12), sealed, b"moonlatch/1 payload")
         except InvalidTag:
             raise UnverifiedError from None
-        copy = Copy(self, reply, payload, Moments(self.clock))
+        copy = Copy(self, reply, payload, Moments(self.clock), self.live_of(reply["instance"]))
+        if request["protocol"] == PROTOCOL and self.exchange_key is not None:
+            copy.agree(self.exchange_key)
         copy.moments.tell(reply.get("time", 0))
         return copy
 
@@ -195,6 +210,10 @@ class Copy:
     reply: dict[str, Any]
     payload: bytes
     moments: Moments
+    live: bytes
+    """Root of the macs of its beats and sessions."""
+    share: str | None = None
+    """What the server needs to know it too; None for a copy without a key of its own."""
     sequence: int = 0
 
     @property
@@ -205,9 +224,13 @@ class Copy:
     def variables(self) -> dict[str, Any]:
         return dict(self.reply["variables"])
 
-    @property
-    def live(self) -> bytes:
-        return derive(self.client.secret, "moonlatch/1 live", self.instance)
+    def agree(self, exchange_key: bytes) -> None:
+        """Have a key of its own."""
+        secret = X25519PrivateKey.generate()
+        share = secret.public_key().public_bytes_raw()
+        agreed = secret.exchange(X25519PublicKey.from_public_bytes(exchange_key))
+        self.live = hmac.new(self.live, b"agreed\n" + share + agreed, hashlib.sha256).digest()
+        self.share = share.hex()
 
     async def beat(self, sequence: int | None = None) -> int | None:
         """Beat once and verify the reply; gives `seconds_left`. Raises Refused, UnverifiedError."""
@@ -222,7 +245,14 @@ class Copy:
     async def send_beat(self, sequence: int) -> int | None:
         self.sequence = sequence
         body = {"instance": self.instance, "token": self.reply["token"], "sequence": self.sequence}
-        reply = accepted(await self.client.post("/client/v1/heartbeat", body))
+        if self.share is not None:
+            body["share"] = self.share
+        response = await self.client.post("/client/v1/heartbeat", body)
+        try:
+            reply = accepted(response)
+        except Refused as refused:
+            self.client.check_refusal(response, refused)
+            raise
         plain = {name: value for name, value in reply.items() if name != "mac"}
         if mac(derive(self.live, "heartbeat", str(self.sequence)), transcript(plain)) != reply["mac"]:
             raise UnverifiedError
@@ -237,6 +267,7 @@ class Copy:
             "instance": self.instance,
             "token": self.reply["token"],
             "nonce": self.moments.nonce(),
+            **({} if self.share is None else {"share": self.share}),
             **changes,
         }
 

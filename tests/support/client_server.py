@@ -71,7 +71,14 @@ class World:
 
     def client(self, script: str, loader: str) -> Client:
         return Client(
-            self.url, script, loader, self.keyring.loader_secret(loader), self.http, self.clock, self.keyring.public_key
+            self.url,
+            script,
+            loader,
+            self.keyring.loader_secret(loader),
+            self.http,
+            self.clock,
+            self.keyring.public_key,
+            self.keyring.exchange_key,
         )
 
     async def user(self, **columns: Any) -> str:

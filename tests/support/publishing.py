@@ -45,7 +45,9 @@ class WatchedLive(LocalLive):
         await super().script_changed(script_id)
 
 
-def write_loader(*, script_id: str, loader_id: str, secret: bytes, signing_key: bytes, base_url: str) -> bytes:
+def write_loader(
+    *, script_id: str, loader_id: str, secret: bytes, signing_key: bytes, exchange_key: bytes, base_url: str
+) -> bytes:
     """A small loader: plain Lua that returns what it was made with."""
     return f"return {script_id!r}, {loader_id!r}, {secret.hex()!r}, {base_url!r}".encode()
 

@@ -75,7 +75,7 @@ StoreLoader = Callable[[NewLoader], Awaitable[T]]
 class LoaderRecipe:
     """How loaders are made: the version of their source, and what writes it for one script.
 
-    `write` takes `script_id`, `loader_id`, `secret`, `signing_key` (public) and `base_url` by name and gives Lua 5.1 source.
+    `write` takes `script_id`, `loader_id`, `secret`, `signing_key` and `exchange_key` (public) and `base_url` by name and gives Lua 5.1 source.
     """
 
     version: int
@@ -238,6 +238,7 @@ class Publisher:
             loader_id=info.id,
             secret=self._keyring.loader_secret(info.id),
             signing_key=self._keyring.public_key,
+            exchange_key=self._keyring.exchange_key,
             base_url=self._public_url,
         )
         piece = Piece(

@@ -7,6 +7,7 @@ import msgspec
 from moonlatch.client.history import History
 from moonlatch.client.moments import PAST_MS, RUNNING
 from moonlatch.client.replies import RefusedError
+from moonlatch.client.signatures import Signatures
 from moonlatch.client.tokens import CLAIMS_VERSION, Claims
 from moonlatch.client.transcript import LoaderKeys
 from moonlatch.clock import DAY_MS, Clock
@@ -24,7 +25,7 @@ NOBODY = ""
 class Backend:
     """The parts behind the endpoints; times come from `clock`, in Unix milliseconds."""
 
-    __slots__ = ("_loader_keys", "clock", "history", "judge", "keyring", "licences", "policy", "roster")
+    __slots__ = ("_loader_keys", "clock", "history", "judge", "keyring", "licences", "policy", "roster", "signatures")
 
     def __init__(
         self,
@@ -43,6 +44,7 @@ class Backend:
         self.policy = policy
         self.history = history
         self.judge = Judge(licences, policy)
+        self.signatures = Signatures(keyring)
         self._loader_keys: dict[str, LoaderKeys] = {}
 
     async def check_moment(self, instance_id: str, moment: int, now: int) -> None:

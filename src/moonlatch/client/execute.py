@@ -9,11 +9,10 @@ import msgspec
 from moonlatch.client.backend import Backend
 from moonlatch.client.moments import PROTOCOL, RUNNING, STARTING, STARTING_UNCORRECTED, moment_of, protocol_of
 from moonlatch.client.payloads import Payloads, SealedPayload
-from moonlatch.client.replies import REPLAYED, UNAVAILABLE, RefusedError, invalid, refusal_body
-from moonlatch.client.signatures import Signatures
+from moonlatch.client.replies import REPLAYED, UNAVAILABLE, RefusedError, invalid
 from moonlatch.client.start_reply import StartReply
 from moonlatch.client.tokens import CLAIMS_VERSION, TOKEN_MS, Claims, issue
-from moonlatch.client.transcript import ExecuteKeys, encode
+from moonlatch.client.transcript import ExecuteKeys
 from moonlatch.client.wire import Execute
 from moonlatch.clock import DAY_MS
 from moonlatch.crypto import new_id, sha256
@@ -37,7 +36,7 @@ from moonlatch.storage.user_history import NewRefusal
 SESSION_PATH = "/client/v1/session"
 
 _ATTEMPTS = 16
-_START, _REFUSAL = b"moonlatch/2 start\n", b"moonlatch/2 refusal\n"
+_START = b"moonlatch/2 start\n"
 
 
 class _Origin(NamedTuple):
@@ -53,7 +52,6 @@ class ExecuteEndpoint:
         self._log = log
         self._payloads = payloads
         self._heartbeat_seconds = heartbeat_seconds
-        self._signatures = Signatures(backend.keyring)
 
     async def start(self, request: Execute, address: str, body: bytes) -> list[bytes]:
         """Start the script for this client, which sent this; gives the reply's JSON in parts. Raises RefusedError, StorageError."""
@@ -64,8 +62,7 @@ class ExecuteEndpoint:
             if refused.refusal is not REPLAYED:
                 await self.spend(request)
             if request.protocol >= PROTOCOL:
-                said = encode(refusal_body(refused.refusal)["error"])
-                refused.proof = await self._signatures.proof(_REFUSAL + sha256(body) + said)
+                await self._backend.signatures.sign(refused, body)
             raise
 
     def _time(self) -> int:
@@ -147,7 +144,7 @@ class ExecuteEndpoint:
                 reply, keys = self._reply(request, facts, execution, use, payload)
                 if request.protocol < PROTOCOL:
                     return reply.sealed(keys, payload)
-                proof = await self._signatures.proof(_START + sha256(body) + reply.transcript())
+                proof = await backend.signatures.proof(_START + sha256(body) + reply.transcript())
                 return reply.signed(proof, payload)
         raise RefusedError(UNAVAILABLE)
 

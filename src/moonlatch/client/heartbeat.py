@@ -7,8 +7,8 @@ from sys import intern
 
 from moonlatch.client.backend import Backend
 from moonlatch.client.moments import PAST_MS
-from moonlatch.client.replies import REPLAYED, RefusedError
-from moonlatch.client.tokens import CLAIMS_VERSION, Claims, TokenReader, issue, renewed
+from moonlatch.client.replies import REPLAYED, RefusedError, invalid
+from moonlatch.client.tokens import CLAIMS_VERSION, Claims, TokenReader, agree, issue, renewed
 from moonlatch.client.transcript import heartbeat_mac, renewing_mac
 from moonlatch.client.wire import Heartbeat
 from moonlatch.crypto import FixedKeyHmac
@@ -72,10 +72,20 @@ class HeartbeatEndpoint:
         left = seconds_left(granted.key_expires, now)
         if claims.tells_moments():
             further = renewed(claims, now)
+            if request.share is not None and claims.copy_key is None:
+                further, live = self._agree(further or claims, request.share)
             next_token = None if further is None else issue(self._backend.keyring, further)
             return renewing_reply(live, request.sequence, left, next_token)
         mac = heartbeat_mac(live, request.sequence, left)
         return f'{{"success":true,"seconds_left":{"null" if left is None else left},"mac":"{mac}"}}'.encode()
+
+    def _agree(self, claims: Claims, share: str) -> tuple[Claims, FixedKeyHmac]:
+        """The claims of the next token, and the key that its copy has from now on. Raises RefusedError."""
+        try:
+            agreed, key = agree(self._backend.keyring, self._backend.loader_keys, claims, share)
+        except ValueError:
+            raise invalid("`share` is not a public value of X25519 in hex") from None
+        return agreed, FixedKeyHmac(key)
 
 
 def renewing_reply(live: FixedKeyHmac, sequence: int, left: int | None, token: str | None) -> bytes:

@@ -7,7 +7,7 @@ import string
 from functools import cache
 from importlib import resources
 
-LOADER_VERSION = 3
+LOADER_VERSION = 4
 """Grows whenever scripts are to get a new loader with their next update."""
 
 _MODULES = {
@@ -16,7 +16,9 @@ _MODULES = {
     "kernel": "kernel",
     "sha256": "sha256",
     "sha512": "sha512",
+    "field": "field25519",
     "verify_signature": "ed25519",
+    "x25519": "x25519",
     "signed": "signed",
     "memory": "memory",
     "chacha20": "chacha20",
@@ -46,7 +48,9 @@ _SECRET_BYTES = 32
 _PLAIN = frozenset((string.ascii_letters + string.digits + " .,:;-_").encode())
 
 
-def loader_source(*, script_id: str, loader_id: str, secret: bytes, signing_key: bytes, base_url: str) -> bytes:
+def loader_source(
+    *, script_id: str, loader_id: str, secret: bytes, signing_key: bytes, exchange_key: bytes, base_url: str
+) -> bytes:
     """The loader of one script as ASCII Lua that every Lua from 5.1 on and Luau understand.
 
     `base_url` is what the loader reaches the server under, with or without a closing slash. Raises ValueError when a
@@ -55,7 +59,7 @@ def loader_source(*, script_id: str, loader_id: str, secret: bytes, signing_key:
     for identifier in (script_id, loader_id):
         if not _ID.fullmatch(identifier):
             raise ValueError(f"not an id: {identifier!r}")
-    for name, content in (("secret", secret), ("signing key", signing_key)):
+    for name, content in (("secret", secret), ("signing key", signing_key), ("exchange key", exchange_key)):
         if len(content) != _SECRET_BYTES:
             raise ValueError(f"the {name} must be {_SECRET_BYTES} bytes, got {len(content)}")
     if not _BASE_URL.fullmatch(base_url):
@@ -66,6 +70,7 @@ def loader_source(*, script_id: str, loader_id: str, secret: bytes, signing_key:
         f'  loader_id = "{loader_id}",\n'
         f"  secret = {lua_string(secret)},\n"
         f"  signing_key = {lua_string(signing_key)},\n"
+        f"  exchange_key = {lua_string(exchange_key)},\n"
         f'  base_url = "{base_url.rstrip("/")}",\n'
         "}\n"
     )

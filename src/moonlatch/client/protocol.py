@@ -87,6 +87,7 @@ class ClientProtocol:
             policy=Policy(account_grace_days=settings.account_grace_days),
             history=self.history,
         )
+        self._signatures = backend.signatures
         self.traffic = Traffic()
         self.verdicts = Verdicts()
         self._start_traffic = self.traffic.route("POST", EXECUTE_PATH)
@@ -142,7 +143,12 @@ class ClientProtocol:
         except (MalformedError, NotOursError) as error:
             # Copies that run send none of these. What a real token is refused with must always be said: it stops the copy.
             wait = (await self._bad_beats.take(self._addresses.of(peer, headers))).retry_after_seconds
+            if isinstance(error, NotOursError) and not wait:
+                await self._signatures.sign(error, body)
             answer = self._refusal(BEAT, HEARTBEAT_PATH, rate_limited(wait, "heartbeats of no copy") if wait else error)
+        except RefusedError as refused:
+            await self._signatures.sign(refused, body)
+            answer = self._refusal(BEAT, HEARTBEAT_PATH, refused)
         except Exception as error:
             answer = self._refusal(BEAT, HEARTBEAT_PATH, error)
         self._beat_traffic.add(answer[0], monotonic_seconds() - began)

@@ -16,7 +16,7 @@ from moonlatch.client.heartbeat import instance_of
 from moonlatch.client.moments import PAST_MS, moment_of
 from moonlatch.client.outgoing import Outgoing, shortened
 from moonlatch.client.replies import RefusedError
-from moonlatch.client.tokens import Claims, issue, read, renewed
+from moonlatch.client.tokens import Claims, agree, issue, live_key, read, renewed
 from moonlatch.client.transcript import session_key
 from moonlatch.client.wire import MalformedError, MessageReply, Open, Ping, decode_frame
 from moonlatch.clock import SECOND_MS
@@ -167,7 +167,7 @@ class SessionEndpoint:
         now = self._backend.clock()
         if claims is None or claims.is_over(now):
             raise _ClosingError(NOT_AUTHENTICATED, "the token does not belong to the instance, or to this server")
-        key = session_key(self._backend.loader_keys(claims.loader).live(claims.instance), request.nonce)
+        key = session_key(self._live_key(claims, request.share), request.nonce)
         connection = SessionConnection(Outgoing(send, socket, key), self._backend, claims)
         moment = 0
         if claims.tells_moments():
@@ -182,6 +182,16 @@ class SessionEndpoint:
             return connection, await self._admit(request, claims, connection, moment)
         except StorageError:
             raise _ClosingError(*OVERLOADED) from None
+
+    def _live_key(self, claims: Claims, share: str | None) -> bytes:
+        """Raises _ClosingError."""
+        backend = self._backend
+        if share is None or claims.copy_key is not None or not claims.tells_moments():
+            return live_key(backend.keyring, backend.loader_keys, claims)
+        try:
+            return agree(backend.keyring, backend.loader_keys, claims, share)[1]
+        except ValueError:
+            raise _ClosingError(NOT_AUTHENTICATED, "`share` is not a public value of X25519 in hex") from None
 
     async def _first_frame(self, receive: Receive) -> Open | None:
         try:
@@ -306,6 +316,7 @@ def _shared(claims: Claims, instance: Instance) -> Claims:
         loader=intern(claims.loader),
         user_id=instance.user_id,
         fingerprint=instance.fingerprint,
+        copy_key=None,  # the next token need not carry it: its beats and sessions bring their share
     )
 
 

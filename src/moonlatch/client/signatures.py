@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import asyncio
 
+from moonlatch.client.replies import RefusedError, refusal_body
+from moonlatch.client.transcript import encode
 from moonlatch.crypto import Keyring, sha256
 from moonlatch.promise import Promise
 
 _LEAF, _NODE = b"\0", b"\1"  # no answer can pass for an inner node
 _LABEL = b"moonlatch/2 "
+_REFUSAL = b"moonlatch/2 refusal\n"
 
 PAUSE_SECONDS = 0.001
 """Between two signatures."""
@@ -40,6 +43,11 @@ class Signatures:
                 self._loop.call_soon(self._sign)
         self._waiting.append((sha256(_LEAF + content), promise))
         return promise
+
+    async def sign(self, refused: RefusedError, body: bytes) -> None:
+        """Have the refusal of the request with this body say who refuses it."""
+        said = encode(refusal_body(refused.refusal)["error"])
+        refused.proof = await self.proof(_REFUSAL + sha256(body) + said)
 
     def _sign(self) -> None:
         assert self._loop is not None  # `proof` had it call

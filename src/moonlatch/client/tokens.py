@@ -1,4 +1,7 @@
-"""Instance tokens: everything a heartbeat needs to know of its instance, authenticated, so that the server stores nothing for it."""
+"""Instance tokens: everything a heartbeat needs to know of its instance, authenticated, so that the server stores nothing for it.
+
+Also the key of its answers, once the copy has agreed on one with the server.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from collections.abc import Callable
 import msgspec
 from pybase64 import b64encode_as_string
 
-from moonlatch.client.transcript import LoaderKeys
+from moonlatch.client.transcript import LoaderKeys, copy_key
 from moonlatch.clock import HOUR_MS
 from moonlatch.crypto import FixedKeyHmac, Keyring, equal
 
@@ -48,6 +51,8 @@ class Claims(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """When the token ends, in Unix milliseconds; None for a client of protocol 1, which cannot be given another."""
     version: int = 1
     """In the first, which named none, `user_id` is the key itself; `Backend.up_to_date` knows whose it is."""
+    copy_key: bytes | None = None
+    """Sealed; None when the copy's answers are authenticated under the loader's secret alone."""
 
     def tells_moments(self) -> bool:
         """Return whether the client's sequence and nonces tell when they were made."""
@@ -71,7 +76,7 @@ class TokenReader:
         self._known: dict[str, tuple[Claims, FixedKeyHmac]] = {}
 
     def read(self, token: str, instance: str) -> tuple[Claims, FixedKeyHmac] | None:
-        """As the function `read`; with the claims comes `L` of the protocol, as the key of an HMAC."""
+        """As the function `read`; with the claims comes what `live_key` gives, as the key of an HMAC."""
         known = self._known.get(token)
         if known is not None:
             return known if known[0].instance == instance else None
@@ -80,7 +85,7 @@ class TokenReader:
             return None
         if len(self._known) >= self._most:
             self._known.clear()
-        known = self._known[token] = claims, FixedKeyHmac(self._loader_keys(claims.loader).live(instance))
+        known = self._known[token] = claims, FixedKeyHmac(live_key(self._keyring, self._loader_keys, claims))
         return known
 
 
@@ -92,6 +97,22 @@ def issue(keyring: Keyring, claims: Claims) -> str:
     """The token that carries these claims."""
     content = _encoder.encode(claims)
     return b64encode_as_string(content + keyring.instance_mac(content), _URL_SAFE)
+
+
+def live_key(keyring: Keyring, loader_keys: Callable[[str], LoaderKeys], claims: Claims) -> bytes:
+    """Root of the macs of a copy's beats and sessions: `A` of the protocol where it is agreed on, else `L`."""
+    if claims.copy_key is not None:
+        return keyring.open_copy_key(claims.instance, claims.copy_key)
+    return loader_keys(claims.loader).live(claims.instance)
+
+
+def agree(
+    keyring: Keyring, loader_keys: Callable[[str], LoaderKeys], claims: Claims, share: str
+) -> tuple[Claims, bytes]:
+    """The claims of a copy's next token, and the key they carry, from the share that it sent. Raises ValueError for a share that is none."""
+    public = bytes.fromhex(share)
+    key = copy_key(loader_keys(claims.loader).live(claims.instance), public, keyring.agree(public))
+    return msgspec.structs.replace(claims, copy_key=keyring.seal_copy_key(claims.instance, key)), key
 
 
 def renewed(claims: Claims, now_ms: int) -> Claims | None:

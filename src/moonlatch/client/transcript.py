@@ -56,6 +56,11 @@ class LoaderKeys:
         return self._secret.digest(f"moonlatch/1 live\n{instance}".encode())
 
 
+def copy_key(live: bytes, share: bytes, agreed: bytes) -> bytes:
+    """Root of the heartbeats and sessions of a copy that sent a share, `A` in the protocol: what X25519 gave, under `L`."""
+    return hmac_sha256(live, b"agreed\n" + share + agreed)
+
+
 class ExecuteKeys:
     """The keys of one execute, from `P` in the protocol."""
 

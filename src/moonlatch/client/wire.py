@@ -20,6 +20,7 @@ ExecutorName = Annotated[str, Meta(max_length=64)]
 JobId = Annotated[str, Meta(max_length=128)]
 PlatformId = Annotated[int, Meta(ge=0, le=_MAX_EXACT_INTEGER)]
 Token = Annotated[str, Meta(max_length=1024)]
+Share = Annotated[str, Meta(min_length=64, max_length=64)]
 Sequence = Annotated[int, Meta(ge=1, le=_MAX_EXACT_INTEGER)]
 
 
@@ -49,6 +50,7 @@ class Heartbeat(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=Fals
     instance: Id
     token: Token
     sequence: Sequence
+    share: Share | None = None
 
 
 class Open(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="open"):
@@ -57,6 +59,7 @@ class Open(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="open"):
     instance: Id
     token: Token
     nonce: Nonce
+    share: Share | None = None
 
 
 class MessageReply(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="reply"):

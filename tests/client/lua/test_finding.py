@@ -33,6 +33,7 @@ def server() -> Iterator[ProtocolServer]:
             loader_id=LOADER_ID,
             secret=server.secret,
             signing_key=server.signing_key,
+            exchange_key=server.exchange_key,
             base_url=server.url,
         )
         yield server
@@ -165,7 +166,12 @@ def test_the_function_that_worked_is_kept_to(server: ProtocolServer) -> None:
 
 def test_what_went_wrong_is_what_the_executors_own_function_said(server: ProtocolServer) -> None:
     loader = loader_source(
-        script_id=SCRIPT_ID, loader_id=LOADER_ID, secret=bytes(32), signing_key=bytes(32), base_url="http://127.0.0.1:1"
+        script_id=SCRIPT_ID,
+        loader_id=LOADER_ID,
+        secret=bytes(32),
+        signing_key=bytes(32),
+        exchange_key=bytes(32),
+        base_url="http://127.0.0.1:1",
     )
     script = "request = function() error('blocked by the firewall', 0) end\n" + loader.decode()
     with LuaRun(ROBLOX + EXECUTOR + CLIENT_HAS_NO_HTTP + script, engine="lua51", time_rate=6) as run:

@@ -28,6 +28,7 @@ def server() -> Iterator[ProtocolServer]:
             loader_id=LOADER_ID,
             secret=server.secret,
             signing_key=server.signing_key,
+            exchange_key=server.exchange_key,
             base_url=server.url,
         )
         yield server
@@ -89,7 +90,12 @@ def test_the_key_may_stand_in_the_environment_executors_share(server: ProtocolSe
 
 def test_a_network_failure_is_reported_in_words(server: ProtocolServer) -> None:
     loader = loader_source(
-        script_id=SCRIPT_ID, loader_id=LOADER_ID, secret=bytes(32), signing_key=bytes(32), base_url="http://127.0.0.1:1"
+        script_id=SCRIPT_ID,
+        loader_id=LOADER_ID,
+        secret=bytes(32),
+        signing_key=bytes(32),
+        exchange_key=bytes(32),
+        base_url="http://127.0.0.1:1",
     )
     with LuaRun(loader, engine="lua51", time_rate=6) as run:
         assert run.wait_for("raised").startswith("the server could not be reached: ")

@@ -162,6 +162,7 @@ def server() -> Iterator[ProtocolServer]:
             loader_id=LOADER_ID,
             secret=server.secret,
             signing_key=server.signing_key,
+            exchange_key=server.exchange_key,
             base_url=server.url,
         )
         yield server

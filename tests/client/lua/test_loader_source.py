@@ -20,6 +20,7 @@ GOOD: dict[str, Any] = {
     "loader_id": LOADER_ID,
     "secret": bytes(range(32)),
     "signing_key": bytes(32),
+    "exchange_key": bytes(32),
     "base_url": "https://host.example",
 }
 
@@ -42,6 +43,7 @@ def test_a_closing_slash_of_the_base_url_makes_no_difference() -> None:
         {"loader_id": "s" * 31 + "\n"},
         {"secret": b"short"},
         {"signing_key": b"short"},
+        {"exchange_key": b"short"},
         {"base_url": "ftp://host.example"},
         {"base_url": 'https://host.example/" .. evil .. "'},
         {"base_url": "https://host.example\n"},
@@ -76,6 +78,7 @@ def test_the_protected_loader_does_what_the_plain_one_does(seed: int, engine: st
             loader_id=LOADER_ID,
             secret=server.secret,
             signing_key=server.signing_key,
+            exchange_key=server.exchange_key,
             base_url=server.url,
         )
         outcome = protect(plain, Options(profile=LOADER_PROFILE, target=Target.LUA51), seed)

@@ -19,6 +19,7 @@ from typing import Any, Self
 
 import uvicorn
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from support.quick_server import QuickServer, loopback_listener
@@ -73,6 +74,8 @@ class ProtocolServer:
         self.secret = secrets.token_bytes(32)
         self.private_key = Ed25519PrivateKey.generate()
         self.signing_key = self.private_key.public_key().public_bytes_raw()
+        self.exchange = X25519PrivateKey.generate()
+        self.exchange_key = self.exchange.public_key().public_bytes_raw()
         self.loader: bytes = b""
         self.heartbeat_seconds: int | None = None
         self.offers_session = True
@@ -192,16 +195,21 @@ class ProtocolServer:
         request = json.loads(body)
         if path == "/client/v1/execute":
             self.executions.append(request)
-            asked = hashlib.sha256(body).digest()
             if not self.answers:
-                return 200, self._execute(request, asked)
+                return 200, self._execute(request, hashlib.sha256(body).digest())
             status, answer = self.answers.pop(0)
-            if isinstance(answer, dict) and "error" in answer and "proof" not in answer:
-                answer["proof"] = self.proof(b"moonlatch/2 refusal\n" + asked + encode(answer["error"]))
-            return status, answer
+            return status, self._signed(answer, body)
         assert path == "/client/v1/heartbeat"
         self.heartbeats.append(request)
-        return self.heartbeat_answer(request) or (200, self._heartbeat(request))
+        status, answer = self.heartbeat_answer(request) or (200, self._heartbeat(request))
+        return status, self._signed(answer, body)
+
+    def _signed(self, answer: Json | bytes, body: bytes) -> Json | bytes:
+        """The answer to the request with this body, with a proof if it is a refusal that lacks one."""
+        if not isinstance(answer, dict) or "error" not in answer or "proof" in answer:
+            return answer
+        said = hashlib.sha256(body).digest() + encode(answer["error"])
+        return {**answer, "proof": self.proof(b"moonlatch/2 refusal\n" + said)}
 
     def proof(self, content: bytes) -> str:
         """Of a tree of five leaves, this one among them at some place."""
@@ -239,12 +247,15 @@ class ProtocolServer:
         proof = self.proof(b"moonlatch/2 start\n" + asked + encode(reply))
         return self.tamper({**reply, "payload": base64.b64encode(sealed).decode(), "proof": proof})
 
-    def _live_key(self) -> bytes:
-        return derive(self.secret, "moonlatch/1 live", self.instance)
+    def _live_key(self, request: Json) -> bytes:
+        """Of the copy that sent this beat or opening."""
+        live, share = derive(self.secret, "moonlatch/1 live", self.instance), bytes.fromhex(request["share"])
+        agreed = self.exchange.exchange(X25519PublicKey.from_public_bytes(share))
+        return hmac.digest(live, b"agreed\n" + share + agreed, hashlib.sha256)
 
     def _heartbeat(self, request: Json) -> Json:
         reply: Json = {"success": True, "seconds_left": self.heartbeat_seconds_left, "token": self.next_token}
-        key = derive(self._live_key(), "heartbeat", str(request["sequence"]))
+        key = derive(self._live_key(request), "heartbeat", str(request["sequence"]))
         return {**reply, "mac": hmac.digest(key, encode(reply), hashlib.sha256).hex()}
 
     async def _session(self, receive: Receive, send: Send) -> None:
@@ -258,7 +269,7 @@ class ProtocolServer:
             return
         opened = json.loads(opening["text"])
         self.frames.append(opened)
-        key = derive(self._live_key(), "session", opened["nonce"])
+        key = derive(self._live_key(opened), "session", opened["nonce"])
         number = 0
 
         async def send_frame(text: str) -> None:

@@ -82,16 +82,15 @@ return function(host, key)
     -- Never the same nonce twice: the server may have seen a request whose answer was lost.
     local nonce = random.nonce(moments.next())
     local outcome, answer, body = ask(host, key, nonce)
-    local request = body and sha256.sha256(body)
     if outcome == "granted" then
-      local source = open(answer, nonce, request)
+      local source = open(answer, nonce, sha256.sha256(body))
       if not source then
         error(UNVERIFIED, 0)
       end
       moments.tell(answer.time, host.clock)
       return answer, source
     end
-    if outcome == "refused" and not PASSING[answer.code] and not answer.is_signed("moonlatch/2 refusal\n" .. request) then
+    if outcome == "refused" and not PASSING[answer.code] and not answer.is_signed_for(body) then
       error(UNSIGNED .. answer.code, 0)
     end
     if outcome == "refused" and answer.code == "CLOCK_WRONG" and not corrected then

@@ -1,6 +1,6 @@
 -- Asks the server again and again whether the script may go on, while no session stands.
 -- Refusals that say nothing about the script: too many requests, or a beat that something on the way delivered twice.
-local PASSING = { RATE_LIMITED = true, REPLAYED = true, CLOCK_WRONG = true }
+local PASSING = { RATE_LIMITED = true, REPLAYED = true }
 
 local function verified(instance, sequence, reply)
   local mac = reply.mac
@@ -16,10 +16,11 @@ end
 -- Gives whether the beat named a wrong time and another one, at once, would name the right one.
 local function beat(instance)
   local host, sequence = instance.host, moments.next()
-  local outcome, answer = post(host, "/client/v1/heartbeat", {
+  local outcome, answer, body = post(host, "/client/v1/heartbeat", {
     instance = instance.id,
     token = instance.token,
     sequence = sequence,
+    share = instance.share,
   })
   if instance.stopped then
     return false
@@ -28,10 +29,14 @@ local function beat(instance)
     instance.reached()
     instance.renew(answer.token)
     instance.runtime.set({ la_seconds_left = answer.seconds_left })
-  elseif outcome == "refused" and answer.code == "CLOCK_WRONG" and moments.tell(answer.time, host.clock) then
-    return true
-  elseif outcome == "refused" and not PASSING[answer.code] then
+    return false
+  end
+  -- Also the time is believed only of the installation: told an earlier one, the copy would ask what it has asked before.
+  local refused = outcome == "refused" and not PASSING[answer.code] and answer.is_signed_for(body)
+  if refused and answer.code ~= "CLOCK_WRONG" then
     instance.stop(answer.message)
+  elseif refused and moments.tell(answer.time, host.clock) then
+    return true
   else
     instance.missed()
   end

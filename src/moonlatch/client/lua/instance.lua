@@ -1,6 +1,17 @@
 -- One running copy of the script: what authenticates it, whether it was stopped, and when the server last agreed with it.
 local instances = {}
 
+local NINE = "\9" .. string.rep("\0", 31)
+
+-- What authenticates the answers to this copy, and what the server needs to find it out: nobody else can, also not with the
+-- loader's secret.
+local function agree(id)
+  local secret = sha256.unhex(random.token())
+  local share = x25519(secret, NINE)
+  local live = sha256.derive(settings.secret, "moonlatch/1 live", id)
+  return sha256.hmac(live, "agreed\n" .. share .. x25519(secret, settings.exchange_key)), sha256.hex(share)
+end
+
 -- Ten minutes without a server, and the beats that may pass before it goes and after it is back.
 local TOLERATED_SECONDS = 660
 -- A computer that slept wakes up long after the last contact; one failure then proves nothing.
@@ -14,11 +25,13 @@ function instances.create(host, reply)
     heartbeat_seconds = reply.heartbeat_seconds ~= json.null and reply.heartbeat_seconds or nil,
     session_path = reply.session ~= json.null and reply.session or nil,
     session_required = reply.session_required,
-    live_key = sha256.derive(settings.secret, "moonlatch/1 live", reply.instance),
     runtime = runtimes.create(host.clock),
     stopped = false,
     socket = nil, -- of the session that stands
   }
+  if instance.heartbeat_seconds or instance.session_path then
+    instance.live_key, instance.share = agree(reply.instance)
+  end
   local last_contact, misses = host.clock(), 0
   instance.runtime.set(reply.variables)
 

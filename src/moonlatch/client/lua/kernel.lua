@@ -212,8 +212,8 @@ function kernel.detect()
   kernel.memory = kernel.memory or detect_memory()
 end
 
--- The function that the kernel `text` (a chunk that returns it) compiles to.
-function kernel.compile(text)
+-- What the kernel `text`, a chunk, returns; its third argument and those after it are given.
+function kernel.compile(text, ...)
   kernel.detect()
   local operators, memory = OPERATORS[kernel.operators], MEMORY[kernel.memory]
   if kernel.operators == "arithmetic" then
@@ -223,7 +223,7 @@ function kernel.compile(text)
   if not chunk then
     error("this host cannot compile Lua: " .. tostring(message), 0)
   end
-  return chunk(xor, math.floor)
+  return chunk(xor, math.floor, ...)
 end
 
 return kernel

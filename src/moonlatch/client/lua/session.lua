@@ -7,7 +7,8 @@ local SILENT_SECONDS = 150 -- the server says something every minute, so the con
 local LONGEST_PAUSE_SECONDS = 60
 local MAX_MESSAGE_CHARACTERS = 1000
 
-local TAKEN_OVER, STOPPED, NOT_AUTHENTICATED, INVALID_FRAME = 3003, 3500, 3501, 3502
+-- Taken over by another connection, not authenticated, an invalid frame: trying again will not help.
+local FINAL = { [3003] = true, [3501] = true, [3502] = true }
 
 local function error_text(problem)
   local ok, text = pcall(tostring, problem)
@@ -134,7 +135,7 @@ local function connect(instance)
   end
   socket = result
   connection.heard_at = host.clock()
-  connection.send({ type = "open", instance = instance.id, token = instance.token, nonce = nonce })
+  connection.send({ type = "open", instance = instance.id, token = instance.token, nonce = nonce, share = instance.share })
   return connection
 end
 
@@ -157,23 +158,10 @@ local function attend(instance, connection)
   end
 end
 
--- Whether the session is to be opened again; stops the script when the server said so.
+-- Whether the session is to be opened again. Anybody on the way can close it, with any code and reason, so that neither
+-- stops the script, and no session stays away while nothing else asks the server about the script.
 local function comes_back(instance, connection)
-  local code = connection.code
-  if code == STOPPED then
-    local reason = connection.reason
-    instance.stop(type(reason) == "string" and reason ~= "" and reason or "this script was stopped by its server")
-    return false
-  elseif code == TAKEN_OVER then
-    return false
-  elseif code == NOT_AUTHENTICATED or code == INVALID_FRAME then
-    -- Heartbeats, where there are any, find out the rest.
-    if instance.session_required then
-      instance.stop("the server ended this script's session")
-    end
-    return false
-  end
-  return true
+  return not FINAL[connection.code] or (instance.session_required and not instance.heartbeat_seconds)
 end
 
 -- Runs until the script is stopped or the session must not come back.

@@ -10,10 +10,10 @@ local function refusal_in(reply)
       message = type(problem.message) == "string" and problem.message or problem.code,
       retry_after = tonumber(problem.retry_after),
       time = problem.time,
-      -- Whether the installation refused what `about` tells.
-      is_signed = function(about)
+      -- Whether it is the installation that refused the request with this body.
+      is_signed_for = function(body)
         local encoded = encode_transcript(problem)
-        return encoded ~= nil and signed(reply.proof, about .. encoded)
+        return encoded ~= nil and signed(reply.proof, "moonlatch/2 refusal\n" .. sha256.sha256(body) .. encoded)
       end,
     }
   end
