@@ -11,6 +11,14 @@ local function start(...)
     function()
       return math.random() .. " " .. math.random() .. " " .. math.random()
     end,
+    random.of_jitter,
+    random.of_system,
+    function()
+      return crypt.generatebytes(32)
+    end,
+    function()
+      return Random.new():NextNumber()
+    end,
     host.clock,
     host.random or host.clock,
   })

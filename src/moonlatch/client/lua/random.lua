@@ -1,5 +1,5 @@
--- Nonces and jitter from whatever unpredictable things the host offers. What the server relies on is that no nonce comes
--- twice; that is ensured by the clock, memory addresses and the counter even where there is no randomness at all.
+-- Nonces, jitter and a copy's secret from whatever unpredictable things the host offers. What the server relies on is that no
+-- nonce comes twice; that is ensured by the clock, memory addresses and the counter even where there is no randomness at all.
 local random = {}
 
 local pool, counter = "", 0
@@ -12,6 +12,23 @@ function random.stir(sources)
     parts[#parts + 1] = ok and tostring(value) or ""
   end
   pool = sha256.sha256(table.concat(parts, "\n"))
+end
+
+-- What a clock says while memory is asked for, again and again.
+function random.of_jitter()
+  local parts = {}
+  for i = 1, 64 do
+    parts[i] = tostring({}) .. os.clock()
+  end
+  return table.concat(parts)
+end
+
+-- The system's own random bytes, where scripts may read files of a Unix.
+function random.of_system()
+  local file = io.open("/dev/urandom", "rb")
+  local bytes = file:read(32)
+  file:close()
+  return bytes
 end
 
 -- 64 lower-case hexadecimal digits, never the same twice.
