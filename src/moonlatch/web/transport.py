@@ -63,7 +63,7 @@ class SessionTransport(WebSocketsSansIOProtocol):
             self.scope["extensions"].pop(SOCKET, None)
 
     def data_received(self, data: bytes) -> None:
-        if self._hear is not None and (text := self._only_text(data)) is not None:
+        if self.handshake_complete and (text := self._only_text(data)) is not None:
             if self._may_go_on(1):
                 self._take_text(text)
             return
@@ -116,7 +116,8 @@ class SessionTransport(WebSocketsSansIOProtocol):
     def _only_text(self, data: bytes) -> bytes | None:
         """The text in `data`, if that is one whole short text frame between two others (RFC 6455 section 5.2) and nothing else.
 
-        Answers to messages come so. The library's parser, to which goes everything else, takes a quarter of a message's time.
+        Answers to messages come so, and what opens a session. The library's parser, to which goes everything else, takes a
+        quarter of a message's time.
         """
         if len(data) < 6 or data[0] != _WHOLE_TEXT:
             return None
