@@ -52,6 +52,7 @@ OF_START: dict[str, Any] = {
     "loader_version": 2,
     "loader_valid_until": None,
     "require_fingerprint": False,
+    "offline_days": 0,
 }
 NO_USER = dict.fromkeys(("user_id", "fingerprintless", "blacklisted", "key_expires", "max_instances", "fingerprint"))
 
@@ -87,6 +88,7 @@ START_GUARDS = [
     ("SCRIPT_DISABLED", {"enabled": False}, {}),
     ("SCRIPT_DISABLED", {"build": 0}, {}),
     ("SCRIPT_DISABLED", {"account_expires": NOW - 7 * DAY}, {}),
+    ("OUTDATED", {"kick_outdated": True}, {"build": 2}),
     ("LOADER_OUTDATED", {"loader_version": None}, {}),
     ("LOADER_OUTDATED", {"loader_version": 1}, {}),
     ("LOADER_OUTDATED", {"loader_valid_until": NOW}, {}),
@@ -248,6 +250,7 @@ any_facts = st.fixed_dictionaries(
         "bar_expires": optional_time,
         "loader_version": st.none() | st.integers(1, 3),
         "require_fingerprint": st.booleans(),
+        "offline_days": st.sampled_from([0, 30]),
     }
 )
 any_claim = st.fixed_dictionaries(
@@ -255,6 +258,7 @@ any_claim = st.fixed_dictionaries(
         "has_key": st.booleans(),
         "fingerprint": st.sampled_from([None, b"f", b"g"]),
         "supports_sessions": st.booleans(),
+        "build": st.sampled_from([None, 3, 4]),
     }
 )
 

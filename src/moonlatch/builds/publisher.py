@@ -75,7 +75,8 @@ StoreLoader = Callable[[NewLoader], Awaitable[T]]
 class LoaderRecipe:
     """How loaders are made: the version of their source, and what writes it for one script.
 
-    `write` takes `script_id`, `loader_id`, `secret`, `signing_key` and `exchange_key` (public) and `base_url` by name and gives Lua 5.1 source.
+    `write` takes `script_id`, `loader_id`, `secret`, `signing_key` and `exchange_key` (public), `base_url` and `keeps_leases` by name and
+    gives Lua 5.1 source.
     """
 
     version: int
@@ -216,7 +217,7 @@ class Publisher:
         if not isinstance(build, Done):
             return _unprotected(build)
         loader: NewLoader | None = None
-        if await self._needs_loader(script.id):
+        if await self._needs_loader(script):
             if not left.covers(2):
                 return OverQuota(1)
             built = await self._build_loader(script, piece.project, piece.protection, deadline)
@@ -225,14 +226,21 @@ class Publisher:
             loader = built
         return Prepared(build=build, protection=piece.protection, source_bytes=len(piece.source), loader=loader)
 
-    async def _needs_loader(self, script_id: str) -> bool:
-        served = await loaders.find_served(self._database, script_id)
-        return served is None or served.version < self._loader.version or served.base_url != self._public_url
+    async def _needs_loader(self, script: Script) -> bool:
+        served = await loaders.find_served(self._database, script.id)
+        if served is None or served.version < self._loader.version or served.base_url != self._public_url:
+            return True
+        return bool(script.offline_days) and not served.keeps_leases
 
     async def _build_loader(
         self, script: Script, project: Project, protection: Protection, deadline: float
     ) -> NewLoader | NotProtected:
-        info = LoaderInfo(id=crypto.new_id(), version=self._loader.version, base_url=self._public_url)
+        info = LoaderInfo(
+            id=crypto.new_id(),
+            version=self._loader.version,
+            base_url=self._public_url,
+            keeps_leases=bool(script.offline_days),
+        )
         source = self._loader.write(
             script_id=script.id,
             loader_id=info.id,
@@ -240,6 +248,7 @@ class Publisher:
             signing_key=self._keyring.public_key,
             exchange_key=self._keyring.exchange_key,
             base_url=self._public_url,
+            keeps_leases=info.keeps_leases,
         )
         piece = Piece(
             source=source,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
+from moonlatch import leases
 from moonlatch.client.backend import Backend
 from moonlatch.client.moments import PROTOCOL, RUNNING, STARTING, STARTING_UNCORRECTED, moment_of, protocol_of
 from moonlatch.client.payloads import Payloads, SealedPayload
@@ -16,6 +17,7 @@ from moonlatch.client.transcript import ExecuteKeys
 from moonlatch.client.wire import Execute
 from moonlatch.clock import DAY_MS
 from moonlatch.crypto import new_id, sha256
+from moonlatch.licensing.lease import Term, may_be_leased, term
 from moonlatch.licensing.variables import start_variables
 from moonlatch.licensing.verdict import (
     EXECUTION_LIMIT_REACHED,
@@ -109,7 +111,7 @@ class ExecuteEndpoint:
                 script_id=owner.script,  # one text for all of a script's instances
                 project_id=owner.project,
                 user_id=facts.user_id,
-                build=facts.build,
+                build=request.build or facts.build,
                 started_at=now,
                 alive_until=now,
                 fingerprint=fingerprint,
@@ -121,6 +123,9 @@ class ExecuteEndpoint:
             except NoPlaceError as error:
                 self._note(error.refusal, request, facts.user_id, origin, now)
                 raise RefusedError(error.refusal) from None
+            leased = None
+            if facts.offline_days and request.keeps_leases and may_be_leased(facts, granted, fingerprint):
+                leased = term(now, facts.offline_days, granted.key_expires)
             execution = Execution(
                 id=instance_id,
                 project_id=instance.project_id,
@@ -134,6 +139,7 @@ class ExecuteEndpoint:
                 ip=origin.ip,
                 executor=request.executor or UNKNOWN_EXECUTOR,
                 started_at=now,
+                leased_until=None if leased is None else leased.grace,
             )
             use = await self._write(execution)
             if use is not None:
@@ -142,6 +148,10 @@ class ExecuteEndpoint:
                 if facts.user_id is not None and is_first_use(facts, granted):
                     await backend.roster.user_changed(facts.user_id)
                 reply, keys = self._reply(request, facts, execution, use, payload)
+                if leased is not None:
+                    # Edited since the verdict, for all we know.
+                    leased = leased.within(use.key_expires)
+                    reply.lease = self._lease(request, execution, payload, leased, reply.variables)
                 if request.protocol < PROTOCOL:
                     return reply.sealed(keys, payload)
                 proof = await backend.signatures.proof(_START + sha256(body) + reply.transcript())
@@ -155,7 +165,10 @@ class ExecuteEndpoint:
         )
         has_key = key_hash is not None
         verdict = decide_start(
-            facts, Start(has_key, origin.fingerprint, request.supports_sessions), self._backend.policy, now
+            facts,
+            Start(has_key, origin.fingerprint, request.supports_sessions, request.build),
+            self._backend.policy,
+            now,
         )
         if isinstance(verdict, Refusal):
             if verdict is EXECUTION_LIMIT_REACHED and await self._has_no_place(facts):
@@ -211,7 +224,7 @@ class ExecuteEndpoint:
             instance=execution.id,
             script=execution.script_id,
             loader=request.loader,
-            build=execution.build,
+            build=request.build or execution.build,
             user_id=execution.user_id,
             fingerprint=execution.fingerprint,
             supports_sessions=request.supports_sessions,
@@ -246,3 +259,19 @@ class ExecuteEndpoint:
             time=self._time() if is_signed else msgspec.UNSET,
         )
         return reply, keys
+
+    def _lease(
+        self, request: Execute, execution: Execution, payload: SealedPayload, leased: Term, variables: dict[str, Any]
+    ) -> str:
+        assert request.fingerprint is not None  # or there is no lease
+        return leases.statement(
+            self._backend.keyring,
+            leases.Kind.LEASE,
+            leases.Holder(
+                script=execution.script_id, loader=request.loader, key=request.key, fingerprint=request.fingerprint
+            ),
+            leases.Payload(build=execution.build, key=payload.key, digest=payload.digest),
+            leased,
+            user_id=execution.user_id,
+            variables=variables,
+        )

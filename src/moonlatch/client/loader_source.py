@@ -7,6 +7,8 @@ import string
 from functools import cache
 from importlib import resources
 
+from moonlatch.paseto import key_id
+
 LOADER_VERSION = 4
 """Grows whenever scripts are to get a new loader with their next update."""
 
@@ -28,6 +30,9 @@ _MODULES = {
     "encode_transcript": "transcript",
     "random": "random",
     "moments": "moments",
+    "unseal": "payload",
+    "leases": "leases",
+    "executor_files": "executor_files",
     "roblox": "roblox",
     "hosts": "host",
     "post": "transport",
@@ -36,8 +41,12 @@ _MODULES = {
     "execute": "execute",
     "keep_beating": "heartbeat",
     "keep_session": "session",
+    "away": "away",
 }
 """The local each file's value gets, and the file, in the order in which they need each other."""
+
+_OF_LEASES = ("executor_files", "leases", "away")
+"""The locals that are nil in the loader of a script which gives no leases: every start delivers a loader."""
 
 _UNPROTECTED = "if not LPH_OBFUSCATED then\n  function LA_NO_VIRTUALIZE(f) return f end\nend\n"
 """Lets the text run as it is too, which tests do; the protector drops it."""
@@ -49,9 +58,16 @@ _PLAIN = frozenset((string.ascii_letters + string.digits + " .,:;-_").encode())
 
 
 def loader_source(
-    *, script_id: str, loader_id: str, secret: bytes, signing_key: bytes, exchange_key: bytes, base_url: str
+    *,
+    script_id: str,
+    loader_id: str,
+    secret: bytes,
+    signing_key: bytes,
+    exchange_key: bytes,
+    base_url: str,
+    keeps_leases: bool = False,
 ) -> bytes:
-    """The loader of one script as ASCII Lua that every Lua from 5.1 on and Luau understand.
+    """The loader of one script as ASCII Lua that every Lua from 5.1 on and Luau understand, with or without the part that keeps leases.
 
     `base_url` is what the loader reaches the server under, with or without a closing slash. Raises ValueError when a
     value is not of the shape that the client protocol gives it.
@@ -71,10 +87,11 @@ def loader_source(
         f"  secret = {lua_string(secret)},\n"
         f"  signing_key = {lua_string(signing_key)},\n"
         f"  exchange_key = {lua_string(exchange_key)},\n"
+        f'  signing_key_id = "{key_id(signing_key)}",\n'
         f'  base_url = "{base_url.rstrip("/")}",\n'
         "}\n"
     )
-    return (settings + modules_source() + _file("main")).encode("ascii")
+    return (settings + modules_source(keeps_leases=keeps_leases) + _file("main")).encode("ascii")
 
 
 def missing_loader_source(message: str) -> bytes:
@@ -82,11 +99,14 @@ def missing_loader_source(message: str) -> bytes:
     return f"error({lua_string(message.encode())}, 0)\n".encode("ascii")
 
 
-def modules_source(last: str | None = None) -> str:
+def modules_source(last: str | None = None, *, keeps_leases: bool = True) -> str:
     """All modules of the loader as locals, or only those up to and including the local named `last`."""
     text = _UNPROTECTED
     for local, file in _MODULES.items():
-        text += f"local {local} = (function()\n{_file(file)}end)()\n"
+        if local in _OF_LEASES and not keeps_leases:
+            text += f"local {local}\n"
+        else:
+            text += f"local {local} = (function()\n{_file(file)}end)()\n"
         if local == last:
             break
     return text

@@ -30,6 +30,8 @@ class StartReply(msgspec.Struct, gc=False):
     payload_digest: str | msgspec.UnsetType = msgspec.UNSET
     time: int | msgspec.UnsetType = msgspec.UNSET
     """The server's, in Unix milliseconds. This and the digest are for clients that check signatures."""
+    lease: str | msgspec.UnsetType = msgspec.UNSET
+    """For a host that keeps leases, of a script that gives them."""
     mac: str | msgspec.UnsetType = msgspec.UNSET
     proof: str | msgspec.UnsetType = msgspec.UNSET
 
@@ -51,9 +53,11 @@ class StartReply(msgspec.Struct, gc=False):
         """`transcript.encode` of the reply without `payload`, `mac` and `proof`."""
         seen = self.variables
         timed, digest = self.time is not msgspec.UNSET, self.payload_digest
+        leased = "" if self.lease is msgspec.UNSET else f"s5:lease{_text(self.lease)}"
         return (
-            f"o{11 if timed else 9};s17:heartbeat_seconds{_number(self.heartbeat_seconds)}"
+            f"o{(11 if timed else 9) + bool(leased)};s17:heartbeat_seconds{_number(self.heartbeat_seconds)}"
             f"s8:instances{len(self.instance)}:{self.instance}"
+            f"{leased}"
             f"s5:nonces{len(self.nonce)}:{self.nonce}"
             f"{f's14:payload_digests64:{digest}' if timed else ''}"
             f"s11:payload_keys{len(self.payload_key)}:{self.payload_key}"

@@ -21,6 +21,7 @@ JobId = Annotated[str, Meta(max_length=128)]
 PlatformId = Annotated[int, Meta(ge=0, le=_MAX_EXACT_INTEGER)]
 Token = Annotated[str, Meta(max_length=1024)]
 Share = Annotated[str, Meta(min_length=64, max_length=64)]
+Build = Annotated[int, Meta(ge=1, le=_MAX_EXACT_INTEGER)]
 Sequence = Annotated[int, Meta(ge=1, le=_MAX_EXACT_INTEGER)]
 
 
@@ -42,6 +43,9 @@ class Execute(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False)
     place_id: PlatformId | None
     job_id: JobId | None
     supports_sessions: bool
+    keeps_leases: bool = False
+    build: Build | None = None
+    """That of a copy which runs already, by a lease."""
 
 
 class Heartbeat(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):

@@ -70,6 +70,8 @@ class StartFacts(Facts, frozen=True):
     """When a loader that was replaced stops starting scripts; None where it was not, or has no end."""
     require_fingerprint: bool
     """The project wants to know the device of every key that is not fingerprintless."""
+    offline_days: int
+    """For how many days a start may be repeated without the server."""
 
 
 class RunningFacts(Facts, frozen=True):
@@ -92,6 +94,8 @@ class Start(msgspec.Struct, frozen=True, gc=False):
     has_key: bool
     fingerprint: bytes | None
     supports_sessions: bool
+    build: int | None = None
+    """What runs already, by a lease; None of a copy that begins."""
 
 
 class Running(msgspec.Struct, frozen=True, gc=False):
@@ -190,6 +194,8 @@ def decide_start(facts: StartFacts | None, claim: Start, policy: Policy, now_ms:
         return SCRIPT_NOT_FOUND
     if not facts.enabled or facts.build == 0 or _is_abandoned(facts, policy, now_ms):
         return SCRIPT_DISABLED
+    if facts.kick_outdated and claim.build is not None and claim.build != facts.build:
+        return OUTDATED
     if facts.loader_version is None or facts.loader_version < policy.minimum_loader_version:
         return LOADER_OUTDATED
     if has_passed(facts.loader_valid_until, now_ms):

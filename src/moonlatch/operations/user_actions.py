@@ -24,7 +24,9 @@ from moonlatch.storage.projects import Project
 from moonlatch.storage.user_keys import masked_key_of
 from moonlatch.storage.users import User
 
-BY_ITSELF = frozenset({"executor", "executions", "ip", "fingerprint", "expiry_set_at", "instances_since"})
+BY_ITSELF = frozenset(
+    {"executor", "executions", "ip", "fingerprint", "expiry_set_at", "instances_since", "leased_until"}
+)
 """Fields of a user that starts change, and what follows from an edit."""
 
 Changes = Mapping[str, tuple[Any, Any]]

@@ -68,6 +68,14 @@ START_DAYS = Query(
     where id = :user_id returning key_expires
     """,
 )
+# By itself, because most scripts give no leases.
+LEASE = Query(
+    "executions.lease",
+    """
+    update users set leased_until = :leased_until
+    where id = :user_id and (leased_until is null or leased_until < :leased_until)
+    """,
+)
 TAKE_BACK = Query("executions.take_back", "delete from executions where id = :id")
 COUNT_SCRIPT = Query(
     "executions.count_script", "update scripts set total_executions = total_executions + :times where id = :script"
@@ -129,6 +137,8 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     ip: bytes | None
     executor: str
     started_at: int
+    leased_until: int | None = None
+    """When the lease ends that its device is given; None where it is given none."""
 
 
 class Use(msgspec.Struct, frozen=True, gc=False):
@@ -254,6 +264,14 @@ async def _write(tx: Transaction, executions: Sequence[Execution]) -> list[Use |
             outcomes[number] = Use(execution.seen_executions + 1, execution.seen_expires)
         else:
             outcomes[number] = await _use(tx, execution)
+    leased = [
+        (executions[number].leased_until, executions[number].user_id)
+        for number in premium
+        if executions[number].leased_until is not None and isinstance(outcomes[number], Use)
+    ]
+    if leased:
+        assert parameter_names(LEASE.sql) == ("leased_until", "user_id")
+        await tx.execute_each(LEASE, leased)
     return outcomes
 
 

@@ -39,7 +39,7 @@ _INSTANCE = "left join executions e on e.id = :instance"
 START_SCRIPT = Query(
     "licences.start_script",
     f"""
-    select {_OF_SCRIPT}, l.version, l.valid_until, p.require_fingerprint
+    select {_OF_SCRIPT}, l.version, l.valid_until, p.require_fingerprint, s.offline_days
     from scripts s
     join accounts a on a.id = :account
     join projects p on p.id = s.project_id
@@ -153,7 +153,7 @@ class Licences:
         if isinstance(user, asyncio.Future):
             user = await user
         assert user is not None  # a row of nothing, when there is no such user
-        facts = StartFacts(*(script[:-3] + user + script[-3:]))
+        facts = StartFacts(*(script[:-4] + user + script[-4:]))
         if facts.blacklisted or facts.barred_by is not None:
             return await self._with_reason(facts, (facts.user_id, owner.project, question.fingerprint, question.now))
         return facts

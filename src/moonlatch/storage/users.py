@@ -17,7 +17,7 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
     """One key of a project. Times in Unix milliseconds; `fingerprint` and `ip` are keyed hashes, `key_hash`, `key_sealed` and both codes are
     what `user_keys.as_stored` makes of the key.
 
-    Copies that started until `instances_since` were stopped for good. `expiry_set_at` is when the key's end was last decided upon; 0 is longer ago than anybody asks for.
+    Copies that started until `instances_since` were stopped for good; the last of the leases of the key's device ends at `leased_until`. `expiry_set_at` is when the key's end was last decided upon; 0 is longer ago than anybody asks for.
     """
 
     id: str
@@ -45,6 +45,7 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
     created_at: int
     expiry_set_at: int = 0
     instances_since: int | None = None
+    leased_until: int | None = None
 
 
 _NAMES = columns_of(User)

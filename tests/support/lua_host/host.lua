@@ -91,6 +91,21 @@ local function request(method, url, headers, body)
   return await(id)
 end
 
+local function store(name, text)
+  local id = fresh_id()
+  send("store", id, name, text)
+  local problem = await(id)
+  if problem ~= "" then
+    error(problem, 0)
+  end
+end
+
+local function recall(name)
+  local id = fresh_id()
+  send("recall", id, name)
+  return await(id)
+end
+
 local function websocket(url, on_message, on_close)
   local id = fresh_id()
   send("ws_open", id, url)
@@ -154,6 +169,20 @@ function handlers.start(script, options, ...)
   if settings.websocket ~= "no" then
     host.websocket = websocket
   end
+  if settings.keeps == "yes" then
+    host.store, host.recall = store, recall
+  end
+  if settings.http == "no" then
+    host.request = nil
+  end
+  if settings.days_ahead then
+    local time, seconds = os.time, tonumber(settings.days_ahead) * 86400
+    os = setmetatable({
+      time = function(...)
+        return time(...) + (select("#", ...) == 0 and seconds or 0)
+      end,
+    }, { __index = os })
+  end
   host.fingerprint, host.executor, host.job = settings.fingerprint, settings.executor, settings.job
   host.player, host.place = tonumber(settings.player), tonumber(settings.place)
   if settings.clock_rate then
@@ -191,6 +220,15 @@ end
 
 function handlers.http_failed(id, message)
   resume_id(id, nil, message)
+end
+
+function handlers.stored(id, problem)
+  resume_id(id, problem)
+end
+
+-- Without a text for what is not there.
+function handlers.recalled(id, text)
+  resume_id(id, text)
 end
 
 function handlers.ws_opened(id)

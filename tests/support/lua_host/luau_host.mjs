@@ -1,6 +1,6 @@
 // Embeds host.lua in real Luau. usage: node --experimental-websocket luau_host.mjs HOST.lua START TIME_RATE
 // where START is a file with the first record and TIME_RATE how fast its time passes; prints one JSON line per thing that happens: {"event": ..., "text": ...}.
-import { readFileSync, writeSync } from 'node:fs'
+import { readFileSync, writeFileSync, writeSync } from 'node:fs'
 import { LuauState } from '../luau_state.mjs'
 
 const CHUNK = 16384 // longer strings overflow the stack on which they are handed to Luau
@@ -35,6 +35,23 @@ const http = async (id, method, url, body, headers) => {
     }
 }
 
+const fileOf = (name) => `${process.env.LUA_HOST_FILES ?? '/nowhere'}/${name}`
+const store = (id, name, text) => {
+    try {
+        writeFileSync(fileOf(name), text)
+        happened('stored', id, '')
+    } catch (error) {
+        happened('stored', id, error.message)
+    }
+}
+const recall = (id, name) => {
+    try {
+        happened('recalled', id, readFileSync(fileOf(name)))
+    } catch {
+        happened('recalled', id)
+    }
+}
+
 const openSocket = (id, url) => {
     const socket = new WebSocket(url.toString())
     let opened = false
@@ -58,6 +75,8 @@ const [feed, step, deliver] = await state.loadstring(readFileSync(process.argv[2
 
 const commands = {
     http: (id, method, url, body, ...headers) => void http(id, method, url, body, headers),
+    store,
+    recall,
     ws_open: openSocket,
     ws_send: (id, text) => {
         const socket = sockets.get(String(id))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import http.client
 import importlib
 import json
+import os
 import queue
 import re
 import sys
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from websockets.sync.client import ClientConnection
 
 REQUEST_SECONDS = 60
+FILES = Path(os.environ.get("LUA_HOST_FILES", "/nowhere"))
 
 
 def escape(field: bytes) -> bytes:
@@ -57,6 +59,19 @@ class Outside:
             self.tell("http_failed", id_, str(error) or type(error).__name__)
         finally:
             connection.close()
+
+    def store(self, id_: bytes, name: bytes, text: bytes) -> None:
+        try:
+            (FILES / name.decode()).write_bytes(text)
+            self.tell("stored", id_, "")
+        except OSError as error:
+            self.tell("stored", id_, str(error))
+
+    def recall(self, id_: bytes, name: bytes) -> None:
+        try:
+            self.tell("recalled", id_, (FILES / name.decode()).read_bytes())
+        except OSError:
+            self.tell("recalled", id_)
 
     def ws_open(self, id_: bytes, url: bytes) -> None:
         # Late, because most runs need no socket and importing it takes longer than a short script.
@@ -100,6 +115,8 @@ def main(engine: str, host_path: str, start_path: str, time_rate: str) -> None:
     outside = Outside()
     in_threads: dict[bytes, Callable[..., Any]] = {
         b"http": outside.http,
+        b"store": outside.store,
+        b"recall": outside.recall,
         b"ws_open": outside.ws_open,
         b"ws_close": outside.ws_close,
     }

@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
+from support.lua_host.leases import Lease
 from support.quick_server import QuickServer, loopback_listener
 
 SCRIPT_ID = "s" * 32
@@ -93,6 +94,8 @@ class ProtocolServer:
             "la_supports_sessions": True,
             "la_script_build": 3,
         }
+        self.lease_days: float | None = None
+        """For hosts that keep leases; None: none is given."""
         self.answers: list[tuple[int, Json | bytes]] = []
         """Answers for the next `execute` requests, instead of what the protocol says."""
         self.tamper: Callable[[Json], Json] = lambda reply: reply
@@ -244,6 +247,20 @@ class ProtocolServer:
         reply["payload_key"] = bytes(one ^ other for one, other in zip(payload_key, pad, strict=True)).hex()
         sealed = ChaCha20Poly1305(payload_key).encrypt(bytes(12), self.payload, b"moonlatch/1 payload")
         reply["payload_digest"] = hashlib.blake2s(sealed).hexdigest()
+        if self.lease_days is not None and request.get("keeps_leases"):
+            self.lease = Lease(
+                script=SCRIPT_ID,
+                loader=LOADER_ID,
+                secret=self.secret,
+                private_key=self.private_key,
+                payload_key=payload_key,
+                sealed=sealed,
+                issued=reply["time"],
+                key=request["key"],
+                fingerprint=request["fingerprint"],
+                days=self.lease_days,
+            )
+            reply["lease"] = self.lease.token()
         proof = self.proof(b"moonlatch/2 start\n" + asked + encode(reply))
         return self.tamper({**reply, "payload": base64.b64encode(sealed).decode(), "proof": proof})
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from moonlatch.client.loader_source import lua_string
 from support.luau import node_command
 
 HERE = Path(__file__).parent
@@ -68,6 +69,7 @@ class LuaRun:
     The text finds a `moonlatch_host` as `docs/reference/host-table.md` describes it, and the functions `http_get(url)`,
     `loadstring`, `print`, `sleep(seconds)`, `thread(function)` and `seconds()`. `settings` are the host's plain values
     (`fingerprint`, `executor`, `player`, `place`, `job`, `clock_rate`) and what it lacks: `websocket`, `threads` or `kick` = `no`.
+    `keeps` = `yes` lets it keep texts in the folder `files`, `http` = `no` takes its requests away, `days_ahead` sets its `os.time`.
     Its clock and its timers run `time_rate` times as fast as real ones; `clock_rate` makes the clock faster than the timers.
     `is_optimised` is for Luau alone; see `node_command`.
     """
@@ -80,6 +82,7 @@ class LuaRun:
         settings: dict[str, str] | None = None,
         time_rate: float = 1,
         is_optimised: bool = False,
+        files: Path | None = None,
     ) -> None:
         source = text if isinstance(text, bytes) else text.encode()
         # Without a clock of the host's a loader looks at the system's, which does not run faster.
@@ -97,7 +100,7 @@ class LuaRun:
             [*_command(engine, is_optimised=is_optimised), HERE / "host.lua", self._start.name, str(time_rate)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env={**os.environ, "NODE_NO_WARNINGS": "1"},
+            env={**os.environ, "NODE_NO_WARNINGS": "1", "LUA_HOST_FILES": str(files or "/nowhere")},
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -195,6 +198,7 @@ class LuaRun:
 class LoaderRun(LuaRun):
     """A script's loader, fetched from its URL and run as a user does it.
 
+    `files` is a folder for what the host keeps, `days_ahead` how far its clock is ahead, and `loader` one that was fetched before.
     `leads` is a host name and the address and port that it is to lead to, for a loader that was made for that name.
     """
 
@@ -215,6 +219,9 @@ class LoaderRun(LuaRun):
         time_rate: float = 1,
         engine: str = "luau",
         leads: tuple[str, str] | None = None,
+        files: Path | None = None,
+        days_ahead: float | None = None,
+        loader: bytes | None = None,
     ) -> None:
         given = {
             "fingerprint": fingerprint,
@@ -223,14 +230,18 @@ class LoaderRun(LuaRun):
             "place": place,
             "job": job,
             "clock_rate": clock_rate,
+            "keeps": None if files is None else "yes",
+            "days_ahead": days_ahead,
         }
         settings = {name: str(value) for name, value in given.items() if value is not None}
         lacks = {"websocket": websocket, "threads": threads, "kick": kick}
         settings |= {name: "no" for name, has in lacks.items() if not has}
         script = USER_SCRIPT % ("nil" if key is None else f'"{key}"', loader_url)
+        if loader is not None:
+            script = script.replace(f'http_get("{loader_url}")', lua_string(loader))
         if leads is not None:
             script = ELSEWHERE % (leads[0].replace(".", "%."), leads[1]) + script
-        super().__init__(script, *arguments, engine=engine, settings=settings, time_rate=time_rate)
+        super().__init__(script, *arguments, engine=engine, settings=settings, time_rate=time_rate, files=files)
 
 
 def run_text(

@@ -1,8 +1,9 @@
 -- The start: asks the server, checks that the answer is from it and meant for this very question, and opens the payload.
+local execute = {}
+
 local PROTOCOL = 2
 local TRIES = 4
-local NONCE = string.rep("\0", 12) -- the key is used for this payload alone
-local TAG_BYTES = 16
+local TRIES_BEFORE_LEASE = 2
 local UNVERIFIED = "the server's reply could not be verified"
 local UNSIGNED = "the server refused in a way that could not be verified: "
 -- Refusals that nobody signs: those of what was not understood, or not looked at.
@@ -15,29 +16,24 @@ local function or_null(value)
   return value
 end
 
--- The payload's text, or nil when the reply is not the installation's answer to the request with this hash.
-local function open(reply, nonce, request)
+-- Whether the reply is the installation's answer to the request with this hash.
+local function verified(reply, request)
   local payload, proof = reply.payload, reply.proof
   if type(payload) ~= "string" or type(reply.nonce) ~= "string" then
-    return nil
+    return false
   end
   reply.payload, reply.proof = nil, nil
   local encoded = encode_transcript(reply)
-  if not encoded or not signed(proof, "moonlatch/2 start\n" .. request .. encoded) then
-    return nil
-  end
-  local block, length = base64.decode(payload)
-  if not block or length < TAG_BYTES or sha256.hex(blake2s(block, length)) ~= reply.payload_digest then
-    return nil
-  end
-  local pad = sha256.derive(sha256.derive(settings.secret, "moonlatch/1 execute", nonce, reply.nonce), "payload")
-  local key = sha256.xor(sha256.unhex(reply.payload_key), pad)
-  length = length - TAG_BYTES -- what it is for is known by the digest
-  chacha20.apply(block, length, 1, memory.from_string(key), memory.from_string(NONCE))
-  return memory.to_string(block, length)
+  reply.payload = payload
+  return encoded and signed(proof, "moonlatch/2 start\n" .. request .. encoded)
 end
 
-local function ask(host, key, nonce)
+local function source_of(reply, nonce)
+  local root = sha256.derive(settings.secret, "moonlatch/1 execute", nonce, reply.nonce)
+  return unseal(reply.payload, reply.payload_digest, reply.payload_key, sha256.derive(root, "payload"))
+end
+
+local function ask(host, key, nonce, build)
   host.look()
   return post(host, "/client/v1/execute", {
     script_id = settings.script_id,
@@ -51,7 +47,38 @@ local function ask(host, key, nonce)
     place_id = or_null(host.place),
     job_id = or_null(host.job),
     supports_sessions = host.websocket ~= nil,
+    -- A server that gives no leases is not told of them: one of before would not understand.
+    keeps_leases = leases and leases.are_kept(host) or nil,
+    build = build,
   })
+end
+
+-- Asks once; `build` is the one that runs already, where one does. Gives "granted", the reply and the nonce; "refused" and
+-- the error's table; "unreachable", a message and whether no server is there at all; "unverified" and a message.
+function execute.once(host, key, build)
+  -- Never the same nonce twice: the server may have seen a request whose answer was lost.
+  local nonce = random.nonce(moments.next())
+  local outcome, answer, body = ask(host, key, nonce, build)
+  if outcome == "granted" then
+    if not verified(answer, sha256.sha256(body)) then
+      return "unverified", UNVERIFIED
+    end
+    moments.tell(answer.time, host.clock)
+    if leases then
+      leases.keep(host, key, answer)
+    end
+    return outcome, answer, nonce
+  elseif outcome == "refused" and not PASSING[answer.code] then
+    if not answer.is_signed_for(body) then
+      return "unverified", UNSIGNED .. answer.code
+    end
+    if answer.code == "CLOCK_WRONG" then
+      answer.is_corrected = moments.tell(answer.time, host.clock)
+    elseif leases then
+      leases.refused(host, key, answer.code)
+    end
+  end
+  return outcome, answer, body
 end
 
 local function refuse(host, message)
@@ -67,7 +94,7 @@ local function pause_before_retry(try, outcome, answer)
     return nil
   elseif outcome == "unreachable" then
     return 2 ^ (try - 1) * (0.5 + random.fraction() / 2)
-  elseif answer.code == "REPLAYED" or (answer.code == "CLOCK_WRONG" and answer.is_corrected) then
+  elseif answer.code == "REPLAYED" or answer.is_corrected then
     return 0
   elseif answer.code == "RATE_LIMITED" then
     return math.min(math.max(answer.retry_after or 1, 1), 60)
@@ -75,32 +102,33 @@ local function pause_before_retry(try, outcome, answer)
   return nil
 end
 
--- The authenticated reply and the payload's text. Raises the server's message when it refuses.
-return function(host, key)
+-- The authenticated reply and the payload's text; while no server is there nil, the text and the lease that allows it.
+-- Raises the server's message when it refuses.
+function execute.start(host, key)
   local corrected = false
+  local lease, source, problem
   for try = 1, TRIES do
-    -- Never the same nonce twice: the server may have seen a request whose answer was lost.
-    local nonce = random.nonce(moments.next())
-    local outcome, answer, body = ask(host, key, nonce)
+    local outcome, answer, more = execute.once(host, key)
     if outcome == "granted" then
-      local source = open(answer, nonce, sha256.sha256(body))
-      if not source then
-        error(UNVERIFIED, 0)
+      return answer, source_of(answer, more) or error(UNVERIFIED, 0)
+    elseif outcome == "unverified" then
+      error(answer, 0)
+    elseif outcome == "refused" and answer.is_corrected then
+      answer.is_corrected, corrected = not corrected, true
+    elseif outcome == "unreachable" and more and leases then
+      if not source and not problem then
+        lease, source, problem = leases.find(host, key)
       end
-      moments.tell(answer.time, host.clock)
-      return answer, source
-    end
-    if outcome == "refused" and not PASSING[answer.code] and not answer.is_signed_for(body) then
-      error(UNSIGNED .. answer.code, 0)
-    end
-    if outcome == "refused" and answer.code == "CLOCK_WRONG" and not corrected then
-      answer.is_corrected = moments.tell(answer.time, host.clock)
-      corrected = true
+      if source and (try >= TRIES_BEFORE_LEASE or not host.has_http) then
+        return nil, source, lease
+      elseif problem then
+        answer = answer .. "; " .. problem
+      end
     end
     local pause = pause_before_retry(try, outcome, answer)
     if not pause and outcome == "refused" then
       refuse(host, answer.message)
-    elseif not pause then
+    elseif not pause or not host.has_http then
       error(answer, 0)
     end
     if pause > 0 then
@@ -108,3 +136,5 @@ return function(host, key)
     end
   end
 end
+
+return execute

@@ -34,7 +34,7 @@ local function beat(instance)
   -- Also the time is believed only of the installation: told an earlier one, the copy would ask what it has asked before.
   local refused = outcome == "refused" and not PASSING[answer.code] and answer.is_signed_for(body)
   if refused and answer.code ~= "CLOCK_WRONG" then
-    instance.stop(answer.message)
+    instance.stop(answer.message, answer.code)
   elseif refused and moments.tell(answer.time, host.clock) then
     return true
   else

@@ -40,7 +40,7 @@ local function gives_a_number(clock)
   return ok and type(time) == "number" and clock
 end
 
-local FUNCTIONS = { "request", "websocket", "kick", "spawn", "wait", "load", "random", "clock" }
+local FUNCTIONS = { "request", "websocket", "kick", "spawn", "wait", "load", "random", "clock", "store", "recall" }
 local OTHERS = { "fingerprint", "executor", "player", "place", "job", "is_loaded" }
 
 -- The host's table as a plain one, which reading cannot make fail.
@@ -65,7 +65,8 @@ local function checked(given)
   if fingerprint ~= nil and type(fingerprint) ~= "string" and type(fingerprint) ~= "number" and not is_callable(fingerprint) then
     error("moonlatch_host.fingerprint must be text, or a function that gives text", 0)
   end
-  if host.request == nil then
+  host.has_http = host.request ~= nil
+  if not host.has_http and (not leases or not (host.recall or leases.given())) then
     error("moonlatch_host.request is missing", 0)
   end
   return host
@@ -133,7 +134,12 @@ function hosts.find()
   given = checked(given)
   local has_threads = given.spawn ~= nil and given.wait ~= nil
   local host = {
-    request = given.request,
+    has_http = given.has_http,
+    request = given.request or function()
+      return nil, "this program makes no HTTP requests"
+    end,
+    store = given.store,
+    recall = given.recall,
     kick = given.kick,
     load = given.load or kernel.load,
     random = given.random,

@@ -1,4 +1,5 @@
--- One running copy of the script: what authenticates it, whether it was stopped, and when the server last agreed with it.
+-- One running copy of the script as the server knows it: what authenticates it, whether it was stopped, and when the server
+-- last agreed with it.
 local instances = {}
 
 local NINE = "\9" .. string.rep("\0", 31)
@@ -17,7 +18,21 @@ local TOLERATED_SECONDS = 660
 -- A computer that slept wakes up long after the last contact; one failure then proves nothing.
 local TOLERATED_MISSES = 2
 
-function instances.create(host, reply)
+-- Stops the script for good. With no way to kick, everything it does through its runtime fails from now on.
+function instances.halt(host, runtime, reason)
+  runtime.handlers = {}
+  if host.kick and attempt(host.kick, reason) then
+    return
+  end
+  runtime.halt(reason)
+  -- Caught as well: a host whose threads begin at once may let their errors out here.
+  attempt(host.spawn, function()
+    error(reason, 0)
+  end)
+end
+
+-- `runtime` is that of the script. `outlive`, where it can be outlived that the server is away, gives whether it will be.
+function instances.create(host, key, reply, runtime, outlive)
   local instance = {
     host = host,
     id = reply.instance,
@@ -25,7 +40,7 @@ function instances.create(host, reply)
     heartbeat_seconds = reply.heartbeat_seconds ~= json.null and reply.heartbeat_seconds or nil,
     session_path = reply.session ~= json.null and reply.session or nil,
     session_required = reply.session_required,
-    runtime = runtimes.create(host.clock),
+    runtime = runtime,
     stopped = false,
     socket = nil, -- of the session that stands
   }
@@ -33,7 +48,7 @@ function instances.create(host, reply)
     instance.live_key, instance.share = agree(reply.instance)
   end
   local last_contact, misses = host.clock(), 0
-  instance.runtime.set(reply.variables)
+  runtime.set(reply.variables)
 
   -- Closes a socket. In a thread of its own: a host may wait for a server that answers no more.
   function instance.let_go(socket)
@@ -48,22 +63,21 @@ function instances.create(host, reply)
     end
   end
 
-  -- Stops the script for good. With no way to kick, everything it does through its runtime fails from now on.
-  function instance.stop(reason)
+  local function leave()
+    instance.stopped = true
+    instance.let_go(instance.socket)
+  end
+
+  -- Stops the script; `code` is that of the server's refusal, where it has one.
+  function instance.stop(reason, code)
     if instance.stopped then
       return
     end
-    instance.stopped = true
-    instance.let_go(instance.socket)
-    instance.runtime.handlers = {}
-    if host.kick and attempt(host.kick, reason) then
-      return
+    leave()
+    if leases and code then
+      leases.refused(host, key, code)
     end
-    instance.runtime.halt(reason)
-    -- Caught as well: a host whose threads begin at once may let their errors out here.
-    attempt(host.spawn, function()
-      error(reason, 0)
-    end)
+    instances.halt(host, runtime, reason)
   end
 
   -- The server gives another token from time to time, for the old one ends.
@@ -80,6 +94,9 @@ function instances.create(host, reply)
   function instance.missed()
     misses = misses + 1
     if misses >= TOLERATED_MISSES and host.clock() - last_contact >= TOLERATED_SECONDS then
+      if outlive and outlive() then
+        return leave()
+      end
       instance.stop("the server could not be reached for 10 minutes")
     end
   end

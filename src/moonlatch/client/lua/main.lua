@@ -1,4 +1,47 @@
 -- Starts the script: the last part of the loader, and the only one that runs by itself.
+local run_by_lease
+
+-- Stays in touch with the server, which knows of this copy.
+local function join(host, key, runtime, reply)
+  local instance = instances.create(
+    host,
+    key,
+    reply,
+    runtime,
+    leases and function()
+      local lease = leases.find(host, key)
+      if lease then
+        lease.build = runtime.object.la_script_build
+        run_by_lease(host, key, runtime, lease)
+      end
+      return lease
+    end
+  )
+  if instance.heartbeat_seconds then
+    host.spawn(function()
+      keep_beating(instance)
+    end)
+  end
+  if instance.session_path and host.websocket then
+    host.spawn(function()
+      keep_session(instance)
+    end)
+  end
+end
+
+function run_by_lease(host, key, runtime, lease)
+  if lease.has_ended then
+    print("this script has not reached its server for long: it will soon start no more without it")
+  end
+  if host.has_threads then
+    host.spawn(function()
+      away(host, key, runtime, lease, function(reply)
+        join(host, key, runtime, reply)
+      end)
+    end)
+  end
+end
+
 local function start(...)
   local host, key = hosts.find(), hosts.key()
   random.stir({
@@ -23,26 +66,22 @@ local function start(...)
     host.random or host.clock,
   })
   host.settle(key ~= nil)
-  local reply, source = execute(host, key)
-  if reply.heartbeat_seconds ~= json.null and not host.has_threads then
+  local reply, source, lease = execute.start(host, key)
+  if reply and reply.heartbeat_seconds ~= json.null and not host.has_threads then
     error("this script must stay in touch with its server, which needs spawn and wait in the moonlatch_host table", 0)
   end
-  local instance = instances.create(host, reply)
-  local chunk, problem = host.load(source, "=" .. reply.variables.la_script_name)
+  local runtime, variables = runtimes.create(host.clock), (reply or lease).variables
+  local chunk, problem = host.load(source, "=" .. variables.la_script_name)
   if not chunk then
     error("the script could not be loaded: " .. tostring(problem), 0)
   end
-  if instance.heartbeat_seconds then
-    host.spawn(function()
-      keep_beating(instance)
-    end)
+  if reply then
+    join(host, key, runtime, reply)
+  else
+    runtime.set(variables)
+    run_by_lease(host, key, runtime, lease)
   end
-  if instance.session_path and host.websocket then
-    host.spawn(function()
-      keep_session(instance)
-    end)
-  end
-  return chunk(instance.runtime.object, ...)
+  return chunk(runtime.object, ...)
 end
 
 return start(...)

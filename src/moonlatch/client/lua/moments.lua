@@ -28,8 +28,13 @@ function moments.tell(time, read)
   return time
 end
 
+-- By this device's own clock, or nil when it has none.
+function moments.by_device()
+  return finding.first(CLOCKS, plausible)
+end
+
 function moments.next()
-  local now = told and told + (clock() - told_at) * 1000 or finding.first(CLOCKS, plausible) or 0
+  local now = told and told + (clock() - told_at) * 1000 or moments.by_device() or 0
   latest = math.max(latest + 1, math.floor(now))
   return latest
 end

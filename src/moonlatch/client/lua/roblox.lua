@@ -235,7 +235,13 @@ return function()
   end
   -- A server's own `request` is a function of the game's; a client's HttpService only says that it is not for clients.
   table.insert(requests, client and #requests + 1 or 1, http_service)
+  local store, recall
+  if executor_files then
+    store, recall = executor_files()
+  end
   return {
+    store = store,
+    recall = recall,
     request = finding.first_working(adapted(requests, request_with), "this program has no function for HTTP requests"),
     websocket = websocket_of(),
     fingerprint = client and function()

@@ -88,7 +88,7 @@ local function connect(instance)
   end
 
   function receivers.stop(body)
-    instance.stop(body.message)
+    instance.stop(body.message, body.code)
   end
 
   local function on_message(text)

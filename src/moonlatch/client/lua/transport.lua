@@ -1,5 +1,6 @@
 -- One POST of JSON to the server and what came of it: "granted" and the reply, "refused" and the error's table, or
--- "unreachable" and a message; and the body that was sent.
+-- "unreachable" and a message; and the body that was sent, of an unreachable one whether no server is there at all: what
+-- refused the request in its place has decided something, too.
 local HEADERS = { ["Content-Type"] = "application/json" }
 
 local function refusal_in(reply)
@@ -28,7 +29,7 @@ return function(host, path, fields)
   local ok, status, answer = attempt(host.request, "POST", settings.base_url .. path, HEADERS, body)
   if not ok or not status then
     local why = ok and answer or status
-    return "unreachable", "the server could not be reached: " .. (type(why) == "string" and why or "no answer")
+    return "unreachable", "the server could not be reached: " .. (type(why) == "string" and why or "no answer"), true
   end
   local reply = type(answer) == "string" and json.decode(answer)
   if type(reply) == "table" and reply.success == true then
@@ -36,9 +37,12 @@ return function(host, path, fields)
   end
   local refusal = type(reply) == "table" and refusal_in(reply)
   if not refusal then
-    return "unreachable", "the server could not be reached: it answered with status " .. (tonumber(status) or "unknown")
+    status = tonumber(status)
+    return "unreachable",
+      "the server could not be reached: it answered with status " .. (status or "unknown"),
+      not status or status < 400 or status > 499
   elseif refusal.code == "UNAVAILABLE" then
-    return "unreachable", refusal.message
+    return "unreachable", refusal.message, true
   end
   return "refused", refusal, body
 end
