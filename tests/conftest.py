@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -27,6 +28,17 @@ from support.services import (
 # An example that is slow by the clock says that the machine is busy, and nothing of the code.
 settings.register_profile("moonlatch", deadline=None)
 settings.load_profile("moonlatch")
+
+
+LONGEST_NAME = 40
+"""Of a parameter's value in the name of a test, in characters."""
+
+
+def pytest_make_parametrize_id(val: Any) -> str | None:
+    """Cut long texts: a test is told to each process, and in each report, by its whole name."""
+    if isinstance(val, str | bytes) and len(val) > LONGEST_NAME:
+        return f"{val[:LONGEST_NAME]!a} and so on, {len(val)} in all"
+    return None
 
 
 def pytest_configure(config: pytest.Config) -> None:

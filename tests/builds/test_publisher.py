@@ -214,7 +214,7 @@ async def test_an_invalid_script_is_reported_before_a_missing_place_for_the_load
 async def test_build_time_is_spent_by_updates_that_fail_too_and_ends(
     database: SqliteDatabase, workers: WorkerPool
 ) -> None:
-    publishing = Publishing(database, workers, Tier(name="little", build_seconds_per_period=1))
+    publishing = Publishing(database, workers, Tier(name="little", build_seconds_per_period=1_000))
     script = await publishing.set_up()
     spent = [await publishing.build_ms_used()]
     assert (await refused(publishing, script, "not lua")).reason == Reason.SCRIPT_INVALID
@@ -223,7 +223,7 @@ async def test_build_time_is_spent_by_updates_that_fail_too_and_ends(
     spent.append(await publishing.build_ms_used())
     assert 0 == spent[0] < spent[1] < spent[2]
     used = await publishing.used()
-    await database.run(lambda tx: quota.spend(tx, publishing.account.id, 1_000, now=publishing.now))
+    await database.run(lambda tx: quota.spend(tx, publishing.account.id, 1_000_000, now=publishing.now))
     for source in ("not lua", SOURCE):
         assert (await refused(publishing, script, source)).reason == Reason.NO_BUILD_TIME
     assert await publishing.used() == used

@@ -121,18 +121,20 @@ def test_a_large_body_that_is_broken_says_where(raw: str, expected: str) -> None
     assert (refused.value.status, refused.value.extras["failed"][0]["field"]) == (400, expected)
 
 
-@pytest.mark.parametrize(
-    "raw",
-    [
-        pytest.param(b'{"script":[' + b"[]," * (MEGABYTES * 333_333) + b"[]]}", id="lists"),
-        pytest.param(b"{" + b",".join(b'"k%07d":1' % each for each in range(MEGABYTES * 80_000)) + b"}", id="keys"),
-        pytest.param(b'{"script":' + b"[" * (MEGABYTES * 1_000_000), id="depth"),
-        pytest.param(b'{"script":"' + b"x" * (MEGABYTES * 1_000_000), id="cut off"),
-        pytest.param(b'{"script":' + b"9" * (MEGABYTES * 1_000_000) + b"}", id="digits"),
-        pytest.param(b"\xff" * (MEGABYTES * 1_000_000), id="binary"),
-    ],
-)
-def test_eighteen_hostile_megabytes_hold_nobody_up(raw: bytes) -> None:
+# Made by the test that reads it: every process collects them all.
+HOSTILE = {
+    "lists": lambda: b'{"script":[' + b"[]," * (MEGABYTES * 333_333) + b"[]]}",
+    "keys": lambda: b"{" + b",".join(b'"k%07d":1' % each for each in range(MEGABYTES * 80_000)) + b"}",
+    "depth": lambda: b'{"script":' + b"[" * (MEGABYTES * 1_000_000),
+    "cut off": lambda: b'{"script":"' + b"x" * (MEGABYTES * 1_000_000),
+    "digits": lambda: b'{"script":' + b"9" * (MEGABYTES * 1_000_000) + b"}",
+    "binary": lambda: b"\xff" * (MEGABYTES * 1_000_000),
+}
+
+
+@pytest.mark.parametrize("family", HOSTILE)
+def test_eighteen_hostile_megabytes_hold_nobody_up(family: str) -> None:
+    raw = HOSTILE[family]()
     before = time.process_time()
     with contextlib.suppress(ApiError):
         assert parse(raw) == {"script": []}

@@ -14,9 +14,10 @@ from moonlatch.obfuscator.target import Target
 from support.generated.differences import PROGRAMS_AT_ONCE, Kind, batches, differences, programs, variants_of
 from support.generated.reduce import reduced
 from support.luau import run_luau_batch
+from support.rounds import rounds
 
 SEED = 20260
-BATCHES, PROGRAMS_PER_BATCH = 5, 20
+BATCHES, PROGRAMS_PER_BATCH = rounds(2, 5), 20
 
 
 def differing(names: Iterable[str], seed: int, kind: Kind, count: int) -> list[str]:
