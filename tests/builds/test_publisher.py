@@ -112,6 +112,22 @@ async def test_a_newer_loader_or_another_address_is_built_in_at_the_next_update(
     assert await publishing.used() == 6
 
 
+async def test_a_script_that_gives_leases_gets_a_loader_for_them_with_its_next_update(publishing: Publishing) -> None:
+    script = await publishing.set_up()
+    await publishing.publisher().update(publishing.account, script, SOURCE)
+    assert not (await publishing.loader_source(script.id)).startswith("-- Moonlatch loader\n")
+    leasing = msgspec.structs.replace(await publishing.script(script.id), offline_days=7)
+    for _ in range(2):
+        await publishing.publisher().update(publishing.account, leasing, SOURCE)
+        served = await loaders.find_served(publishing.database, script.id)
+        assert served is not None
+        assert served.keeps_leases
+    source = await publishing.loader_source(script.id)
+    assert source.startswith("-- Moonlatch loader\n")
+    assert run_lua("lua51", f"print((function() {source}\nend)())").output.split()[4] == "True"
+    assert await publishing.used() == 2 + 2 + 1
+
+
 async def test_a_script_that_was_toggled_off_stays_off(publishing: Publishing) -> None:
     script = await publishing.set_up()
     await publishing.publisher().update(publishing.account, script, SOURCE)

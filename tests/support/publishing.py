@@ -46,10 +46,17 @@ class WatchedLive(LocalLive):
 
 
 def write_loader(
-    *, script_id: str, loader_id: str, secret: bytes, signing_key: bytes, exchange_key: bytes, base_url: str
+    *,
+    script_id: str,
+    loader_id: str,
+    secret: bytes,
+    signing_key: bytes,
+    exchange_key: bytes,
+    base_url: str,
+    keeps_leases: bool,
 ) -> bytes:
     """A small loader: plain Lua that returns what it was made with."""
-    return f"return {script_id!r}, {loader_id!r}, {secret.hex()!r}, {base_url!r}".encode()
+    return f"return {script_id!r}, {loader_id!r}, {secret.hex()!r}, {base_url!r}, {str(keeps_leases)!r}".encode()
 
 
 @dataclass(frozen=True)

@@ -51,6 +51,9 @@ UPDATE_SECONDS = 95
 
 BUSY_RETRY_SECONDS = 10
 
+KEPT_LOADER = b"-- Moonlatch loader\n"
+"""What a loader begins with that hosts keep: by it they tell one from an error page."""
+
 _COUNTED: dict[type, str] = {
     Published: "published",
     Broken: "invalid",
@@ -260,7 +263,7 @@ class Publisher:
         answer = await self._protect(piece, deadline)
         match answer:
             case Done():
-                return info, answer.text
+                return info, KEPT_LOADER + answer.text if info.keeps_leases else answer.text
             case Invalid():  # our own fault, whatever it says: the developer did not write the loader
                 return NotProtected([Fault(None, answer.parser_output)], is_loader=True)
             case Failed():

@@ -45,6 +45,7 @@ class ScriptView(Reply):
         use_heartbeat=True,
         kick_outdated=False,
         require_sessions=False,
+        offline_days=0,
         enabled=True,
         total_executions=0,
         total_sessions=0,
@@ -58,6 +59,7 @@ class ScriptView(Reply):
     use_heartbeat: bool
     kick_outdated: bool
     require_sessions: bool
+    offline_days: int
     enabled: bool
     total_executions: int
     total_sessions: int
@@ -73,6 +75,7 @@ class ScriptView(Reply):
             use_heartbeat=script.use_heartbeat,
             kick_outdated=script.kick_outdated,
             require_sessions=script.require_sessions,
+            offline_days=script.offline_days,
             enabled=script.enabled,
             total_executions=script.total_executions,
             total_sessions=counts.sessions,

@@ -9,6 +9,7 @@ from fastapi import Depends, Query
 from pydantic import AfterValidator, ConfigDict, Field
 
 from moonlatch.errors import not_found
+from moonlatch.licensing.lease import MAX_OFFLINE_DAYS
 from moonlatch.licensing.roles import Permission
 from moonlatch.live.interface import LiveCounts, SessionFilter
 from moonlatch.management.auth import CallerBehindBody, OwnedProject, OwnedScript
@@ -25,6 +26,7 @@ from moonlatch.management.fields import (
     Edit,
     Empty,
     Engine,
+    Integral,
     Name,
     ProfileName,
     TargetName,
@@ -53,7 +55,11 @@ MUST_FILTER = Refusal(0, "must filter something", 400)
 
 _PROFILE = "how much is done to it; the server's setting without one"
 _TARGET = "the language of its builds; wherever its source runs without one"
+_OFFLINE = "days for which it starts without the server, from the next loader on; 0: none"
 _ENGINE = "what protects it; the project's without one"
+
+
+OfflineDays = Annotated[int, Field(ge=0, le=MAX_OFFLINE_DAYS), Integral]
 
 
 class NewScript(Closed):
@@ -64,6 +70,7 @@ class NewScript(Closed):
     use_heartbeat: bool = True
     kick_outdated: bool = False
     require_sessions: bool = False
+    offline_days: Annotated[OfflineDays, Field(description=_OFFLINE)] = 0
     profile: Annotated[ProfileName | None, Field(description=_PROFILE)] = None
     target: Annotated[TargetName | None, Field(description=_TARGET)] = None
     engine: Annotated[Engine | None, Field(description=_ENGINE)] = None
@@ -79,6 +86,7 @@ class EditScript(Edit):
     )
     kick_outdated: Annotated[bool | None, Field(description="kick users using an old version of the script")] = None
     require_sessions: Annotated[bool | None, Field(description="prevent users without WebSockets from using it")] = None
+    offline_days: Annotated[OfflineDays | None, Field(description=_OFFLINE)] = None
     profile: Annotated[ClearableProfile | None, Field(description=_PROFILE)] = None
     target: Annotated[ClearableTarget | None, Field(description=_TARGET)] = None
     engine: Annotated[ClearableEngine | None, Field(description=_ENGINE)] = None

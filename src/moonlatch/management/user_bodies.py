@@ -146,7 +146,9 @@ class Blacklist(Closed):
 class ResetFingerprint(Closed):
     model_config = ConfigDict(json_schema_extra={"examples": [{"force": True}]})
 
-    force: Annotated[bool | None, Field(description="even when resets are disabled or on cooldown")] = None
+    force: Annotated[
+        bool | None, Field(description="even when resets are disabled or on cooldown, or the old device has a lease")
+    ] = None
 
 
 class RemoveUser(Closed):

@@ -42,6 +42,7 @@ EXPIRED_AFTER_STATE = Refusal(1, Reason.ACCOUNT_EXPIRED, 403)
 RESETS_DISABLED = Refusal(1, Reason.RESETS_DISABLED, 403)
 ON_COOLDOWN = Refusal(2, Reason.ON_COOLDOWN, 409, {"retry_at": 1_770_624_500_000})
 NO_FINGERPRINT = Refusal(3, Reason.NO_FINGERPRINT, 409)
+LEASED = Refusal(4, Reason.LEASED, 409, {"retry_at": 1_770_624_500_000})
 
 
 class UserQuery(PageQuery):
@@ -209,13 +210,13 @@ async def unblacklist_user(
 @router.post(
     "/users/{key}/reset_fingerprint",
     summary="Reset a user's fingerprint",
-    responses=refusing(ACCOUNT_EXPIRED, RESETS_DISABLED, ON_COOLDOWN, NO_FINGERPRINT),
+    responses=refusing(ACCOUNT_EXPIRED, RESETS_DISABLED, ON_COOLDOWN, NO_FINGERPRINT, LEASED),
     openapi_extra=needs(Permission.KEYS_WRITE, is_conditional=True),
 )
 async def reset_fingerprint(
     user: OwnedUser, reset: Annotated[ResetFingerprint, Depends(JsonBody(ResetFingerprint))], call: CurrentCall
 ) -> Success:
-    """The next device that starts with the key becomes its device. `force` goes past a disabled or cooling reset."""
+    """The next device that starts with the key becomes its device. `force` goes past a disabled or cooling reset and a lease."""
     return await call.change(
         lambda change: operations.reset_fingerprint(change, user.id, force=bool(reset.force)), _done
     )

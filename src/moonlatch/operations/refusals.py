@@ -39,6 +39,7 @@ class Reason(StrEnum):
     RESETS_DISABLED = "fingerprint resets disabled"
     ON_COOLDOWN = "on cooldown"
     NO_FINGERPRINT = "no fingerprint assigned"
+    LEASED = "device may still start without the server"
     SIGN_IN_NAME_TAKEN = "sign-in name is taken"
     MAX_MEMBERS = "max members reached"
     LAST_OWNER = "account needs an owner"

@@ -147,7 +147,7 @@ class Unblacklist(Action):
 
 @dataclass(frozen=True, slots=True)
 class ResetFingerprint(Action):
-    """Lets the next device become the key's. `force` goes past a disabled or cooling reset."""
+    """Lets the next device become the key's. `force` goes past a disabled or cooling reset, and past a lease: then both devices start."""
 
     force: bool
     kind: ClassVar[EventKind] = EventKind.USER_FINGERPRINT_RESET
@@ -160,6 +160,8 @@ class ResetFingerprint(Action):
                 raise Refused(Reason.ON_COOLDOWN, retry_at=user.last_reset + project.fingerprint_reset_cooldown)
         if user.fingerprint is None:
             raise Refused(Reason.NO_FINGERPRINT)
+        if not self.force and user.leased_until is not None and user.leased_until > now:
+            raise Refused(Reason.LEASED, retry_at=user.leased_until)
         resets = user.total_fingerprint_resets + 1
         return msgspec.structs.replace(user, fingerprint=None, ip=None, last_reset=now, total_fingerprint_resets=resets)
 
