@@ -20,6 +20,7 @@ from moonlatch.obfuscator.transform.state_machine import (
     State,
     is_cuttable,
     leaves_loop,
+    release,
     shared_locals,
     with_assignments,
 )
@@ -113,7 +114,11 @@ class _Flattener(Rewriter):
         line = block.line
         moved = set(shared)
         for state in states:
+            # A closure goes on with its variable when the block is left.
+            dead = [one for one in state.left if one in moved and not self._symbols[one].is_captured]
             state.code = with_assignments(state.code, moved)
+            if dead:
+                state.code.insert(0, release(dead, line))
         variable = self._unit.new_binding(line)
         declaration, loop = MachineWriter(variable, self._generator).write(states)
         self._unit.machines.add(loop)

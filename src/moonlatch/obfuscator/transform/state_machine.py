@@ -7,7 +7,7 @@ be declared in front of them all and still is a fresh variable each time the blo
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from moonlatch.obfuscator.analysis.scopes import Frame
@@ -29,6 +29,8 @@ class State:
     condition: s.Expression | None = None
     targets: tuple[State | None, ...] = ()
     is_final: bool = False
+    left: list[s.Binding] = field(default_factory=list)
+    """The locals of branches that were left when it begins."""
 
 
 class Cutter:
@@ -71,12 +73,14 @@ class Cutter:
     def _cut_if(self, statement: s.If, current: State, joined: State | None) -> None:
         for index, (condition, block) in enumerate(statement.clauses):
             then = self.cut(block.body, joined)
+            _note_left(block, joined)
             is_last = index == len(statement.clauses) - 1
             otherwise: State | None = joined
             if not is_last:
                 otherwise = self._new_state()
             elif statement.otherwise is not None:
                 otherwise = self.cut(statement.otherwise.body, joined)
+                _note_left(statement.otherwise, joined)
             current.condition, current.targets = condition, (then, otherwise)
             if otherwise is not None and not is_last:
                 current = otherwise
@@ -88,6 +92,11 @@ class Cutter:
 
     def _draw_room(self) -> int:
         return self._generator.randint(1, self._run_length)
+
+
+def _note_left(branch: s.Block, joined: State | None) -> None:
+    if joined is not None:
+        joined.left += [binding for statement in branch.body for binding in declared_by(statement)]
 
 
 def is_cuttable(statement: s.If) -> bool:
@@ -184,6 +193,12 @@ def with_assignments(code: list[s.Statement], shared: set[s.Binding]) -> list[s.
         else:
             out.append(statement)
     return out
+
+
+def release(names: Sequence[s.Binding], line: int) -> s.Assign:
+    """Lets go of what variables hold whose block was left."""
+    targets: list[s.Expression] = [s.Name(one.name, line) for one in names]
+    return s.Assign(targets, [s.Nil(line)], line)
 
 
 # Writing it down

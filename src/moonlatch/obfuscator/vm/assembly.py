@@ -41,6 +41,7 @@ def compile_chunk(unit: Unit, native: set[s.Function], generator: random.Random)
         generator,
         native,
         unit.shared,
+        unit.hot,
         sets_environments="setfenv" in resolution.globals,
         loops_take_functions=unit.options.target is Target.LUA51,
         machines=1 + (1 if plain < _FUNCTIONS_PER_MACHINE else 2),
@@ -121,6 +122,8 @@ def _support(program: Program, decoders: list[Pool]) -> str:
         parts.append(_SHARING.replace("NAME", names.shared))
     if program.has_global_argument:
         parts.append(global_argument(names.argument) + " ")
+    if program.releases_registers:
+        parts.append(_RELEASE.replace("EMPTY", names.release).replace("PASS_ON", names.pass_on))
     if program.sets_environments:
         parts.append(_INHERITANCE.replace("NAME", names.inherit))
     if program.has_generic_loops:
@@ -131,6 +134,11 @@ def _support(program: Program, decoders: list[Pool]) -> str:
         parts.append(f"local {names.enters_nan}=false for _from=0/0,0 do {names.enters_nan}=true end ")
     return "".join(parts)
 
+
+_RELEASE = """
+local function EMPTY(_file,_from,_to) for _place=_from,_to do _file[_place]=nil end end
+local function PASS_ON(_file,_from,_to,...) EMPTY(_file,_from,_to) return ... end
+"""
 
 # Where the host makes a new closure each time, so does the machine.
 _SHARING = """

@@ -12,8 +12,8 @@ from types import MappingProxyType
 from moonlatch.obfuscator.syntax import tree as s
 from moonlatch.obfuscator.syntax.printer_expressions import unwrapped
 from moonlatch.obfuscator.vm.closures import Built
-from moonlatch.obfuscator.vm.code import HOLE, Label
-from moonlatch.obfuscator.vm.texts import Texts, bare
+from moonlatch.obfuscator.vm.code import HOLE, Label, Operand
+from moonlatch.obfuscator.vm.texts import WIDEST_LIST, Texts, bare
 
 _SOUND_KEYS = (s.String, s.Number, s.TrueValue, s.FalseValue, s.Table, s.Function, s.InterpolatedString)
 _LONGEST_TEXT = 500
@@ -180,13 +180,15 @@ class ExpressionLowering(Texts):
             case s.IndexName():
                 return self.target_text(node, self._settle([node.object]))
             case s.Call():
+                before = self.top
                 function, *arguments = self._settle([node.function, *node.arguments], multiple_last=True)
-                return self._call_text(node, function, arguments)
+                return self._call_text(node, function, self._released(node, arguments, before))
             case s.MethodCall():
+                before = self.top
                 subject, *arguments = self._settle([node.object, *node.arguments], multiple_last=True, late=1)
                 if self._reads_late(node) and isinstance(bare(node.arguments[-1]), s.MULTIPLE):
                     return self._late_method_text(node, subject, arguments)
-                return self._method_text(node, subject, arguments)
+                return self._method_text(node, subject, self._released(node, arguments, before))
             case s.InterpolatedString():
                 return self._interpolated_text(node, self._settle(node.values))
             case s.Table():
@@ -194,6 +196,22 @@ class ExpressionLowering(Texts):
             case s.Function():
                 return self.closure(node)
         raise TypeError(type(node).__name__)
+
+    def _released(self, node: s.Call | s.MethodCall, arguments: list[Built], before: int) -> list[Built]:
+        """The arguments of a call that may run for long, with something that empties the registers above `before` when they are there.
+
+        Those hold what was made for this call alone, which its callee may want to let go of.
+        """
+        if self.top == before or not self.is_cold or len(arguments) >= WIDEST_LIST:
+            return arguments
+        self.program.releases_registers = True
+        operands: list[Operand] = [before + 1, self.top]
+        emptied = f"{self.names.registers},{HOLE},{HOLE}"
+        if not (node.arguments and isinstance(bare(node.arguments[-1]), s.MULTIPLE)):
+            # It has no value, so the call has no argument more.
+            return [*arguments, (f"{self.names.release}({emptied})", operands)]
+        text, more = self.joined(arguments)
+        return [(f"{self.names.pass_on}({emptied},{text})", [*operands, *more])]
 
     def _settled_items(self, node: s.Table) -> list[Built]:
         """The keys and values of a table in the order of its text; Luau reads a local that is a key after its value."""

@@ -11,6 +11,8 @@ from moonlatch.obfuscator.vm.code import HOLE, MOST_PARAMETERS, Label
 from moonlatch.obfuscator.vm.loops import LoopLowering
 from moonlatch.obfuscator.vm.texts import bare, is_multiple
 
+_WITH_BLOCKS = (s.Do, s.If, s.While, s.Repeat, s.NumericFor, s.GenericFor)
+
 
 class FunctionLowering(LoopLowering, AssignmentLowering):
     """Compiles one function's body."""
@@ -35,8 +37,12 @@ class FunctionLowering(LoopLowering, AssignmentLowering):
 
     def statements(self, block: s.Block) -> None:
         for statement in block.body:
+            before = self.begin_statement()
             self._statements[type(statement)](self, statement)
-            self.forget_temporaries()
+            # What stands around the block does it for the last one, or comes round again. In a loop the next temporaries,
+            # which are few there, take the place of those before.
+            is_last = statement is block.body[-1]
+            self.end_statement(before, clears=not is_last and (self.is_cold or isinstance(statement, _WITH_BLOCKS)))
 
     def block(self, block: s.Block) -> None:
         mark = self.enter_scope()

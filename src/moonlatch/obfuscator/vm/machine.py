@@ -151,11 +151,13 @@ class Machine:
             file = f"{{{','.join(parameters + ['nil'] * (_REGISTERS_AT_ONCE - kept))}}}"
         else:
             file = f"table.create({_REGISTERS_AT_ONCE})" if self.has_table_library else "{}"
+        # The script may let go of an argument, which must not live on here. With `...` it lives on in the original, too.
+        release = "" if takes_any else f"{','.join(parameters)}=nil "
         operation = f"{names.prefix}o"
         body = self._tree_source(self.instructions.tree, operation)
         return (
             f"{names.machine(self.number)}=function({proto},{names.upvalues}) return function({head}) "
-            f"{read}local {node},{registers}={proto}[1]or {start}({proto}),{file} "
+            f"{read}local {node},{registers}={proto}[1]or {start}({proto}),{file} {release}"
             f"while true do local {operation}={node}[{self.instructions.operation_slot}] {body} end end end "
         )
 

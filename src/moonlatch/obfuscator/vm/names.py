@@ -22,6 +22,8 @@ class Names:
         self.unpack = prefix + "X"
         self.enters_nan = prefix + "B"
         self.type_of = prefix + "T"
+        self.release = prefix + "F"
+        self.pass_on = prefix + "O"
 
     def machine(self, number: int) -> str:
         """The function that makes closures for one interpreter: `machine(proto, captures)`."""

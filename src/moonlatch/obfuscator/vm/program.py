@@ -30,6 +30,8 @@ class Program:
     """`shared` functions have one closure for all times where the host shares closures at all. `loops_take_functions` says
     that no loop is left to go through a table, even where the host's own loops can.
 
+    Functions that are `hot` probably run often, for loops call them.
+
     `machines` interpreters share the functions; the last one takes those with `...` or many parameters.
 
     `shapes` counts the texts of whole expressions, `whole` has the text of each expression that can be one operation.
@@ -41,6 +43,7 @@ class Program:
     generator: random.Random
     native: set[s.Function]
     shared: set[s.Function]
+    hot: set[s.Function]
     loops_take_functions: bool
     sets_environments: bool
     machines: int
@@ -53,6 +56,7 @@ class Program:
     has_generic_loops: bool = False
     has_shared_closures: bool = False
     has_global_argument: bool = False
+    releases_registers: bool = False
     longest_list: int = LONGEST_LIST
     most_kept: int = 0
     """Of the arguments of a machine that takes `...`, those that it keeps in variables of its own."""

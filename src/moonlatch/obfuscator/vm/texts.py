@@ -31,6 +31,7 @@ _SHORTEST_LIST = 8
 _LARGEST_PLAIN_NUMBER = 2**20
 WIDEST_LIST = 60
 """Values that one operation may hold in registers of its own."""
+_MOST_CLEARED_BY_NAME = 2
 _LOOP_WEIGHT = 8
 _DEEPEST_LOOP = 5
 
@@ -51,6 +52,8 @@ class Texts(Closures):
         self.depth = 0
         self._locals_top = 0
         self._top = 0
+        self._highest = 0
+        """The highest register that the statement has used which is being compiled."""
 
     # Code
 
@@ -64,7 +67,17 @@ class Texts(Closures):
     def jump(self, label: Label) -> None:
         self.proto.code.append(Jump(label))
 
+    @property
+    def is_cold(self) -> bool:
+        """Return whether what is compiled now probably runs seldom."""
+        return not self.depth and self.proto.function not in self.program.hot
+
     # Registers
+
+    @property
+    def top(self) -> int:
+        """The highest register that is in use."""
+        return self._top
 
     def declare(self, binding: s.Binding) -> int:
         register = self.registers[binding] = self.hidden_local()
@@ -73,10 +86,12 @@ class Texts(Closures):
     def hidden_local(self) -> int:
         self._locals_top += 1
         self._top = self._locals_top
+        self._highest = max(self._highest, self._top)
         return self._locals_top
 
     def temporary(self) -> int:
         self._top += 1
+        self._highest = max(self._highest, self._top)
         return self._top
 
     def forget_temporaries(self) -> None:
@@ -88,6 +103,27 @@ class Texts(Closures):
 
     def leave_scope(self, mark: int) -> None:
         self._locals_top = self._top = mark
+
+    def begin_statement(self) -> int:
+        """Watch what the next statement uses; gives what `end_statement` takes."""
+        before, self._highest = self._highest, self._locals_top
+        return before
+
+    def end_statement(self, before: int, *, clears: bool) -> None:
+        """Forget the statement's temporaries, and have the machine let go of what is left in registers that nobody reads any more.
+
+        An object there would live for as long as the function runs.
+        """
+        self.forget_temporaries()
+        dead = range(self._locals_top + 1, self._highest + 1)
+        self._highest = max(before, self._highest)
+        if not clears or not dead:
+            return
+        if len(dead) <= _MOST_CLEARED_BY_NAME:
+            self.emit(",".join(self.register_text for _ in dead) + "=nil", list(dead))
+        else:
+            place = self.names.local(0)
+            self.emit(f"for {place}={HOLE},{HOLE} do {self.names.registers}[{place}]=nil end", [dead[0], dead[-1]])
 
     # What kind of expression
 
