@@ -24,10 +24,13 @@ import uvicorn
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from moonlatch.client.protocol import ClientProtocol
+from moonlatch.client.sharing import SharingWatch
 from moonlatch.clock import now_ms
 from moonlatch.config.sections import ClientSettings, ConnectionSettings
 from moonlatch.crypto import Keyring
+from moonlatch.licensing.tier import BUILT_IN
 from moonlatch.live.memory import LocalLive
+from moonlatch.operations.context import World
 from moonlatch.serving import garbage
 from moonlatch.storage.postgres.engine import open_postgres
 from moonlatch.storage.sqlite.engine import open_sqlite
@@ -82,15 +85,17 @@ def answering(size: int) -> Any:
 
 async def ours(folder: Path, database_url: str) -> ClientProtocol:
     database = await (open_postgres(database_url) if database_url else open_sqlite(folder / DATABASE))
-    live = LocalLive(database=database, clock=now_ms)
+    live, keyring = LocalLive(database=database, clock=now_ms), Keyring.open(folder)
+    world = World(database=database, tiers=BUILT_IN, clock=now_ms, keyring=keyring, live=live)
     return ClientProtocol(
         database=database,
         live=live,
-        keyring=Keyring.open(folder),
+        keyring=keyring,
         clock=now_ms,
         missing_loader_source=missing_loader,
         settings=ClientSettings(executes_per_second_per_address=0, loaders_per_second_per_address=0),
         connections=ConnectionSettings(per_address=0),
+        watch=SharingWatch(world),
     )
 
 

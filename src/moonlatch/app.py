@@ -19,6 +19,7 @@ from moonlatch.builds.publisher import LoaderRecipe, Publisher
 from moonlatch.builds.workshop import Workshop
 from moonlatch.client.loader_source import LOADER_VERSION, loader_source, missing_loader_source
 from moonlatch.client.protocol import BEAT, EXECUTE_PATH, HEARTBEAT_PATH, START, ClientProtocol
+from moonlatch.client.sharing import SharingWatch
 from moonlatch.clock import SteadyClock, now_ms
 from moonlatch.config import Settings
 from moonlatch.config.sections import ConnectionSettings
@@ -169,6 +170,7 @@ async def open_moonlatch(settings: Settings) -> AsyncIterator[Moonlatch]:
             connections=_connections_there_is_room_for(settings),
             trusted_proxies=settings.trusted_proxies,
             limits=limits,
+            watch=SharingWatch(world),
         )
         closing.push_async_callback(client.history.close)
         _expose(

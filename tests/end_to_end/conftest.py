@@ -13,6 +13,7 @@ from support.server import MoonlatchServer
 # The tests of this folder share an account and poll it.
 SETTINGS = {
     "MOONLATCH_CLIENT__HEARTBEAT_SECONDS": "5",
+    "MOONLATCH_TRUSTED_PROXIES": "127.0.0.1",
     "MOONLATCH_MANAGEMENT__REQUESTS_PER_SECOND": "10000",
     "MOONLATCH_MANAGEMENT__BURST": "10000",
 }

@@ -97,6 +97,8 @@ START_GUARDS = [
     ("KEY_NOT_FOUND", NO_USER, {}),
     ("BLACKLISTED", {"blacklisted": True}, {}),
     ("BLACKLISTED", {"barred_by": "other"}, {}),
+    ("KEY_HELD", {"held_by": "devices"}, {}),
+    ("KEY_HELD", {"held_by": "devices", "held_until": NOW + 1}, {}),
     ("KEY_EXPIRED", {"key_expires": NOW}, {}),
     ("FINGERPRINT_REQUIRED", {"fingerprint": b"f"}, {"fingerprint": None}),
     ("FINGERPRINT_REQUIRED", {"require_fingerprint": True}, {"fingerprint": None}),
@@ -121,7 +123,8 @@ RUNNING_GUARDS = [
 ]
 ORDER = [
     *("SCRIPT_NOT_FOUND", "DISCONNECTED", "SCRIPT_DISABLED", "OUTDATED", "LOADER_OUTDATED", "SESSIONS_REQUIRED"),
-    *("KEY_REQUIRED", "KEY_NOT_FOUND", "BLACKLISTED", "KEY_EXPIRED", "FINGERPRINT_REQUIRED", "FINGERPRINT_MISMATCH"),
+    *("KEY_REQUIRED", "KEY_NOT_FOUND", "BLACKLISTED", "KEY_HELD", "KEY_EXPIRED"),
+    *("FINGERPRINT_REQUIRED", "FINGERPRINT_MISMATCH"),
     *("EXECUTION_LIMIT_REACHED", "granted"),
 ]
 
@@ -165,6 +168,7 @@ def test_a_key_without_places_of_its_own_has_its_projects(own: int | None, place
         ({"account_expires": NOW - 7 * DAY + 1}, {}),
         ({"blacklisted": True, "blacklist_expires": NOW}, {}),
         ({"barred_by": "other", "bar_expires": NOW}, {}),
+        ({"held_by": "devices", "held_until": NOW}, {}),
         ({"key_expires": NOW + 1}, {}),
         ({"fingerprint": b"f"}, {}),
         ({"fingerprint": b"other", "fingerprintless": True}, {}),
@@ -209,6 +213,23 @@ def test_a_blacklisting_says_why_and_until_when() -> None:
     assert refusal.extras == {"reason": "shared", "expires": None}
 
 
+@pytest.mark.parametrize(
+    ("left_ms", "says"), [(1, "in an hour at most"), (3_600_001, "in 2 hours at most"), (DAY, "in 24 hours at most")]
+)
+def test_a_hold_says_what_to_do_and_when_it_ends(left_ms: int, says: str) -> None:
+    refusal = start(held_by="devices", held_until=NOW + left_ms)
+    assert isinstance(refusal, Refusal)
+    assert (says in refusal.message, refusal.extras) == (True, {"until": NOW + left_ms})
+    refusal = start(held_by="devices")
+    assert isinstance(refusal, Refusal)
+    assert ("release it." in refusal.message, refusal.extras) == (True, {"until": None})
+
+
+def test_a_hold_keeps_new_starts_out_also_of_free_for_all_scripts_and_stops_no_copy() -> None:
+    assert code(start(free_for_all=True, held_by="devices", key_expires=NOW)) == "KEY_HELD"
+    assert running(held_by="devices") == Granted(premium=True)
+
+
 def pairs(guards: list) -> list:
     """Every two guards that can apply at once: their facts and claims do not contradict each other."""
     return [
@@ -248,6 +269,8 @@ any_facts = st.fixed_dictionaries(
         "blacklist_expires": optional_time,
         "barred_by": st.sampled_from([None, "x"]),
         "bar_expires": optional_time,
+        "held_by": st.sampled_from([None, "devices"]),
+        "held_until": optional_time,
         "loader_version": st.none() | st.integers(1, 3),
         "require_fingerprint": st.booleans(),
         "offline_days": st.sampled_from([0, 30]),
@@ -271,6 +294,7 @@ def test_lifting_a_restriction_never_brings_an_earlier_refusal(facts: dict, clai
         {"loader_version": 2},
         {"require_sessions": False},
         {"blacklisted": False, "barred_by": None},
+        {"held_by": None},
         {"key_expires": None},
         {"fingerprintless": True},
         {"require_fingerprint": False},
@@ -294,6 +318,7 @@ def test_a_grant_breaks_no_rule(facts: dict, claim: dict) -> None:
     assert claim["supports_sessions"] or not facts["require_sessions"]
     assert facts["barred_by"] is None or (facts["bar_expires"] or NOW + 1) <= NOW
     assert not facts["blacklisted"] or (facts["blacklist_expires"] or NOW + 1) <= NOW
+    assert facts["held_by"] is None or (facts["held_until"] or NOW + 1) <= NOW
     assert verdict.premium or facts["free_for_all"]
     if verdict.premium:
         assert facts["user_id"] == "k"

@@ -80,6 +80,7 @@ ENDPOINTS: dict[tuple[str, str], tuple[str | None, Any]] = {
     ("POST", "/users/{key}/edit"): ("user", {"note": "New"}),
     ("POST", "/users/{key}/blacklist"): ("user", {}),
     ("POST", "/users/{key}/unblacklist"): ("user", {}),
+    ("POST", "/users/{key}/release"): ("user", {}),
     ("POST", "/users/{key}/reset_fingerprint"): ("user", {}),
     ("POST", "/users/{key}/revoke_instances"): ("user", {}),
     ("POST", "/users/{key}/remove"): ("user", {}),
@@ -231,6 +232,7 @@ async def test_every_endpoint_answers_its_owner(
 ) -> None:
     unready = {
         "/users/{key}/unblacklist": 409,
+        "/users/{key}/release": 409,
         "/scripts/{script_id}/sessions/filter": 400,
         "/projects/{project_id}/users/restore": 409,
     }

@@ -27,6 +27,14 @@ async def test_a_new_project_has_the_documented_fields_and_defaults(me: Develope
         "luraph_options": {},
         "require_fingerprint": True,
         "max_instances": None,
+        "sharing": {
+            "devices": {"limit": 5, "action": "signal"},
+            "networks_a_day": {"limit": 10, "action": "signal"},
+            "starts_an_hour": {"limit": 120, "action": "signal"},
+            "seconds_between_devices": {"limit": None, "action": "signal"},
+            "starts_without_fingerprint": {"limit": None, "action": "signal"},
+            "hold_hours": None,
+        },
         "total_executions": 0,
     }
 

@@ -46,6 +46,8 @@ async def test_a_new_user_has_every_documented_field(api: Api, me: Developer, pr
         "blacklisted": False,
         "blacklist_reason": None,
         "blacklist_expires": None,
+        "held_by": None,
+        "held_until": None,
         "luaauth_fingerprint": None,
         "max_instances": 2,
         "max_executions": 9,

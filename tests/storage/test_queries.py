@@ -28,6 +28,7 @@ SCANS_ALLOWED = {
     "licences.start_user": {"nobody"},
     "installation.any_removed": {"removed_users"},  # stops at the first
     "installation.any_user": {"users"},
+    "key_signals.usages": {"latest"},  # what was found, two at most
     "key_uses.add_use": {"kept"},  # what was found, to count it
     "loaders.any": {"loaders"},
     "users.add_bars_of_known": {"known"},  # what was found, a hundred at most
@@ -78,6 +79,7 @@ INDEX_OF_LIST = {
     "key_ends": "users_by_key_end",
     "note": "users_by_note",
     "blacklisted": "users_blacklisted",
+    "held": "users_held",
     "expired": "users_by_expiry",
     "unused": "users_unused",
     "all": "users_of_project",
@@ -86,7 +88,7 @@ INDEX_OF_LIST = {
 
 def test_a_list_of_users_goes_along_the_index_of_its_condition_in_its_order(connection: sqlite3.Connection):
     for (name, order, _), query in user_lists.LISTS.items():
-        is_few = name in ("note", "blacklisted") and order is user_lists.Order.EXPIRES
+        is_few = name in ("note", "held", "blacklisted") and order is user_lists.Order.EXPIRES
         index = "users_by_expiry" if (name, order) == ("all", user_lists.Order.EXPIRES) else INDEX_OF_LIST[name]
         steps = plan(connection, query)
         assert [f"INDEX {index} " in step for step in steps[:1]] == [True], (query.name, steps)

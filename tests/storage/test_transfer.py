@@ -24,6 +24,7 @@ TABLES = [
         "idempotency_records",
         "installation",
         "key_hours",
+        "key_signals",
         "key_uses",
         "loaders",
         "luraph_keys",
@@ -63,6 +64,7 @@ async def source(tmp_path: Path) -> Path:
         )
         await rows.insert(database, "bars", project_id=project, fingerprint=b"f", user_id=user)
         await rows.insert(database, "key_hours", user_id=user, hour=1, starts=2)
+        await rows.insert(database, "key_signals", user_id=user, day=1, rule="devices", action="signal")
         use = {"user_id": user, "day": 1, "device": b"\x00\xff", "network": b"", "executor": "x"}
         await rows.insert(database, "key_uses", **use, starts=1, first_at=1, last_at=1)
         await rows.insert(database, "executions", id="e", script_id=script, build=1, executor="x", started_at=1)

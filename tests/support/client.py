@@ -144,16 +144,17 @@ class Client:
         return (await self.start(**changes))[1]
 
     async def start(self, **changes: Any) -> tuple[dict[str, Any], Copy]:
-        """As `execute`, with the request that was granted: another one if the first one's time was wrong."""
+        """As `execute`, with the request that was granted: another one if the first one's time was wrong; `headers` go with both."""
+        headers = changes.pop("headers", None)
         request = self.request(**changes)
         try:
-            return request, await self.send_execute(request)
+            return request, await self.send_execute(request, headers=headers)
         except Refused as refused:
             if refused.code != "CLOCK_WRONG" or "nonce" in changes:
                 raise
             self.moments.tell(refused.error["time"])
             request = self.request(**changes)
-            return request, await self.send_execute(request)
+            return request, await self.send_execute(request, headers=headers)
 
     async def send_execute(self, request: dict[str, Any], **options: Any) -> Copy:
         """Start the script and verify everything. Raises Refused, UnverifiedError."""

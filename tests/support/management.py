@@ -17,6 +17,7 @@ from moonlatch.builds.publisher import LoaderRecipe, Publisher
 from moonlatch.builds.workshop import Workshop
 from moonlatch.client.history import History
 from moonlatch.client.protocol import ClientProtocol
+from moonlatch.client.sharing import SharingWatch
 from moonlatch.config.sections import ClientSettings, ConnectionSettings, ManagementSettings, ProtectorSettings
 from moonlatch.crypto import Keyring
 from moonlatch.licensing.signing_in import SignInRules
@@ -217,6 +218,7 @@ async def running_api(folder: Path, *, database_url: str = "", **settings: Any) 
         missing_loader_source=missing_loader,
         settings=ClientSettings(**ANY_RATE),
         connections=ConnectionSettings(),
+        watch=SharingWatch(world),
     )
 
     async def either(scope: Any, receive: Any, send: Any) -> None:

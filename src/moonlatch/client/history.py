@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
+from moonlatch.client.sharing import SharingWatch
 from moonlatch.clock import HOUR_MS
 from moonlatch.crypto import Keyring
 from moonlatch.licensing.verdict import Refusal, Running
@@ -80,8 +81,10 @@ class _Use:
 class History:
     """What waits to be written by this process. Belongs to one event loop; `close` writes the rest."""
 
-    def __init__(self, database: Database, keyring: Keyring) -> None:
+    def __init__(self, database: Database, keyring: Keyring, watch: SharingWatch | None = None) -> None:
+        """`watch` looks at how keys are used."""
         self._database = database
+        self._watch = watch
         self._keyring = keyring
         self._uses: dict[_Place, _Use] = {}
         self._refusals: OrderedDict[str, dict[tuple[Any, ...], NewRefusal]] = OrderedDict()
@@ -182,6 +185,9 @@ class History:
         uses, self._uses = [self._key_use(place, use) for place, use in self._uses.items()], {}
         for first in range(0, len(uses), MOST_USES):
             await self._write(key_uses.count, uses[first : first + MOST_USES], is_guarded=False)
+        if self._watch is not None:
+            self._watch.used(uses)
+            await self._watch.look()
 
     async def _write(
         self, write: Callable[[Transaction, list[T]], Awaitable[None]], rows: list[T], *, is_guarded: bool

@@ -16,6 +16,7 @@ from moonlatch.client.loader import LoaderEndpoint
 from moonlatch.client.payloads import Payloads
 from moonlatch.client.replies import UNAVAILABLE, RefusedError, invalid, rate_limited, respond
 from moonlatch.client.session import SessionEndpoint
+from moonlatch.client.sharing import SharingWatch
 from moonlatch.client.wire import MalformedError, decode_execute, decode_heartbeat
 from moonlatch.clock import Clock, monotonic_seconds
 from moonlatch.config.sections import ClientSettings, ConnectionSettings
@@ -68,6 +69,7 @@ class ClientProtocol:
         connections: ConnectionSettings,
         trusted_proxies: Iterable[str] = (),
         limits: RateLimits | None = None,
+        watch: SharingWatch | None = None,
     ) -> None:
         self._addresses = Addresses(trusted_proxies)
         self.connections = Connections(
@@ -78,7 +80,7 @@ class ClientProtocol:
         self._loaders = _limit(limit, "loader", settings.loaders_per_second_per_address, settings.loader_burst)
         self._bad_beats = NetworkLimit(limit, "bad beat", per_second=BAD_BEATS_PER_SECOND, burst=BAD_BEATS_BURST)
         self._loader = LoaderEndpoint(database, missing_loader_source)
-        self.history = History(database, keyring)
+        self.history = History(database, keyring, watch)
         backend = Backend(
             licences=Licences(database),
             roster=live,

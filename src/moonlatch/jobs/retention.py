@@ -13,6 +13,7 @@ from moonlatch.licensing.signing_in import SignInRules
 from moonlatch.storage import (
     events,
     idempotency,
+    key_signals,
     key_uses,
     member_sessions,
     members,
@@ -49,6 +50,7 @@ def detail_kept(days: int) -> list[Kept]:
         Kept("executions", days, lambda tx, before, most: prune_executions(tx, before=before, most=most)),
         Kept("refusals", days, lambda tx, before, most: user_history.prune_refusals(tx, before=before, most=most)),
         Kept("places of keys", days, lambda tx, before, most: key_uses.prune_uses(tx, before=before, most=most)),
+        Kept("signals of keys", days, lambda tx, before, most: key_signals.prune(tx, before=before, most=most)),
         Kept("hours of keys", days, lambda tx, before, most: key_uses.prune_hours(tx, before=before, most=most)),
     ]
 

@@ -33,6 +33,11 @@ def is_blacklisted(blacklisted: bool, blacklist_expires: int | None, now_ms: int
     return bool(blacklisted) and not has_passed(blacklist_expires, now_ms)
 
 
+def is_held(held_by: str | None, held_until: int | None, now_ms: int) -> bool:
+    """Return whether a key is on hold, by some rule; without an end it is until somebody releases it."""
+    return held_by is not None and not has_passed(held_until, now_ms)
+
+
 def expiry_after_first_use(key_expires: int | None, key_days: int | None, now_ms: int) -> int | None:
     """When a key expires once it was used at `now_ms`: its days start with the first use, a set expiry wins over them."""
     if key_expires is not None or key_days is None:

@@ -10,19 +10,22 @@ from typing import Any
 import msgspec
 
 from moonlatch.licensing.fingerprint import binds_on_use, is_bound
-from moonlatch.licensing.key import expiry_after_first_use, grace_end, has_passed, is_blacklisted
+from moonlatch.licensing.key import expiry_after_first_use, grace_end, has_passed, is_blacklisted, is_held
 
 
-class Blacklisting(msgspec.Struct, frozen=True, kw_only=True):
+class KeptOut(msgspec.Struct, frozen=True, kw_only=True):
     """Why and until when a user or a device is kept out; asked for only where it is. Times in Unix milliseconds."""
 
     blacklist_reason: str | None = None
     blacklist_expires: int | None = None
     bar_reason: str | None = None
     bar_expires: int | None = None
+    held_by: str | None = None
+    """The rule about shared keys that has put the key on hold."""
+    held_until: int | None = None
 
 
-class Facts(Blacklisting, frozen=True, gc=False):
+class Facts(KeptOut, frozen=True, gc=False):
     """What the database knows about a script and, when they were found, a user and a bar on the device.
 
     Field order is the column order of the queries in `storage/licences.py`. Flags may be 0 and 1: they are only tested.
@@ -114,6 +117,7 @@ class Running(msgspec.Struct, frozen=True, gc=False):
 
 
 ACCOUNT_GRACE_DAYS = 7
+_HOUR_MS = 60 * 60 * 1_000
 
 
 class Policy(msgspec.Struct, frozen=True):
@@ -157,6 +161,11 @@ SESSIONS_REQUIRED = Refusal(
 KEY_REQUIRED = Refusal("KEY_REQUIRED", "This script needs a key. Set script_key to your key before the loader line.")
 KEY_NOT_FOUND = Refusal(
     "KEY_NOT_FOUND", "This key does not exist. Check it for typing errors, or ask who sold it to you."
+)
+KEY_HELD = Refusal(
+    "KEY_HELD",
+    "This key is on hold, because it was used in a way that looks as if several people shared it. Nothing of it is lost: "
+    "ask whoever sold it to you to release it.",
 )
 KEY_EXPIRED = Refusal("KEY_EXPIRED", "This key has expired. Renew it to keep using the script.")
 FINGERPRINT_REQUIRED = Refusal(
@@ -208,6 +217,8 @@ def decide_start(facts: StartFacts | None, claim: Start, policy: Policy, now_ms:
         return KEY_NOT_FOUND
     if (blacklisted := _blacklisted(facts, now_ms)) is not None:
         return blacklisted
+    if is_held(facts.held_by, facts.held_until, now_ms):
+        return _held(facts.held_until, now_ms)
     expired = has_passed(facts.key_expires, now_ms)
     if expired and not facts.free_for_all:
         return KEY_EXPIRED
@@ -282,6 +293,14 @@ def _blacklisted(facts: Facts, now_ms: int) -> Refusal | None:
     if facts.barred_by is not None and not has_passed(facts.bar_expires, now_ms):
         return _barred("This device is blacklisted.", facts.bar_reason, facts.bar_expires)
     return None
+
+
+def _held(until: int | None, now_ms: int) -> Refusal:
+    if until is None:
+        return Refusal(KEY_HELD.code, KEY_HELD.message, {"until": None})
+    hours = -((now_ms - until) // _HOUR_MS)
+    by_itself = f"It starts again by itself in {'an hour' if hours == 1 else f'{hours} hours'} at most."
+    return Refusal(KEY_HELD.code, f"{KEY_HELD.message} {by_itself}", {"until": until})
 
 
 def _barred(what: str, reason: str | None, expires: int | None) -> Refusal:

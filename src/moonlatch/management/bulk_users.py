@@ -32,7 +32,7 @@ FAILURES_SHOWN = 20
 
 TOO_MANY_MATCHED = Refusal(1, Reason.TOO_MANY_MATCHED, 409, {"limit": MOST_USERS})
 
-_ACTIONS = ("extend", "edit", "blacklist", "unblacklist", "reset_fingerprint", "remove")
+_ACTIONS = ("extend", "edit", "blacklist", "unblacklist", "release", "reset_fingerprint", "remove")
 
 
 def _unique(names: list[str]) -> list[str]:
@@ -56,8 +56,9 @@ class Whom(Closed):
     state: UserState | None = None
     blacklisted: bool | None = None
     expired: bool | None = None
+    held: bool | None = None
 
-    @field_validator("blacklisted", "expired")
+    @field_validator("blacklisted", "expired", "held")
     @classmethod
     def _one_state(cls, value: bool | None, fields: ValidationInfo) -> bool | None:
         return only_without_state(value, fields)
@@ -106,6 +107,7 @@ class BulkUsers(Closed):
     edit: EditMany | None = None
     blacklist: Blacklist | None = None
     unblacklist: Empty | None = None
+    release: Empty | None = None
     reset_fingerprint: ResetFingerprint | None = None
     remove: RemoveUser | None = None
 
@@ -138,7 +140,7 @@ class BulkUsers(Closed):
             case RemoveUser() as remove:
                 return actions.Remove(bool(remove.forever))
             case _:
-                return actions.Unblacklist()
+                return actions.Unblacklist() if given[0][0] == "unblacklist" else actions.Release()
 
 
 class FailureView(Reply):

@@ -31,6 +31,9 @@ from moonlatch.obfuscator.target import Target
 
 MAX_EXACT_INTEGER = 2**53
 MAX_COUNT = 1_000_000_000
+MAX_HOURS = 8_760
+"""A year."""
+
 
 _HTTP_URL = TypeAdapter(HttpUrl)
 _MAX_URL = 2048
@@ -202,6 +205,12 @@ ClearableDays = Annotated[
     int | Literal[""] | None,
     PlainValidator(_clearable(1, MAX_KEY_DAYS)),
     WithJsonSchema(_clearable_schema(1, MAX_KEY_DAYS)),
+]
+ClearableLimit = Annotated[
+    int | Literal[""] | None, PlainValidator(_clearable(0, MAX_COUNT)), WithJsonSchema(_clearable_schema(0, MAX_COUNT))
+]
+ClearableHours = Annotated[
+    int | Literal[""] | None, PlainValidator(_clearable(1, MAX_HOURS)), WithJsonSchema(_clearable_schema(1, MAX_HOURS))
 ]
 ClearableCount = Annotated[
     int | Literal[""] | None, PlainValidator(_clearable(1, MAX_COUNT)), WithJsonSchema(_clearable_schema(1, MAX_COUNT))

@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field, PlainValidator, WithJsonSchema
 
 from moonlatch.clock import DAY_MS
 from moonlatch.licensing.roles import Permission
+from moonlatch.licensing.sharing import RULES, Consequence
 from moonlatch.management.auth import CurrentCaller, OwnedProject
 from moonlatch.management.backend import CurrentBackend
 from moonlatch.management.body import JsonBody
@@ -16,6 +17,8 @@ from moonlatch.management.call import CurrentCall, CurrentReading
 from moonlatch.management.fields import (
     Clean,
     ClearableCount,
+    ClearableHours,
+    ClearableLimit,
     ClearableUrl,
     Closed,
     Edit,
@@ -23,6 +26,7 @@ from moonlatch.management.fields import (
     Engine,
     Integral,
     Name,
+    OneOf,
     clean_text,
 )
 from moonlatch.management.paging import PageQuery, QueryInteger
@@ -70,6 +74,38 @@ LuraphSetting = Annotated[
 REQUIRE_FINGERPRINT = "refuse starts with a key whose host does not tell its device"
 
 
+class EditRule(Edit):
+    """A rule about shared keys."""
+
+    limit: Annotated[ClearableLimit, Field(description='what is still in order; `""`: anything is')] = None
+    action: Annotated[
+        Annotated[str, OneOf(Consequence)] | None, Field(description="what follows when it is broken")
+    ] = None
+
+
+class EditSharing(Edit):
+    """What is taken for a shared key."""
+
+    devices: EditRule | None = None
+    networks_a_day: EditRule | None = None
+    starts_an_hour: EditRule | None = None
+    seconds_between_devices: EditRule | None = None
+    starts_without_fingerprint: EditRule | None = None
+    hold_hours: Annotated[ClearableHours, Field(description='how long a key is held; `""`: until it is released')] = (
+        None
+    )
+
+    def changes(self) -> dict[str, Any]:
+        """As for every edit, of each rule."""
+        found = {
+            name: value.changes() if isinstance(value, EditRule) else value for name, value in super().changes().items()
+        }
+        for name in RULES:
+            if "action" in found.get(name, {}):
+                found[name]["action"] = Consequence(found[name]["action"])
+        return found
+
+
 class NewProject(Closed):
     model_config = ConfigDict(json_schema_extra={"examples": [{"name": "My game"}]})
 
@@ -111,6 +147,18 @@ class EditProject(Edit):
     max_instances: Annotated[
         ClearableCount, Field(description="copies that each key without a `max_instances` of its own may run at once")
     ] = None
+    sharing: Annotated[
+        EditSharing | None, Field(description="what is taken for a shared key; of it, what is to change")
+    ] = None
+
+    def changes(self) -> dict[str, Any]:
+        """As for every edit, of each rule about shared keys too."""
+        changes = super().changes()
+        if self.sharing is not None:
+            changes["sharing"] = self.sharing.changes()
+            if not changes["sharing"]:
+                del changes["sharing"]
+        return changes
 
 
 class ProjectReply(Success):

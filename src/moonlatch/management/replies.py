@@ -8,7 +8,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from moonlatch.clock import DAY_MS, utc_day
-from moonlatch.licensing.key import is_blacklisted
+from moonlatch.licensing.key import is_blacklisted, is_held
+from moonlatch.licensing.sharing import Consequence, SharingRules, rules_of
 from moonlatch.live.interface import LiveCounts, Session
 from moonlatch.management.picture import device_picture
 from moonlatch.storage.projects import Project
@@ -124,6 +125,33 @@ class SessionView(Reply):
         )
 
 
+class RuleView(Reply):
+    """A rule about shared keys."""
+
+    model_config = example(limit=10, action="signal")
+
+    limit: int | None = Field(description="what is still in order; null: anything is")
+    action: Consequence = Field(description="what follows when it is broken")
+
+
+class SharingView(Reply):
+    """What is taken for a shared key. Days and hours are those of UTC."""
+
+    devices: RuleView = Field(description="most devices in 30 days")
+    networks_a_day: RuleView = Field(description="most networks a day")
+    starts_an_hour: RuleView = Field(description="most starts an hour")
+    seconds_between_devices: RuleView = Field(
+        description="least time from a start on one device to the next on another"
+    )
+    starts_without_fingerprint: RuleView = Field(description="most starts a day that tell no device")
+    hold_hours: int | None = Field(description="how long a key is held; null: until it is released")
+
+    @classmethod
+    def of(cls, rules: SharingRules) -> SharingView:
+        of_rules = {name: RuleView(limit=rule.limit, action=rule.action) for name, rule in rules_of(rules).items()}
+        return cls(**of_rules, hold_hours=rules.hold_hours)
+
+
 class ProjectView(Reply):
     """A project; `total_executions` counts those of removed scripts too."""
 
@@ -140,6 +168,14 @@ class ProjectView(Reply):
         luraph_options={"TARGET_VERSION": "Luau"},
         require_fingerprint=True,
         max_instances=None,
+        sharing={
+            "devices": {"limit": 5, "action": "signal"},
+            "networks_a_day": {"limit": 10, "action": "signal"},
+            "starts_an_hour": {"limit": 120, "action": "hold"},
+            "seconds_between_devices": {"limit": None, "action": "signal"},
+            "starts_without_fingerprint": {"limit": None, "action": "signal"},
+            "hold_hours": 24,
+        },
         total_executions=0,
     )
 
@@ -157,6 +193,7 @@ class ProjectView(Reply):
     max_instances: int | None = Field(
         description="copies that each key without a `max_instances` of its own may run at once; null: any number"
     )
+    sharing: SharingView
     total_executions: int
 
     @classmethod
@@ -174,6 +211,7 @@ class ProjectView(Reply):
             luraph_options=project.luraph_options,
             require_fingerprint=project.require_fingerprint,
             max_instances=project.max_instances,
+            sharing=SharingView.of(project.sharing),
             total_executions=project.total_executions,
         )
 
@@ -190,7 +228,7 @@ class LastRefusal(Reply):
 
 
 class UserView(Reply):
-    """A user; times in Unix milliseconds. A blacklisting that ran out is shown as none."""
+    """A user; times in Unix milliseconds. A blacklisting or a hold that ran out is shown as none."""
 
     model_config = example(
         id="USER_ID",
@@ -208,6 +246,8 @@ class UserView(Reply):
         blacklisted=False,
         blacklist_reason=None,
         blacklist_expires=None,
+        held_by=None,
+        held_until=None,
         luaauth_fingerprint="🟥🟧🟨🟩🟦🟪 -> ip\n🟫⬛🟥🟥🟦🟩 -> fingerprint\n🟩🟩🟪🟧🟥🟫 -> executor",
         max_instances=1,
         max_executions=None,
@@ -233,6 +273,8 @@ class UserView(Reply):
     blacklisted: bool
     blacklist_reason: str | None
     blacklist_expires: int | None
+    held_by: str | None = Field(description="the rule about shared keys that has put the key on hold")
+    held_until: int | None = Field(description="null: until it is released")
     luaauth_fingerprint: str | None = Field(
         description="three lines of six coloured squares; null before the first use"
     )
@@ -246,6 +288,7 @@ class UserView(Reply):
     def of(cls, user: User, now_ms: int, *, key: str, last_refusal: PastRefusal | None) -> UserView:
         """`key` is the user's key as it may be shown."""
         blacklisted = is_blacklisted(user.blacklisted, user.blacklist_expires, now_ms)
+        held = is_held(user.held_by, user.held_until, now_ms)
         return cls(
             id=user.id,
             key=key,
@@ -262,6 +305,8 @@ class UserView(Reply):
             blacklisted=blacklisted,
             blacklist_reason=user.blacklist_reason if blacklisted else None,
             blacklist_expires=user.blacklist_expires if blacklisted else None,
+            held_by=user.held_by if held else None,
+            held_until=user.held_until if held else None,
             luaauth_fingerprint=device_picture(
                 project_id=user.project_id, ip=user.ip, fingerprint=user.fingerprint, executor=user.executor
             ),

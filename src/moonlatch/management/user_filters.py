@@ -15,11 +15,14 @@ _STATES: dict[str, dict[str, bool]] = {
     "active": {"blacklisted": False, "expired": False},
     "expired": {"expired": True},
     "blacklisted": {"blacklisted": True},
+    "held": {"held": True},
     "unused": {"unused": True},
 }
 
 UserState = Annotated[
-    str, OneOf(_STATES), Field(description="active: neither expired nor blacklisted; unused: never started")
+    str,
+    OneOf(_STATES),
+    Field(description="active: neither expired nor blacklisted; held: on hold; unused: never started"),
 ]
 FilteredText = Annotated[str, Field(max_length=255), Clean]
 
@@ -36,10 +39,11 @@ class Conditions(Protocol):
     state: str | None
     blacklisted: bool | None
     expired: bool | None
+    held: bool | None
 
 
 def only_without_state(value: bool | None, fields: ValidationInfo) -> bool | None:
-    """For `blacklisted` and `expired`, which a state says already."""
+    """For `blacklisted`, `expired` and `held`, which a state says already."""
     if value is not None and fields.data.get("state") is not None:
         raise ValueError("must not be given together with state")
     return value
@@ -52,7 +56,7 @@ def user_filter(call: Reading, given: Conditions) -> UserFilter:
     """
     if given.key_starts is not None or given.key_ends is not None:
         call.actor.require(Permission.KEYS_REVEAL)
-    states = {"blacklisted": given.blacklisted, "expired": given.expired}
+    states = {"blacklisted": given.blacklisted, "expired": given.expired, "held": given.held}
     return UserFilter(
         discord_id=given.discord_id,
         note=given.note,

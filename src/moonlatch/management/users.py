@@ -38,6 +38,7 @@ DISCORD_TAKEN = Refusal(1, Reason.DISCORD_TAKEN, 409)
 CANNOT_EDIT_NOTHING = Refusal(2, Reason.NOTHING_TO_EDIT, 400)
 ALREADY_BLACKLISTED = Refusal(0, Reason.ALREADY_BLACKLISTED, 409)
 NOT_BLACKLISTED = Refusal(0, Reason.NOT_BLACKLISTED, 409)
+NOT_HELD = Refusal(0, Reason.NOT_HELD, 409)
 EXPIRED_AFTER_STATE = Refusal(1, Reason.ACCOUNT_EXPIRED, 403)
 RESETS_DISABLED = Refusal(1, Reason.RESETS_DISABLED, 403)
 ON_COOLDOWN = Refusal(2, Reason.ON_COOLDOWN, 409, {"retry_at": 1_770_624_500_000})
@@ -57,6 +58,9 @@ class UserQuery(PageQuery):
     state: Annotated[UserState | None, EmptyIsAbsent] = None
     blacklisted: Annotated[bool | None, EmptyIsAbsent, QueryBoolean] = None
     expired: Annotated[bool | None, EmptyIsAbsent, QueryBoolean] = None
+    held: Annotated[
+        bool | None, EmptyIsAbsent, QueryBoolean, Field(description="on hold, by a rule about shared keys")
+    ] = None
     order: Annotated[
         Annotated[str, OneOf(Order)] | None,
         EmptyIsAbsent,
@@ -65,7 +69,7 @@ class UserQuery(PageQuery):
     reverse: Annotated[bool | None, EmptyIsAbsent, QueryBoolean, Field(description="the last first")] = None
     count: Annotated[bool | None, EmptyIsAbsent, QueryBoolean, Field(description="tell how many there are")] = None
 
-    @field_validator("blacklisted", "expired")
+    @field_validator("blacklisted", "expired", "held")
     @classmethod
     def _one_state(cls, value: bool | None, fields: ValidationInfo) -> bool | None:
         return only_without_state(value, fields)
@@ -205,6 +209,19 @@ async def unblacklist_user(
 ) -> Success:
     """The key runs again, and its devices are no longer barred on its account."""
     return await call.change(lambda change: operations.unblacklist(change, user.id), _done)
+
+
+@router.post(
+    "/users/{key}/release",
+    summary="Release a user",
+    responses=refusing(NOT_HELD, EXPIRED_AFTER_STATE),
+    openapi_extra=needs(Permission.KEYS_WRITE, is_conditional=True),
+)
+async def release_user(
+    user: OwnedUser, _body: Annotated[Empty, Depends(JsonBody(Empty))], call: CurrentCall
+) -> Success:
+    """A key that a rule about shared keys has put on hold starts again, and what it was used for until now is forgiven."""
+    return await call.change(lambda change: operations.release(change, user.id), _done)
 
 
 @router.post(

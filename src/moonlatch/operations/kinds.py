@@ -29,6 +29,9 @@ class EventKind(StrEnum):
     USER_EDITED = "user.edited"
     USER_BLACKLISTED = "user.blacklisted"
     USER_UNBLACKLISTED = "user.unblacklisted"
+    USER_SHARING_SUSPECTED = "user.sharing_suspected"
+    USER_HELD = "user.held"
+    USER_RELEASED = "user.released"
     USER_FINGERPRINT_RESET = "user.fingerprint_reset"
     USER_INSTANCES_REVOKED = "user.instances_revoked"
     USER_REMOVED = "user.removed"
@@ -76,6 +79,9 @@ DESCRIPTIONS: dict[EventKind, str] = {
     EventKind.USER_EDITED: "A user's settings were changed.",
     EventKind.USER_BLACKLISTED: "A user was blacklisted, and every copy stopped.",
     EventKind.USER_UNBLACKLISTED: "A user's blacklisting was taken back.",
+    EventKind.USER_SHARING_SUSPECTED: "A key was used as if several people shared it; at most one event a key, rule and day.",
+    EventKind.USER_HELD: "A key was put on hold by a rule about shared keys: it starts no more.",
+    EventKind.USER_RELEASED: "A key on hold was released.",
     EventKind.USER_FINGERPRINT_RESET: "A user was unbound from their device.",
     EventKind.USER_INSTANCES_REVOKED: "Every running copy of a user's key was stopped for good.",
     EventKind.USER_REMOVED: "A user was removed, by somebody or because their key had expired.",

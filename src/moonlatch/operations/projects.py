@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
 
 from moonlatch import crypto
+from moonlatch.licensing import sharing
 from moonlatch.licensing.roles import Permission
 from moonlatch.operations.changing import Change, Resource, differences, version_of
 from moonlatch.operations.kinds import EventKind
@@ -45,13 +47,15 @@ async def create(change: Change, *, name: str, require_fingerprint: bool = True)
 
 
 async def edit(change: Change, project_id: str, changes: dict[str, Any]) -> Project:
-    """Set fields of a project by name. Raises NotFound, Refused, NotAllowed, ChangedMeanwhile."""
+    """Set fields of a project by name; of `sharing`, what is new of each rule. Raises NotFound, Refused, NotAllowed, ChangedMeanwhile."""
     change.actor.require(Permission.PROJECTS_WRITE)
     current = await change.project(project_id)
     await change.require_active()
     if not changes:
         raise Refused(Reason.NOTHING_TO_EDIT)
     change.expect(version(current))
+    if "sharing" in changes:
+        changes = {**changes, "sharing": sharing.edited(current.sharing, changes["sharing"])}
     changed = msgspec.structs.replace(current, **changes)
     await projects.save(change.tx, changed, now=change.now)
     change.record(
@@ -85,4 +89,7 @@ def _host_of(url: str | None) -> str | None:
     return None if url is None else f"{urlsplit(url).hostname}/…"
 
 
-_MASKED = dict.fromkeys(("execution_webhook", "information_webhook", "blacklist_webhook"), _host_of)
+_MASKED: dict[str, Callable[[Any], Any]] = {
+    **dict.fromkeys(("execution_webhook", "information_webhook", "blacklist_webhook"), _host_of),
+    "sharing": sharing.shown,
+}

@@ -36,6 +36,7 @@ class Reason(StrEnum):
     NOT_REMOVED = "user was not removed"
     ALREADY_BLACKLISTED = "user already blacklisted"
     NOT_BLACKLISTED = "user not blacklisted"
+    NOT_HELD = "user not on hold"
     RESETS_DISABLED = "fingerprint resets disabled"
     ON_COOLDOWN = "on cooldown"
     NO_FINGERPRINT = "no fingerprint assigned"

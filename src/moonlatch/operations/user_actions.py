@@ -14,19 +14,19 @@ import msgspec
 
 from moonlatch.clock import DAY_MS, MAX_TIME_MS
 from moonlatch.crypto import Keyring
-from moonlatch.licensing.key import MAX_KEY_DAYS, is_blacklisted
+from moonlatch.licensing.key import MAX_KEY_DAYS, is_blacklisted, is_held
 from moonlatch.operations.changing import Change, Resource, differences
 from moonlatch.operations.kinds import EventKind
 from moonlatch.operations.refusals import Reason, Refused
-from moonlatch.storage import events, key_uses, removed_users, users
+from moonlatch.storage import events, key_signals, key_uses, removed_users, users
 from moonlatch.storage.interface import Transaction
 from moonlatch.storage.projects import Project
 from moonlatch.storage.user_keys import masked_key_of
 from moonlatch.storage.users import User
 
-BY_ITSELF = frozenset(
-    {"executor", "executions", "ip", "fingerprint", "expiry_set_at", "instances_since", "leased_until"}
-)
+_OF_STARTS = ("executor", "executions", "ip", "fingerprint", "leased_until")
+_OF_HOLDS = ("held_by", "held_at", "held_until", "forgiven_until")
+BY_ITSELF = frozenset({*_OF_STARTS, *_OF_HOLDS, "expiry_set_at", "instances_since"})
 """Fields of a user that starts change, and what follows from an edit."""
 
 Changes = Mapping[str, tuple[Any, Any]]
@@ -143,6 +143,50 @@ class Unblacklist(Action):
 
     def shown(self, before: User, after: User) -> Changes:  # noqa: ARG002
         return {"blacklist_reason": (before.blacklist_reason, None)}
+
+
+@dataclass(frozen=True, slots=True)
+class Hold(Action):
+    """Lets the key start no more, by a rule about shared keys, until `until` (Unix milliseconds; None: until it is released). Copies that run go on.
+
+    What it was used for until then is forgiven.
+    """
+
+    rule: str
+    until: int | None
+    kind: ClassVar[EventKind] = EventKind.USER_HELD
+
+    def judge(self, user: User, project: Project, now: int) -> User:  # noqa: ARG002
+        forgiven = user.forgiven_until if self.until is None else self.until
+        return msgspec.structs.replace(
+            user, held_by=self.rule, held_at=now, held_until=self.until, forgiven_until=forgiven
+        )
+
+    async def write(self, tx: Transaction, done: Sequence[User], now: int) -> None:  # noqa: ARG002
+        await users.save_hold(tx, done)
+        await key_signals.forget(tx, [user.id for user in done])
+
+    def shown(self, before: User, after: User) -> Changes:  # noqa: ARG002
+        return {"held_by": (None, self.rule), "held_until": (None, self.until)}
+
+
+@dataclass(frozen=True, slots=True)
+class Release(Action):
+    """Lets a key on hold start again, and forgives what it was used for until now."""
+
+    kind: ClassVar[EventKind] = EventKind.USER_RELEASED
+
+    def judge(self, user: User, project: Project, now: int) -> User:  # noqa: ARG002
+        if not is_held(user.held_by, user.held_until, now):
+            raise Refused(Reason.NOT_HELD)
+        return msgspec.structs.replace(user, held_by=None, held_at=None, held_until=None, forgiven_until=now)
+
+    async def write(self, tx: Transaction, done: Sequence[User], now: int) -> None:  # noqa: ARG002
+        await users.save_hold(tx, done)
+        await key_signals.forget(tx, [user.id for user in done])
+
+    def shown(self, before: User, after: User) -> Changes:  # noqa: ARG002
+        return {"held_by": (before.held_by, None)}
 
 
 @dataclass(frozen=True, slots=True)

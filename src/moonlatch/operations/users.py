@@ -15,6 +15,7 @@ from moonlatch.operations.user_actions import (
     Action,
     Blacklist,
     Edit,
+    Release,
     Remove,
     ResetFingerprint,
     RevokeInstances,
@@ -105,6 +106,11 @@ async def blacklist(change: Change, user_id: str, *, reason: str | None, expires
 async def unblacklist(change: Change, user_id: str) -> User:
     """As `Unblacklist`. Raises NotAllowed, NotFound, Refused, ChangedMeanwhile."""
     return await _carry_out(change, user_id, Unblacklist(), state_first=True)
+
+
+async def release(change: Change, user_id: str) -> User:
+    """As `Release`. Raises NotAllowed, NotFound, Refused, ChangedMeanwhile."""
+    return await _carry_out(change, user_id, Release(), state_first=True)
 
 
 async def reset_fingerprint(change: Change, user_id: str, *, force: bool) -> User:

@@ -52,6 +52,7 @@ _USE_KEY = """
         and (fingerprintless or fingerprint is null or fingerprint = :fingerprint)
         and (max_executions is null or executions < max_executions)
         and not (blacklisted and (blacklist_expires is null or blacklist_expires > :started_at))
+        and (held_by is null or held_until <= :started_at)
 """
 # Nearly always nothing came between the verdict and this; then what the key's counters become is known already, and
 # SQLite is not made to give them back, which costs as much as the update. A key's first use has more to do.

@@ -24,7 +24,11 @@ _OF_SCRIPT = """
     s.project_id, s.name, s.free_for_all, s.use_heartbeat, s.kick_outdated, s.require_sessions, s.enabled, s.build,
     a.expires_at, p.max_instances
 """
-_OF_USER = "u.id, u.key_expires, u.max_instances, u.fingerprintless, u.fingerprint, u.blacklisted, r.user_id"
+_OF_USER = "u.id, u.key_expires, u.max_instances, u.fingerprintless, u.fingerprint, {kept_out}, r.user_id"
+_STARTING_USER = _OF_USER.format(kept_out="u.blacklisted or u.held_by is not null")
+"""A start asks further for a key that is on hold, too; then `blacklisted` is what it says."""
+
+_RUNNING_USER = _OF_USER.format(kept_out="u.blacklisted")
 _SHOWN = "u.discord_id, u.note"
 _USER = """
     from (select 1) nobody
@@ -51,7 +55,7 @@ START_SCRIPT = Query(
 )
 START_USER = Query(
     "licences.start_user",
-    f"select {_OF_USER}, {_SHOWN}, u.executions, u.key_days, u.max_executions {_BY_KEY} limit 1",
+    f"select {_STARTING_USER}, {_SHOWN}, u.executions, u.key_days, u.max_executions {_BY_KEY} limit 1",
     is_hot=True,
 )
 RUNNING_SCRIPT = Query(
@@ -65,18 +69,19 @@ RUNNING_SCRIPT = Query(
 )
 BEATING_USER = Query(
     "licences.beating_user",
-    f"select {_OF_USER}, e.stopped, u.instances_since {_BY_ID} {_INSTANCE} limit 1",
+    f"select {_RUNNING_USER}, e.stopped, u.instances_since {_BY_ID} {_INSTANCE} limit 1",
     is_hot=True,
 )
 CONNECTED_USER = Query(
     "licences.connected_user",
-    f"select {_OF_USER}, e.stopped, u.instances_since, {_SHOWN}, e.executor {_BY_ID} {_INSTANCE} limit 1",
+    f"select {_RUNNING_USER}, e.stopped, u.instances_since, {_SHOWN}, e.executor {_BY_ID} {_INSTANCE} limit 1",
     is_hot=True,
 )
 BLACKLISTING = Query(
     "licences.blacklisting",
     f"""
-    select u.blacklisted, u.blacklist_reason, u.blacklist_expires, r.user_id, ru.blacklist_reason, r.expires_at
+    select u.blacklisted, u.blacklist_reason, u.blacklist_expires, r.user_id, ru.blacklist_reason, r.expires_at,
+        u.held_by, u.held_until
     {_BY_ID} left join users ru on ru.id = r.user_id limit 1
     """,
     is_hot=True,
@@ -197,7 +202,7 @@ class Licences:
         if isinstance(row, asyncio.Future):
             row = await row
         assert row is not None  # a row of nothing, when there is no such user any more
-        blacklisted, reason, expires, barred_by, bar_reason, bar_expires = row
+        blacklisted, reason, expires, barred_by, bar_reason, bar_expires, held_by, held_until = row
         return msgspec.structs.replace(
             facts,
             blacklisted=blacklisted,
@@ -206,6 +211,8 @@ class Licences:
             barred_by=barred_by,
             bar_reason=bar_reason,
             bar_expires=bar_expires,
+            held_by=held_by,
+            held_until=held_until,
         )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from moonlatch.clock import DAY_MS
+from moonlatch.licensing.sharing import SharingRules
 from moonlatch.storage.columns import assigned, columns_of, flags_of, listed, placed, values_of
 from moonlatch.storage.interface import Database, Query, Row, Transaction
 
@@ -18,6 +19,7 @@ class Project(msgspec.Struct, frozen=True, kw_only=True):
 
     `engine` protects the scripts that name no other; `luraph_options` are those of its jobs with that service, by id.
     `require_fingerprint` refuses starts whose host does not tell which device it runs on; `max_instances` holds for keys without their own.
+    `sharing` is what is taken for a shared key.
     """
 
     id: str
@@ -34,6 +36,7 @@ class Project(msgspec.Struct, frozen=True, kw_only=True):
     luraph_options: dict[str, str | bool] = {}
     require_fingerprint: bool = True
     max_instances: int | None = None
+    sharing: SharingRules = SharingRules()
     total_executions: int = 0
 
 
@@ -95,13 +98,15 @@ EXECUTORS = Query(
 def _project(row: Row) -> Project:
     values = values_of(Project, row, flags=_FLAGS)
     values["luraph_options"] = msgspec.json.decode(values["luraph_options"], type=dict[str, str | bool])
+    values["sharing"] = msgspec.json.decode(values["sharing"], type=SharingRules)
     values["total_executions"] = int(values["total_executions"])
     return Project(**values)
 
 
 def _stored(project: Project) -> dict[str, Any]:
     values = {name: getattr(project, name) for name in _STORED}
-    values["luraph_options"] = msgspec.json.encode(values["luraph_options"]).decode()
+    for name in ("luraph_options", "sharing"):
+        values[name] = msgspec.json.encode(values[name]).decode()
     return values
 
 

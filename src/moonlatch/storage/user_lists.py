@@ -46,6 +46,7 @@ class UserFilter(msgspec.Struct, frozen=True, kw_only=True):
     blacklisted: bool | None = None
     expired: bool | None = None
     unused: bool | None = None
+    held: bool | None = None
 
 
 class TooManyAlike(Exception):
@@ -69,6 +70,7 @@ _BEHIND = b"\xff" * (4 * CODED_CHARACTERS)
 """Behind every code, where it stands behind what they begin with."""
 
 _BLACKLISTED = "(blacklisted and (blacklist_expires is null or blacklist_expires > :now))"
+_HELD = "(held_by is not null and (held_until is null or held_until > :now))"
 _STARTS = "start_code >= :start_from and start_code < :start_before"
 _ENDS = "end_code >= :end_from and end_code < :end_before"
 _FITTING = (
@@ -82,6 +84,7 @@ _FITTING = (
     f"and (cast(:blacklisted as boolean) is null or {_BLACKLISTED} = :blacklisted) "
     "and (cast(:expired as boolean) is null or (key_expires is not null and key_expires <= :now) = :expired) "
     "and (cast(:unused as boolean) is null or unused = :unused) "
+    f"and (cast(:held as boolean) is null or {_HELD} = :held) "
 )
 _CREATION = ("created_at", "id")
 _EXPIRY = ("coalesce(key_expires, 9223372036854775807)", "id")
@@ -91,6 +94,7 @@ _ALONG = {
     "key_starts": _STARTS,
     "key_ends": _ENDS,
     "note": "note = :note",
+    "held": "held_by is not null",
     "blacklisted": "blacklisted",
     "expired": f"{_EXPIRY[0]} <= :now",
     "unused": "unused",
@@ -104,7 +108,7 @@ _SORTED: dict[tuple[str, Order | None], tuple[str, ...]] = {
     **{(name, Order.CREATED): _CREATION for name in _ALONG if name not in (*_PARTS_OF_KEYS, "expired")},
     **{(name, Order.EXPIRES): _EXPIRY for name in ("discord_id", "expired", "all")},
     # These are few, and so they are sorted; others are met on the way along the expiries of all.
-    **{(name, Order.EXPIRES): (f"{_EXPIRY[0]} + 0", "id") for name in ("note", "blacklisted")},
+    **{(name, Order.EXPIRES): (f"{_EXPIRY[0]} + 0", "id") for name in ("note", "held", "blacklisted")},
     ("key_starts", None): ("start_code", "id"),
     ("key_ends", None): ("end_code", "id"),
     ("expired", None): _EXPIRY,

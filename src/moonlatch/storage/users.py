@@ -18,6 +18,7 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
     what `user_keys.as_stored` makes of the key.
 
     Copies that started until `instances_since` were stopped for good; the last of the leases of the key's device ends at `leased_until`. `expiry_set_at` is when the key's end was last decided upon; 0 is longer ago than anybody asks for.
+    `held_by` is the rule that has put the key on hold; what it was used for before `forgiven_until` no rule looks at any more.
     """
 
     id: str
@@ -46,6 +47,10 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
     expiry_set_at: int = 0
     instances_since: int | None = None
     leased_until: int | None = None
+    held_by: str | None = None
+    held_at: int | None = None
+    held_until: int | None = None
+    forgiven_until: int | None = None
 
 
 _NAMES = columns_of(User)
@@ -63,6 +68,7 @@ _SETTINGS = (
     "expiry_set_at",
 )
 _BLACKLISTING = ("blacklisted", "blacklist_reason", "blacklist_expires")
+_HOLD = ("held_by", "held_at", "held_until", "forgiven_until")
 _FLAGS = flags_of(User)
 _BLOBS = blobs_of(User)
 
@@ -89,6 +95,7 @@ INSERT = Query(
 HAS_ID = Query("users.has_id", "select 1 from users where id = :id")
 SAVE_SETTINGS = Query("users.save_settings", f"update users set {assigned(_SETTINGS)} where id = :id")
 SET_BLACKLIST = Query("users.set_blacklist", f"update users set {assigned(_BLACKLISTING)} where id = :id")
+SAVE_HOLD = Query("users.save_hold", f"update users set {assigned(_HOLD)} where id = :id")
 ADD_BAR = Query(
     "users.add_bar",
     "insert into bars (project_id, fingerprint, user_id, expires_at) values (:project_id, :fingerprint, :id, :blacklist_expires) "
@@ -207,6 +214,11 @@ async def save_blacklisting(tx: Transaction, changed: Sequence[User]) -> None:
         (user.project_id, user.id, user.blacklist_expires, MOST_KNOWN_DEVICES) for user in changed if user.blacklisted
     ]
     await tx.execute_each(ADD_BARS_OF_KNOWN, barred)
+
+
+async def save_hold(tx: Transaction, changed: Sequence[User]) -> None:
+    """Write whether and until when keys are on hold, and what is forgiven."""
+    await tx.execute_each(SAVE_HOLD, _rows(SAVE_HOLD, changed))
 
 
 async def _bar_devices(tx: Transaction, written: Sequence[User]) -> None:
