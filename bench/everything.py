@@ -25,6 +25,8 @@ import workers
 from engines import POSTGRES, SQLITE, NotThereError
 from figures import Figure, Skipped, print_table
 
+import dashboard
+
 Measure = Callable[[], Sequence[Figure]]
 
 MEASURES: dict[str, tuple[Measure, bool]] = {
@@ -37,6 +39,7 @@ MEASURES: dict[str, tuple[Measure, bool]] = {
     "messages": (messages.measure, True),
     "pages": (pages.measure, False),
     "changes": (changes.measure, False),
+    "dashboard": (dashboard.measure, False),
     "events": (events.measure, False),
     "beside-builds": (beside_builds.measure, False),
     "beating": (beating.measure, True),

@@ -1,4 +1,4 @@
-"""One real server and one seller's installation for the whole folder; a browser for each module, a page for each test."""
+"""One real server, one seller's installation and one browser for the whole folder, a page for each test."""
 
 from __future__ import annotations
 
@@ -29,8 +29,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--screenshots", type=Path, help="folder for screenshots of every page")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All in one process: the browser is the largest thing that any test starts."""
+    """All in one process: the browser is the largest thing that any test starts. First, for what parts the tests reads the mark."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.xdist_group("dashboard"))
@@ -63,9 +64,9 @@ def shop(developer: Developer) -> Shop:
     return opened_shop(developer)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """Of one module: while it is there, no test with an event loop of its own can run in this process."""
+    """Of this folder: while it is there, no test with an event loop of its own can run in this process."""
     with running_browser() as running:
         yield running
 
@@ -73,7 +74,7 @@ def browser() -> Iterator[Browser]:
 OpenPage = Callable[..., AbstractContextManager[Visit]]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def opening(browser: Browser, server: MoonlatchServer, token: str) -> OpenPage:
     """Opens further pages, with options of their own."""
     return partial(open_page, browser, server.url, token)

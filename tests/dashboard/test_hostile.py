@@ -29,6 +29,8 @@ class Hostile:
         )
         self.users = made["users"]
         developer.post(f"/users/{self.users[1]['id']}/blacklist", reason=HOSTILE)
+        gone = developer.post(f"/projects/{self.project}/users", note=MARKUP)["users"][0]["id"]
+        developer.post(f"/users/{gone}/remove")
         developer.post("/account/tokens", name=HOSTILE[:100], permissions=["keys:read"])
         self.member = developer.post("/members", name=HOSTILE[:100], sign_in_name="hostile", role="viewer")["member"][
             "id"
@@ -51,45 +53,52 @@ def hostile(developer: Developer) -> Iterator[Hostile]:
     developer.post(f"/projects/{made.project}/remove")
 
 
-@pytest.mark.parametrize("width", [1280, 360])
-def test_no_text_becomes_markup_and_none_breaks_a_page(opening, hostile: Hostile, width: int) -> None:  # type: ignore[no-untyped-def]
+WIDE, NARROW = ({"width": width, "height": 800} for width in (1280, 360))
+
+
+def test_no_text_becomes_markup_and_none_breaks_a_page(visit: Visit, hostile: Hostile) -> None:
     of_project = f"/projects/{hostile.project}"
     places = {
         f"{of_project}/overview": HOSTILE[:60],
         f"{of_project}/scripts": HOSTILE[:60],
         f"{of_project}/scripts/{hostile.script}": HOSTILE[:60],
         f"{of_project}/live": MARKUP[:60],
+        f"{of_project}/live?show=copies": None,
         f"{of_project}/keys": MARKUP[:60],
         f"{of_project}/keys/{hostile.users[0]['id']}": MARKUP[:60],
         f"{of_project}/keys/{hostile.users[1]['id']}": MARKUP[:60],
+        f"{of_project}/keys/{hostile.users[0]['id']}?show=devices": MARKUP[:60],
+        f"{of_project}/removed": MARKUP[:60],
         f"{of_project}/events": HOSTILE[:60],
         f"{of_project}/settings": None,
         "/projects": HOSTILE[:60],
         "/team": HOSTILE[:60],
         "/events": HOSTILE[:60],
     }
-    with opening(viewport={"width": width, "height": 800}) as visit:
-        page = visit.page
-        dialogs: list[str] = []
-        page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
-        visit.sign_in()
-        for place, words in places.items():
-            visit.go(place)
-            visit.settle()
-            if words is not None:
-                expect(page.locator("main").get_by_text(words).first).to_be_attached()
-            assert page.locator("img:not([src='assets/icon.svg']), main script").count() == 0, place
-            assert visit.overflow() == [], place
-        page.keyboard.press("Control+k")
-        page.get_by_role("dialog").get_by_role("combobox").fill(hostile.users[0]["key"])
-        expect(page.get_by_role("dialog").get_by_role("option").first).to_contain_text(MARKUP[:40])
-        page.get_by_role("dialog").get_by_role("combobox").fill("<svg onload=alert(3)>")
-        expect(page.get_by_role("dialog").get_by_text("Nothing found")).to_be_visible()
-        page.keyboard.press("Escape")
-        visit.go(
-            f"{of_project}/keys?q={MARKUP[:100].replace('%', '').replace('&', '')}&in=note_contains&state=<b>&order=<i>"
-        )
-        assert dialogs == []
+    page = visit.page
+    dialogs: list[str] = []
+    page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
+    visit.sign_in()
+    for place, words in places.items():
+        visit.go(place)
+        visit.settle()
+        if words is not None:
+            expect(page.locator("main").get_by_text(words).first).to_be_attached()
+        assert page.locator("img:not([src='assets/icon.svg']), main script").count() == 0, place
+        assert visit.overflow() == [], place
+        page.set_viewport_size(NARROW)
+        assert visit.overflow() == [], place
+        page.set_viewport_size(WIDE)
+    page.keyboard.press("Control+k")
+    page.get_by_role("dialog").get_by_role("combobox").fill(hostile.users[0]["key"])
+    expect(page.get_by_role("dialog").get_by_role("option").first).to_contain_text(MARKUP[:40])
+    page.get_by_role("dialog").get_by_role("combobox").fill("<svg onload=alert(3)>")
+    expect(page.get_by_role("dialog").get_by_text("Nothing found")).to_be_visible()
+    page.keyboard.press("Escape")
+    visit.go(
+        f"{of_project}/keys?q={MARKUP[:100].replace('%', '').replace('&', '')}&in=note_contains&state=<b>&order=<i>"
+    )
+    assert dialogs == []
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
-from support.browser import Visit
+from support.browser import Visit, open_page
 from support.developer import Developer, eventually
 from support.lua_host.run import LoaderRun
+from support.server import MoonlatchServer
 from support.shop import SCRIPT, Shop
 
 
@@ -301,3 +302,69 @@ def test_a_live_list_follows_by_itself(seller: Visit, shop: Shop) -> None:
     eventually(lambda: not shop.developer.sessions(shop.script), 30)
     page.mouse.move(1, 1)
     expect(page.get_by_text("Nothing is connected")).to_be_visible()
+
+
+def test_one_copy_is_stopped_and_a_removed_key_is_brought_back(seller: Visit, shop: Shop) -> None:
+    page, user = seller.page, shop.users[31]
+    with LoaderRun(shop.loader_url, key=user["key"]) as customer:
+        customer.wait_line("ready")
+        seller.go(f"/projects/{shop.project}/live?script={shop.script}&show=copies")
+        row = page.get_by_role("row").filter(has_text=user["key"])
+        row.get_by_role("button", name="Stop").click()
+        page.get_by_role("dialog").get_by_role("button", name="Stop", exact=True).click()
+        customer.wait_for("kicked")
+        expect(row).to_have_count(0)
+    with LoaderRun(shop.loader_url, key=user["key"]) as customer:
+        customer.wait_line("ready")
+        seller.go(f"/projects/{shop.project}/keys/{user['id']}?show=devices")
+        expect(page.get_by_text("on 1 device, in 1 network")).to_be_visible()
+        expect(page.get_by_role("row").filter(has_text="bound to it")).to_be_visible()
+        button(page, "Stop all copies").click()
+        page.get_by_role("dialog").get_by_role("button", name="Stop all copies").click()
+        customer.wait_for("kicked")
+    button(page, "Remove").click()
+    page.get_by_role("dialog").get_by_role("button", name="Remove").click()
+    page.get_by_role("link", name="Removed keys").click()
+    page.get_by_role("row").filter(has_text=user["key"]).get_by_role("checkbox").check()
+    button(page, "Bring back").click()
+    page.get_by_role("dialog").get_by_role("button", name="Bring back").click()
+    expect(page.get_by_text("The key is back")).to_be_visible()
+    assert shop.developer.get(f"/users/{user['id']}")["user"]["key"] == user["key"]
+
+
+def test_a_loader_gets_a_new_secret(seller: Visit, shop: Shop, developer: Developer) -> None:
+    page = seller.page
+    seller.go(f"/projects/{shop.project}/scripts/{shop.script}?show=settings")
+    button(page, "New loader secret").click()
+    page.get_by_role("dialog").get_by_role("button", name="Give it a new secret").click()
+    expect(page.get_by_text("The loader has a new secret; kept ones work until")).to_be_visible(timeout=60_000)
+    (event,) = developer.get(f"/projects/{shop.project}/events", kind="script.loader_rotated")["events"]
+    assert event["changes"]["grace"] == [None, 86_400_000]
+
+
+def test_why_customers_were_refused_stands_on_the_overview(seller: Visit, shop: Shop, developer: Developer) -> None:
+    user = shop.users[10]  # blacklisted
+    with LoaderRun(shop.loader_url, key=user["key"]) as customer:
+        customer.wait_for("raised")
+    eventually(lambda: developer.get(f"/projects/{shop.project}/refusals")["refusals"])
+    seller.page.reload()
+    expect(seller.page.get_by_text("the key or its device is blacklisted")).to_be_visible()
+
+
+def test_the_line_for_customers_has_the_address_that_they_come_to(
+    browser: Browser, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """The page is seen at another address than the one that loaders are made for, as behind a proxy."""
+    settings = {"MOONLATCH_PUBLIC_URL": "https://scripts.example.com/moon"}
+    server = MoonlatchServer(tmp_path_factory.mktemp("elsewhere") / "data", settings)
+    secret = server.new_account("Elsewhere")
+    with server, Developer(server.url, secret) as developer, open_page(browser, server.url, secret) as visit:
+        project = developer.new_project()
+        script = str(developer.post(f"/projects/{project}/scripts", name="Script")["script"]["id"])
+        visit.sign_in()
+        visit.go(f"/projects/{project}/scripts/{script}")
+        line = visit.page.get_by_role("group", name="What your customers run")
+        expect(line).to_contain_text(f'HttpGet("https://scripts.example.com/moon/loader/{script}")')
+        visit.go("/account")
+        expect(visit.page.get_by_text("You see this page at 127.0.0.1")).to_be_visible()
+        expect(visit.page.get_by_text("answers", exact=True)).to_have_count(2)

@@ -68,11 +68,15 @@ class Visit:
         """Until nothing is asked for and nothing is announced as loading."""
         self.page.wait_for_function("() => !document.querySelector('main [aria-busy=true]')")
 
-    def axe(self) -> list[str]:
-        """What axe-core finds, as lines."""
+    def axe(self, rules: list[str] | None = None) -> list[str]:
+        """What axe-core finds, as lines; by those rules alone where some are given."""
         if not self.page.evaluate("() => 'axe' in window"):
             self.page.evaluate(_AXE.read_text("utf-8"))
-        found = self.page.evaluate("async () => (await axe.run(document, {resultTypes: ['violations']})).violations")
+        found = self.page.evaluate(
+            "async (rules) => (await axe.run(document, {resultTypes: ['violations'],"
+            " ...(rules && {runOnly: {type: 'rule', values: rules}})})).violations",
+            rules,
+        )
         return [
             f"{violation['id']}: {violation['help']}: {node['target']} {node['html'][:200]} {node['failureSummary']}"
             for violation in found

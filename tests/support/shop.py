@@ -48,6 +48,7 @@ def opened_shop(developer: Developer, *, users: int = 60) -> Shop:
         for number in range(1, users + 1)
     ]
     shop.users = developer.post(f"/projects/{project}/users", users=rows)["users"]
+    developer.post(f"/users/{shop.users[-1]['id']}/remove")
     for user in shop.users[10:14]:
         developer.post(f"/users/{user['id']}/blacklist", reason="charge-back")
     return shop

@@ -82,14 +82,12 @@ class Newsroom:
         live: Live,
         *,
         is_ending: Callable[[], bool],
-        look_seconds: float = LOOK_SECONDS,
         max_readers_of_account: int = MAX_READERS_OF_ACCOUNT,
     ) -> None:
         """`is_ending` says that the process stops: whoever reads is let go."""
         self._database = database
         self._live = live
         self._is_ending = is_ending
-        self._look_seconds = look_seconds
         self.max_readers_of_account = max_readers_of_account
         self._desks: dict[str, _Desk] = {}
         self._readers: Counter[str] = Counter()
@@ -142,7 +140,7 @@ class Newsroom:
                     async with desk.changed:
                         desk.news = news
                         desk.changed.notify_all()
-                await asyncio.sleep(self._look_seconds)
+                await asyncio.sleep(LOOK_SECONDS)
         except (Unavailable, LiveUnavailableError):
             pass  # whoever reads comes again
         finally:

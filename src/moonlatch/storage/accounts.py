@@ -6,7 +6,7 @@ from __future__ import annotations
 import msgspec
 
 from moonlatch.storage.columns import columns_of, listed, placed, values_of
-from moonlatch.storage.interface import Database, Query, Row, Transaction
+from moonlatch.storage.interface import Database, Query, Row, Transaction, searching
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,6 +100,5 @@ async def remove(tx: Transaction, account_id: str) -> bool:
 
 
 async def usage(db: Database | Transaction, account_id: str) -> Usage:
-    row = await db.fetch_one(USAGE, id=account_id)
-    assert row is not None
+    (row,) = await searching(db)(USAGE, id=account_id)
     return Usage(projects=row[0], scripts=row[1], users=row[2])

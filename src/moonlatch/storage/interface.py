@@ -119,6 +119,11 @@ class Database(Protocol):
     async def close(self) -> None: ...
 
 
+def searching(db: Database | Transaction) -> Callable[..., Awaitable[list[Row]]]:
+    """Return how to ask what may look at many rows: by `Database.search`, or in a transaction as all of it is asked."""
+    return db.fetch_all if hasattr(db, "execute") else db.search
+
+
 class StorageError(Exception):
     """The database failed; nothing of the transaction was written. Wraps the driver's error."""
 

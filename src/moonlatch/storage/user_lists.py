@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
 from enum import StrEnum
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 
 from moonlatch.crypto import CODED_CHARACTERS, Keyring
 from moonlatch.storage import user_keys
-from moonlatch.storage.interface import Database, Query, Row, Transaction
+from moonlatch.storage.interface import Database, Query, Row, Transaction, searching
 from moonlatch.storage.users import COLUMNS, User, from_row
 
 MAX_COUNTED = 10_000
@@ -130,8 +130,13 @@ LISTS = {
     for name, order in _SORTED
     for is_reversed in (False, True)
 }
+# Without an order SQLite goes along any index of the project, and fetches each user from another page of the file.
+_ORDER_OF_COUNT = {"all": f"order by {', '.join(_CREATION)}"}
 COUNTS = {
-    name: Query(f"users.count_{name}", f"select count(*) from (select 1 {_FITTING} and {along} limit :most) counted")
+    name: Query(
+        f"users.count_{name}",
+        f"select count(*) from (select 1 {_FITTING} and {along} {_ORDER_OF_COUNT.get(name, '')} limit :most) counted",
+    )
     for name, along in _ALONG.items()
 }
 COUNT = Query("users.count", "select count(*) from users where project_id = :project_id")
@@ -171,8 +176,7 @@ async def count_of_project(
 ) -> Total:
     """How many users of a project fit; up to `MAX_COUNTED` where there is a condition. Raises as `list_of_project`."""
     if where == UserFilter():
-        row = await db.fetch_one(COUNT, project_id=project_id)
-        assert row is not None
+        (row,) = await searching(db)(COUNT, project_id=project_id)
         return Total(row[0], is_exact=True)
     if not _is_coded(where):
         fitting = await list_of_project(db, keyring, project_id, where, now=now, offset=0, limit=MAX_UNSEALED)
@@ -184,8 +188,7 @@ async def count_of_project(
 
 def _asking(db: Database | Transaction, where: UserFilter) -> Callable[..., Awaitable[list[Row]]]:
     """How to ask for those who fit: with a condition, many may be looked at to find few. In a transaction all of it is."""
-    is_search = where != UserFilter() and not hasattr(db, "execute")
-    return cast("Database", db).search if is_search else db.fetch_all
+    return db.fetch_all if where == UserFilter() else searching(db)
 
 
 def _fitting(where: UserFilter) -> Iterator[str]:

@@ -23,6 +23,8 @@ export interface Answer<K extends Operation> {
   etag: string | null;
 }
 
+/** Calls that change nothing, however often they are made: their answers need not be kept. */
+const ASKING: ReadonlySet<Operation> = new Set<Operation>(["POST /scripts/{script_id}/sessions", "POST /scripts/{script_id}/check"]);
 const TIMES = 4;
 const LONGEST_WAIT_SECONDS = 20;
 
@@ -35,7 +37,7 @@ export async function ask<K extends Operation>(operation: K, path: PathOf<K>, as
   const init: RequestInit = { method, headers, cache: "no-store", credentials: "same-origin" };
   if (method !== "GET") {
     // Sent again with the same name, a call is still carried out once.
-    headers["idempotency-key"] = crypto.randomUUID?.() ?? randomName();
+    if (!ASKING.has(operation)) headers["idempotency-key"] = crypto.randomUUID?.() ?? randomName();
     headers["content-type"] = "application/json";
     init.body = JSON.stringify(asked.body ?? {});
   }

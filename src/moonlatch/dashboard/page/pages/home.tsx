@@ -19,7 +19,7 @@ export default function Home() {
           <p>{text.welcomeMore}</p>
         </div>
       </div>
-      <FirstSteps project={null} hasScript={false} hasKey={false} />
+      <FirstSteps project={null} script={undefined} hasKey={false} />
     </div>
   );
 }

@@ -2,11 +2,21 @@
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { text } from "../text/en/shell";
-import { numberOf } from "./time";
+import { dayOf, numberOf } from "./time";
 
 export interface Day {
   label: string;
   value: number;
+  /** What else is to be said of the day. */
+  more?: string;
+}
+
+/** Counts by `MM/DD`, as the API has them. */
+export function daysOf(counts: Record<string, number>): Day[] {
+  return Object.entries(counts).map(([label, value]) => {
+    const [month = 1, day = 1] = label.split("/").map(Number);
+    return { label: dayOf(Date.UTC(2024, month - 1, day)), value };
+  });
 }
 
 const HEIGHT = 176;
@@ -29,7 +39,7 @@ export function Bars({ title, days }: { title: string; days: readonly Day[] }) {
   const inner = HEIGHT - FOOT;
   const step = (width.value - EDGE) / Math.max(1, days.length);
   const every = Math.ceil(44 / step);
-  const say = (day: Day) => `${day.label}: ${numberOf(day.value)}`;
+  const say = (day: Day) => `${day.label}: ${numberOf(day.value)}${day.more ? `, ${day.more}` : ""}`;
   return (
     <figure class="chart" ref={box}>
       <svg viewBox={`0 0 ${width.value} ${HEIGHT}`} role="group" aria-label={title} onPointerLeave={() => (told.value = "")}>
@@ -72,6 +82,7 @@ export function Bars({ title, days }: { title: string; days: readonly Day[] }) {
               <tr key={day.label}>
                 <th scope="row">{day.label}</th>
                 <td class="number">{numberOf(day.value)}</td>
+                {day.more && <td>{day.more}</td>}
               </tr>
             ))}
           </tbody>

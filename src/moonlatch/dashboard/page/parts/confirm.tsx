@@ -3,14 +3,14 @@ import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { text } from "../text/en/shell";
 import { Dialog } from "./dialog";
-import { Form, TextField } from "./form";
+import { type Entered, Form, TextField } from "./form";
 
 interface Props {
   title: string;
   /** What is to be typed; without it a click is enough. */
   name?: string;
   submit: string;
-  run: () => Promise<void>;
+  run: (entered: Entered) => Promise<void>;
   onClose: () => void;
   children?: ComponentChildren;
 }

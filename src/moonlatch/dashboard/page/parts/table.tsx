@@ -1,5 +1,7 @@
 /** Tables: rows of things with a name for each column, which narrow screens show as cards. */
+import { useSignal } from "@preact/signals";
 import type { ComponentChildren, Key } from "preact";
+import { useEffect, useRef } from "preact/hooks";
 
 export interface Column<T> {
   label: string;
@@ -24,8 +26,19 @@ interface Props<T> {
 
 export function Table<T>({ caption, columns, rows, keyOf, nameOf }: Props<T>) {
   const styleOf = (column: Column<T>) => [column.isLead && "lead", column.isEnd && "end"].filter(Boolean).join(" ") || undefined;
+  const box = useRef<HTMLDivElement>(null);
+  // What is scrolled sideways must be reached by the keyboard, and be called something.
+  const isScrolled = useSignal(false);
+  useEffect(() => {
+    const place = box.current;
+    if (!place) return;
+    const watch = new ResizeObserver(() => (isScrolled.value = place.scrollWidth > place.clientWidth));
+    watch.observe(place);
+    return () => watch.disconnect();
+  }, []);
+  const reached = isScrolled.value ? { tabIndex: 0, role: "region" as const, "aria-label": caption } : {};
   return (
-    <div class="table">
+    <div class="table" ref={box} {...reached}>
       <table>
         <caption class="visually-hidden">{caption}</caption>
         <thead>

@@ -18,6 +18,7 @@ const LANGUAGE = "en";
 const relative = new Intl.RelativeTimeFormat(LANGUAGE, { numeric: "always" });
 const whole = new Intl.DateTimeFormat(LANGUAGE, { dateStyle: "medium", timeStyle: "medium" });
 const short = new Intl.DateTimeFormat(LANGUAGE, { dateStyle: "medium", timeStyle: "short" });
+const days = new Intl.DateTimeFormat(LANGUAGE, { month: "short", day: "numeric", timeZone: "UTC" });
 const numbers = new Intl.NumberFormat(LANGUAGE);
 
 /** Unix milliseconds, to about half a minute. */
@@ -37,6 +38,11 @@ export function ago(at: number, reference = now.value): string {
 
 export function moment(at: number): string {
   return short.format(at);
+}
+
+/** The day (UTC) of a moment. */
+export function dayOf(at: number): string {
+  return days.format(at);
 }
 
 export function numberOf(value: number): string {

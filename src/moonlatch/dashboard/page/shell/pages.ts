@@ -39,6 +39,7 @@ export const ROUTES: Route[] = [
   { pattern: "/projects/:project/live", title: text.nav.live, load: () => import("../pages/live/page"), group: "project", icon: "live", key: "l", permission: "sessions:read" },
   { pattern: "/projects/:project/keys", title: text.nav.keys, load: () => import("../pages/keys/list"), group: "project", icon: "keys", key: "k", permission: "keys:read" },
   { pattern: "/projects/:project/keys/:id", title: text.nav.keys, load: () => import("../pages/keys/key"), within: "/projects/:project/keys" },
+  { pattern: "/projects/:project/removed", title: text.nav.removed, load: () => import("../pages/keys/removed"), within: "/projects/:project/keys", permission: "keys:read" },
   { pattern: "/projects/:project/events", title: text.nav.events, load: () => import("../pages/events/page"), group: "project", icon: "events", key: "e", permission: "events:read" },
   { pattern: "/projects/:project/settings", title: text.nav.settings, load: () => import("../pages/settings/project"), group: "project", icon: "settings", permission: "projects:read" },
   { pattern: "/projects", title: text.nav.projects, load: () => import("../pages/settings/projects"), group: "account", icon: "projects", key: "p", permission: "projects:read" },

@@ -9,7 +9,7 @@ import { text } from "../../text/en/keys";
 
 const words = text.page;
 
-export type Action = "extend" | "reset" | "blacklist" | "unblacklist" | "remove";
+export type Action = "stop" | "extend" | "reset" | "blacklist" | "unblacklist" | "remove";
 
 interface Props {
   action: Action;
@@ -19,6 +19,7 @@ interface Props {
 }
 
 const TITLES: Record<Action, string> = {
+  stop: words.stopTitle,
   extend: words.extendTitle,
   reset: words.resetTitle,
   blacklist: words.blacklistTitle,
@@ -27,6 +28,7 @@ const TITLES: Record<Action, string> = {
 };
 
 const DONE: Record<Action, string> = {
+  stop: words.stopDone,
   extend: words.extended,
   reset: words.resetDone,
   blacklist: words.blacklistDone,
@@ -37,6 +39,9 @@ const DONE: Record<Action, string> = {
 async function carryOut(action: Action, user: UserView, entered: Entered): Promise<void> {
   const at = { key: user.id };
   switch (action) {
+    case "stop":
+      await call("POST /users/{key}/revoke_instances", at);
+      return;
     case "extend": {
       // The server adds to what it has by then, whatever this page has shown.
       const body = { users: [user.id], extend: { days: entered.number("extend.days") as number } };
@@ -63,7 +68,7 @@ export function KeyActions({ action, user, onClose, onDone }: Props) {
     <Dialog title={TITLES[action]} onClose={onClose}>
       <Form
         submit={words.actions[action]}
-        isDanger={action === "remove" || action === "blacklist"}
+        isDanger={action === "remove" || action === "blacklist" || action === "stop"}
         onCancel={onClose}
         run={async (entered) => {
           await carryOut(action, user, entered);
@@ -74,6 +79,7 @@ export function KeyActions({ action, user, onClose, onDone }: Props) {
         }}
       >
         <p class="mono wrap">{user.key}</p>
+        {action === "stop" && <p>{words.stopMore}</p>}
         {action === "extend" && <TextField name="extend.days" label={words.extendDays} hint={words.extendHint} inputMode="numeric" defaultValue="3" autoFocus />}
         {action === "reset" && (
           <>

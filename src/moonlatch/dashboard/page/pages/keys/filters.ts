@@ -50,6 +50,5 @@ export function queryOf(given: Filters): Query {
     ...(isOrdered && { order: given.order.replace("-", "") as "created" | "expires", reverse: given.order.startsWith("-") }),
     from: given.from,
     limit: SIZE,
-    count: true,
   };
 }

@@ -1,6 +1,7 @@
 /** What a customer's copies did: starts and how they ended, and what was refused. */
 import { call } from "../../api/client";
 import { useLoaded } from "../../api/load";
+import { Squares } from "../../parts/squares";
 import { Empty, Shown } from "../../parts/status";
 import { Table } from "../../parts/table";
 import { numberOf, Time } from "../../parts/time";
@@ -29,7 +30,7 @@ export function Starts({ project, id }: { project: string; id: string }) {
               { label: words.starts.script, show: (start) => <ScriptName project={project} id={start.script_id} /> },
               { label: words.starts.build, isEnd: true, show: (start) => <span class="number">{start.build}</span> },
               { label: words.starts.program, show: (start) => start.executor && <span class="clip">{start.executor}</span> },
-              { label: words.starts.where, show: (start) => start.luaauth_fingerprint && <span class="squares">{start.luaauth_fingerprint}</span> },
+              { label: words.starts.where, show: (start) => start.luaauth_fingerprint && <Squares of={start.luaauth_fingerprint} /> },
               { label: words.starts.ended, show: (start) => start.ended_at !== null && <Time at={start.ended_at} /> },
             ]}
           />

@@ -8,6 +8,7 @@ import type { UserView } from "../../api/types";
 import { EventList } from "../../data/events";
 import { BADGES, stateOf } from "../../data/keys";
 import { CopyButton } from "../../parts/copy";
+import { Squares } from "../../parts/squares";
 import { Empty, Shown } from "../../parts/status";
 import { ago, moment, now, numberOf, span, Time } from "../../parts/time";
 import type { PageProps } from "../../shell/pages";
@@ -17,10 +18,11 @@ import { text } from "../../text/en/keys";
 import { text as shell } from "../../text/en/shell";
 import { type Action, KeyActions } from "./actions";
 import { KeySettings } from "./key_settings";
+import { Devices } from "./devices";
 import { Refusals, Starts } from "./history";
 
 const words = text.page;
-const TABS = ["history", "refusals", "events", "edit"] as const;
+const TABS = ["history", "devices", "refusals", "events", "edit"] as const;
 
 export default function Key({ project, id }: PageProps) {
   const loaded = useLoaded(`key ${id}`, (signal) => ask("GET /users/{key}", { key: id }, { signal }));
@@ -43,7 +45,7 @@ export default function Key({ project, id }: PageProps) {
                   {may("keys:reveal") && <CopyButton value={user.key} isSmall />}
                 </div>
               </div>
-              {may("keys:write") && <Buttons user={user} onChoose={(chosen) => (action.value = chosen)} />}
+              {(may("keys:write") || may("sessions:stop")) && <Buttons user={user} onChoose={(chosen) => (action.value = chosen)} />}
             </div>
             <Sentence user={user} />
             <Facts user={user} />
@@ -56,6 +58,7 @@ export default function Key({ project, id }: PageProps) {
                 ))}
               </nav>
               {tab === "history" && <Starts project={project} id={id} />}
+              {tab === "devices" && <Devices id={id} />}
               {tab === "refusals" && <Refusals project={project} id={id} />}
               {tab === "events" && <Events id={id} version={etag} />}
               {tab === "edit" && <KeySettings user={user} etag={etag} reload={loaded.reload} />}
@@ -69,7 +72,7 @@ export default function Key({ project, id }: PageProps) {
 }
 
 function Buttons({ user, onChoose }: { user: UserView; onChoose: (action: Action) => void }) {
-  const offered: Action[] = ["extend", "reset", user.blacklisted ? "unblacklist" : "blacklist", "remove"];
+  const offered: Action[] = [...(may("sessions:stop") && user.executions > 0 ? (["stop"] as const) : []), ...(may("keys:write") ? (["extend", "reset", user.blacklisted ? "unblacklist" : "blacklist", "remove"] as const) : [])];
   return (
     <div class="row">
       {offered
@@ -151,7 +154,9 @@ function Facts({ user }: { user: UserView }) {
         {user.luaauth_fingerprint && (
           <>
             <dt>{facts.device}</dt>
-            <dd class="squares">{user.luaauth_fingerprint}</dd>
+            <dd>
+              <Squares of={user.luaauth_fingerprint} />
+            </dd>
           </>
         )}
       </dl>

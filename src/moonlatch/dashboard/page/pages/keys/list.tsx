@@ -7,13 +7,13 @@ import { may } from "../../api/session";
 import type { UserPage, UserView } from "../../api/types";
 import { BADGES, stateOf } from "../../data/keys";
 import { Icon } from "../../parts/icons";
+import { Foot } from "../../parts/pages";
 import { Empty, Shown } from "../../parts/status";
 import { Table } from "../../parts/table";
 import { now, numberOf, Time } from "../../parts/time";
 import type { PageProps } from "../../shell/pages";
 import { go, place, refine, to } from "../../shell/router";
 import { text } from "../../text/en/keys";
-import { text as shell } from "../../text/en/shell";
 import { Bulk, type Chosen } from "./bulk";
 import { exportKeys } from "./exporting";
 import { conditions, type Filters, filters, queryOf, SIZE } from "./filters";
@@ -27,6 +27,9 @@ export default function Keys({ project }: PageProps) {
   const given = filters();
   const query = queryOf(given);
   const loaded = useLoaded(`keys ${project} ${JSON.stringify(query)}`, (signal) => call("GET /projects/{project_id}/users", { project_id: project }, { query, signal }));
+  // Counting takes longer than listing, so nobody waits for it.
+  const counted = useLoaded(`keys counted ${project} ${JSON.stringify(conditions(given))}`, (signal) => call("GET /projects/{project_id}/users", { project_id: project }, { query: { ...conditions(given), limit: 1, count: true }, signal }));
+  const reload = () => void Promise.all([loaded.reload(), counted.reload()]);
   const chosen = useSignal<ReadonlySet<string>>(new Set());
   const bulk = useSignal<Chosen | null>(null);
   const opened = place.value.query.get("new");
@@ -43,6 +46,9 @@ export default function Keys({ project }: PageProps) {
           <p>{text.more}</p>
         </div>
         <div class="row">
+          <a class="button" href={to(`/projects/${project}/removed`)}>
+            {text.removed.title}
+          </a>
           <button
             type="button"
             disabled={isExporting.value}
@@ -85,7 +91,7 @@ export default function Keys({ project }: PageProps) {
             ) : (
               <>
                 <Rows project={project} users={page.users} chosen={chosen} />
-                <Foot given={given} page={page} />
+                <Foot from={given.from} many={page.users.length} size={SIZE} total={totalOf(counted.data.value)} isLast={isLast(given, page, counted.data.value)} />
               </>
             )
           }
@@ -94,7 +100,8 @@ export default function Keys({ project }: PageProps) {
       {chosen.value.size > 0 && (
         <Selection
           chosen={chosen}
-          page={loaded.data.value}
+          shown={loaded.data.value?.users.length ?? 0}
+          counted={counted.data.value}
           onBulk={(isAll) => (bulk.value = isAll ? { filter: Object.keys(conditions(given)).length > 0 ? conditions(given) : { all: true } } : { users: [...chosen.value] })}
         />
       )}
@@ -105,12 +112,12 @@ export default function Keys({ project }: PageProps) {
           onClose={() => (bulk.value = null)}
           onDone={() => {
             chosen.value = new Set();
-            void loaded.reload();
+            reload();
           }}
         />
       )}
-      {opened === "key" && <NewKeys project={project} onClose={() => refine({ new: undefined })} onMade={() => void loaded.reload()} />}
-      {opened === "csv" && <ImportKeys project={project} onClose={() => refine({ new: undefined })} onMade={() => void loaded.reload()} />}
+      {opened === "key" && <NewKeys project={project} onClose={() => refine({ new: undefined })} onMade={reload} />}
+      {opened === "csv" && <ImportKeys project={project} onClose={() => refine({ new: undefined })} onMade={reload} />}
     </div>
   );
 }
@@ -233,38 +240,32 @@ export function Expiry({ user }: { user: UserView }) {
   return <span class="quiet whole">{user.key_days === null ? text.forGood : text.daysFromStart(user.key_days)}</span>;
 }
 
-function Foot({ given, page }: { given: Filters; page: UserPage }) {
-  const last = given.from + page.users.length;
-  const total = page.total == null ? "" : `${numberOf(page.total)}${page.total_is_exact ? "" : "+"}`;
-  const isLast = page.users.length < SIZE || (page.total_is_exact === true && last >= (page.total ?? 0));
-  return (
-    <div class="foot">
-      <span class="number" role="status">
-        {shell.common.of(page.users.length === 0 ? "0" : `${numberOf(given.from + 1)}–${numberOf(last)}`, total)}
-      </span>
-      <div class="row">
-        <button type="button" class="small" disabled={given.from === 0} onClick={() => refine({ from: String(Math.max(0, given.from - SIZE)) })}>
-          {shell.common.previous}
-        </button>
-        <button type="button" class="small" disabled={isLast} onClick={() => refine({ from: String(last) })}>
-          {shell.common.next}
-        </button>
-      </div>
-    </div>
-  );
+function totalOf(page: UserPage | undefined): string {
+  return page?.total == null ? "" : `${numberOf(page.total)}${page.total_is_exact ? "" : "+"}`;
 }
 
-function Selection({ chosen, page, onBulk }: { chosen: Signal<ReadonlySet<string>>; page: UserPage | undefined; onBulk: (isAll: boolean) => void }) {
-  const total = page?.total == null ? "" : `${numberOf(page.total)}${page.total_is_exact ? "" : "+"}`;
+function isLast(given: Filters, page: UserPage, counted: UserPage | undefined): boolean {
+  return page.users.length < SIZE || (counted?.total_is_exact === true && given.from + page.users.length >= (counted.total ?? 0));
+}
+
+interface SelectionProps {
+  chosen: Signal<ReadonlySet<string>>;
+  /** How many are on the page. */
+  shown: number;
+  counted: UserPage | undefined;
+  onBulk: (isAll: boolean) => void;
+}
+
+function Selection({ chosen, shown, counted, onBulk }: SelectionProps) {
   return (
     <div class="selection" role="region" aria-label={text.bulk.title}>
       <strong class="grow">{text.selected(chosen.value.size)}</strong>
       <button type="button" class="primary" onClick={() => onBulk(false)}>
         {text.bulk.title}
       </button>
-      {page && (page.total ?? 0) > page.users.length && (
+      {(counted?.total ?? 0) > shown && (
         <button type="button" onClick={() => onBulk(true)}>
-          {text.allMatching(total)}
+          {text.allMatching(totalOf(counted))}
         </button>
       )}
       <button type="button" class="plain" onClick={() => (chosen.value = new Set())}>

@@ -11,7 +11,9 @@ import { numberOf, Time } from "../../parts/time";
 import type { PageProps } from "../../shell/pages";
 import { place, refine, to } from "../../shell/router";
 import { text } from "../../text/en/live";
+import { Copies } from "./copies";
 import { Disconnect } from "./disconnect";
+import { KeyLink } from "./key_link";
 import { Message } from "./message";
 import { everyMatching, type Filter, useSessions } from "./sessions";
 
@@ -49,12 +51,13 @@ export default function Live({ project }: PageProps) {
             );
           }
           const filter = filterOf(query);
+          const view = query.get("show") === "copies" ? "copies" : "";
           return (
             <>
-              <section class="card fields two" aria-label={text.title}>
+              <section class="card fields filters" aria-label={text.title}>
                 <div class="field">
                   <label for="live-script">{text.script}</label>
-                  <select id="live-script" value={script.id} onChange={(event) => refine({ script: event.currentTarget.value })}>
+                  <select id="live-script" value={script.id} onChange={(event) => refine({ script: event.currentTarget.value, from: undefined })}>
                     {all.map((each) => (
                       <option key={each.id} value={each.id}>
                         {`${each.name} (${numberOf(each.total_sessions)})`}
@@ -62,11 +65,18 @@ export default function Live({ project }: PageProps) {
                     ))}
                   </select>
                 </div>
-                {FILTERS.map((name) => (
+                {view === "" && FILTERS.map((name) => (
                   <TextField key={name} name={name} label={LABELS[name]} defaultValue={filter[name]} maxLength={128} onChange={(event) => refine({ script: script.id, [name]: event.currentTarget.value.trim() })} />
                 ))}
               </section>
-              <Sessions key={`${script.id} ${JSON.stringify(filter)}`} project={project} script={script.id} filter={filter} />
+              <div class="segments" role="group" aria-label={text.view}>
+                {text.views.map(([name, words]) => (
+                  <button key={name} type="button" aria-pressed={view === name} onClick={() => refine({ script: script.id, show: name, from: undefined })}>
+                    {words}
+                  </button>
+                ))}
+              </div>
+              {view === "copies" ? <Copies key={script.id} project={project} script={script.id} /> : <Sessions key={`${script.id} ${JSON.stringify(filter)}`} project={project} script={script.id} filter={filter} />}
             </>
           );
         }}
@@ -176,14 +186,7 @@ function Rows({ project, rows, gone, chosen }: RowsProps) {
         {
           label: text.columns.key,
           isLead: true,
-          show: (session) =>
-            session.user_key === null ? (
-              <span class="quiet">{text.keyless}</span>
-            ) : (
-              <a class="mono clip" href={to(`/projects/${project}/keys/${session.user_key}`)}>
-                {session.user_key}
-              </a>
-            ),
+          show: (session) => <KeyLink project={project} userKey={session.user_key} />,
         },
         { label: text.columns.executor, show: (session) => session.executor && <span class="clip">{session.executor}</span> },
         { label: text.columns.build, isEnd: true, show: (session) => <span class="number">{session.build}</span> },

@@ -7,17 +7,18 @@ import { NewProject } from "../settings/new_project";
 
 interface Props {
   project: string | null;
-  hasScript: boolean;
+  /** One of the project's scripts, where it has any. */
+  script: string | undefined;
   hasKey: boolean;
 }
 
-export function FirstSteps({ project, hasScript, hasKey }: Props) {
+export function FirstSteps({ project, script, hasKey }: Props) {
   const isAsking = useSignal(false);
   const steps = [
     { words: text.steps.project, isDone: project !== null, address: "" },
-    { words: text.steps.script, isDone: hasScript, address: to(`/projects/${project}/scripts`, { new: "script" }) },
+    { words: text.steps.script, isDone: script !== undefined, address: to(`/projects/${project}/scripts`, { new: "script" }) },
     { words: text.steps.key, isDone: hasKey, address: to(`/projects/${project}/keys`, { new: "key" }) },
-    { words: text.steps.start, isDone: false, address: to(`/projects/${project}/scripts`) },
+    { words: text.steps.start, isDone: false, address: to(`/projects/${project}/scripts/${script}`) },
   ];
   const next = steps.findIndex((step) => !step.isDone);
   return (

@@ -7,12 +7,13 @@ import { useNews } from "../../api/news";
 import { may } from "../../api/session";
 import { current, remember } from "../../data/projects";
 import { EventList } from "../../data/events";
-import { Bars } from "../../parts/bars";
+import { Bars, daysOf } from "../../parts/bars";
 import { Empty, Shown } from "../../parts/status";
-import { numberOf } from "../../parts/time";
+import { moment, numberOf, Time } from "../../parts/time";
 import type { PageProps } from "../../shell/pages";
 import { to } from "../../shell/router";
 import { text } from "../../text/en/overview";
+import { text as reasons } from "../../text/en/refusals";
 import { FirstSteps } from "./first_steps";
 
 const STATES = ["active", "unused", "expired", "blacklisted"] as const;
@@ -34,14 +35,17 @@ export default function Overview({ project }: PageProps) {
       <Shown loaded={scripts}>
         {(all) => (
           <>
-            {all.every((script) => script.total_executions === 0) && <Begin project={project} hasScript={all.length > 0} />}
+            {all.every((script) => script.total_executions === 0) && <Begin project={project} script={all[0]?.id} />}
             <Executions project={project} instances={sum(all, "total_instances")} sessions={sum(all, "total_sessions")} />
           </>
         )}
       </Shown>
       {may("keys:read") && <Keys project={project} />}
       <div class="cards wide">
-        <Executors project={project} />
+        <div class="stack">
+          <Refusals project={project} />
+          <Executors project={project} />
+        </div>
         {may("events:read") && <Latest project={project} />}
       </div>
     </div>
@@ -52,9 +56,9 @@ function sum<N extends string>(rows: readonly Record<N, number>[], name: N): num
   return rows.reduce((all, row) => all + row[name], 0);
 }
 
-function Begin({ project, hasScript }: { project: string; hasScript: boolean }) {
+function Begin({ project, script }: { project: string; script: string | undefined }) {
   const first = useLoaded(`overview first ${project}`, async (signal) => (await call("GET /projects/{project_id}/users", { project_id: project }, { query: { limit: 1 }, signal })).users.length > 0);
-  return <FirstSteps project={project} hasScript={hasScript} hasKey={first.data.value ?? false} />;
+  return <FirstSteps project={project} script={script} hasKey={first.data.value ?? false} />;
 }
 
 function Executions({ project, instances, sessions }: { project: string; instances: number; sessions: number }) {
@@ -63,7 +67,7 @@ function Executions({ project, instances, sessions }: { project: string; instanc
   const chosen = useSignal("total");
   const days = useComputed(() => {
     const all = loaded.data.value ?? {};
-    return Object.entries(all[chosen.value] ?? all.total ?? {}).map(([label, value]) => ({ label: dayOf(label), value }));
+    return daysOf(all[chosen.value] ?? all.total ?? {});
   });
   return (
     <Shown loaded={loaded}>
@@ -103,12 +107,6 @@ function Executions({ project, instances, sessions }: { project: string; instanc
   );
 }
 
-/** `MM/DD` as the API writes it, in words. */
-function dayOf(label: string): string {
-  const [month = 1, day = 1] = label.split("/").map(Number);
-  return new Intl.DateTimeFormat("en", { month: "short", day: "numeric", timeZone: "UTC" }).format(Date.UTC(2024, month - 1, day));
-}
-
 function Figure({ label, value, isNow = false }: { label: string; value: number; isNow?: boolean }) {
   return (
     <div class="card figure">
@@ -145,6 +143,37 @@ function Keys({ project }: { project: string }) {
             ))}
           </ul>
         )}
+      </Shown>
+    </section>
+  );
+}
+
+function Refusals({ project }: { project: string }) {
+  const loaded = useLoaded(`overview refusals ${project}`, (signal) => call("GET /projects/{project_id}/refusals", { project_id: project }, { signal }));
+  return (
+    <section class="card">
+      <header>
+        <h2>{text.refusals}</h2>
+        {loaded.data.value && <span class="small quiet">{text.refusalsSince(moment(loaded.data.value.since))}</span>}
+      </header>
+      <Shown loaded={loaded}>
+        {({ refusals }) =>
+          refusals.length === 0 ? (
+            <p class="quiet">{text.refusalsNone}</p>
+          ) : (
+            <ul class="timeline">
+              {refusals.slice(0, LATEST).map((each) => (
+                <li key={each.code}>
+                  <span>{reasons[each.code] ?? each.code}</span>
+                  <strong class="number">{numberOf(each.times)}</strong>
+                  <span class="changes">
+                    <code>{each.code}</code> {text.refusalsOf(each.users)}, <Time at={each.last_at} />
+                  </span>
+                </li>
+              ))}
+            </ul>
+          )
+        }
       </Shown>
     </section>
   );

@@ -11,9 +11,8 @@ import { type Fault, faultsOf, warningsOf } from "./diagnostics";
 import type { Editor } from "./editor";
 
 const words = text.publish;
-const PAUSE_MS = 900;
-/** What is checked while somebody writes is not protected: the least that can be asked for. */
-const CHECKED_WITH = "minify";
+const PAUSE_MS = 500;
+/** What a check takes; a longer text is checked when it is published. */
 const CHECKED_BYTES = 512 * 1024;
 const SCRIPT_INVALID = 2;
 
@@ -26,6 +25,7 @@ export function Publish({ script, onPublished }: { script: string; onPublished: 
   const place = useRef<HTMLDivElement>(null);
   const editor = useRef<Editor | null>(null);
   const isReady = useSignal(false);
+  const isEmpty = useSignal(!drafts.get(script));
   const isOver = useSignal(false);
   const progress = useSignal<Progress>({ state: "idle" });
   const faults = useSignal<readonly Fault[]>([]);
@@ -54,8 +54,13 @@ export function Publish({ script, onPublished }: { script: string; onPublished: 
     return editor.current?.text() ?? "";
   }
 
+  function body(): UpdateScript {
+    return { script: source(), profile: (profile.value || null) as NonNullable<UpdateScript["profile"]> | null };
+  }
+
   function changed() {
     drafts.set(script, source());
+    isEmpty.value = source() === "";
     checks.current?.abort();
     clearTimeout(timer.current);
     if (progress.value.state === "building") return;
@@ -68,17 +73,16 @@ export function Publish({ script, onPublished }: { script: string; onPublished: 
     if (source().trim() === "" || source().length > CHECKED_BYTES) return show([]);
     progress.value = { state: "checking" };
     try {
-      const body: UpdateScript = { script: source(), profile: CHECKED_WITH, engine: "embedded" };
-      const { warnings } = await call("POST /scripts/{script_id}/update", { script_id: script }, { body, query: { dry_run: true }, signal: own.signal });
+      const { valid, parser_output, warnings } = await call("POST /scripts/{script_id}/check", { script_id: script }, { body: body(), signal: own.signal });
       if (own.signal.aborted) return;
-      show(warningsOf(warnings));
-      progress.value = { state: "fine" };
-      failure.value = undefined;
-    } catch (caught) {
+      show(valid ? warningsOf(warnings) : faultsOf(parser_output ?? ""));
+      progress.value = { state: valid ? "fine" : "idle" };
+      if (valid) failure.value = undefined;
+    } catch {
       if (own.signal.aborted) return;
+      // What could not be checked is said to who publishes: whoever writes is not disturbed by it.
       progress.value = { state: "idle" };
-      // Other refusals are for who publishes: whoever writes is not disturbed by them.
-      show(isFaulty(caught) ? faultsOf(caught.detail.parser_output ?? "") : []);
+      show([]);
     }
   }
 
@@ -94,8 +98,7 @@ export function Publish({ script, onPublished }: { script: string; onPublished: 
     failure.value = undefined;
     progress.value = { state: "building", since: Date.now() };
     try {
-      const body = { script: source(), profile: (profile.value || null) as NonNullable<UpdateScript["profile"]> | null };
-      const { build, warnings } = await call("POST /scripts/{script_id}/update", { script_id: script }, { body });
+      const { build, warnings } = await call("POST /scripts/{script_id}/update", { script_id: script }, { body: body() });
       show(warningsOf(warnings));
       progress.value = { state: "done", build };
       drafts.delete(script);
@@ -130,18 +133,25 @@ export function Publish({ script, onPublished }: { script: string; onPublished: 
         }}
       >
         <p>{words.drop}</p>
-        <label class="button">
-          {words.choose}
-          <input
-            class="visually-hidden"
-            type="file"
-            accept=".lua,.luau,.txt"
-            onChange={(event) => {
-              void take(event.currentTarget.files?.[0]);
-              event.currentTarget.value = "";
-            }}
-          />
-        </label>
+        <div class="row">
+          <label class="button">
+            {words.choose}
+            <input
+              class="visually-hidden"
+              type="file"
+              accept=".lua,.luau,.txt"
+              onChange={(event) => {
+                void take(event.currentTarget.files?.[0]);
+                event.currentTarget.value = "";
+              }}
+            />
+          </label>
+          {isEmpty.value && (
+            <button type="button" class="plain" disabled={!isReady.value} onClick={() => editor.current?.replace(words.exampleSource)}>
+              {words.example}
+            </button>
+          )}
+        </div>
       </div>
       <div class="editor" ref={place} />
       {failure.value !== undefined && <Refused failure={failure.value} />}

@@ -1,12 +1,12 @@
 /** One script: what its customers run, its builds, how it is set. */
 import { useSignal } from "@preact/signals";
 import { ask, call } from "../../api/client";
-import { API } from "../../api/connection";
 import { useLoaded } from "../../api/load";
 import { useNews } from "../../api/news";
 import { may } from "../../api/session";
 import type { ScriptView } from "../../api/types";
-import { Bars } from "../../parts/bars";
+import { addressOf, isOfThisMachine, useServer } from "../../data/server";
+import { Bars, daysOf } from "../../parts/bars";
 import { Confirm } from "../../parts/confirm";
 import { Copyable } from "../../parts/copy";
 import { Shown } from "../../parts/status";
@@ -43,9 +43,11 @@ export default function Script({ project, id }: PageProps) {
                 </div>
               </div>
               <div class="row">
-                <a class="button" href={to(`/projects/${project}/live`, { script: id })}>
-                  {words.live}
-                </a>
+                {may("sessions:read") && (
+                  <a class="button" href={to(`/projects/${project}/live`, { script: id })}>
+                    {words.live}
+                  </a>
+                )}
                 {may("scripts:write") && <Switch script={script} reload={loaded.reload} />}
               </div>
             </div>
@@ -85,7 +87,9 @@ function Figure({ label, value, isNow = false }: { label: string; value: number;
 }
 
 function Loader({ script }: { script: ScriptView }) {
-  const load = `loadstring(game:HttpGet("${new URL(`loader/${script.id}`, API)}"))()`;
+  const server = useServer();
+  const address = addressOf(server.data.value);
+  const load = `loadstring(game:HttpGet("${new URL(`loader/${script.id}`, address)}"))()`;
   return (
     <section class="card">
       <header>
@@ -93,6 +97,13 @@ function Loader({ script }: { script: ScriptView }) {
         <span class="small quiet">{script.free_for_all ? words.loaderFree : words.loaderMore}</span>
       </header>
       <Copyable value={script.free_for_all ? load : `script_key = "KEY"\n${load}`} label={words.loader} />
+      {script.enabled && script.total_executions === 0 && (
+        <div class="note">
+          <p class="small quiet">{words.tryIt}</p>
+          <Copyable value={`moonlatch try ${new URL(`loader/${script.id}`, address)}${script.free_for_all ? "" : " --key KEY"}`} label={words.tryIt} />
+        </div>
+      )}
+      {isOfThisMachine(address) && <p class="small quiet note">{words.loaderHere(address.host)}</p>}
     </section>
   );
 }
@@ -140,7 +151,7 @@ function Executions({ id }: { id: string }) {
       <header>
         <h2>{words.executions}</h2>
       </header>
-      <Shown loaded={loaded}>{(days) => <Bars title={words.executions} days={Object.entries(days).map(([label, value]) => ({ label, value }))} />}</Shown>
+      <Shown loaded={loaded}>{(days) => <Bars title={words.executions} days={daysOf(days)} />}</Shown>
     </section>
   );
 }

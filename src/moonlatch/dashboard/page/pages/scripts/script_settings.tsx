@@ -9,6 +9,7 @@ import { Choice, TextField, Tick } from "../../parts/form";
 import { SaveForm } from "../../parts/save";
 import { Shown } from "../../parts/status";
 import { tell } from "../../parts/toast";
+import { RotateLoader } from "./rotate_loader";
 import { go, to } from "../../shell/router";
 import { text } from "../../text/en/scripts";
 
@@ -53,6 +54,8 @@ export function ScriptSettings({ script, etag, reload }: { script: ScriptView; e
               <p class="small quiet">{text.page.protectedWith(effective.profile, effective.engine)}</p>
             </fieldset>
           </SaveForm>
+          <hr />
+          {may("scripts:publish") && script.enabled && <RotateLoader script={script} />}
           {may("scripts:write") && (
             <div class="row between">
               <p class="small quiet grow">{text.page.removeMore}</p>

@@ -43,6 +43,20 @@ export const text = {
     loader: "What your customers run",
     loaderMore: "The key is the customer's own. It is one line in their program.",
     loaderFree: "It runs without a key.",
+    loaderHere: (host: string) => `Only programs on this machine come to ${host}. For customers elsewhere the operator sets public_url to the server's address; the next build carries it.`,
+    tryIt: "No game at hand? On a machine with Moonlatch this runs it in a terminal, as that customer:",
+    rotate: "New loader secret",
+    rotateMore: "If somebody copied your loader: the address stays, copies that run go on, and loaders that were kept stop starting the script after the grace. It costs one build.",
+    rotateGo: "Give it a new secret",
+    rotateGrace: "Kept loaders work for",
+    rotateGraces: [
+      ["86400000", "one more day"],
+      ["604800000", "one more week"],
+      ["3600000", "one more hour"],
+      ["0", "no longer: they stop now"],
+    ] as [string, string][],
+    rotated: (until: string) => `The loader has a new secret; kept ones work until ${until}`,
+    rotatedNow: "The loader has a new secret; kept ones have stopped",
     switchOn: "Switch on",
     switchOff: "Switch off",
     switchedOn: "The script is on",
@@ -63,6 +77,19 @@ export const text = {
   publish: {
     drop: "Drop a Lua or Luau file here, choose one, or write below.",
     choose: "Choose file",
+    example: "Begin with an example",
+    exampleSource: `-- These names are there without any set-up; "Keys" has a key to run it with.
+print("Welcome, you have " .. (la_seconds_left or "all the") .. " seconds left")
+if la_is_premium then
+	print("Thank you!", la_user_note)
+end
+
+-- Called from the page Live: send a message with the handler "give" and the data {"amount": 5}.
+la_handle("give", function(data)
+	print("got", data.amount)
+	return { given = data.amount }
+end)
+`,
     editor: "Source",
     writing: "Ctrl-Enter publishes.",
     go: "Publish",

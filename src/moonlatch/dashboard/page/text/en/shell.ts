@@ -11,6 +11,7 @@ export const text = {
     scripts: "Scripts",
     live: "Live",
     keys: "Keys",
+    removed: "Removed keys",
     events: "Events",
     settings: "Settings",
     projects: "Projects",
@@ -71,6 +72,7 @@ export const text = {
     reload: "Take theirs",
     overwrite: "Save mine over it",
   },
+  colours: { red: "red", orange: "orange", yellow: "yellow", green: "green", blue: "blue", purple: "purple", brown: "brown", black: "black", white: "white" },
   time: {
     now: "just now",
     never: "never",

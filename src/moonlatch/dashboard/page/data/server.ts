@@ -1,0 +1,20 @@
+/** What the server says of itself; only for those who may see the account. */
+import { call } from "../api/client";
+import { API } from "../api/connection";
+import { type Loaded, useLoaded } from "../api/load";
+import { may } from "../api/session";
+import type { ServerView } from "../api/types";
+
+export function useServer(): Loaded<ServerView | null> {
+  return useLoaded("server", async (signal) => (may("account:read") ? (await call("GET /server", {}, { signal })).server : null));
+}
+
+/** Where customers' programs find the server: behind a proxy the page may know it by another address. */
+export function addressOf(server: ServerView | null | undefined): URL {
+  return server?.public_url ? new URL(`${server.public_url.replace(/\/$/, "")}/`) : API;
+}
+
+/** Whether only programs on the server's own machine come there. */
+export function isOfThisMachine(address: URL): boolean {
+  return /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(address.hostname);
+}
