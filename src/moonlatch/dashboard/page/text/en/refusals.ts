@@ -7,6 +7,7 @@ export const text: Record<string, string> = {
   KEY_REQUIRED: "no key was given",
   KEY_NOT_FOUND: "there is no such key",
   BLACKLISTED: "the key or its device is blacklisted",
+  KEY_HELD: "the key is on hold: it was used as if several people shared it",
   KEY_EXPIRED: "the key has expired",
   FINGERPRINT_REQUIRED: "the program does not tell its device",
   FINGERPRINT_MISMATCH: "another device than the key's: unbind it for a new computer",
