@@ -114,7 +114,7 @@ async def open_moonlatch(settings: Settings) -> AsyncIterator[Moonlatch]:
         closing.push_async_callback(workers.close)
         live, limits = await _open_live(settings, database, policy, closing)
         http = luraph_client()
-        closing.push_async_callback(http.aclose)
+        closing.push_async_callback(http.close)
         remote = LuraphEngine(http, settings.luraph)
         workshop = Workshop(database=database, keyring=keyring, workers=workers, remote=remote)
         publisher = Publisher(

@@ -181,7 +181,7 @@ async def test_a_service_that_is_away_is_code_3_with_its_name(publishing: Publis
     await luraph.stop()
     error = await refused(publishing, script)
     assert error.extras["luraph_errors"] == [
-        {"param": None, "message": "Luraph did not list its nodes: the service cannot be reached"}
+        {"param": None, "message": "Luraph did not list its nodes: it cannot be reached"}
     ]
 
 

@@ -7,9 +7,9 @@ import base64
 import logging
 import ssl
 from collections.abc import AsyncIterator
+from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
-import httpx
 import pytest
 
 from moonlatch.config.sections import LuraphSettings
@@ -192,27 +192,24 @@ async def test_a_job_refused_for_now_is_sent_again(server: LuraphServer) -> None
     assert len(server.calls("new")) == 3
 
 
-class FirstConnectionFails(httpx.AsyncHTTPTransport):
-    """The real network, after one connection for a POST could not be made."""
-
-    failed = False
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        if request.method == "POST" and not self.failed:
-            self.failed = True
-            raise httpx.ConnectError("refused", request=request)
-        return await super().handle_async_request(request)
-
-
 async def test_a_job_that_never_left_is_sent_again(server: LuraphServer) -> None:
-    client = httpx.AsyncClient(transport=FirstConnectionFails(verify=TRUST))
-    assert isinstance(await outcome(server, client=client), Received)
+    answers: list[Exception | None] = [None, OSError("refused")]
+
+    async def resolve(_host: str) -> list[IPv4Address | IPv6Address]:
+        """The real network, but the second connection, which is the job's, cannot be made."""
+        answer = answers.pop(0) if answers else None
+        if answer is not None:
+            raise answer
+        return [IPv4Address("127.0.0.1")]
+
+    assert isinstance(await outcome(server, client=luraph_client(TRUST, resolve)), Received)
+    assert answers == []
     assert len(server.calls("new")) == 1
 
 
 async def test_a_service_that_is_away_is_named(server: LuraphServer) -> None:
     await server.stop()
-    assert await message(server) == "Luraph did not list its nodes: the service cannot be reached"
+    assert await message(server) == "Luraph did not list its nodes: it cannot be reached"
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS)

@@ -11,16 +11,19 @@ import re
 import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TypeVar
 
-import httpx
 import msgspec
 
 from moonlatch.config.sections import LuraphSettings
-from moonlatch.luraph.calls import CallError, Calls, NotSentError, ServiceAnswer, UnusableAnswerError
+from moonlatch.luraph.calls import Calls, ServiceAnswer
 from moonlatch.luraph.options import Nodes, job_options, wrong_settings
 from moonlatch.luraph.order import Order, Received, Setting
 from moonlatch.obfuscator.outcome import EngineError, Failure
+from moonlatch.web.outgoing import Bounds, CallError, NotSentError, Outgoing, UnusableAnswerError
+from moonlatch.web.reach import ANYWHERE
+from moonlatch.web.resolver import Resolve
 
 MAX_FILE_NAME = 255
 STATUS_CALLS = 3
@@ -75,9 +78,7 @@ class _JobFailedError(Exception):
 class LuraphEngine:
     """Protects where the settings say. `client` belongs to the caller, see `luraph_client`."""
 
-    def __init__(
-        self, client: httpx.AsyncClient, settings: LuraphSettings, *, limits: ServiceLimits | None = None
-    ) -> None:
+    def __init__(self, client: Outgoing, settings: LuraphSettings, *, limits: ServiceLimits | None = None) -> None:
         self._calls = Calls(client, settings.base_url)
         self._job_seconds = settings.job_seconds
         self._limits = limits or ServiceLimits()
@@ -116,8 +117,7 @@ class LuraphEngine:
             lambda: self._calls.get(
                 "/obfuscate/nodes",
                 api_key=order.api_key,
-                seconds=self._limits.nodes_seconds,
-                limit_bytes=self._limits.answer_bytes,
+                bounds=Bounds(self._limits.nodes_seconds, self._limits.answer_bytes),
             ),
         )
         recommended = _decoded(answer, Nodes).recommended()
@@ -148,12 +148,11 @@ class LuraphEngine:
                 "/obfuscate/new",
                 content,
                 api_key=order.api_key,
-                seconds=self._limits.create_seconds,
-                limit_bytes=self._limits.answer_bytes,
+                bounds=Bounds(self._limits.create_seconds, self._limits.answer_bytes),
             ),
             is_safe=lambda outcome: (
                 isinstance(outcome, NotSentError)
-                or (isinstance(outcome, ServiceAnswer) and outcome.status == httpx.codes.TOO_MANY_REQUESTS)
+                or (isinstance(outcome, ServiceAnswer) and outcome.status == HTTPStatus.TOO_MANY_REQUESTS)
             ),
         )
         return _decoded(answer, _Created)
@@ -165,8 +164,7 @@ class LuraphEngine:
             lambda: self._calls.get(
                 f"/obfuscate/status/{job}",
                 api_key=order.api_key,
-                seconds=self._limits.status_seconds,
-                limit_bytes=self._limits.answer_bytes,
+                bounds=Bounds(self._limits.status_seconds, self._limits.answer_bytes),
             ),
             tries=STATUS_CALLS,
         )
@@ -181,8 +179,7 @@ class LuraphEngine:
             lambda: self._calls.get(
                 f"/obfuscate/download/{job}",
                 api_key=order.api_key,
-                seconds=self._limits.download_seconds,
-                limit_bytes=self._limits.result_bytes,
+                bounds=Bounds(self._limits.download_seconds, self._limits.result_bytes),
             ),
         )
         if not answer.body.strip():
@@ -213,13 +210,13 @@ class LuraphEngine:
         return min(pause, self._limits.longest_pause_seconds)
 
 
-def luraph_client(trust: ssl.SSLContext | None = None) -> httpx.AsyncClient:
-    """An HTTP client as the engine needs it, which trusts the usual authorities when it is not told other ones.
+def luraph_client(trust: ssl.SSLContext | None = None, resolve: Resolve | None = None) -> Outgoing:
+    """A client as the engine needs it, which trusts the usual authorities when it is not told other ones.
 
-    No connection is kept: a request on one that the service has just closed fails without our knowing whether it arrived.
+    It goes anywhere, because the operator chose the service's address. No connection is kept: a request on one that the
+    service has just closed fails without our knowing whether it arrived.
     """
-    limits = httpx.Limits(max_keepalive_connections=0)
-    return httpx.AsyncClient(follow_redirects=False, limits=limits, verify=trust or True)
+    return Outgoing(ANYWHERE, trust=trust, resolve=resolve)
 
 
 async def _outcome(call: Callable[[], Awaitable[ServiceAnswer]]) -> ServiceAnswer | CallError:
@@ -246,7 +243,7 @@ def _refusal(outcome: ServiceAnswer | CallError, purpose: str) -> _JobFailedErro
         errors = []
     if errors:
         return _JobFailedError(*(EngineError(error.param, error.message) for error in errors))
-    if outcome.status in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+    if outcome.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         return _failed(f"refuses the API key (status {outcome.status})")
     return _failed(f"did not {purpose}: it answered with status {outcome.status}")
 
