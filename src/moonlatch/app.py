@@ -27,6 +27,7 @@ from moonlatch.dashboard import face
 from moonlatch.jobs.expiry import watch_expiry
 from moonlatch.jobs.retention import (
     ANSWERS_KEPT,
+    DELIVERIES_KEPT,
     REMOVED_USERS_KEPT,
     detail_kept,
     events_kept,
@@ -48,6 +49,10 @@ from moonlatch.storage.sqlite.engine import SqliteDatabase
 from moonlatch.web.address import Addresses
 from moonlatch.web.direct import DirectTransport
 from moonlatch.web.limits import RateLimits, limits_of_this_process
+from moonlatch.web.outgoing import Outgoing
+from moonlatch.web.reach import Reach
+from moonlatch.webhooks.deliverer import Deliverer
+from moonlatch.webhooks.starts import watch_starts
 
 if TYPE_CHECKING:  # a server that is alone does not need the library
     from moonlatch.storage.postgres.engine import PostgresDatabase
@@ -60,6 +65,8 @@ FILES_OF_OTHERS = 128
 
 FILES_OF_A_WORKER = 4
 FEWEST_CONNECTIONS = 64
+_FEWEST_CALLS = 16
+_FILES_FOR_ONE_CALL = 8
 
 logger = logging.getLogger(__name__)
 
@@ -116,6 +123,8 @@ async def open_moonlatch(settings: Settings) -> AsyncIterator[Moonlatch]:
         http = luraph_client()
         closing.push_async_callback(http.close)
         remote = LuraphEngine(http, settings.luraph)
+        outgoing = Outgoing(Reach(settings.webhooks.allow_networks), keeps_connections=True)
+        closing.push_async_callback(outgoing.close)
         workshop = Workshop(database=database, keyring=keyring, workers=workers, remote=remote)
         publisher = Publisher(
             database=database,
@@ -148,6 +157,7 @@ async def open_moonlatch(settings: Settings) -> AsyncIterator[Moonlatch]:
             live=live,
             publisher=publisher,
             signing_in=settings.sign_in_rules,
+            outgoing=outgoing,
         )
         management = management_app(
             world=world,
@@ -181,8 +191,19 @@ async def open_moonlatch(settings: Settings) -> AsyncIterator[Moonlatch]:
             live=live,
             database=database,
         )
-        jobs = {"expiry": watch_expiry(world, live.takes_turn)}
-        kept = [ANSWERS_KEPT, REMOVED_USERS_KEPT, *sign_ins_kept(settings.sign_in_rules)]
+        deliverer = Deliverer(
+            world,
+            outgoing,
+            timeout_seconds=settings.webhooks.timeout_seconds,
+            most=_calls_there_is_room_for(settings),
+            is_alone=not settings.is_shared,
+        )
+        jobs = {
+            "expiry": watch_expiry(world, live.takes_turn),
+            "webhooks": deliverer.run(),
+            "starts for webhooks": watch_starts(world),
+        }
+        kept = [ANSWERS_KEPT, DELIVERIES_KEPT, REMOVED_USERS_KEPT, *sign_ins_kept(settings.sign_in_rules)]
         if settings.retention.detail_days:
             kept.extend(detail_kept(settings.retention.detail_days))
         if settings.retention.event_days:
@@ -243,12 +264,21 @@ async def _open_live(
     return shared, limits_in(directory)
 
 
+def _calls_there_is_room_for(settings: Settings) -> int:
+    """As many webhooks at once as are set, or as an eighth of the open files is enough for."""
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if files == resource.RLIM_INFINITY:
+        return settings.webhooks.most_at_once
+    return min(settings.webhooks.most_at_once, max(_FEWEST_CALLS, files // _FILES_FOR_ONE_CALL))
+
+
 def _connections_there_is_room_for(settings: Settings) -> ConnectionSettings:
     """As many as are set, or as the open files are enough for when everything else has those that it needs."""
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if files == resource.RLIM_INFINITY:
         return settings.connections
     others = FILES_OF_OTHERS + settings.database.max_connections + FILES_OF_A_WORKER * settings.protector.workers
+    others += _calls_there_is_room_for(settings)
     room = max(FEWEST_CONNECTIONS, files - others)
     if room < settings.connections.most:
         logger.info("%d open files are enough for %d connections, not for connections.most", files, room)

@@ -68,6 +68,11 @@ def utc_time(at_ms: int) -> str:
     return datetime.fromtimestamp(at_ms / SECOND_MS, UTC).strftime("%Y-%m-%d %H:%M")
 
 
+def iso_time(at_ms: int) -> str:
+    """A time in Unix milliseconds as RFC 3339 has it, in UTC: `YYYY-MM-DDTHH:MM:SS.mmmZ`."""
+    return datetime.fromtimestamp(at_ms / SECOND_MS, UTC).strftime("%Y-%m-%dT%H:%M:%S") + f".{at_ms % SECOND_MS:03}Z"
+
+
 @lru_cache(maxsize=64)
 def _day(number: int) -> str:
     return datetime.fromtimestamp(number * DAY_MS / SECOND_MS, UTC).strftime("%Y-%m-%d")

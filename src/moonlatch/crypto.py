@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import hashlib
 import hmac
@@ -33,6 +34,12 @@ USER_KEY = "user key"
 
 IDEMPOTENT_REPLY = "idempotent reply"
 """Purpose of a stored secret: the answer to a call with an idempotency key, which may hold a key or token."""
+
+WEBHOOK_URL = "webhook url"
+"""Purpose of a stored secret: where an endpoint's deliveries go, owned by the endpoint's id. Who has it can post there."""
+
+WEBHOOK_SECRET = "webhook secret"  # noqa: S105 -- a name
+"""Purpose of a stored secret: what an endpoint's deliveries are signed with, owned by the endpoint's id."""
 
 
 CODED_CHARACTERS = 16
@@ -156,6 +163,25 @@ class FixedKeyHmac:
 def derive(key: bytes, label: str, *parts: str) -> bytes:
     """A 32-byte key for one purpose, as `docs/reference/client-protocol.md` defines it."""
     return hmac_sha256(key, "\n".join((label, *parts)).encode())
+
+
+_WEBHOOK_PREFIX = "whsec_"
+
+
+def new_webhook_secret() -> str:
+    """A fresh secret for signing deliveries (Standard Webhooks 1.0): `whsec_` and 32 bytes in base64."""
+    return _WEBHOOK_PREFIX + base64.b64encode(secrets.token_bytes(32)).decode()
+
+
+def webhook_signature(secret: str, message: bytes) -> str:
+    """The signature of `id.timestamp.body` under a secret of `new_webhook_secret` (Standard Webhooks 1.0, symmetric)."""
+    key = base64.b64decode(secret.removeprefix(_WEBHOOK_PREFIX))
+    return "v1," + base64.b64encode(hmac_sha256(key, message)).decode()
+
+
+def random_fraction() -> float:
+    """A random number from 0 up to 1, for jitter."""
+    return secrets.randbits(53) / 2**53
 
 
 def equal(one: bytes | str, other: bytes | str) -> bool:

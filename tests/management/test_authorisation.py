@@ -101,6 +101,17 @@ ENDPOINTS: dict[tuple[str, str], tuple[str | None, Any]] = {
     ("POST", "/account/luraph"): (None, {"api_key": "key"}),
     ("POST", "/account/tokens"): (None, {"name": "New"}),
     ("POST", "/account/tokens/{token_id}/revoke"): ("token", {}),
+    ("GET", "/projects/{project_id}/endpoints"): ("project", None),
+    ("POST", "/projects/{project_id}/endpoints"): ("project", {"url": "https://receiver.invalid/"}),
+    ("GET", "/endpoints/{endpoint_id}"): ("endpoint", None),
+    ("POST", "/endpoints/{endpoint_id}/edit"): ("endpoint", {"name": "New"}),
+    ("POST", "/endpoints/{endpoint_id}/remove"): ("endpoint", {}),
+    ("POST", "/endpoints/{endpoint_id}/rotate_secret"): ("endpoint", {}),
+    ("POST", "/endpoints/{endpoint_id}/test"): ("endpoint", {}),
+    ("GET", "/endpoints/{endpoint_id}/deliveries"): ("endpoint", None),
+    ("POST", "/endpoints/{endpoint_id}/replay"): ("endpoint", {"failed_since": 1_700_000_000_000}),
+    ("GET", "/deliveries/{delivery_id}"): ("delivery", None),
+    ("POST", "/deliveries/{delivery_id}/replay"): ("delivery", {}),
     ("GET", "/me"): (None, None),
     ("GET", "/members"): (None, None),
     ("POST", "/members"): (None, {"name": "New", "sign_in_name": "new@example.com", "role": "viewer"}),
@@ -138,6 +149,9 @@ async def mine(api: Api, me: Developer, project: str, key: str) -> dict[str | No
     copy = await client.execute(key=key)
     wire = await copy.session()
     tokens = (await me.get("/account/tokens")).json()["tokens"]
+    hook = await me.post(f"/projects/{project}/endpoints", {"url": "https://receiver.invalid/"})
+    endpoint = hook.json()["endpoint"]["id"]
+    delivery = (await me.post(f"/endpoints/{endpoint}/test", {})).json()["delivery"]["id"]
     return {
         None: "",
         "project": project,
@@ -146,6 +160,8 @@ async def mine(api: Api, me: Developer, project: str, key: str) -> dict[str | No
         "session": wire.id,
         "instance": copy.instance,
         "token": tokens[0]["id"],
+        "endpoint": endpoint,
+        "delivery": delivery,
         "member": (await member_of(api, me.account, Role.VIEWER)).id,
     }
 

@@ -111,7 +111,10 @@ async def furnished(api: Api, me: Developer) -> dict[str, str]:
     client = await api.running_script(project)
     session = await api.session(client, key=key)
     tokens = done(await me.get("/account/tokens"))["tokens"]
+    made = done(await me.post(f"/projects/{project}/endpoints", {"url": "https://receiver.invalid/"}))["endpoint"]["id"]
     return {
+        "endpoint_id": made,
+        "delivery_id": done(await me.post(f"/endpoints/{made}/test", {}))["delivery"]["id"],
         "project_id": project,
         "script_id": client.script,
         "key": key,

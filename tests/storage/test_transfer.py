@@ -19,7 +19,18 @@ from support import rows
 from support.database import opened
 
 TABLES = [
-    *("accounts", "bars", "builds", "event_retention", "events", "execution_days", "executions"),
+    *(
+        "accounts",
+        "bars",
+        "builds",
+        "deliveries",
+        "delivery_attempts",
+        "endpoints",
+        "event_retention",
+        "events",
+        "execution_days",
+        "executions",
+    ),
     *(
         "idempotency_records",
         "installation",
@@ -72,7 +83,12 @@ async def source(tmp_path: Path) -> Path:
         await rows.insert(database, "execution_days", **day)
         actor = {"actor_kind": "token", "actor_id": "t", "actor_name": "Grüße 🌙"}
         about = {"resource_kind": "project", "resource_id": project, "kind": "project.edited"}
-        await rows.insert(database, "events", id="0-e", account_id=account, at=1, **actor, **about)
+        hook = {"account_id": account, "project_id": project, "created_at": 1, "executions_until": 2**53, "field": None}
+        secret = {"url": b"\x00\xff", "secret": b"", "shown_url": "🌙", "kind": "standard", "executions": "none"}
+        await rows.insert(database, "endpoints", id="h", name="🌙", enabled=True, **hook, **secret)
+        await rows.insert(database, "events", id="0-e", account_id=account, project_id=project, at=1, **actor, **about)
+        attempt = {"delivery_id": "0-e-h", "number": 1, "at": 1, "milliseconds": 2, "status": 200, "answer": "🌙"}
+        await rows.insert(database, "delivery_attempts", **attempt)
         await rows.insert(database, "event_retention", id=1, before=1)
         answer = {"request_hash": b"\x00\xff", "status": 200, "reply": b"{}", "created_at": 1}
         await rows.insert(database, "idempotency_records", account_id=account, key="k", **answer)

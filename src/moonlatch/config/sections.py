@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -13,6 +14,7 @@ from pydantic import (
     SecretStr,
     field_validator,
 )
+from pydantic_settings import NoDecode
 
 from moonlatch.licensing.tier import MEBIBYTE
 from moonlatch.licensing.verdict import ACCOUNT_GRACE_DAYS
@@ -25,6 +27,24 @@ _METRICS_TOKEN = re.compile(r"[!-~]{16,}")
 
 HEARTBEAT_SECONDS, MAX_SESSIONS = 30, 50_000
 """Defaults that parts have, too, where nobody sets anything."""
+
+
+def listed_networks(value: Any) -> Any:
+    """A variable lists them with commas between."""
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def checked_networks(value: tuple[str, ...]) -> tuple[str, ...]:
+    """Addresses and networks in one spelling. Raises ValueError."""
+    networks = []
+    for network in value:
+        try:
+            networks.append(str(ipaddress.ip_network(network)))
+        except ValueError:
+            raise ValueError(
+                f"{network[:80]!r} is not an IP address, nor a network like 10.0.0.0/8 (whose last bits are 0)"
+            ) from None
+    return tuple(networks)
 
 
 class Section(BaseModel):
@@ -261,3 +281,32 @@ class RetentionSettings(Section):
         le=36_500,
         description="Days for which events (who did what) are kept; 0 keeps them for ever.",
     )
+
+
+class WebhookSettings(Section):
+    """What is sent to the endpoints that developers name."""
+
+    allow_networks: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Addresses or networks that endpoints may be in besides the public internet, for receivers at home. "
+        "Whoever has an account may have them called.",
+    )
+    timeout_seconds: float = Field(
+        default=15.0, ge=0.5, le=60, description="Longest time for one delivery, in seconds."
+    )
+    most_at_once: int = Field(
+        default=2048,
+        ge=16,
+        le=16_384,
+        description="Deliveries of one process at once; each is also an open file. Fewer where the system allows fewer.",
+    )
+
+    @field_validator("allow_networks", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return listed_networks(value)
+
+    @field_validator("allow_networks")
+    @classmethod
+    def _check(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return checked_networks(value)

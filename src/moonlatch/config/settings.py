@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import shlex
 from pathlib import Path
@@ -30,6 +29,9 @@ from moonlatch.config.sections import (
     ProtectorSettings,
     RedisSettings,
     RetentionSettings,
+    WebhookSettings,
+    checked_networks,
+    listed_networks,
 )
 from moonlatch.licensing.signing_in import SignInRules
 from moonlatch.licensing.tier import BUILT_IN, NO_LIMITS, Tier
@@ -105,6 +107,7 @@ class Settings(BaseSettings):
     log: LogSettings = LogSettings()
     metrics: MetricsSettings = MetricsSettings()
     retention: RetentionSettings = RetentionSettings()
+    webhooks: WebhookSettings = WebhookSettings()
 
     @property
     def database_file(self) -> Path:
@@ -203,21 +206,12 @@ class Settings(BaseSettings):
     @field_validator("trusted_proxies", mode="before")
     @classmethod
     def _split_proxies(cls, value: Any) -> Any:
-        """A variable lists them with commas between."""
-        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+        return listed_networks(value)
 
     @field_validator("trusted_proxies")
     @classmethod
     def _check_proxies(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        networks = []
-        for proxy in value:
-            try:
-                networks.append(str(ipaddress.ip_network(proxy)))
-            except ValueError:
-                raise ValueError(
-                    f"{proxy[:80]!r} is not an IP address, nor a network like 10.0.0.0/8 (whose last bits are 0)"
-                ) from None
-        return tuple(networks)
+        return checked_networks(value)
 
     @field_validator("tiers", mode="before")
     @classmethod

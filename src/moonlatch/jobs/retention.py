@@ -11,6 +11,7 @@ from moonlatch.jobs.periodic import run_periodically
 from moonlatch.licensing.key import RESTORABLE_DAYS
 from moonlatch.licensing.signing_in import SignInRules
 from moonlatch.storage import (
+    deliveries,
     events,
     idempotency,
     key_signals,
@@ -61,6 +62,9 @@ def events_kept(days: int) -> Kept:
 
 ANSWERS_KEPT = Kept("answers", 1, lambda tx, before, most: idempotency.prune(tx, before=before, most=most))
 """To calls with an idempotency key."""
+
+DELIVERIES_KEPT = Kept("deliveries", 30, lambda tx, before, most: deliveries.prune(tx, before=before, most=most))
+"""With the attempts of each; those that wait stay."""
 
 REMOVED_USERS_KEPT = Kept(
     "removed users", RESTORABLE_DAYS, lambda tx, before, most: removed_users.prune(tx, before=before, most=most)

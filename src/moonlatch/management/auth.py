@@ -20,7 +20,19 @@ from moonlatch.operations.kinds import EventKind
 from moonlatch.operations.members import reaches
 from moonlatch.operations.standing import still_standing
 from moonlatch.operations.tokens import reaches as reaches_token
-from moonlatch.storage import member_sessions, members, passkeys, projects, scripts, tokens, users
+from moonlatch.storage import (
+    deliveries,
+    endpoints,
+    member_sessions,
+    members,
+    passkeys,
+    projects,
+    scripts,
+    tokens,
+    users,
+)
+from moonlatch.storage.deliveries import Delivery
+from moonlatch.storage.endpoints import Endpoint
 from moonlatch.storage.member_sessions import MemberSession
 from moonlatch.storage.members import Member
 from moonlatch.storage.passkeys import Passkey
@@ -239,6 +251,33 @@ async def owned_instance(
     return instance
 
 
+async def owned_endpoint(
+    endpoint_id: Annotated[str, Path(description="the webhook endpoint's id"), _storable("endpoint")],
+    caller: CurrentCaller,
+    backend: CurrentBackend,
+) -> Endpoint:
+    endpoint = await endpoints.find_owned(backend.database, endpoint_id, caller.account.id)
+    if endpoint is None or not caller.actor.reaches(endpoint.project_id):
+        raise not_found("endpoint")
+    return endpoint
+
+
+async def owned_delivery(
+    delivery_id: Annotated[str, Path(description="the delivery's id"), _storable("delivery")],
+    caller: CurrentCaller,
+    backend: CurrentBackend,
+) -> Delivery:
+    delivery = await deliveries.find_owned(backend.database, delivery_id, caller.account.id)
+    if delivery is None:
+        raise not_found("delivery")
+    endpoint = await endpoints.find_owned(backend.database, delivery.endpoint_id, caller.account.id)
+    if endpoint is None or not caller.actor.reaches(endpoint.project_id):
+        raise not_found("delivery")
+    return delivery
+
+
+OwnedDelivery = Annotated[Delivery, Depends(owned_delivery)]
+OwnedEndpoint = Annotated[Endpoint, Depends(owned_endpoint)]
 OwnedInstance = Annotated[Instance, Depends(owned_instance)]
 OwnedProject = Annotated[Project, Depends(owned_project)]
 OwnedScript = Annotated[Script, Depends(owned_script)]

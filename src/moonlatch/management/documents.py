@@ -46,6 +46,8 @@ authentication, existence and ownership, validation, then the endpoint's own cod
 SUCCESS = 200
 _TEMPLATE = "#/components/schemas/{model}"
 _OWNED = {
+    auth.owned_delivery: "delivery",
+    auth.owned_endpoint: "endpoint",
     auth.own_passkey: "passkey",
     auth.own_sign_in: "session",
     auth.owned_member: "member",

@@ -130,13 +130,14 @@ class EditProject(Edit):
         ),
     ] = None
     execution_webhook: Annotated[
-        ClearableUrl | None, Field(description="http(s) URL; kept for you, this version calls none")
+        ClearableUrl | None, Field(description="http(s) URL that hears of each start, in batches")
     ] = None
     information_webhook: Annotated[
-        ClearableUrl | None, Field(description="http(s) URL; kept for you, this version calls none")
+        ClearableUrl | None,
+        Field(description="http(s) URL that hears of changes of the project, its scripts and users"),
     ] = None
     blacklist_webhook: Annotated[
-        ClearableUrl | None, Field(description="http(s) URL; kept for you, this version calls none")
+        ClearableUrl | None, Field(description="http(s) URL that hears of blacklisting and its end")
     ] = None
     engine: Annotated[Engine | None, Field(description="what protects its scripts that name no other")] = None
     luraph_options: Annotated[

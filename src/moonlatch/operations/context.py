@@ -19,12 +19,13 @@ from moonlatch.storage.interface import Database
 if TYPE_CHECKING:  # the command line starts without what it does not use
     from moonlatch.builds.publisher import Publisher
     from moonlatch.live.interface import Live
+    from moonlatch.web.outgoing import Outgoing
 
 
 @dataclass(frozen=True, slots=True)
 class World:
     """One installation. Times come from `clock`, in Unix milliseconds.
-    `live` and `publisher` are None where no server runs, `keyring` where the master key is not at hand.
+    `live`, `publisher` and `outgoing` are None where no server runs, `keyring` where the master key is not at hand.
     """
 
     database: Database
@@ -33,6 +34,7 @@ class World:
     keyring: Keyring | None = None
     live: Live | None = None
     publisher: Publisher | None = None
+    outgoing: Outgoing | None = None
     signing_in: SignInRules = field(default=SignInRules())
 
     def tier_of(self, account: Account) -> Tier:

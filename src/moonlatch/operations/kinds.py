@@ -54,6 +54,13 @@ class EventKind(StrEnum):
     MEMBER_PASSKEY_ADDED = "member.passkey_added"
     MEMBER_PASSKEY_REMOVED = "member.passkey_removed"
     MEMBER_SECOND_FACTOR_RESET = "member.second_factor_reset"
+    ENDPOINT_CREATED = "endpoint.created"
+    ENDPOINT_EDITED = "endpoint.edited"
+    ENDPOINT_SECRET_ROTATED = "endpoint.secret_rotated"  # noqa: S105 -- a name
+    ENDPOINT_TESTED = "endpoint.tested"
+    ENDPOINT_REPLAYED = "endpoint.replayed"
+    ENDPOINT_DISABLED = "endpoint.disabled"
+    ENDPOINT_REMOVED = "endpoint.removed"
     PERMISSION_REFUSED = "permission.refused"
 
 
@@ -104,5 +111,12 @@ DESCRIPTIONS: dict[EventKind, str] = {
     EventKind.MEMBER_PASSKEY_ADDED: "A member added a passkey.",
     EventKind.MEMBER_PASSKEY_REMOVED: "A member removed a passkey.",
     EventKind.MEMBER_SECOND_FACTOR_RESET: "A member's one-time codes and passkeys were taken away, and their sessions ended.",
+    EventKind.ENDPOINT_CREATED: "A webhook endpoint was created.",
+    EventKind.ENDPOINT_EDITED: "A webhook endpoint's settings were changed.",
+    EventKind.ENDPOINT_SECRET_ROTATED: "A webhook endpoint was given a new secret.",
+    EventKind.ENDPOINT_TESTED: "A test was sent to a webhook endpoint.",
+    EventKind.ENDPOINT_REPLAYED: "Deliveries to a webhook endpoint were sent again.",
+    EventKind.ENDPOINT_DISABLED: "A webhook endpoint was switched off, because nothing arrived there any more.",
+    EventKind.ENDPOINT_REMOVED: "A webhook endpoint was removed, with what waited for it.",
     EventKind.PERMISSION_REFUSED: "A call was refused because its token or member lacks the permission.",
 }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -12,6 +11,7 @@ from moonlatch import crypto
 from moonlatch.licensing import sharing
 from moonlatch.licensing.roles import Permission
 from moonlatch.operations.changing import Change, Resource, differences, version_of
+from moonlatch.operations.endpoints import SETTINGS, host_of, keep_settings
 from moonlatch.operations.kinds import EventKind
 from moonlatch.operations.refusals import NotFound, Reason, Refused
 from moonlatch.storage import accounts, events, projects
@@ -58,6 +58,7 @@ async def edit(change: Change, project_id: str, changes: dict[str, Any]) -> Proj
         changes = {**changes, "sharing": sharing.edited(current.sharing, changes["sharing"])}
     changed = msgspec.structs.replace(current, **changes)
     await projects.save(change.tx, changed, now=change.now)
+    await keep_settings(change, current, changed)
     change.record(
         EventKind.PROJECT_EDITED,
         _resource(changed),
@@ -84,12 +85,4 @@ def _resource(project: Project) -> Resource:
     return Resource("project", project.id, project.name)
 
 
-def _host_of(url: str | None) -> str | None:
-    """A webhook's address is a secret: who has it can post there."""
-    return None if url is None else f"{urlsplit(url).hostname}/…"
-
-
-_MASKED: dict[str, Callable[[Any], Any]] = {
-    **dict.fromkeys(("execution_webhook", "information_webhook", "blacklist_webhook"), _host_of),
-    "sharing": sharing.shown,
-}
+_MASKED: dict[str, Callable[[Any], Any]] = {**dict.fromkeys(SETTINGS, host_of), "sharing": sharing.shown}

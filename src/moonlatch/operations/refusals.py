@@ -56,6 +56,8 @@ class Reason(StrEnum):
     PASSKEY_REFUSED = "passkey was refused"
     PASSKEYS_UNAVAILABLE = "passkeys are not available here"
     MAX_PASSKEYS = "max passkeys reached"
+    MAX_ENDPOINTS = "max endpoints reached"
+    ENDPOINT_DISABLED = "endpoint is disabled"
 
 
 class Refused(Exception):

@@ -86,7 +86,8 @@ PRUNE = Query(
 )
 
 
-def _event(row: Row) -> Event:
+def event_of(row: Row) -> Event:
+    """The event of a row with the columns of `Event`."""
     values = values_of(Event, row, flags=())
     values["changes"] = msgspec.json.decode(values["changes"], type=dict[str, tuple[Any, Any]])
     return Event(**values)
@@ -131,7 +132,7 @@ async def list_of_account(
         resource_id=where.resource_id,
         actor_id=where.actor_id,
     )
-    return [_event(row) for row in rows]
+    return [event_of(row) for row in rows]
 
 
 async def erase(tx: Transaction, resource_ids: Sequence[str]) -> None:

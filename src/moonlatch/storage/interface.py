@@ -18,7 +18,7 @@ class Query:
 
     Portable means: what SQLite 3.35+ and PostgreSQL 14+ both understand (`RETURNING`, `ON CONFLICT`, `CASE`), booleans
     tested by themselves (`where enabled`), no `IS 1`, no double-quoted strings, and a cast around a parameter that is
-    only compared with NULL.
+    only compared with NULL. What stands in `/*postgres ...*/` is PostgreSQL's alone.
     """
 
     name: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -10,6 +11,8 @@ from typing import Any
 from moonlatch.storage.interface import StorageError, numbered, parameter_names
 
 _KEPT_STATEMENTS = 1024
+_ONLY_HERE = re.compile(r"/\*postgres (.*?)\*/")
+"""What other engines take for a comment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +33,7 @@ class Statement:
 @lru_cache(_KEPT_STATEMENTS)
 def translated(sql: str) -> Statement:
     """The statement for this SQL; made once."""
-    return Statement(numbered(sql, "$"), parameter_names(sql))
+    return Statement(numbered(_ONLY_HERE.sub(r"\1", sql), "$"), parameter_names(sql))
 
 
 def asked_many_times(sql: str, types: Sequence[str]) -> str:

@@ -1,0 +1,1 @@
+"""Delivers what happened to the endpoints that asked for it."""
