@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import string
+import struct
 from functools import cache
 from importlib import resources
 
@@ -84,7 +85,7 @@ def loader_source(
         "local settings = {\n"
         f'  script_id = "{script_id}",\n'
         f'  loader_id = "{loader_id}",\n'
-        f"  secret = {lua_string(secret)},\n"
+        f"  secret = {{ {', '.join(map(str, struct.unpack('>8I', secret)))} }},\n"
         f"  signing_key = {lua_string(signing_key)},\n"
         f"  exchange_key = {lua_string(exchange_key)},\n"
         f'  signing_key_id = "{key_id(signing_key)}",\n'

@@ -31,16 +31,20 @@ local function source()
     add("local v" .. i .. ", v" .. i + 8 .. " = h[" .. i + 1 .. "], " .. string.format("%.0f", IV[i + 1]) .. " ")
   end
   add("v12 = mask(v12, done) if done == length then v14 = mask(v14, 4294967295) end ")
-  for at = 1, 160, 2 do
-    local place = PLACES[(at - 1) / 2 % 8 + 1]
-    add(named(STEP, {
-      A = string.sub(place, 1, 1),
-      B = string.sub(place, 2, 2),
-      C = string.sub(place, 3, 3),
-      D = string.sub(place, 4, 4),
-      X = string.sub(SIGMA, at, at),
-      Y = string.sub(SIGMA, at + 1, at + 1),
-    }))
+  for half = 1, 160, 8 do
+    local steps = {}
+    for at = half, half + 6, 2 do
+      local place = PLACES[(at - 1) / 2 % 8 + 1]
+      steps[#steps + 1] = named(STEP, {
+        A = string.sub(place, 1, 1),
+        B = string.sub(place, 2, 2),
+        C = string.sub(place, 3, 3),
+        D = string.sub(place, 4, 4),
+        X = string.sub(SIGMA, at, at),
+        Y = string.sub(SIGMA, at + 1, at + 1),
+      })
+    end
+    add(table.concat(kernel.shuffled(steps)))
   end
   for i = 0, 7 do
     add((string.gsub("h[I] = mask(mask(h[I], vJ), vK) ", "[IJK]", { I = i + 1, J = i, K = i + 8 })))

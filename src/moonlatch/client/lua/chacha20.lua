@@ -15,11 +15,12 @@ local function source()
     start[#start + 1] = "local x" .. i .. " = s" .. i .. " "
     finish[#finish + 1] = string.gsub("put(block, p, I, mask(word(block, p, I), xI + sI)) ", "I", i)
   end
-  for i = 0, 3 do
-    rounds[#rounds + 1] = quarter_round(i, i + 4, i + 8, i + 12)
-  end
-  for i = 0, 3 do
-    rounds[#rounds + 1] = quarter_round(i, (i + 1) % 4 + 4, (i + 2) % 4 + 8, (i + 3) % 4 + 12)
+  for half = 0, 1 do
+    local quarters = {}
+    for i = 0, 3 do
+      quarters[i + 1] = quarter_round(i, (i + half) % 4 + 4, (i + half * 2) % 4 + 8, (i + half * 3) % 4 + 12)
+    end
+    rounds[half + 1] = table.concat(kernel.shuffled(quarters))
   end
   return "return function(block, blocks, counter, key, nonce) "
     .. "local s0, s1, s2, s3 = 1634760805, 857760878, 2036477234, 1797285236 "
@@ -28,11 +29,11 @@ local function source()
     .. "local s13, s14, s15 = nonce[1], nonce[2], nonce[3] "
     .. "local p, t = place(0), 0 "
     .. "for s12 = counter, counter + blocks - 1 do "
-    .. table.concat(start)
+    .. table.concat(kernel.shuffled(start))
     .. "for _ = 1, 10 do "
     .. table.concat(rounds)
     .. "end "
-    .. table.concat(finish)
+    .. table.concat(kernel.shuffled(finish))
     .. "p = p + step(16) end end"
 end
 

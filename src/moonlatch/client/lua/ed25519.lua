@@ -10,9 +10,8 @@ local CURVE = [[
 local field, constants = select(3, ...)
 local mul, sqr, add, sub, squared, chain = field.mul, field.sqr, field.add, field.sub, field.squared, field.chain
 local unpack_element, pack_element, zero = field.unpack, field.pack, field.zero
-local one, order = unpack_element(constants.one), constants.order
-local d, root, base_x, base_y =
-  unpack_element(constants.d), unpack_element(constants.root), unpack_element(constants.x), unpack_element(constants.y)
+local order, one, d, root = constants[1], unpack_element(constants[2]), unpack_element(constants[3]), unpack_element(constants[4])
+local base_x, base_y = unpack_element(constants[5]), unpack_element(constants[6])
 local d2 = add(d, d)
 
 local function equal(a, b)
@@ -210,14 +209,11 @@ end
 local check
 
 local function compile()
-  return kernel.compile(CURVE, field.operations(), {
-    one = field.bytes_of_hex("01" .. string.rep("00", 31)),
-    d = field.bytes_of_hex(D),
-    root = field.bytes_of_hex(ROOT),
-    x = field.bytes_of_hex(BASE_X),
-    y = field.bytes_of_hex(BASE_Y),
-    order = field.bytes_of_hex(ORDER),
-  })
+  local constants = { ORDER, "01" .. string.rep("00", 31), D, ROOT, BASE_X, BASE_Y }
+  for i = 1, #constants do
+    constants[i] = field.bytes_of_hex(constants[i])
+  end
+  return kernel.compile(CURVE, field.operations(), constants)
 end
 
 -- Whether `signature`, 64 raw bytes, is one of `message` by the holder of the key, 32 raw bytes.

@@ -63,7 +63,7 @@ local function product(is_square)
         terms[#terms + 1] = "a" .. i .. " * " .. (i + j > 11 and "w" or "a") .. j
       end
     end
-    parts[#parts + 1] = "local h" .. k .. " = " .. table.concat(terms, " + ")
+    parts[#parts + 1] = "local h" .. k .. " = " .. table.concat(kernel.shuffled(terms), " + ")
   end
   return table.concat(parts, " ") .. " " .. carries()
 end

@@ -2,12 +2,16 @@
 -- has. A kernel is written once, in Lua plus the macros below, and becomes source that the host's own compiler optimises:
 -- real operators on Lua 5.3 and newer, `bit` on LuaJIT, `bit32` and `buffer` on Luau, arithmetic where there is nothing.
 --
+-- The host sees what it compiles, so every start has it compile another text: other names, operands in another order, and what
+-- the kernels themselves leave to chance.
+--
 -- A number is clean when it is an integer from 0 to 2^32 - 1 (LuaJIT: or its signed twin). Sums are not clean.
 --   clean(x)         any integer below 2^53, made clean
 --   bxor(x, y), band(x, y), shr(x, n), ror(x, n)   of clean numbers; clean again after clean()
 --   low(x, n)        the lowest n bits of a clean number
 --   mix(x, y, n)     the statement x = (x xor y) rotated left by n; uses a local t; y may be a sum
 --   mask(x, y)       x xor y, clean; x is clean, y may be a sum
+--   total(x, y, ...) the sum
 --   place(i)         where word i of a block of memory lies; step(n): how far n words are
 --   word(m, p, i), put(m, p, i, x)   the word i places after p
 local kernel = {}
@@ -188,20 +192,93 @@ local function arguments(text)
   return list
 end
 
+-- Chance for shapes, not for secrets. Minimal standard generator of Park and Miller (1988).
+local seed
+
+local function stir(text)
+  for i = 1, #text do
+    seed = (seed * 31 + string.byte(text, i)) % 2147483647
+  end
+end
+
+-- An integer from 1 to `count`, or up to 2^31 at most.
+function kernel.chance(count)
+  if not seed then
+    seed = 1
+    stir(tostring({}) .. tostring(finding.probe(function()
+      return os.time() .. " " .. os.clock()
+    end)) .. tostring(stir))
+    seed = math.max(seed, 1)
+  end
+  seed = seed * 16807 % 2147483647
+  return seed % count + 1
+end
+
+-- The list, in any order.
+function kernel.shuffled(list)
+  for i = #list, 2, -1 do
+    local other = kernel.chance(i)
+    list[i], list[other] = list[other], list[i]
+  end
+  return list
+end
+
+local SYMMETRIC = { bxor = true, band = true, total = true }
+
 local function expand(text, operators, memory)
   return (
     string.gsub(text, "([%a_][%w_]*)(%b())", function(name, parenthesised)
       local inside = expand(string.sub(parenthesised, 2, -2), operators, memory)
       local rule = operators[name] or memory[name]
-      if not rule then
+      if not rule and name ~= "total" then
         return name .. "(" .. inside .. ")"
       end
       local list = arguments(inside)
+      if SYMMETRIC[name] then
+        kernel.shuffled(list)
+      end
+      if name == "total" then
+        return "(" .. table.concat(list, " + ") .. ")"
+      end
       return (string.gsub(rule, "%$(%d)", function(index)
         return list[tonumber(index)]
       end))
     end)
   )
+end
+
+-- Words that mean something to Lua, and names of its libraries and their functions that kernels use.
+local KNOWN = "and break do else elseif end false for function goto if in local nil not or repeat return then true until while "
+  .. "abs band bit bit32 buffer bxor byte ceil floor fromstring lrotate math max min readu16 readu32 rol ror rrotate rshift select "
+  .. "string writeu32"
+
+-- What each name in a kernel is called instead: the same in all of them, for they give each other tables.
+local names
+
+local function new_names()
+  local count = 0
+  names = setmetatable({}, {
+    __index = function(known, name)
+      local letters = ""
+      for _ = 1, 1 + kernel.chance(3) do
+        letters = letters .. string.char(96 + kernel.chance(26))
+      end
+      count = count + 1
+      known[name] = letters .. count -- the number keeps it from being another one's, or a word of Lua
+      return known[name]
+    end,
+  })
+  for word in string.gmatch(KNOWN, "%S+") do
+    names[word] = word
+  end
+end
+
+local function renamed(text)
+  if not names then
+    new_names()
+  end
+  text = string.gsub(text, "%-%-[^\n]*", "")
+  return (string.gsub(text, "%f[%w_][%a_][%w_]*", names))
 end
 
 local xor
@@ -219,7 +296,7 @@ function kernel.compile(text, ...)
   if kernel.operators == "arithmetic" then
     xor = xor or arithmetic_xor()
   end
-  local chunk, message = kernel.load(operators.header .. memory.header .. expand(text, operators, memory), "=loader")
+  local chunk, message = kernel.load(renamed(operators.header .. memory.header .. expand(text, operators, memory)), "=loader")
   if not chunk then
     error("this host cannot compile Lua: " .. tostring(message), 0)
   end
