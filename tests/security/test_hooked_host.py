@@ -12,8 +12,9 @@ from moonlatch.client.loader_source import loader_source, lua_string
 from support.lua_host import LoaderRun, ProtocolServer
 from support.lua_host.protocol_server import LOADER_ID, SCRIPT_ID
 from support.lua_host.run import run_text
+from support.rounds import rounds
 
-LOADERS = {"lua54": 20, "luajit": 5, "lua51": 3, "luau": 2}
+LOADERS = {"lua54": rounds(4, 20), "luajit": rounds(3, 20), "lua51": 2, "luau": 2}
 A_TRIAL = 300
 """Characters; what only finds out what the host can do is shorter."""
 
