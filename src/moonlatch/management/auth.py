@@ -207,8 +207,7 @@ async def own_passkey(
     member: CurrentMember,
     backend: CurrentBackend,
 ) -> Passkey:
-    found = await passkeys.list_of_member(backend.database, member.member.id)
-    passkey = next((each for each in found if each.id == passkey_id), None)
+    passkey = await passkeys.find_owned(backend.database, passkey_id, member.member.id)
     if passkey is None:
         raise not_found("passkey")
     return passkey
@@ -219,8 +218,7 @@ async def own_sign_in(
     member: CurrentMember,
     backend: CurrentBackend,
 ) -> MemberSession:
-    found = await member_sessions.list_of_member(backend.database, member.member.id)
-    session = next((each for each in found if each.id == session_id), None)
+    session = await member_sessions.find_owned(backend.database, session_id, member.member.id)
     if session is None:
         raise not_found("session")
     return session

@@ -3,10 +3,9 @@
 # ruff: noqa: S608 -- what is put into the statements is this module's own list of columns
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
+from moonlatch.storage.columns import blobs_of, columns_of, listed, placed, values_of
 from moonlatch.storage.interface import Database, Query, Row, Transaction
 from moonlatch.storage.members import Member, member_of
 
@@ -23,27 +22,27 @@ class MemberSession(msgspec.Struct, frozen=True, kw_only=True):
     user_agent: str
 
 
-_FIELDS = MemberSession.__struct_fields__
-_COLUMNS = ", ".join(_FIELDS)
+_FIELDS = columns_of(MemberSession)
+_COLUMNS = listed(_FIELDS)
+_BLOBS = blobs_of(MemberSession)
+_OF_SESSION, _OF_MEMBER = listed(_FIELDS, of="s"), listed(columns_of(Member), of="m")
 FIND_BY_HASH = Query(
     "member_sessions.find_by_hash",
-    f"select {', '.join(f's.{name}' for name in _FIELDS)}, "
-    f"{', '.join(f'm.{name}' for name in Member.__struct_fields__)} "
-    "from member_sessions s join members m on m.id = s.member_id where s.hash = :hash",
+    f"select {_OF_SESSION}, {_OF_MEMBER} from member_sessions s join members m on m.id = s.member_id where s.hash = :hash",
 )
 FIND_MEMBER = Query(
     "member_sessions.find_member",
-    f"select {', '.join(f'm.{name}' for name in Member.__struct_fields__)} "
-    "from member_sessions s join members m on m.id = s.member_id where s.id = :id",
+    f"select {_OF_MEMBER} from member_sessions s join members m on m.id = s.member_id where s.id = :id",
 )
 LIST = Query(
     "member_sessions.list",
     f"select {_COLUMNS} from member_sessions where member_id = :member_id order by created_at, id",
 )
-INSERT = Query(
-    "member_sessions.insert",
-    f"insert into member_sessions ({_COLUMNS}) values ({', '.join(':' + name for name in _FIELDS)})",
+FIND_OWNED = Query(
+    "member_sessions.find_owned",
+    f"select {_COLUMNS} from member_sessions where id = :id and member_id = :member_id",
 )
+INSERT = Query("member_sessions.insert", f"insert into member_sessions ({_COLUMNS}) values ({placed(_FIELDS)})")
 NOTE_USE = Query(
     "member_sessions.note_use",
     "update member_sessions set last_used_at = :at, address = :address where id = :id and last_used_at < :at",
@@ -74,9 +73,7 @@ _REMOVED_AT_ONCE = 100
 
 
 def _session(row: Row) -> MemberSession:
-    values: dict[str, Any] = dict(zip(_FIELDS, row, strict=True))
-    values["hash"] = bytes(values["hash"])
-    return MemberSession(**values)
+    return MemberSession(**values_of(MemberSession, row, blobs=_BLOBS))
 
 
 async def find_by_hash(db: Database | Transaction, session_hash: bytes) -> tuple[MemberSession, Member] | None:
@@ -97,6 +94,12 @@ async def find_member(db: Database | Transaction, session_id: str) -> Member | N
 async def list_of_member(db: Database | Transaction, member_id: str) -> list[MemberSession]:
     """A member's sessions, oldest first."""
     return [_session(row) for row in await db.fetch_all(LIST, member_id=member_id)]
+
+
+async def find_owned(db: Database | Transaction, session_id: str, member_id: str) -> MemberSession | None:
+    """The session if it is there and the member's; the two refusals cannot be told apart."""
+    row = await db.fetch_one(FIND_OWNED, id=session_id, member_id=member_id)
+    return None if row is None else _session(row)
 
 
 async def insert(tx: Transaction, session: MemberSession, *, keep: int) -> None:

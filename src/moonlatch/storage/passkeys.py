@@ -3,10 +3,9 @@
 # ruff: noqa: S608 -- what is put into the statements is this module's own list of columns
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
+from moonlatch.storage.columns import blobs_of, columns_of, listed, placed, values_of
 from moonlatch.storage.interface import Database, Query, Row, Transaction
 
 
@@ -32,9 +31,12 @@ class Challenge(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: int
 
 
-_COLUMNS = ", ".join(Passkey.__struct_fields__)
+_STORED = columns_of(Passkey)
+_COLUMNS = listed(_STORED)
+_BLOBS = blobs_of(Passkey)
 LIST = Query("passkeys.list", f"select {_COLUMNS} from passkeys where member_id = :member_id order by created_at, id")
 FIND = Query("passkeys.find", f"select {_COLUMNS} from passkeys where credential_id = :credential_id")
+FIND_OWNED = Query("passkeys.find_owned", f"select {_COLUMNS} from passkeys where id = :id and member_id = :member_id")
 COUNTS = Query(
     "passkeys.counts",
     "select p.member_id, count(*) from members m join passkeys p on p.member_id = m.id "
@@ -42,7 +44,7 @@ COUNTS = Query(
 )
 INSERT = Query(
     "passkeys.insert",
-    f"insert into passkeys ({_COLUMNS}) values ({', '.join(':' + name for name in Passkey.__struct_fields__)})",
+    f"insert into passkeys ({_COLUMNS}) values ({placed(_STORED)})",
 )
 NOTE_USE = Query("passkeys.note_use", "update passkeys set sign_count = :sign_count, last_used_at = :at where id = :id")
 REMOVE = Query("passkeys.remove", "delete from passkeys where id = :id and member_id = :member_id returning name")
@@ -71,10 +73,7 @@ PRUNE_CHALLENGES = Query(
 
 
 def _passkey(row: Row) -> Passkey:
-    values: dict[str, Any] = dict(zip(Passkey.__struct_fields__, row, strict=True))
-    for name in ("credential_id", "public_key"):
-        values[name] = bytes(values[name])
-    return Passkey(**values)
+    return Passkey(**values_of(Passkey, row, blobs=_BLOBS))
 
 
 async def list_of_member(db: Database | Transaction, member_id: str) -> list[Passkey]:
@@ -84,6 +83,12 @@ async def list_of_member(db: Database | Transaction, member_id: str) -> list[Pas
 
 async def find(db: Database | Transaction, credential_id: bytes) -> Passkey | None:
     row = await db.fetch_one(FIND, credential_id=credential_id)
+    return None if row is None else _passkey(row)
+
+
+async def find_owned(db: Database | Transaction, passkey_id: str, member_id: str) -> Passkey | None:
+    """The passkey if it is there and the member's; the two refusals cannot be told apart."""
+    row = await db.fetch_one(FIND_OWNED, id=passkey_id, member_id=member_id)
     return None if row is None else _passkey(row)
 
 
