@@ -23,9 +23,10 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 from moonlatch.management.application import ROUTERS
 from moonlatch.management.document_parts import NoExample, example_of
 from support.management import Api, running_api
+from support.rounds import rounds
 
 ROOT = Path(__file__).parents[2]
-EXAMPLES_PER_OPERATION = 12
+EXAMPLES_PER_OPERATION = rounds(6, 40)
 OPERATIONS = [
     (method, route.path)
     for router in ROUTERS

@@ -60,6 +60,8 @@ def test_answers_that_nobody_reads_are_not_made(target: Target, path: str) -> No
     request = f"GET {path if path != '/loader/' else path + target.script} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
     before = target.memory_mib
     count = rounds(40, 200)
+    with bystander(target) as idle:
+        time.sleep(0.5)
     with contextlib.ExitStack() as closing, bystander(target) as other:
         for _ in range(count):
             peer = closing.enter_context(contextlib.closing(target.connect(receive_buffer=4096)))
@@ -70,7 +72,7 @@ def test_answers_that_nobody_reads_are_not_made(target: Target, path: str) -> No
         time.sleep(0.5)
         # What is not parsed waits in at most 64 KiB, and one answer.
         assert target.memory_mib - before < 20 + count * 0.5
-    assert other.p99 < 0.5
+    assert other.p99 < max(0.5, 3 * idle.p99)
     assert "Traceback" not in target.errors
     assert not target.errors
 

@@ -196,7 +196,7 @@ def test_others_notice_nothing_of_hostile_frames_and_messages(target: Target) ->
                 assert one_answer(peer)[0] == 400
         time.sleep(0.5)
     assert other.p99 <= max(3 * idle.p99, 0.1)
-    assert other.slowest < 0.5
+    assert other.slowest < max(0.5, 3 * idle.slowest)
 
 
 def _session(target: Target) -> socket.socket:

@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from support.lua_host.leases import Lease
+from support.lua_host.run import PATIENCE_SECONDS
 from support.quick_server import QuickServer, loopback_listener
 
 SCRIPT_ID = "s" * 32
@@ -149,7 +150,7 @@ class ProtocolServer:
         assert self._close is not None
         self._run(self._close(code, reason))
 
-    def wait_until(self, condition: Callable[[], object], timeout_seconds: float = 20) -> None:
+    def wait_until(self, condition: Callable[[], object], timeout_seconds: float = PATIENCE_SECONDS) -> None:
         deadline = time.monotonic() + timeout_seconds
         while not condition():
             assert time.monotonic() < deadline, f"not in time; frames: {self.frames}, beats: {self.heartbeats}"

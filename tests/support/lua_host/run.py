@@ -19,6 +19,8 @@ from moonlatch.client.loader_source import lua_string
 from support.luau import node_command
 
 HERE = Path(__file__).parent
+PATIENCE_SECONDS = 60.0
+"""Before something is taken for what will not happen any more: on a busy machine an interpreter alone may take 20 s to start."""
 ENGINES = {
     "luau": "",
     "lua51": "lua51",
@@ -149,11 +151,11 @@ class LuaRun:
         """The messages background threads failed with so far."""
         return self._texts("thread_error")
 
-    def wait_line(self, pattern: str, timeout_seconds: float = 20) -> str:
+    def wait_line(self, pattern: str, timeout_seconds: float = PATIENCE_SECONDS) -> str:
         """The first printed line that `pattern` (a regular expression) is found in. Raises AssertionError when none comes."""
         return self.wait_for("print", pattern, timeout_seconds)
 
-    def wait_for(self, event: str, pattern: str = "", timeout_seconds: float = 20) -> str:
+    def wait_for(self, event: str, pattern: str = "", timeout_seconds: float = PATIENCE_SECONDS) -> str:
         """The text of the first such event whose text matches. Raises AssertionError when none comes in time."""
         deadline = time.monotonic() + timeout_seconds
         with self._news:
@@ -168,7 +170,7 @@ class LuaRun:
                     raise AssertionError(f"no {event} of {pattern!r} {why}, but: {self._happened}")
                 self._news.wait(left)
 
-    def finish(self, timeout_seconds: float = 60) -> list[Happened]:
+    def finish(self, timeout_seconds: float = PATIENCE_SECONDS) -> list[Happened]:
         """Everything that happened until the script and its threads ended."""
         self.wait_for("finished", "", timeout_seconds)
         return self._happened[:-1]
@@ -248,7 +250,7 @@ def run_text(
     text: str | bytes,
     *arguments: str,
     engine: str = "luau",
-    timeout_seconds: float = 60,
+    timeout_seconds: float = PATIENCE_SECONDS,
     is_optimised: bool = False,
 ) -> list[str]:
     """The lines a Lua text prints until it ends. Raises AssertionError when it or one of its threads fails."""
