@@ -368,3 +368,33 @@ def test_the_line_for_customers_has_the_address_that_they_come_to(
         visit.go("/account")
         expect(visit.page.get_by_text("You see this page at 127.0.0.1")).to_be_visible()
         expect(visit.page.get_by_text("answers", exact=True)).to_have_count(2)
+
+
+def test_a_key_that_several_share_is_held_by_the_projects_rules_and_released(
+    seller: Visit, developer: Developer
+) -> None:
+    page = seller.page
+    project = developer.new_project("Shared")
+    script, key = developer.new_script(project, SCRIPT), developer.new_key(project)
+    page.reload()
+    seller.go(f"/projects/{project}/settings")
+    limit = page.get_by_label("Most starts an hour", exact=True)
+    limit.fill("none")
+    button(page, "Save").click()
+    expect(limit).to_have_attribute("aria-invalid", "true")
+    limit.fill("1")
+    page.get_by_label("Most starts an hour: what follows").select_option("hold")
+    button(page, "Save").click()
+    expect(page.get_by_text("Saved", exact=True)).to_be_visible()
+    for _ in range(2):
+        with LoaderRun(f"{seller.url}/loader/{script}", key=key) as customer:
+            customer.wait_line("ready")
+    user = eventually(lambda: (found := developer.get(f"/users/{key}")["user"])["held_by"] and found, 30)
+    seller.go(f"/projects/{project}/keys/{user['id']}?show=devices")
+    expect(page.get_by_text("On hold, because of starts an hour, until it is released")).to_be_visible()
+    expect(page.get_by_text("starts an hour: 2 (in order: 1)")).to_be_visible()
+    button(page, "Release").click()
+    page.get_by_role("dialog").get_by_role("button", name="Release").click()
+    expect(page.get_by_text("The key was released")).to_be_visible()
+    assert developer.get(f"/users/{key}")["user"]["held_by"] is None
+    developer.post(f"/projects/{project}/remove")

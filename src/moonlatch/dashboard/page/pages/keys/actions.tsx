@@ -9,7 +9,7 @@ import { text } from "../../text/en/keys";
 
 const words = text.page;
 
-export type Action = "stop" | "extend" | "reset" | "blacklist" | "unblacklist" | "remove";
+export type Action = "stop" | "extend" | "reset" | "blacklist" | "unblacklist" | "release" | "remove";
 
 interface Props {
   action: Action;
@@ -24,6 +24,7 @@ const TITLES: Record<Action, string> = {
   reset: words.resetTitle,
   blacklist: words.blacklistTitle,
   unblacklist: words.actions.unblacklist,
+  release: words.actions.release,
   remove: words.removeTitle,
 };
 
@@ -33,6 +34,7 @@ const DONE: Record<Action, string> = {
   reset: words.resetDone,
   blacklist: words.blacklistDone,
   unblacklist: words.unblacklistDone,
+  release: words.releaseDone,
   remove: words.removeDone,
 };
 
@@ -57,6 +59,9 @@ async function carryOut(action: Action, user: UserView, entered: Entered): Promi
       return;
     case "unblacklist":
       await call("POST /users/{key}/unblacklist", at);
+      return;
+    case "release":
+      await call("POST /users/{key}/release", at);
       return;
     case "remove":
       await call("POST /users/{key}/remove", at, { body: { forever: entered.flag("forever") } });
@@ -94,6 +99,7 @@ export function KeyActions({ action, user, onClose, onDone }: Props) {
             <TextField name="expires" label={text.bulk.until} hint={text.bulk.untilHint} type="datetime-local" />
           </>
         )}
+        {action === "release" && <p>{words.releaseMore}</p>}
         {action === "remove" && (
           <>
             <p>{words.removeMore}</p>

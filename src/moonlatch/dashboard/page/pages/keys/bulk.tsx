@@ -10,12 +10,13 @@ import { text } from "../../text/en/keys";
 const words = text.bulk;
 
 export type Chosen = Pick<BulkUsers, "filter" | "users">;
-type Action = "extend" | "blacklist" | "unblacklist" | "reset_fingerprint" | "remove";
+type Action = "extend" | "blacklist" | "unblacklist" | "release" | "reset_fingerprint" | "remove";
 
 const ACTIONS: [Action, string][] = [
   ["extend", words.extend],
   ["blacklist", words.blacklist],
   ["unblacklist", words.unblacklist],
+  ["release", words.release],
   ["reset_fingerprint", words.reset],
   ["remove", words.remove],
 ];
@@ -35,6 +36,8 @@ function bodyOf(action: Action, chosen: Chosen, entered: Entered): BulkUsers {
       return { ...chosen, blacklist: { reason: entered.text("blacklist.reason") || null, expires: entered.moment("blacklist.expires") } };
     case "unblacklist":
       return { ...chosen, unblacklist: {} };
+    case "release":
+      return { ...chosen, release: {} };
     case "reset_fingerprint":
       return { ...chosen, reset_fingerprint: { force: entered.flag("reset_fingerprint.force") } };
     case "remove":

@@ -1,23 +1,61 @@
 /** Where a customer runs it: whether one person has the key, or several. */
 import { call } from "../../api/client";
 import { useLoaded } from "../../api/load";
+import { may } from "../../api/session";
 import type { DevicesReply } from "../../api/types";
 import { Bars, type Day } from "../../parts/bars";
 import { Squares } from "../../parts/squares";
 import { Empty, Shown } from "../../parts/status";
 import { Table } from "../../parts/table";
 import { DAY, dayOf, now, numberOf, Time } from "../../parts/time";
+import { to } from "../../shell/router";
 import { text } from "../../text/en/keys";
+import { ruleName } from "../../text/en/sharing";
 
 const words = text.page.devices;
 const DAYS_SHOWN = 30;
+const SIGNS = 20;
 
-export function Devices({ id }: { id: string }) {
+/** What the rules about shared keys said of it. */
+function Signs({ project, id }: { project: string; id: string }) {
+  const loaded = useLoaded(`key signs ${id}`, async (signal) => (await call("GET /users/{key}/events", { key: id }, { query: { kind: "user.sharing_suspected", limit: SIGNS }, signal })).events);
+  return (
+    <>
+      <div class="row between">
+        <h2>{words.signs}</h2>
+        <a class="small" href={to(`/projects/${project}/settings`)}>
+          {words.rules}
+        </a>
+      </div>
+      <Shown loaded={loaded}>
+        {(events) =>
+          events.length === 0 ? (
+            <p class="quiet">{words.noSigns}</p>
+          ) : (
+            <ul class="timeline">
+              {events.map((event) => (
+                <li key={event.id}>
+                  <span>{Object.entries(event.changes).map(([rule, [limit, seen]]) => words.sign(ruleName(rule), String(limit), String(seen))).join("; ")}</span>
+                  <span class="small quiet">
+                    <Time at={event.at} />
+                  </span>
+                </li>
+              ))}
+            </ul>
+          )
+        }
+      </Shown>
+    </>
+  );
+}
+
+export function Devices({ project, id }: { project: string; id: string }) {
   const loaded = useLoaded(`key devices ${id}`, (signal) => call("GET /users/{key}/devices", { key: id }, { signal }));
   return (
     <Shown loaded={loaded}>
       {({ devices, networks, executors, days }) => {
         if (days.length === 0) return <Empty title={words.none} />;
+        const signs = may("events:read") && <Signs project={project} id={id} />;
         const programs = Object.entries(executors);
         return (
           <>
@@ -25,6 +63,7 @@ export function Devices({ id }: { id: string }) {
               <strong>{words.said(devices.length, networks.length)}</strong> <span class="quiet">{words.more}</span>
             </p>
             <Bars title={words.perDay} days={everyDay(days)} />
+            {signs}
             <h2>{words.devices}</h2>
             <Table
               caption={words.devices}

@@ -15,6 +15,7 @@ import type { PageProps } from "../../shell/pages";
 import { place, to } from "../../shell/router";
 import { text as events } from "../../text/en/events";
 import { text } from "../../text/en/keys";
+import { ruleName } from "../../text/en/sharing";
 import { text as shell } from "../../text/en/shell";
 import { type Action, KeyActions } from "./actions";
 import { KeySettings } from "./key_settings";
@@ -58,7 +59,7 @@ export default function Key({ project, id }: PageProps) {
                 ))}
               </nav>
               {tab === "history" && <Starts project={project} id={id} />}
-              {tab === "devices" && <Devices id={id} />}
+              {tab === "devices" && <Devices project={project} id={id} />}
               {tab === "refusals" && <Refusals project={project} id={id} />}
               {tab === "events" && <Events id={id} version={etag} />}
               {tab === "edit" && <KeySettings user={user} etag={etag} reload={loaded.reload} />}
@@ -72,7 +73,7 @@ export default function Key({ project, id }: PageProps) {
 }
 
 function Buttons({ user, onChoose }: { user: UserView; onChoose: (action: Action) => void }) {
-  const offered: Action[] = [...(may("sessions:stop") && user.executions > 0 ? (["stop"] as const) : []), ...(may("keys:write") ? (["extend", "reset", user.blacklisted ? "unblacklist" : "blacklist", "remove"] as const) : [])];
+  const offered: Action[] = [...(may("sessions:stop") && user.executions > 0 ? (["stop"] as const) : []), ...(may("keys:write") ? ([...(user.held_by !== null ? (["release"] as const) : []), "extend", "reset", user.blacklisted ? "unblacklist" : "blacklist", "remove"] as const) : [])];
   return (
     <div class="row">
       {offered
@@ -96,7 +97,8 @@ function Sentence({ user }: { user: UserView }) {
     parts.push(said.blacklisted + (user.blacklist_expires === null ? "" : ` ${said.until(moment(user.blacklist_expires))}`));
     if (user.blacklist_reason) parts.push(said.forReason(user.blacklist_reason));
   } else {
-    if (state === "unused") parts.push(said.unused);
+    if (user.held_by !== null) parts.push(said.held(ruleName(user.held_by)), user.held_until === null ? said.untilReleased : said.until(moment(user.held_until)));
+    if (user.executions === 0) parts.push(said.unused);
     else parts.push(user.fingerprintless ? said.anyDevice : user.fingerprint_assigned ? said.bound : said.unbound);
     if (running.data.value) parts.push(said.running(running.data.value));
     if (user.key_expires !== null) {

@@ -16,7 +16,7 @@ import { text } from "../../text/en/overview";
 import { text as reasons } from "../../text/en/refusals";
 import { FirstSteps } from "./first_steps";
 
-const STATES = ["active", "unused", "expired", "blacklisted"] as const;
+const STATES = ["active", "unused", "expired", "blacklisted", "held"] as const;
 const LATEST = 8;
 
 export default function Overview({ project }: PageProps) {

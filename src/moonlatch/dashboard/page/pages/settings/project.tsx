@@ -10,6 +10,7 @@ import { Choice, TextField, Tick } from "../../parts/form";
 import { SaveForm } from "../../parts/save";
 import { Shown } from "../../parts/status";
 import { tell } from "../../parts/toast";
+import { SharingFields, sharingEntered } from "./sharing";
 import type { PageProps } from "../../shell/pages";
 import { go, to } from "../../shell/router";
 import { text } from "../../text/en/settings";
@@ -39,6 +40,8 @@ export default function ProjectSettings({ project: id }: PageProps) {
                     allow_fingerprint_resets: entered.flag("allow_fingerprint_resets"),
                     fingerprint_reset_cooldown: typeof hours === "number" ? Math.round(hours * 3600) * 1000 : hours,
                     delete_expired_users: entered.flag("delete_expired_users"),
+                    max_instances: entered.number("max_instances") ?? "",
+                    sharing: sharingEntered(entered, project.sharing),
                     engine: entered.text("engine") as "embedded" | "luraph",
                     execution_webhook: entered.text("execution_webhook"),
                     information_webhook: entered.text("information_webhook"),
@@ -54,8 +57,10 @@ export default function ProjectSettings({ project: id }: PageProps) {
                   <Tick name="delete_expired_users" label={text.deleteExpired} hint={text.deleteExpiredHint} defaultChecked={project.delete_expired_users} />
                   <div class="fields two">
                     <TextField name="fingerprint_reset_cooldown" label={text.cooldown} hint={text.cooldownHint} inputMode="decimal" defaultValue={String(project.fingerprint_reset_cooldown / HOUR_MS)} />
+                    <TextField name="max_instances" label={text.copies} hint={text.copiesHint} inputMode="numeric" defaultValue={project.max_instances === null ? "" : String(project.max_instances)} />
                     <Choice name="engine" label={text.engine} options={text.engines} defaultValue={project.engine} />
                   </div>
+                  <SharingFields sharing={project.sharing} />
                   <h2>{text.webhooks}</h2>
                   <p class="small quiet">{text.webhooksHint}</p>
                   <TextField name="execution_webhook" label={text.executionWebhook} defaultValue={project.execution_webhook ?? ""} inputMode="url" maxLength={2048} />

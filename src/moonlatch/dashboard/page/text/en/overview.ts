@@ -8,7 +8,7 @@ export const text = {
   instances: "Running copies",
   sessions: "Live sessions",
   keys: "Keys",
-  states: { active: "valid", unused: "never started", expired: "expired", blacklisted: "blacklisted" },
+  states: { active: "valid", unused: "never started", expired: "expired", blacklisted: "blacklisted", held: "on hold" },
   over: (count: string) => `${count} or more`,
   refusals: "Why customers were refused",
   refusalsSince: (at: string) => `since ${at}`,

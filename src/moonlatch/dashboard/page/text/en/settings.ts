@@ -18,6 +18,8 @@ export const text = {
   resetsHint: "Without it only a forced reset works.",
   cooldown: "Hours between two resets",
   cooldownHint: "0: any time",
+  copies: "Copies of a key at once",
+  copiesHint: "For keys that say nothing themselves. Empty: any number",
   deleteExpired: "Remove users 15 minutes after their key expired",
   deleteExpiredHint: "For 7 days they can be brought back.",
   webhooks: "Webhook addresses",

@@ -1,0 +1,24 @@
+/** The rules about shared keys, in words, by their names; one that is not here is shown as it is. */
+export const text = {
+  title: "Shared keys",
+  more: "What is taken for a key that several people use, and what follows. An empty limit: anything is in order.",
+  rules: {
+    devices: ["devices in 30 days", "Most devices in 30 days"],
+    networks_a_day: ["networks a day", "Most networks a day"],
+    starts_an_hour: ["starts an hour", "Most starts an hour"],
+    seconds_between_devices: ["seconds between devices", "Least seconds from one device to the next"],
+    starts_without_fingerprint: ["starts that tell no device", "Most starts a day that tell no device"],
+  } as Record<string, [short: string, label: string]>,
+  action: (rule: string) => `${rule}: what follows`,
+  actions: [
+    ["signal", "tell by an event"],
+    ["hold", "put the key on hold"],
+    ["blacklist", "blacklist the key"],
+  ] as [string, string][],
+  hours: "Hours that a key is on hold",
+  hoursHint: "Empty: until it is released",
+};
+
+export function ruleName(rule: string): string {
+  return text.rules[rule]?.[0] ?? rule;
+}
