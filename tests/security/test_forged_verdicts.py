@@ -15,9 +15,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from moonlatch.client.loader_source import loader_source
 from support.lua_host import LoaderRun, ProtocolServer
-from support.lua_host.protocol_server import LOADER_ID, SCRIPT_ID, Json, derive, encode, refusal
+from support.lua_host.protocol_server import Json, derive, encode, refusal
 
 UNLIKE_EACH_OTHER = ["luau", "lua51", "lua54"]
 AWAY = "the server could not be reached for 10 minutes"
@@ -34,14 +33,7 @@ SOON: dict[str, Any] = {"clock_rate": 60, "time_rate": 6}
 def server() -> Iterator[ProtocolServer]:
     with ProtocolServer(PAYLOAD) as server:
         server.heartbeat_seconds = 1
-        server.loader = loader_source(
-            script_id=SCRIPT_ID,
-            loader_id=LOADER_ID,
-            secret=server.secret,
-            signing_key=server.signing_key,
-            exchange_key=server.exchange_key,
-            base_url=server.url,
-        )
+        server.loader = server.own_loader()
         yield server
 
 

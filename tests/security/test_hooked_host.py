@@ -178,14 +178,7 @@ def shape_of(source: str) -> str:
 def test_nor_is_it_in_a_real_start(engine: str) -> None:
     with ProtocolServer("report()") as server:
         server.heartbeat_seconds = None
-        text = loader_source(
-            script_id=SCRIPT_ID,
-            loader_id=LOADER_ID,
-            secret=server.secret,
-            signing_key=server.signing_key,
-            exchange_key=server.exchange_key,
-            base_url=server.url,
-        )
+        text = server.own_loader()
         report = f"function report() print(found({lua_string(server.secret)}), #sources > 5) end\n"
         server.loader = (WATCHING + report).encode() + text
         with LoaderRun(server.loader_url, key="KEY", engine=engine) as run:

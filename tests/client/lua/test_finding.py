@@ -7,9 +7,7 @@ from typing import Any
 
 import pytest
 
-from moonlatch.client.loader_source import loader_source
 from support.lua_host import LuaRun, ProtocolServer
-from support.lua_host.protocol_server import LOADER_ID, SCRIPT_ID
 from support.lua_host.roblox import EXECUTOR, ROBLOX
 
 PAYLOAD = """
@@ -28,14 +26,7 @@ services.HttpService.RequestAsync = function() error("Http requests can only be 
 @pytest.fixture
 def server() -> Iterator[ProtocolServer]:
     with ProtocolServer(PAYLOAD) as server:
-        server.loader = loader_source(
-            script_id=SCRIPT_ID,
-            loader_id=LOADER_ID,
-            secret=server.secret,
-            signing_key=server.signing_key,
-            exchange_key=server.exchange_key,
-            base_url=server.url,
-        )
+        server.loader = server.own_loader()
         yield server
 
 
@@ -165,13 +156,8 @@ def test_the_function_that_worked_is_kept_to(server: ProtocolServer) -> None:
 
 
 def test_what_went_wrong_is_what_the_executors_own_function_said(server: ProtocolServer) -> None:
-    loader = loader_source(
-        script_id=SCRIPT_ID,
-        loader_id=LOADER_ID,
-        secret=bytes(32),
-        signing_key=bytes(32),
-        exchange_key=bytes(32),
-        base_url="http://127.0.0.1:1",
+    loader = server.own_loader(
+        secret=bytes(32), signing_key=bytes(32), exchange_key=bytes(32), base_url="http://127.0.0.1:1"
     )
     script = "request = function() error('blocked by the firewall', 0) end\n" + loader.decode()
     with LuaRun(ROBLOX + EXECUTOR + CLIENT_HAS_NO_HTTP + script, engine="lua51", time_rate=6) as run:

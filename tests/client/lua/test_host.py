@@ -6,9 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from moonlatch.client.loader_source import loader_source
 from support.lua_host import LuaRun, ProtocolServer
-from support.lua_host.protocol_server import LOADER_ID, SCRIPT_ID
 from support.lua_host.roblox import EXECUTOR, ROBLOX
 
 PAYLOAD = """
@@ -23,14 +21,7 @@ START = 'return assert(loadstring(http_get("%s")))()'
 @pytest.fixture
 def server() -> Iterator[ProtocolServer]:
     with ProtocolServer(PAYLOAD) as server:
-        server.loader = loader_source(
-            script_id=SCRIPT_ID,
-            loader_id=LOADER_ID,
-            secret=server.secret,
-            signing_key=server.signing_key,
-            exchange_key=server.exchange_key,
-            base_url=server.url,
-        )
+        server.loader = server.own_loader()
         yield server
 
 
@@ -89,13 +80,8 @@ def test_the_key_may_stand_in_the_environment_executors_share(server: ProtocolSe
 
 
 def test_a_network_failure_is_reported_in_words(server: ProtocolServer) -> None:
-    loader = loader_source(
-        script_id=SCRIPT_ID,
-        loader_id=LOADER_ID,
-        secret=bytes(32),
-        signing_key=bytes(32),
-        exchange_key=bytes(32),
-        base_url="http://127.0.0.1:1",
+    loader = server.own_loader(
+        secret=bytes(32), signing_key=bytes(32), exchange_key=bytes(32), base_url="http://127.0.0.1:1"
     )
     with LuaRun(loader, engine="lua51", time_rate=6) as run:
         assert run.wait_for("raised").startswith("the server could not be reached: ")

@@ -8,9 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from moonlatch.client.loader_source import loader_source
 from support.lua_host import LuaRun, ProtocolServer
-from support.lua_host.protocol_server import LOADER_ID, SCRIPT_ID
 
 PAGE = (Path(__file__).parents[3] / "docs" / "reference" / "host-table.md").read_text()
 EXAMPLES = dict(re.findall(r"^### ([^\n]+)\n(?:(?!^### ).)*?```lua\n(.*?)```", PAGE, re.MULTILINE | re.DOTALL))
@@ -157,14 +155,7 @@ HOSTS = {
 @pytest.fixture
 def server() -> Iterator[ProtocolServer]:
     with ProtocolServer(PAYLOAD) as server:
-        server.loader = loader_source(
-            script_id=SCRIPT_ID,
-            loader_id=LOADER_ID,
-            secret=server.secret,
-            signing_key=server.signing_key,
-            exchange_key=server.exchange_key,
-            base_url=server.url,
-        )
+        server.loader = server.own_loader()
         yield server
 
 

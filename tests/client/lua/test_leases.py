@@ -8,9 +8,7 @@ from typing import Any
 
 import pytest
 
-from moonlatch.client.loader_source import loader_source
 from support.lua_host import ENGINES, LoaderRun, ProtocolServer
-from support.lua_host.protocol_server import LOADER_ID, SCRIPT_ID
 
 PAYLOAD = r"""
 local la, argument = ...
@@ -26,15 +24,7 @@ def server() -> Iterator[ProtocolServer]:
     with ProtocolServer(PAYLOAD) as server:
         server.lease_days = DAYS
         server.variables |= {"la_user_note": "snow \u2603", "la_seconds_left": None}
-        server.loader = loader_source(
-            script_id=SCRIPT_ID,
-            loader_id=LOADER_ID,
-            secret=server.secret,
-            signing_key=server.signing_key,
-            exchange_key=server.exchange_key,
-            base_url=server.url,
-            keeps_leases=True,
-        )
+        server.loader = server.own_loader(keeps_leases=True)
         yield server
 
 

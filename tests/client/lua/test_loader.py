@@ -13,7 +13,6 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
-from moonlatch.client.loader_source import loader_source
 from moonlatch.clock import now_ms
 from support.lua_host import ENGINES, LoaderRun, ProtocolServer
 from support.lua_host.protocol_server import LOADER_ID, SCRIPT_ID, TOKEN, Json, derive, encode, refusal
@@ -44,14 +43,7 @@ UNVERIFIED = "the server's reply could not be verified"
 @pytest.fixture
 def server() -> Iterator[ProtocolServer]:
     with ProtocolServer(PAYLOAD) as server:
-        server.loader = loader_source(
-            script_id=SCRIPT_ID,
-            loader_id=LOADER_ID,
-            secret=server.secret,
-            signing_key=server.signing_key,
-            exchange_key=server.exchange_key,
-            base_url=server.url + "/",
-        )
+        server.loader = server.own_loader(base_url=server.url + "/")
         yield server
 
 
@@ -224,14 +216,7 @@ def test_a_reply_to_an_earlier_execution_runs_nothing(server: ProtocolServer, en
 
 
 def test_a_loader_of_another_build_cannot_read_the_reply(server: ProtocolServer) -> None:
-    server.loader = loader_source(
-        script_id=SCRIPT_ID,
-        loader_id=LOADER_ID,
-        secret=bytes(32),
-        signing_key=bytes(32),
-        exchange_key=bytes(32),
-        base_url=server.url,
-    )
+    server.loader = server.own_loader(secret=bytes(32), signing_key=bytes(32), exchange_key=bytes(32))
     with start(server) as run:
         assert run.wait_for("raised").endswith(UNVERIFIED)
 

@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
+from moonlatch.client.loader_source import loader_source
 from support.lua_host.leases import Lease
 from support.lua_host.run import PATIENCE_SECONDS
 from support.quick_server import QuickServer, loopback_listener
@@ -135,6 +136,18 @@ class ProtocolServer:
         self._server.should_exit = True
         self._server.force_exit = True
         self._thread.join()
+
+    def own_loader(self, **changed: Any) -> bytes:
+        """The script's loader as this server would have it made; `changed` are arguments of `loader_source`."""
+        values = {
+            "script_id": SCRIPT_ID,
+            "loader_id": LOADER_ID,
+            "secret": self.secret,
+            "signing_key": self.signing_key,
+            "exchange_key": self.exchange_key,
+            "base_url": self.url,
+        }
+        return loader_source(**values | changed)
 
     @property
     def loader_url(self) -> str:
