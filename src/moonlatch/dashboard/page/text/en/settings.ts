@@ -26,7 +26,7 @@ export const text = {
   executionWebhook: "Executions",
   informationWebhook: "Information",
   blacklistWebhook: "Blacklistings",
-  webhooksHint: "Kept for you; this version calls none.",
+  webhooksHint: "Each is a webhook of its own too, where more can be set: what it gets, its secret, and what became of each delivery.",
   danger: "Remove this project",
   dangerMore: "Its scripts, users and counters go too, and every running copy is stopped at once. This cannot be taken back.",
   removed: (name: string) => `${name} was removed`,
