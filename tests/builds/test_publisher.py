@@ -307,7 +307,7 @@ async def test_only_the_newest_builds_are_kept(database: SqliteDatabase, workers
     for _ in range(4):
         await publisher.update(publishing.account, script, SOURCE)
     kept = await builds.list_of_script(database, script.id)
-    assert [build.number for build in kept] == [4, 3]
+    assert [build.number for build in kept] == [4, 3, 2]
     assert kept[0].source_bytes == len(SOURCE)
     assert kept[0].payload_bytes == len(await publishing.payload(script.id, 4))
 

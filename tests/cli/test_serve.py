@@ -336,6 +336,27 @@ def test_a_push_to_another_server_is_told(moonlatch: Command, server: MoonlatchS
     assert "Traceback" not in ended.err
 
 
+def test_builds_are_listed_served_again_and_yanked_by_the_command_line(
+    moonlatch: Command, server: MoonlatchServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MOONLATCH_TOKEN", told_token(server))
+    for label in ("1.0", "1.1"):
+        last = pushed(moonlatch, server, "print(1)", "--label", label, "--notes", "New.", "--json").json["build"]
+    given = ("--script", told_script(server), "--url", server.url, "--token", told_token(server))
+    assert f"{last} 1.1 (current): " in moonlatch("builds", *given).out
+    ended = moonlatch("rollback", *given, "--build", str(last - 1))
+    assert (ended.status, ended.out) == (0, f"Build {last - 1} is served from the next start on.\n")
+    ended = moonlatch("yank", *given, "--build", str(last - 1))
+    assert (ended.status, "current build needs a successor" in ended.err) == (1, True)
+    ended = moonlatch("yank", *given, "--build", str(last - 1), "--successor", str(last), "--json")
+    assert (ended.status, ended.json) == (0, {"success": True})
+    listed = moonlatch("builds", *given).out
+    assert f"{last} 1.1 (current): " in listed
+    assert f"{last - 1} 1.0 (yanked): " in listed
+    ended = moonlatch("rollback", *given, "--build", str(last - 1), "--json")
+    assert (ended.status, ended.json["error"]["message"]) == (1, "build was yanked")
+
+
 def test_a_loader_is_rotated_by_the_command_line(moonlatch: Command, server: MoonlatchServer) -> None:
     given = ("--script", told_script(server), "--url", server.url)
     address = f"{server.url}/loader/{told_script(server)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import httpx
@@ -57,6 +58,8 @@ ENDPOINTS: dict[tuple[str, str], tuple[str | None, Any]] = {
     ("POST", "/scripts/{script_id}/remove"): ("script", {}),
     ("POST", "/scripts/{script_id}/update"): ("script", {"script": "print(1)"}),
     ("POST", "/scripts/{script_id}/check"): ("script", {"script": "print(1)"}),
+    ("POST", "/scripts/{script_id}/rollback"): ("script", {"build": 2}),
+    ("POST", "/scripts/{script_id}/builds/{number}/yank"): ("script", {}),
     ("POST", "/scripts/{script_id}/rotate_loader"): ("script", {"grace": 0}),
     ("POST", "/scripts/{script_id}/toggle"): ("script", {"state": False}),
     ("POST", "/scripts/{script_id}/sessions"): ("script", {}),
@@ -138,8 +141,7 @@ WITH_BODY = [
 
 
 def fill(path: str, value: str) -> str:
-    before, brace, after = path.partition("{")
-    return before + value + after.partition("}")[2] if brace else path
+    return re.sub("{.*?}", value, path.replace("{number}", "1"))
 
 
 @pytest_asyncio.fixture(loop_scope="module")
@@ -247,6 +249,8 @@ async def test_every_endpoint_answers_its_owner(
     me: Developer, mine: dict[str | None, str], method: str, path: str, noun: str, body: Any
 ) -> None:
     unready = {
+        "/scripts/{script_id}/rollback": 409,
+        "/scripts/{script_id}/builds/{number}/yank": 409,
         "/users/{key}/unblacklist": 409,
         "/users/{key}/release": 409,
         "/scripts/{script_id}/sessions/filter": 400,

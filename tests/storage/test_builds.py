@@ -62,6 +62,14 @@ async def test_pruning_keeps_the_newest_and_the_one_that_is_served(database: Sql
     assert [build.number for build in await builds.list_of_script(database, "s")] == [5, 4, 1]
 
 
+async def test_a_build_that_is_served_takes_no_place_in_the_history(database: SqliteDatabase) -> None:
+    for _ in range(5):
+        await publish(database)
+    assert await database.run(lambda tx: builds.prune(tx, "s", keep=2)) == 2
+    assert [build.number for build in await builds.list_of_script(database, "s")] == [5, 4, 3]
+    assert await database.run(lambda tx: builds.prune(tx, "s", keep=2)) == 0
+
+
 async def test_a_script_that_is_gone_has_no_next_build(database: SqliteDatabase) -> None:
     assert await database.run(lambda tx: builds.serve_next(tx, "gone", loader_id=None)) is None
 

@@ -11,11 +11,13 @@ from moonlatch.storage.loaders import LoaderInfo
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """Everything that is to be published, and not published yet. `source_bytes` is the size of the script's text."""
+    """Everything that is to be published, and not published yet. `source_bytes` is the size of the script's text; hashes are SHA-256."""
 
     build: Done
     protection: Protection
     source_bytes: int
+    source_hash: bytes
+    payload_hash: bytes
     loader: NewLoader | None
 
     @property

@@ -33,7 +33,7 @@ from moonlatch.builds.protection import Asked, loader_protection, protection_of
 from moonlatch.builds.turns import Turns
 from moonlatch.builds.workshop import Piece, Workshop
 from moonlatch.clock import SECOND_MS, Clock, monotonic_seconds, now_ms
-from moonlatch.crypto import Keyring
+from moonlatch.crypto import Keyring, sha256
 from moonlatch.licensing.tier import Tier
 from moonlatch.metrics.counts import BuildCounts
 from moonlatch.obfuscator.engine_name import EngineName
@@ -227,7 +227,16 @@ class Publisher:
             if isinstance(built, NotProtected):
                 return built
             loader = built
-        return Prepared(build=build, protection=piece.protection, source_bytes=len(piece.source), loader=loader)
+        # Of many megabytes a hash takes longer than others may wait for the loop.
+        source_hash, payload_hash = await asyncio.to_thread(lambda: (sha256(piece.source), sha256(build.text)))
+        return Prepared(
+            build=build,
+            protection=piece.protection,
+            source_bytes=len(piece.source),
+            source_hash=source_hash,
+            payload_hash=payload_hash,
+            loader=loader,
+        )
 
     async def _needs_loader(self, script: Script) -> bool:
         served = await loaders.find_served(self._database, script.id)

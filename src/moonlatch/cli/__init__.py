@@ -11,6 +11,7 @@ from moonlatch import __version__
 from moonlatch.cli import (
     accounts,
     backup,
+    builds,
     check,
     config,
     members,
@@ -44,6 +45,9 @@ app.add_typer(members.app, name="members")
 app.command("check")(check.check)
 app.command("protect")(protect.protect)
 app.command("push")(push.push)
+app.command("builds")(builds.builds)
+app.command("rollback")(builds.rollback)
+app.command("yank")(builds.yank)
 app.command("rotate-loader")(rotate_loader.rotate_loader)
 app.command("backup")(backup.backup)
 app.command("restore")(restore.restore)

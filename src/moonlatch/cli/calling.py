@@ -47,6 +47,16 @@ def posted(url: str, token: str, body: Any) -> tuple[int, Envelope]:
     return answer.status_code, envelope(answer)
 
 
+def got(url: str, token: str) -> tuple[int, Envelope]:
+    """Status and JSON of what is there. Raises CommandError when the server cannot be reached or is none of ours."""
+    import httpx
+
+    with reaching(url):
+        timeout = httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS)
+        answer = httpx.get(url, headers={"token": token}, timeout=timeout)
+    return answer.status_code, envelope(answer)
+
+
 @contextlib.contextmanager
 def reaching(url: str) -> Iterator[None]:
     """Around a call of that address. Raises CommandError for whatever keeps it from being answered."""

@@ -50,6 +50,12 @@ def push(
     engine: Annotated[
         EngineName | None, typer.Option(help="What protects this build; without it as the script is set.")
     ] = None,
+    label: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="What people call this build, as 1.4.2.", show_default=False)
+    ] = None,
+    notes: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="What is new in this build.", show_default=False)
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Upload a script: the server protects and publishes it.
@@ -57,7 +63,7 @@ def push(
     Exit status 1 when it refuses, and tells why.
     """
     require_token(token)
-    asked = {"profile": profile, "target": target, "engine": engine}
+    asked = {"profile": profile, "target": target, "engine": engine, "label": label, "notes": notes}
     given = {name: choice for name, choice in asked.items() if choice is not None}
     body = json.dumps({"script": _text(file), **given}).encode()
     status, reply = _upload(f"{url.rstrip('/')}/scripts/{quote(script, safe='')}/update", token, body, file.name)

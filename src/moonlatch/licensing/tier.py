@@ -38,7 +38,10 @@ class Tier(BaseModel):
         default=8 * MEBIBYTE, ge=1, le=64 * MEBIBYTE, description="Largest source text of one script, in UTF-8 bytes."
     )
     build_history: int = Field(
-        default=10, ge=1, le=1000, description="Builds kept per script, the current one included."
+        default=10,
+        ge=1,
+        le=1000,
+        description="Builds kept per script besides those that something refers to, as the current one.",
     )
 
 

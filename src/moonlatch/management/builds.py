@@ -1,10 +1,10 @@
-"""Build endpoints: publish a text as a script's next build, check one that is being written, and what is kept."""
+"""Build endpoints: publish a text as a script's next build, check one that is being written, what is kept, serve another, yank one."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends, Path, Request
 from pydantic import ConfigDict, Field
 
 from moonlatch.builds.outcomes import Sound
@@ -14,14 +14,24 @@ from moonlatch.management.auth import CallerBehindBody, OwnedScript
 from moonlatch.management.backend import CurrentBackend, backend_of
 from moonlatch.management.body import JsonBody
 from moonlatch.management.call import CurrentCall
-from moonlatch.management.fields import Clean, Closed, Engine, ProfileName, TargetName
+from moonlatch.management.fields import (
+    MAX_EXACT_INTEGER,
+    Clean,
+    Closed,
+    Engine,
+    Integral,
+    ProfileName,
+    TargetName,
+)
 from moonlatch.management.identity import Caller
 from moonlatch.management.refusals import ACCOUNT_EXPIRED, Refusal, refusing
 from moonlatch.management.replies import Reply, Success, example
 from moonlatch.management.routes import needs, resource_router
+from moonlatch.operations import builds as releases
 from moonlatch.operations import scripts as operations
 from moonlatch.operations.refusals import Reason
 from moonlatch.storage import builds
+from moonlatch.storage.builds import BuildInfo, Release
 
 router = resource_router("scripts")
 
@@ -40,19 +50,49 @@ UPDATE_REFUSALS = (
     Refusal(5, Reason.LOADER_NOT_PROTECTED, 422, _PARAM_ERRORS),
     Refusal(6, Reason.NO_BUILD_TIME, 403),
 )
+NO_SUCH_BUILD = Refusal(1, Reason.NO_SUCH_BUILD, 409, {"build": 2})
+BUILD_YANKED = Refusal(2, Reason.BUILD_YANKED, 409, {"build": 2})
+BUILD_CURRENT = Refusal(3, Reason.BUILD_CURRENT, 409)
+NO_SUCCESSOR = Refusal(3, Reason.NO_SUCCESSOR, 409)
 
 # JSON writes the worst characters of a source file (two bytes in UTF-8) as six bytes.
 _JSON_OVERHEAD = 3
 _JSON_FRAME_BYTES = 64 * 1024
 
 
-class UpdateScript(Closed):
+Label = Annotated[str, Field(min_length=1, max_length=100), Clean]
+Notes = Annotated[str, Field(min_length=1, max_length=10_000), Clean]
+BuildNumber = Annotated[int, Field(ge=1, le=MAX_EXACT_INTEGER), Integral]
+
+
+class CheckScript(Closed):
     model_config = ConfigDict(json_schema_extra={"examples": [{"script": "print('hello')"}]})
 
     script: Annotated[str, Field(min_length=1, description="the source code of the script"), Clean]
     profile: Annotated[ProfileName | None, Field(description="for this update, in place of the script's")] = None
     target: Annotated[TargetName | None, Field(description="for this update, in place of the script's")] = None
     engine: Annotated[Engine | None, Field(description="for this update, in place of the script's")] = None
+
+
+class UpdateScript(CheckScript):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"script": "print('hello')", "label": "1.4.2"}]})
+
+    label: Annotated[Label | None, Field(description="what people call the build, as `1.4.2`")] = None
+    notes: Annotated[Notes | None, Field(description="what is new in it")] = None
+
+
+class RollBack(Closed):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"build": 2}]})
+
+    build: Annotated[BuildNumber, Field(description="number of the build to serve")]
+
+
+class YankBuild(Closed):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"successor": 2}]})
+
+    successor: Annotated[
+        BuildNumber | None, Field(description="number of the build to serve in its place where it is the current one")
+    ] = None
 
 
 class UpdateReply(Success):
@@ -78,28 +118,76 @@ class CheckReply(Success):
     warnings: Annotated[list[str], Field(description="what the author should know, with its line", examples=[[]])]
 
 
+class PublisherView(Reply):
+    """Who published a build, named as the actor of its event."""
+
+    kind: str
+    id: str
+    name: str
+
+
 class BuildView(Reply):
     """A kept build, and what it was made with. Sizes in bytes."""
 
     model_config = example(
         number=3,
+        label="1.4.2",
+        notes="Faster, and it no longer forgets its window.",
+        state="published",
         profile="standard",
         target=None,
         engine="embedded",
         source_bytes=5_120,
         payload_bytes=14_336,
+        source_sha256="9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+        payload_sha256="60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752",
+        published_by={"kind": "token", "id": "TOKEN_ID", "name": "bot"},
         created_at=1_770_624_500_000,
+        yanked_at=None,
         current=True,
     )
 
     number: int
+    label: str | None
+    notes: str | None
+    state: str = Field(description="`published`, or `yanked`: never served again")
     profile: str
     target: str | None = Field(description="null: none was asked for")
     engine: str
     source_bytes: int
     payload_bytes: int
+    source_sha256: str | None = Field(
+        description="of the source's UTF-8, in hex; null for builds from before it was kept"
+    )
+    payload_sha256: str | None = Field(description="of the protected text")
+    published_by: PublisherView | None
     created_at: int
+    yanked_at: int | None
     current: bool
+
+    @classmethod
+    def of(cls, build: BuildInfo, *, current: int) -> BuildView:
+        """A build of a script whose build `current` is."""
+        publisher = build.publisher
+        return cls(
+            number=build.number,
+            label=build.release.label,
+            notes=build.release.notes,
+            state="published" if build.yanked_at is None else "yanked",
+            profile=build.protection.profile,
+            target=build.protection.target,
+            engine=build.protection.engine,
+            source_bytes=build.source_bytes,
+            payload_bytes=build.payload_bytes,
+            source_sha256=None if build.source_hash is None else build.source_hash.hex(),
+            payload_sha256=None if build.payload_hash is None else build.payload_hash.hex(),
+            published_by=None
+            if publisher is None
+            else PublisherView(kind=publisher.kind, id=publisher.id, name=publisher.name),
+            created_at=build.created_at,
+            yanked_at=build.yanked_at,
+            current=build.number == current,
+        )
 
 
 class BuildsReply(Success):
@@ -124,8 +212,11 @@ async def update_script(
 ) -> UpdateReply:
     """Check, protect and publish a new build, all or nothing: after an error the previous build is still served."""
     asked = Asked(profile=update.profile, target=update.target, engine=update.engine)
+    release = Release(label=update.label, notes=update.notes)
     return await call.carry_out(
-        lambda intent: operations.publish(call.world, call.actor, script, update.script, asked=asked, intent=intent),
+        lambda intent: operations.publish(
+            call.world, call.actor, script, update.script, asked=asked, release=release, intent=intent
+        ),
         lambda published: UpdateReply(build=published.build, warnings=list(published.warnings)),
     )
 
@@ -138,7 +229,7 @@ async def update_script(
 )
 async def check_script(
     script: OwnedScript,
-    draft: Annotated[UpdateScript, Depends(JsonBody(UpdateScript))],
+    draft: Annotated[CheckScript, Depends(JsonBody(CheckScript))],
     caller: CallerBehindBody,
     backend: CurrentBackend,
 ) -> CheckReply:
@@ -155,18 +246,44 @@ async def check_script(
 )
 async def list_builds(script: OwnedScript, backend: CurrentBackend) -> BuildsReply:
     """The builds that are kept, newest first."""
-    return BuildsReply(
-        builds=[
-            BuildView(
-                number=build.number,
-                profile=build.protection.profile,
-                target=build.protection.target,
-                engine=build.protection.engine,
-                source_bytes=build.source_bytes,
-                payload_bytes=build.payload_bytes,
-                created_at=build.created_at,
-                current=build.number == script.build,
-            )
-            for build in await builds.list_of_script(backend.database, script.id)
-        ]
+    found = await builds.list_of_script(backend.database, script.id)
+    return BuildsReply(builds=[BuildView.of(build, current=script.build) for build in found])
+
+
+@router.post(
+    "/scripts/{script_id}/rollback",
+    summary="Serve another build of a script",
+    responses=refusing(ACCOUNT_EXPIRED, NO_SUCH_BUILD, BUILD_YANKED, BUILD_CURRENT),
+    openapi_extra=needs(Permission.SCRIPTS_PUBLISH, is_conditional=True),
+)
+async def roll_back(
+    script: OwnedScript, wanted: Annotated[RollBack, Depends(JsonBody(RollBack))], call: CurrentCall
+) -> Success:
+    """From the next start on, at no cost: any kept build, earlier or later. With `kick_outdated` others are stopped, as by an update."""
+    return await call.change(
+        lambda change: releases.roll_back(change, script.id, wanted.build), _done, version=operations.version
     )
+
+
+@router.post(
+    "/scripts/{script_id}/builds/{number}/yank",
+    summary="Yank a build",
+    responses=refusing(ACCOUNT_EXPIRED, NO_SUCH_BUILD, BUILD_YANKED, NO_SUCCESSOR),
+    openapi_extra=needs(Permission.SCRIPTS_PUBLISH, is_conditional=True),
+)
+async def yank_build(
+    script: OwnedScript,
+    number: Annotated[int, Path(ge=1, le=MAX_EXACT_INTEGER, description="the build's number")],
+    how: Annotated[YankBuild, Depends(JsonBody(YankBuild))],
+    call: CurrentCall,
+) -> Success:
+    """It is never served again, and that is for good. The current build needs a successor to be named."""
+    return await call.change(
+        lambda change: releases.yank(change, script.id, number, successor=how.successor),
+        _done,
+        version=operations.version,
+    )
+
+
+def _done(_: object) -> Success:
+    return Success()

@@ -33,6 +33,7 @@ ERROR_EXTRAS: dict[str, dict[str, Any]] = {
         "type": "array",
         "items": {"$ref": "#/components/schemas/ParameterError"},
     },
+    "build": {"type": "integer", "description": "with `build does not exist` and `build was yanked`: its number"},
     "retry_at": {
         "description": "with `on cooldown`: from when on it may be done, Unix milliseconds",
         "type": "integer",

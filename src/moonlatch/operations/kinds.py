@@ -23,6 +23,8 @@ class EventKind(StrEnum):
     SCRIPT_ENABLED = "script.enabled"
     SCRIPT_DISABLED = "script.disabled"
     SCRIPT_PUBLISHED = "script.published"
+    SCRIPT_ROLLED_BACK = "script.rolled_back"
+    SCRIPT_BUILD_YANKED = "script.build_yanked"
     SCRIPT_LOADER_ROTATED = "script.loader_rotated"
     SCRIPT_REMOVED = "script.removed"
     USER_CREATED = "user.created"
@@ -80,6 +82,8 @@ DESCRIPTIONS: dict[EventKind, str] = {
     EventKind.SCRIPT_ENABLED: "A script was switched on.",
     EventKind.SCRIPT_DISABLED: "A script was switched off, and every copy stopped.",
     EventKind.SCRIPT_PUBLISHED: "A new build of a script was published.",
+    EventKind.SCRIPT_ROLLED_BACK: "A script serves another build that it had already.",
+    EventKind.SCRIPT_BUILD_YANKED: "A build was yanked: it is never served again.",
     EventKind.SCRIPT_LOADER_ROTATED: "A script got a loader with a new secret.",
     EventKind.SCRIPT_REMOVED: "A script was removed, with its builds.",
     EventKind.USER_CREATED: "A user was created.",

@@ -29,6 +29,7 @@ from moonlatch.operations.context import Actor, World
 from moonlatch.operations.kinds import EventKind
 from moonlatch.operations.refusals import Invalid, NotFound, Reason, Refused, TooLarge, TryLater
 from moonlatch.storage import accounts, builds, loaders, quota, scripts
+from moonlatch.storage.builds import UNNAMED, Publisher, Release
 from moonlatch.storage.scripts import Script
 
 MINIMUM_LOADER_VERSION = 1
@@ -105,6 +106,7 @@ async def publish(
     source: str,
     *,
     asked: Asked | None = None,
+    release: Release = UNNAMED,
     intent: Intent[Published] | None = None,
 ) -> Published:
     """Check, protect and publish a text as the script's next build: all of it or nothing.
@@ -123,7 +125,7 @@ async def publish(
 
     async def store(prepared: Prepared) -> Published | Unpublished:
         try:
-            return await perform(world, actor, lambda change: _serve(change, script.id, prepared), intent)
+            return await perform(world, actor, lambda change: _serve(change, script.id, prepared, release), intent)
         except _UnpublishedError as error:
             return error.outcome
 
@@ -166,7 +168,7 @@ class _UnpublishedError(Exception):
         self.outcome = outcome
 
 
-async def _serve(change: Change, script_id: str, prepared: Prepared) -> Published:
+async def _serve(change: Change, script_id: str, prepared: Prepared, release: Release) -> Published:
     change.actor.require(Permission.SCRIPTS_PUBLISH)  # protecting took its time
     try:
         current = await change.script(script_id)
@@ -191,16 +193,18 @@ async def _serve(change: Change, script_id: str, prepared: Prepared) -> Publishe
         protection=prepared.protection,
         source_bytes=prepared.source_bytes,
         now=change.now,
+        release=release,
+        source_hash=prepared.source_hash,
+        payload_hash=prepared.payload_hash,
+        publisher=Publisher(kind=change.actor.kind, id=change.actor.id, name=change.actor.name),
     )
     if loader is not None:
         await loaders.insert(change.tx, loader[0], script_id, source=loader[1], now=change.now)
     await builds.prune(change.tx, script_id, keep=tier.build_history)
-    change.record(
-        EventKind.SCRIPT_PUBLISHED,
-        resource(current),
-        project_id=current.project_id,
-        changes={"build": (current.build or None, number), "profile": (None, prepared.protection.profile)},
-    )
+    changes = {"build": (current.build or None, number), "profile": (None, prepared.protection.profile)}
+    if release.label is not None:
+        changes["label"] = (None, release.label)
+    change.record(EventKind.SCRIPT_PUBLISHED, resource(current), project_id=current.project_id, changes=changes)
     change.tell(lambda live: live.script_changed(script_id))
     return Published(build=number, warnings=prepared.build.warnings)
 

@@ -1,10 +1,11 @@
 """Builds: the published versions of a script, as protected text. The source they were made from is not kept."""
 
+# ruff: noqa: S608 -- what is put into the statements is this module's own list of columns and conditions
 from __future__ import annotations
 
 import msgspec
 
-from moonlatch.storage.interface import Database, Query, Transaction
+from moonlatch.storage.interface import Database, Query, Row, Transaction
 
 # Locks the script's row and numbers the build in one statement. A script that was toggled off later stays off.
 SERVE_NEXT = Query(
@@ -14,20 +15,25 @@ SERVE_NEXT = Query(
 )
 INSERT = Query(
     "builds.insert",
-    "insert into builds (script_id, number, payload, profile, target, engine, source_bytes, created_at) "
-    "values (:script_id, :number, :payload, :profile, :target, :engine, :source_bytes, :created_at)",
+    "insert into builds (script_id, number, payload, profile, target, engine, source_bytes, created_at, label, notes, "
+    "source_hash, payload_hash, publisher_kind, publisher_id, publisher_name) "
+    "values (:script_id, :number, :payload, :profile, :target, :engine, :source_bytes, :created_at, :label, :notes, "
+    ":source_hash, :payload_hash, :publisher_kind, :publisher_id, :publisher_name)",
 )
+SERVE = Query("builds.serve", "update scripts set build = :number where id = :script_id")
+YANK = Query("builds.yank", "update builds set yanked_at = :now where script_id = :script_id and number = :number")
+_UNREFERENCED = "script_id = :script_id and number <> (select build from scripts where id = :script_id)"
 PRUNE = Query(
     "builds.prune",
-    "delete from builds where script_id = :script_id "
-    "and number <= (select max(number) from builds where script_id = :script_id) - :keep "
-    "and number <> (select build from scripts where id = :script_id)",
+    f"delete from builds where {_UNREFERENCED} and number < coalesce("
+    f"(select number from builds where {_UNREFERENCED} order by number desc limit 1 offset :others), 0)",
 )
-LIST = Query(
-    "builds.list",
-    "select number, profile, target, engine, source_bytes, length(payload), created_at from builds "
-    "where script_id = :script_id order by number desc",
+_INFO = (
+    "select number, profile, target, engine, source_bytes, length(payload), created_at, label, notes, source_hash, "
+    "payload_hash, publisher_kind, publisher_id, publisher_name, yanked_at from builds where script_id = :script_id"
 )
+LIST = Query("builds.list", f"{_INFO} order by number desc")
+FIND = Query("builds.find", f"{_INFO} and number = :number")
 
 
 class Protection(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,14 +44,41 @@ class Protection(msgspec.Struct, frozen=True, kw_only=True):
     engine: str
 
 
+class Publisher(msgspec.Struct, frozen=True, kw_only=True):
+    """Who published a build, as the events name an actor."""
+
+    kind: str
+    id: str
+    name: str
+
+
+class Release(msgspec.Struct, frozen=True, kw_only=True):
+    """What its developer says of a build: what it is called (`1.4.2`), and what is new in it."""
+
+    label: str | None = None
+    notes: str | None = None
+
+
+UNNAMED = Release()
+"""Nothing was said of it."""
+
+
 class BuildInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of a build besides its text. Sizes in bytes, `created_at` in Unix milliseconds."""
+    """What is known of a build besides its text. Sizes in bytes, times in Unix milliseconds, hashes SHA-256.
+
+    Hashes and publisher are None for builds from before they were kept, `yanked_at` for one that may be served.
+    """
 
     number: int
     protection: Protection
     source_bytes: int
     payload_bytes: int
     created_at: int
+    release: Release = UNNAMED
+    source_hash: bytes | None = None
+    payload_hash: bytes | None = None
+    publisher: Publisher | None = None
+    yanked_at: int | None = None
 
 
 async def serve_next(tx: Transaction, script_id: str, *, loader_id: str | None) -> int | None:
@@ -58,7 +91,18 @@ async def serve_next(tx: Transaction, script_id: str, *, loader_id: str | None) 
 
 
 async def insert(
-    tx: Transaction, script_id: str, number: int, *, payload: bytes, protection: Protection, source_bytes: int, now: int
+    tx: Transaction,
+    script_id: str,
+    number: int,
+    *,
+    payload: bytes,
+    protection: Protection,
+    source_bytes: int,
+    now: int,
+    release: Release = UNNAMED,
+    source_hash: bytes | None = None,
+    payload_hash: bytes | None = None,
+    publisher: Publisher | None = None,
 ) -> None:
     """Keep a build's protected text."""
     await tx.execute(
@@ -71,25 +115,59 @@ async def insert(
         engine=protection.engine,
         source_bytes=source_bytes,
         created_at=now,
+        label=release.label,
+        notes=release.notes,
+        source_hash=source_hash,
+        payload_hash=payload_hash,
+        publisher_kind=None if publisher is None else publisher.kind,
+        publisher_id=None if publisher is None else publisher.id,
+        publisher_name=None if publisher is None else publisher.name,
     )
 
 
+async def serve(tx: Transaction, script_id: str, number: int) -> None:
+    """Make the script serve one of its builds."""
+    await tx.execute(SERVE, script_id=script_id, number=number)
+
+
+async def yank(tx: Transaction, script_id: str, number: int, *, now: int) -> None:
+    """Note that a build is never to be served again."""
+    await tx.execute(YANK, script_id=script_id, number=number, now=now)
+
+
 async def prune(tx: Transaction, script_id: str, *, keep: int) -> int:
-    """Remove builds older than the newest `keep`, except the one being served; gives how many went."""
-    return await tx.execute(PRUNE, script_id=script_id, keep=keep)
+    """Remove all but the newest `keep` (at least 1) of the builds that nothing refers to; gives how many went.
+
+    The newest of all is never among them: its number is what the next one's follows.
+    """
+    return await tx.execute(PRUNE, script_id=script_id, others=keep - 1)
+
+
+async def find(db: Database | Transaction, script_id: str, number: int) -> BuildInfo | None:
+    """One of a script's builds, None when there is no such build any more."""
+    row = await db.fetch_one(FIND, script_id=script_id, number=number)
+    return None if row is None else _info(row)
 
 
 async def list_of_script(db: Database | Transaction, script_id: str) -> list[BuildInfo]:
     """The builds that are kept, newest first."""
-    return [
-        BuildInfo(
-            number=number,
-            protection=Protection(profile=profile, target=target, engine=engine),
-            source_bytes=source_bytes,
-            payload_bytes=size,
-            created_at=created_at,
-        )
-        for number, profile, target, engine, source_bytes, size, created_at in await db.fetch_all(
-            LIST, script_id=script_id
-        )
-    ]
+    return [_info(row) for row in await db.fetch_all(LIST, script_id=script_id)]
+
+
+def _info(row: Row) -> BuildInfo:
+    number, profile, target, engine, source_bytes, size, created_at, label, notes, *rest = row
+    source_hash, payload_hash, publisher_kind, publisher_id, publisher_name, yanked_at = rest
+    return BuildInfo(
+        number=number,
+        protection=Protection(profile=profile, target=target, engine=engine),
+        source_bytes=source_bytes,
+        payload_bytes=size,
+        created_at=created_at,
+        release=Release(label=label, notes=notes),
+        source_hash=None if source_hash is None else bytes(source_hash),
+        payload_hash=None if payload_hash is None else bytes(payload_hash),
+        publisher=None
+        if publisher_kind is None
+        else Publisher(kind=publisher_kind, id=publisher_id, name=publisher_name),
+        yanked_at=yanked_at,
+    )

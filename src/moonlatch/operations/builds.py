@@ -1,0 +1,71 @@
+"""What can be done to a script's builds: serve another one, and yank one."""
+
+from __future__ import annotations
+
+from moonlatch.licensing.roles import Permission
+from moonlatch.operations.changing import Change
+from moonlatch.operations.kinds import EventKind
+from moonlatch.operations.refusals import Invalid, NotFound, Reason, Refused
+from moonlatch.operations.scripts import resource, version
+from moonlatch.storage import builds
+from moonlatch.storage.scripts import Script
+
+
+async def roll_back(change: Change, script_id: str, number: int) -> Script:
+    """Serve an earlier (or later) build that is kept, from the next start on; nothing is protected anew.
+
+    Raises NotAllowed, NotFound, Refused, ChangedMeanwhile.
+    """
+    change.actor.require(Permission.SCRIPTS_PUBLISH)
+    current = await change.script(script_id)
+    await change.require_active()
+    change.expect(version(current))
+    await _servable(change, current, number)
+    if number == current.build:
+        raise Refused(Reason.BUILD_CURRENT)
+    await builds.serve(change.tx, script_id, number)
+    change.record(
+        EventKind.SCRIPT_ROLLED_BACK,
+        resource(current),
+        project_id=current.project_id,
+        changes={"build": (current.build, number)},
+    )
+    change.tell(lambda live: live.script_changed(script_id))
+    return await change.script(script_id)
+
+
+async def yank(change: Change, script_id: str, number: int, *, successor: int | None = None) -> Script:
+    """Never serve a build again. The current one gives its place to `successor`; for another one that names nothing.
+
+    Raises NotAllowed, NotFound, Refused, Invalid, ChangedMeanwhile.
+    """
+    change.actor.require(Permission.SCRIPTS_PUBLISH)
+    current = await change.script(script_id)
+    await change.require_active()
+    change.expect(version(current))
+    if await builds.find(change.tx, script_id, number) is None:
+        raise NotFound("build")
+    await _servable(change, current, number)
+    if successor is not None:
+        if successor == number:
+            raise Invalid("successor", "must be another build")
+        await _servable(change, current, successor)
+    changes: dict[str, tuple[int | None, int]] = {"yanked": (None, number)}
+    if number == current.build:
+        if successor is None:
+            raise Refused(Reason.NO_SUCCESSOR)
+        await builds.serve(change.tx, script_id, successor)
+        changes["build"] = (number, successor)
+    await builds.yank(change.tx, script_id, number, now=change.now)
+    change.record(EventKind.SCRIPT_BUILD_YANKED, resource(current), project_id=current.project_id, changes=changes)
+    change.tell(lambda live: live.script_changed(script_id))
+    return await change.script(script_id)
+
+
+async def _servable(change: Change, script: Script, number: int) -> None:
+    """Raise Refused for a build that is not kept, or was yanked."""
+    build = await builds.find(change.tx, script.id, number)
+    if build is None:
+        raise Refused(Reason.NO_SUCH_BUILD, build=number)
+    if build.yanked_at is not None:
+        raise Refused(Reason.BUILD_YANKED, build=number)
