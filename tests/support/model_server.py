@@ -6,15 +6,41 @@ import asyncio
 import json
 from collections.abc import Coroutine, Iterable
 from pathlib import Path
-from typing import Any, TypeVar
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 
 from moonlatch.clock import now_ms
 from support.management import Api, Developer, done, running_api
 from support.model_events import Event
 from support.quick_http import QuickHttp
+from support.rounds import IS_LONG
 
 T = TypeVar("T")
 MOST_OF_A_PAGE = 1000
+
+discords = st.sampled_from([None, None, "111111111111111111", "222222222222222222"])
+seldom = st.sampled_from([False] * 9 + [True])
+
+
+def try_histories(steps: type[RuleBasedStateMachine], world: ModelServer, *, examples: int, most_steps: int) -> None:
+    """Do random steps on the server and on the model, `examples` times from the beginning: always the same in the short form."""
+    run_state_machine_as_test(
+        type(f"Bound{steps.__name__}", (steps,), {"world": world}),
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=most_steps,
+            deadline=None,
+            database=None,
+            # Every step is a call to a server that remembers: shrinking would take longer than reading a history.
+            phases=[Phase.generate],
+            derandomize=not IS_LONG,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
 
 
 class ModelServer:
@@ -33,7 +59,12 @@ class ModelServer:
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         return self._loop.run_until_complete(asyncio.wait_for(work, 60))
 
-    def close(self) -> None:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.run(self.http.close())
         self.run(self._server.__aexit__(None, None, None))
         self._loop.close()
