@@ -34,6 +34,7 @@ async def test_it_tells_its_address_engines_and_tiers(telling: Api) -> None:
     me = await telling.developer()
     server = done(await me.get("/server"))["server"]
     assert (server["version"], server["public_url"]) == (__version__, "https://your.host")
+    assert server["public_key"] == telling.keyring.public_key.hex()
     assert server["engines"] == [
         {"name": "database", "kind": "sqlite", "works": True},
         {"name": "live", "kind": "redis", "works": False},

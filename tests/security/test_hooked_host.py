@@ -130,23 +130,17 @@ def used(secret: bytes) -> str:
     """Lua that does with a loader what a start does, and says what was found out meanwhile."""
     modules, main, _ = loader(secret).partition(BEFORE_THE_START)
     assert main
-    report = f"print(found({lua_string(secret)})) for i = 1, #sources do print(real.string.len(sources[i]), (real.string.gsub(sources[i], '%s+', ' '))) end print('end')"
+    report = f"print(found({lua_string(secret)})) for i = 1, #sources do print(real.string.len(sources[i]), (real.string.gsub(sources[i], '%s+', ' '))) end"
     return f"local _ = (function()\n{WATCHING}\n;(function()\n{modules}\n{USE}\nend)()\n{report}\nend)()\n"
 
 
 def outcomes(engine: str) -> tuple[list[str], list[list[str]]]:
     """For each of some loaders: what was found, and what it had the host compile."""
-    lines = iter(
-        run_text(
-            "\n".join(used(secrets.token_bytes(32)) for _ in range(LOADERS[engine])), engine=engine, timeout_seconds=120
-        )
-    )
     found, compiled = [], []
-    for first in lines:
+    for _ in range(LOADERS[engine]):
+        first, *sources = run_text(used(secrets.token_bytes(32)), engine=engine, timeout_seconds=120)
         found.append(first)
-        compiled.append([])
-        while (line := next(lines)) != "end":
-            compiled[-1].append(line.partition("\t")[2])
+        compiled.append([source.partition("\t")[2] for source in sources])
     return found, compiled
 
 

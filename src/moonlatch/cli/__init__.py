@@ -17,6 +17,7 @@ from moonlatch.cli import (
     members,
     migrate,
     protect,
+    public_key,
     push,
     restore,
     rotate_loader,
@@ -49,6 +50,7 @@ app.command("builds")(builds.builds)
 app.command("rollback")(builds.rollback)
 app.command("yank")(builds.yank)
 app.command("rotate-loader")(rotate_loader.rotate_loader)
+app.command("public-key")(public_key.public_key)
 app.command("backup")(backup.backup)
 app.command("restore")(restore.restore)
 app.command("migrate")(migrate.migrate)

@@ -50,6 +50,7 @@ class ServerView(Reply):
     model_config = example(
         version="0.1.0",
         public_url="https://your.host",
+        public_key="3b6a27bcceb6a42d62a3a8d02a6f0d73653215771de243a63ac048a18b59da29",
         engines=[
             {"name": "database", "kind": "sqlite", "works": True},
             {"name": "live", "kind": "memory", "works": True},
@@ -71,6 +72,9 @@ class ServerView(Reply):
 
     version: str
     public_url: str = Field(description="at which running scripts reach it: loaders are at its `/loader/SCRIPT_ID`")
+    public_key: str = Field(
+        description="the installation's Ed25519 key in hex, which loaders check signatures with: what `moonlatch_key` is"
+    )
     engines: list[EngineView]
     tiers: list[TierView] = Field(description="those there are; the account's own is named by `GET /account`")
 
@@ -88,6 +92,7 @@ async def get_server(_caller: CurrentCaller, backend: CurrentBackend) -> ServerR
         server=ServerView(
             version=__version__,
             public_url=about.public_url,
+            public_key=backend.keyring.public_key.hex(),
             engines=[
                 EngineView(name=each.name, kind=each.kind, works=answer)
                 for each, answer in zip(about.engines, answers, strict=True)

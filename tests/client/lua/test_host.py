@@ -79,6 +79,13 @@ def test_the_key_may_stand_in_the_environment_executors_share(server: ProtocolSe
     assert server.executions[0]["key"] == "SHARED"
 
 
+@pytest.mark.parametrize("engine", ["luau", "lua51"])
+def test_a_loader_of_the_server_that_the_line_names_runs(server: ProtocolServer, engine: str) -> None:
+    pin = f'moonlatch_key = " {server.signing_key.hex().upper()} "\n'
+    with LuaRun('script_key = "KEY"\n' + pin + START % server.loader_url, engine=engine) as run:
+        run.wait_line("running")
+
+
 def test_a_network_failure_is_reported_in_words(server: ProtocolServer) -> None:
     loader = server.own_loader(
         secret=bytes(32), signing_key=bytes(32), exchange_key=bytes(32), base_url="http://127.0.0.1:1"
@@ -96,6 +103,8 @@ def test_a_network_failure_is_reported_in_words(server: ProtocolServer) -> None:
         ("moonlatch_host.request = nil", "moonlatch_host.request is missing"),
         ("moonlatch_host.kick = 'no'", "moonlatch_host.kick must be a function"),
         ("script_key = 5", "script_key must be text"),
+        ("moonlatch_key = 5", "moonlatch_key must be text"),
+        ("moonlatch_key = ('0'):rep(64)", "not from the server that moonlatch_key names"),
         ("script_key = ('k'):rep(129)", "script_key is not a key"),
     ],
 )

@@ -229,4 +229,24 @@ function hosts.key()
   return key
 end
 
+local PINS = {
+  function()
+    return moonlatch_key
+  end,
+  function()
+    return finding.shared("moonlatch_key")
+  end,
+  function()
+    return _G.moonlatch_key
+  end,
+}
+
+-- Fails where the user's line names another installation than the one that this loader is of.
+function hosts.check_pin()
+  local pin = global_of("string", PINS, "moonlatch_key must be text")
+  if pin and string.lower(string.match(pin, "^%s*(.-)%s*$")) ~= sha256.hex(settings.signing_key) then
+    error("this loader is not from the server that moonlatch_key names", 0)
+  end
+end
+
 return hosts

@@ -43,6 +43,7 @@ function run_by_lease(host, key, runtime, lease)
 end
 
 local function start(...)
+  hosts.check_pin()
   local host, key = hosts.find(), hosts.key()
   random.stir({
     function()
