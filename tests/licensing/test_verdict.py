@@ -150,6 +150,12 @@ def test_what_breaks_no_rule_is_granted() -> None:
     assert running(instances_since=NOW - DAY - 1) == Granted(premium=True)
 
 
+def test_a_start_on_one_more_device_binds_it_while_there_is_room() -> None:
+    assert start(fingerprint=b"other", has_free_device=True) == Granted(premium=True, binds_fingerprint=True)
+    assert start(fingerprint=b"f", has_free_device=True) == Granted(premium=True)
+    assert code(start({"fingerprint": None}, fingerprint=b"f", has_free_device=True)) == "FINGERPRINT_REQUIRED"
+
+
 def test_a_grant_says_how_many_places_the_key_has() -> None:
     assert start(max_instances=2) == Granted(premium=True, binds_fingerprint=True, max_instances=2)
     assert running(max_instances=2) == Granted(premium=True, max_instances=2)
@@ -171,6 +177,7 @@ def test_a_key_without_places_of_its_own_has_its_projects(own: int | None, place
         ({"held_by": "devices", "held_until": NOW}, {}),
         ({"key_expires": NOW + 1}, {}),
         ({"fingerprint": b"f"}, {}),
+        ({"fingerprint": b"other", "has_free_device": True}, {}),
         ({"fingerprint": b"other", "fingerprintless": True}, {}),
         ({"max_executions": 5, "executions": 4}, {}),
         ({"require_sessions": True}, {}),

@@ -85,6 +85,7 @@ ENDPOINTS: dict[tuple[str, str], tuple[str | None, Any]] = {
     ("POST", "/users/{key}/unblacklist"): ("user", {}),
     ("POST", "/users/{key}/release"): ("user", {}),
     ("POST", "/users/{key}/reset_fingerprint"): ("user", {}),
+    ("POST", "/users/{key}/name_device"): ("user", {"device": "00" * 32, "name": "x"}),
     ("POST", "/users/{key}/revoke_instances"): ("user", {}),
     ("POST", "/users/{key}/remove"): ("user", {}),
     ("GET", "/sessions/{session_id}"): ("session", None),
@@ -253,6 +254,7 @@ async def test_every_endpoint_answers_its_owner(
         "/scripts/{script_id}/builds/{number}/yank": 409,
         "/users/{key}/unblacklist": 409,
         "/users/{key}/release": 409,
+        "/users/{key}/name_device": 404,
         "/scripts/{script_id}/sessions/filter": 400,
         "/projects/{project_id}/users/restore": 409,
     }

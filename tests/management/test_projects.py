@@ -35,6 +35,7 @@ async def test_a_new_project_has_the_documented_fields_and_defaults(me: Develope
             "starts_without_fingerprint": {"limit": None, "action": "signal"},
             "hold_hours": None,
         },
+        "max_devices": 1,
         "total_executions": 0,
     }
 

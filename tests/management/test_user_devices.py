@@ -21,6 +21,7 @@ async def devices(api: Api, me: Developer, key: str) -> dict[str, Any]:
 async def test_a_key_that_was_not_used_has_none(api: Api, me: Developer, project: str, key: str) -> None:
     assert await devices(api, me, key) == {
         "success": True,
+        "bound": [],
         "devices": [],
         "networks": [],
         "executors": {},

@@ -51,6 +51,7 @@ async def test_a_new_user_has_every_documented_field(api: Api, me: Developer, pr
         "luaauth_fingerprint": None,
         "max_instances": 2,
         "max_executions": 9,
+        "max_devices": None,
         "fingerprintless": False,
         "last_refusal": None,
         "created_at": user["created_at"],

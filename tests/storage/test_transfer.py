@@ -25,6 +25,7 @@ TABLES = [
         "builds",
         "deliveries",
         "delivery_attempts",
+        "device_names",
         "endpoints",
         "event_retention",
         "events",
@@ -34,6 +35,7 @@ TABLES = [
     *(
         "idempotency_records",
         "installation",
+        "key_devices",
         "key_hours",
         "key_signals",
         "key_uses",
@@ -75,6 +77,8 @@ async def source(tmp_path: Path) -> Path:
         )
         await rows.insert(database, "bars", project_id=project, fingerprint=b"f", user_id=user)
         await rows.insert(database, "key_hours", user_id=user, hour=1, starts=2)
+        await rows.insert(database, "key_devices", user_id=user, fingerprint=b"\x00\xff", bound_at=1)
+        await rows.insert(database, "device_names", user_id=user, fingerprint=b"\x00\xff", name="Grüße")
         await rows.insert(database, "key_signals", user_id=user, day=1, rule="devices", action="signal")
         use = {"user_id": user, "day": 1, "device": b"\x00\xff", "network": b"", "executor": "x"}
         await rows.insert(database, "key_uses", **use, starts=1, first_at=1, last_at=1)

@@ -13,8 +13,8 @@ from moonlatch.licensing.fingerprint import binds_on_use, is_bound
 from moonlatch.licensing.key import expiry_after_first_use, grace_end, has_passed, is_blacklisted, is_held
 
 
-class KeptOut(msgspec.Struct, frozen=True, kw_only=True):
-    """Why and until when a user or a device is kept out; asked for only where it is. Times in Unix milliseconds."""
+class AskedFurther(msgspec.Struct, frozen=True, kw_only=True):
+    """What is asked for only where it matters: why and until when a user or a device is kept out, in Unix milliseconds, and more devices."""
 
     blacklist_reason: str | None = None
     blacklist_expires: int | None = None
@@ -23,9 +23,11 @@ class KeptOut(msgspec.Struct, frozen=True, kw_only=True):
     held_by: str | None = None
     """The rule about shared keys that has put the key on hold."""
     held_until: int | None = None
+    has_free_device: bool = False
+    """The key is bound to other devices than the one that starts, and to fewer than it may be."""
 
 
-class Facts(KeptOut, frozen=True, gc=False):
+class Facts(AskedFurther, frozen=True, gc=False):
     """What the database knows about a script and, when they were found, a user and a bar on the device.
 
     Field order is the column order of the queries in `storage/licences.py`. Flags may be 0 and 1: they are only tested.
@@ -49,6 +51,7 @@ class Facts(KeptOut, frozen=True, gc=False):
     max_instances: int | None
     fingerprintless: bool | None
     fingerprint: bytes | None
+    """The device that the key is bound to: of several the one that asks, if it is one of them."""
     blacklisted: bool | None
     barred_by: str | None
     """Id of the blacklisted user whose device this is, None when the device is not barred."""
@@ -135,7 +138,7 @@ class Granted(msgspec.Struct, frozen=True, gc=False):
     key_expires: int | None = None
     """When that key expires; for a start, with the days that begin now."""
     binds_fingerprint: bool = False
-    """The device becomes the key's own with this start."""
+    """The device becomes the key's own, or one of its own, with this start."""
     max_instances: int | None = None
     """The copy needs one of so many places of its key; whoever counts the copies gives it one, or refuses."""
 
@@ -229,14 +232,16 @@ def decide_start(facts: StartFacts | None, claim: Start, policy: Policy, now_ms:
         return FINGERPRINT_REQUIRED
     if facts.require_fingerprint and not facts.fingerprintless and claim.fingerprint is None:
         return FINGERPRINT_MISSING
-    if bound and claim.fingerprint != facts.fingerprint:
+    is_elsewhere = bound and claim.fingerprint != facts.fingerprint
+    if is_elsewhere and not facts.has_free_device:
         return FINGERPRINT_MISMATCH
     if facts.max_executions is not None and (facts.executions or 0) >= facts.max_executions:
         return EXECUTION_LIMIT_REACHED
     return Granted(
         premium=True,
         key_expires=expiry_after_first_use(facts.key_expires, facts.key_days, now_ms),
-        binds_fingerprint=binds_on_use(facts.fingerprint, bool(facts.fingerprintless), claim.fingerprint),
+        binds_fingerprint=is_elsewhere
+        or binds_on_use(facts.fingerprint, bool(facts.fingerprintless), claim.fingerprint),
         max_instances=facts.places,
     )
 

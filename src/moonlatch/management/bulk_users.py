@@ -88,6 +88,17 @@ class EditMany(EditUser):
         return discord_id
 
 
+class ResetMany(ResetFingerprint):
+    """As for one user; a device belongs to one of them."""
+
+    @field_validator("device")
+    @classmethod
+    def _of_all(cls, device: str | None) -> str | None:
+        if device is not None:
+            raise ValueError("must be null: it belongs to one user")
+        return device
+
+
 class BulkUsers(Closed):
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"filter": {"state": "active"}, "extend": {"days": 3}}]},
@@ -108,7 +119,7 @@ class BulkUsers(Closed):
     blacklist: Blacklist | None = None
     unblacklist: Empty | None = None
     release: Empty | None = None
-    reset_fingerprint: ResetFingerprint | None = None
+    reset_fingerprint: ResetMany | None = None
     remove: RemoveUser | None = None
 
     def whom(self, call: Call) -> UserFilter | list[str]:
@@ -135,7 +146,7 @@ class BulkUsers(Closed):
                 return actions.Edit(edit.changes())
             case Blacklist() as blacklist:
                 return actions.Blacklist(blacklist.reason, blacklist.expires)
-            case ResetFingerprint() as reset:
+            case ResetMany() as reset:
                 return actions.ResetFingerprint(bool(reset.force))
             case RemoveUser() as remove:
                 return actions.Remove(bool(remove.forever))

@@ -31,6 +31,9 @@ from moonlatch.obfuscator.target import Target
 
 MAX_EXACT_INTEGER = 2**53
 MAX_COUNT = 1_000_000_000
+MAX_DEVICES = 100
+"""Devices that one key may be bound to."""
+
 MAX_HOURS = 8_760
 """A year."""
 
@@ -206,6 +209,14 @@ ClearableDays = Annotated[
     PlainValidator(_clearable(1, MAX_KEY_DAYS)),
     WithJsonSchema(_clearable_schema(1, MAX_KEY_DAYS)),
 ]
+MaxDevices = Annotated[int, Field(ge=1, le=MAX_DEVICES), Integral]
+ClearableDevices = Annotated[
+    int | Literal[""] | None,
+    PlainValidator(_clearable(1, MAX_DEVICES)),
+    WithJsonSchema(_clearable_schema(1, MAX_DEVICES)),
+]
+DeviceId = Annotated[str, Field(pattern=r"^([0-9a-f]{2}){1,64}$")]
+DeviceName = Annotated[str, Field(max_length=100), Clean]
 ClearableLimit = Annotated[
     int | Literal[""] | None, PlainValidator(_clearable(0, MAX_COUNT)), WithJsonSchema(_clearable_schema(0, MAX_COUNT))
 ]

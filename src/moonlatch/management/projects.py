@@ -25,6 +25,7 @@ from moonlatch.management.fields import (
     Empty,
     Engine,
     Integral,
+    MaxDevices,
     Name,
     OneOf,
     clean_text,
@@ -147,6 +148,9 @@ class EditProject(Edit):
     require_fingerprint: Annotated[bool | None, Field(description=REQUIRE_FINGERPRINT)] = None
     max_instances: Annotated[
         ClearableCount, Field(description="copies that each key without a `max_instances` of its own may run at once")
+    ] = None
+    max_devices: Annotated[
+        MaxDevices | None, Field(description="devices that each key without a `max_devices` of its own is bound to")
     ] = None
     sharing: Annotated[
         EditSharing | None, Field(description="what is taken for a shared key; of it, what is to change")

@@ -176,6 +176,7 @@ class ProjectView(Reply):
             "starts_without_fingerprint": {"limit": None, "action": "signal"},
             "hold_hours": 24,
         },
+        max_devices=1,
         total_executions=0,
     )
 
@@ -194,6 +195,7 @@ class ProjectView(Reply):
         description="copies that each key without a `max_instances` of its own may run at once; null: any number"
     )
     sharing: SharingView
+    max_devices: int = Field(description="devices that each key without a `max_devices` of its own is bound to")
     total_executions: int
 
     @classmethod
@@ -212,6 +214,7 @@ class ProjectView(Reply):
             require_fingerprint=project.require_fingerprint,
             max_instances=project.max_instances,
             sharing=SharingView.of(project.sharing),
+            max_devices=project.max_devices,
             total_executions=project.total_executions,
         )
 
@@ -251,6 +254,7 @@ class UserView(Reply):
         luaauth_fingerprint="🟥🟧🟨🟩🟦🟪 -> ip\n🟫⬛🟥🟥🟦🟩 -> fingerprint\n🟩🟩🟪🟧🟥🟫 -> executor",
         max_instances=1,
         max_executions=None,
+        max_devices=None,
         fingerprintless=False,
         created_at=1_768_000_000_000,
         last_refusal={"code": "FINGERPRINT_MISMATCH", "at": 1_770_624_500_000},
@@ -280,6 +284,7 @@ class UserView(Reply):
     )
     max_instances: int | None
     max_executions: int | None
+    max_devices: int | None = Field(description="how many devices it is bound to; null: as the project says")
     fingerprintless: bool
     created_at: int
     last_refusal: LastRefusal | None = Field(description="null where none is kept")
@@ -312,6 +317,7 @@ class UserView(Reply):
             ),
             max_instances=user.max_instances,
             max_executions=user.max_executions,
+            max_devices=user.max_devices,
             fingerprintless=user.fingerprintless,
             created_at=user.created_at,
             last_refusal=None if last_refusal is None else LastRefusal.of(last_refusal),

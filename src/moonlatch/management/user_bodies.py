@@ -11,14 +11,18 @@ from moonlatch.management.fields import (
     BlacklistReason,
     ClearableCount,
     ClearableDays,
+    ClearableDevices,
     ClearableDiscordId,
     ClearableNote,
     Closed,
     Count,
     Days,
+    DeviceId,
+    DeviceName,
     DiscordId,
     Edit,
     Integral,
+    MaxDevices,
     NewKey,
     Note,
 )
@@ -46,6 +50,9 @@ class NewUser(Closed):
     note: Note | None = None
     max_instances: Annotated[Count | None, Field(description="running at once; null: as the project says")] = None
     max_executions: Annotated[Count | None, Field(description="starts in all; null: any number")] = None
+    max_devices: Annotated[
+        MaxDevices | None, Field(description="devices it is bound to; null: as the project says")
+    ] = None
     fingerprintless: Annotated[bool, Field(description="runs on any device")] = False
 
     @field_validator("key_days")
@@ -118,6 +125,7 @@ class EditUser(Edit):
     note: ClearableNote | None = None
     max_instances: ClearableCount = None
     max_executions: ClearableCount = None
+    max_devices: ClearableDevices = None
     fingerprintless: bool | None = None
 
     @field_validator("key_days")
@@ -146,9 +154,19 @@ class Blacklist(Closed):
 class ResetFingerprint(Closed):
     model_config = ConfigDict(json_schema_extra={"examples": [{"force": True}]})
 
+    device: Annotated[
+        DeviceId | None, Field(description="`id` of the one of its devices that the key is unbound from; null: all")
+    ] = None
     force: Annotated[
         bool | None, Field(description="even when resets are disabled or on cooldown, or the old device has a lease")
     ] = None
+
+
+class NameDevice(Closed):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"device": "9f" * 32, "name": "laptop"}]})
+
+    device: Annotated[DeviceId, Field(description="`id` of a device of the key")]
+    name: Annotated[DeviceName, Field(description='`""`: none')]
 
 
 class RemoveUser(Closed):

@@ -43,6 +43,7 @@ EXPIRED_AFTER_STATE = Refusal(1, Reason.ACCOUNT_EXPIRED, 403)
 RESETS_DISABLED = Refusal(1, Reason.RESETS_DISABLED, 403)
 ON_COOLDOWN = Refusal(2, Reason.ON_COOLDOWN, 409, {"retry_at": 1_770_624_500_000})
 NO_FINGERPRINT = Refusal(3, Reason.NO_FINGERPRINT, 409)
+NOT_BOUND = Refusal(5, Reason.NOT_BOUND, 409)
 LEASED = Refusal(4, Reason.LEASED, 409, {"retry_at": 1_770_624_500_000})
 
 
@@ -227,15 +228,21 @@ async def release_user(
 @router.post(
     "/users/{key}/reset_fingerprint",
     summary="Reset a user's fingerprint",
-    responses=refusing(ACCOUNT_EXPIRED, RESETS_DISABLED, ON_COOLDOWN, NO_FINGERPRINT, LEASED),
+    responses=refusing(ACCOUNT_EXPIRED, RESETS_DISABLED, ON_COOLDOWN, NO_FINGERPRINT, LEASED, NOT_BOUND),
     openapi_extra=needs(Permission.KEYS_WRITE, is_conditional=True),
 )
 async def reset_fingerprint(
     user: OwnedUser, reset: Annotated[ResetFingerprint, Depends(JsonBody(ResetFingerprint))], call: CurrentCall
 ) -> Success:
-    """The next device that starts with the key becomes its device. `force` goes past a disabled or cooling reset and a lease."""
+    """The next device that starts with the key becomes its device; of several, all are forgotten, or the one that is named. `force` goes past a disabled or cooling reset and a lease."""
     return await call.change(
-        lambda change: operations.reset_fingerprint(change, user.id, force=bool(reset.force)), _done
+        lambda change: operations.reset_fingerprint(
+            change,
+            user.id,
+            force=bool(reset.force),
+            device=None if reset.device is None else bytes.fromhex(reset.device),
+        ),
+        _done,
     )
 
 

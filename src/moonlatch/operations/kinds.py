@@ -35,6 +35,7 @@ class EventKind(StrEnum):
     USER_HELD = "user.held"
     USER_RELEASED = "user.released"
     USER_FINGERPRINT_RESET = "user.fingerprint_reset"
+    USER_DEVICE_NAMED = "user.device_named"
     USER_INSTANCES_REVOKED = "user.instances_revoked"
     USER_REMOVED = "user.removed"
     USER_RESTORED = "user.restored"
@@ -93,7 +94,8 @@ DESCRIPTIONS: dict[EventKind, str] = {
     EventKind.USER_SHARING_SUSPECTED: "A key was used as if several people shared it; at most one event a key, rule and day.",
     EventKind.USER_HELD: "A key was put on hold by a rule about shared keys: it starts no more.",
     EventKind.USER_RELEASED: "A key on hold was released.",
-    EventKind.USER_FINGERPRINT_RESET: "A user was unbound from their device.",
+    EventKind.USER_FINGERPRINT_RESET: "A user was unbound from their device, or from one of several.",
+    EventKind.USER_DEVICE_NAMED: "A device of a user got a name, another one, or none.",
     EventKind.USER_INSTANCES_REVOKED: "Every running copy of a user's key was stopped for good.",
     EventKind.USER_REMOVED: "A user was removed, by somebody or because their key had expired.",
     EventKind.USER_RESTORED: "A removed user was brought back.",

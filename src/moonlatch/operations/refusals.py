@@ -44,6 +44,8 @@ class Reason(StrEnum):
     RESETS_DISABLED = "fingerprint resets disabled"
     ON_COOLDOWN = "on cooldown"
     NO_FINGERPRINT = "no fingerprint assigned"
+    NOT_BOUND = "device not bound to the key"
+    MAX_NAMES = "max names reached"
     LEASED = "device may still start without the server"
     SIGN_IN_NAME_TAKEN = "sign-in name is taken"
     MAX_MEMBERS = "max members reached"

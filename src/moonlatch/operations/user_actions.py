@@ -18,7 +18,7 @@ from moonlatch.licensing.key import MAX_KEY_DAYS, is_blacklisted, is_held
 from moonlatch.operations.changing import Change, Resource, differences
 from moonlatch.operations.kinds import EventKind
 from moonlatch.operations.refusals import Reason, Refused
-from moonlatch.storage import events, key_signals, key_uses, removed_users, users
+from moonlatch.storage import events, key_devices, key_signals, key_uses, removed_users, users
 from moonlatch.storage.interface import Transaction
 from moonlatch.storage.projects import Project
 from moonlatch.storage.user_keys import masked_key_of
@@ -211,8 +211,37 @@ class ResetFingerprint(Action):
 
     async def write(self, tx: Transaction, done: Sequence[User], now: int) -> None:
         ids = [user.id for user in done]
-        await users.reset_fingerprint(tx, ids, now=now)
+        await users.save_device(tx, done)
+        await key_devices.unbind_all(tx, ids)
         await key_uses.count_resets(tx, ids, now=now)
+
+
+@dataclass(frozen=True, slots=True)
+class ResetOneDevice(ResetFingerprint):
+    """Unbinds a key from one of its devices, by the same rules. `further` are those beside the first."""
+
+    device: bytes
+    further: Sequence[bytes]
+
+    def judge(self, user: User, project: Project, now: int) -> User:
+        changed = ResetFingerprint.judge(self, user, project, now)
+        if self.device in self.further:
+            return msgspec.structs.replace(changed, fingerprint=user.fingerprint, ip=user.ip)
+        if self.device != user.fingerprint:
+            raise Refused(Reason.NOT_BOUND)
+        return msgspec.structs.replace(changed, fingerprint=self.further[0] if self.further else None)
+
+    async def write(self, tx: Transaction, done: Sequence[User], now: int) -> None:
+        (user,) = done
+        await users.save_device(tx, done)
+        # The first one's place is taken by the next.
+        unbound = self.device if self.device in self.further else user.fingerprint
+        if unbound is not None:
+            await key_devices.unbind(tx, user.id, unbound)
+        await key_uses.count_resets(tx, [user.id], now=now)
+
+    def shown(self, before: User, after: User) -> Changes:  # noqa: ARG002
+        return {"device": (self.device.hex(), None)}
 
 
 @dataclass(frozen=True, slots=True)

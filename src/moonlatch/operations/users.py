@@ -9,7 +9,7 @@ from moonlatch import crypto
 from moonlatch.licensing.roles import Permission
 from moonlatch.operations.changing import Change, version_of
 from moonlatch.operations.kinds import EventKind
-from moonlatch.operations.refusals import Reason, Refused
+from moonlatch.operations.refusals import NotFound, Reason, Refused
 from moonlatch.operations.user_actions import (
     BY_ITSELF,
     Action,
@@ -18,13 +18,14 @@ from moonlatch.operations.user_actions import (
     Release,
     Remove,
     ResetFingerprint,
+    ResetOneDevice,
     RevokeInstances,
     Unblacklist,
     bars_device,
     leave_event,
     resource,
 )
-from moonlatch.storage import accounts, users
+from moonlatch.storage import accounts, key_devices, users
 from moonlatch.storage.interface import UniqueViolation
 from moonlatch.storage.user_keys import as_stored
 from moonlatch.storage.users import User
@@ -113,9 +114,33 @@ async def release(change: Change, user_id: str) -> User:
     return await _carry_out(change, user_id, Release(), state_first=True)
 
 
-async def reset_fingerprint(change: Change, user_id: str, *, force: bool) -> User:
-    """As `ResetFingerprint`. Raises NotAllowed, NotFound, Refused, ChangedMeanwhile."""
-    return await _carry_out(change, user_id, ResetFingerprint(force))
+async def reset_fingerprint(change: Change, user_id: str, *, force: bool, device: bytes | None = None) -> User:
+    """As `ResetFingerprint` or, with a device, `ResetOneDevice`. Raises NotAllowed, NotFound, Refused, ChangedMeanwhile."""
+    if device is None:
+        return await _carry_out(change, user_id, ResetFingerprint(force))
+    change.actor.require(Permission.KEYS_WRITE)
+    further = [each.fingerprint for each in await key_devices.further(change.tx, user_id)]
+    return await _carry_out(change, user_id, ResetOneDevice(force, device, further))
+
+
+async def name_device(change: Change, user_id: str, device: bytes, name: str | None) -> None:
+    """Call a device that a key is bound to, or was used on, so; None takes its name away. Raises NotAllowed, NotFound, Refused."""
+    change.actor.require(Permission.KEYS_WRITE)
+    user = await change.user(user_id)
+    await change.require_active()
+    change.expect(version(user))
+    if not await key_devices.is_known(change.tx, user_id, device):
+        raise NotFound("device")
+    names = await key_devices.names(change.tx, user_id)
+    if name is not None and device not in names and len(names) >= key_devices.MOST_NAMES:
+        raise Refused(Reason.MAX_NAMES)
+    await key_devices.set_name(change.tx, user_id, device, name)
+    change.record(
+        EventKind.USER_DEVICE_NAMED,
+        resource(change.keyring, user),
+        project_id=user.project_id,
+        changes={"name": (names.get(device), name), "device": (device.hex(), device.hex())},
+    )
 
 
 async def remove(change: Change, user_id: str, *, forever: bool = False) -> User:

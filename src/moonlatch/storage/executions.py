@@ -6,13 +6,14 @@ import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from operator import attrgetter
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
 from moonlatch.clock import utc_day
 from moonlatch.promise import Promise
-from moonlatch.storage.interface import Database, Query, Transaction, parameter_names
+from moonlatch.storage import key_devices
+from moonlatch.storage.interface import Database, Query, Row, Transaction, parameter_names
 
 UNKNOWN_EXECUTOR = "unknown"
 """Counted for a client that does not name its host program."""
@@ -49,7 +50,8 @@ _USE_KEY = """
         fingerprint = case when fingerprintless then fingerprint else coalesce(fingerprint, :fingerprint) end
     where id = :user_id and project_id = :project_id
         and (key_expires is null or key_expires > :started_at)
-        and (fingerprintless or fingerprint is null or fingerprint = :fingerprint)
+        and (fingerprintless or fingerprint is null or fingerprint = :fingerprint or exists (
+            select 1 from key_devices d where d.user_id = users.id and d.fingerprint = :fingerprint))
         and (max_executions is null or executions < max_executions)
         and not (blacklisted and (blacklist_expires is null or blacklist_expires > :started_at))
         and (held_by is null or held_until <= :started_at)
@@ -282,16 +284,10 @@ async def _why_not_inserted(tx: Transaction, execution: Execution) -> Exception:
 
 
 async def _use(tx: Transaction, execution: Execution) -> Use | Exception:
-    """Use a key whose counters have moved since the verdict, or for the first time."""
-    row = await tx.fetch_one(
-        USE_KEY,
-        user_id=execution.user_id,
-        project_id=execution.project_id,
-        executor=execution.executor,
-        ip=execution.ip,
-        fingerprint=execution.fingerprint,
-        started_at=execution.started_at,
-    )
+    """Use a key whose counters have moved since the verdict, or for the first time, or for the first time on this device."""
+    row = await tx.fetch_one(USE_KEY, **_who(execution))
+    if row is None:
+        row = await _use_on_further_device(tx, execution)
     if row is None:
         await tx.execute(TAKE_BACK, id=execution.id)
         return OvertakenError()
@@ -301,6 +297,23 @@ async def _use(tx: Transaction, execution: Execution) -> Use | Exception:
         assert started is not None  # updated a moment ago in this transaction
         (key_expires,) = started
     return Use(executions, key_expires)
+
+
+async def _use_on_further_device(tx: Transaction, execution: Execution) -> Row | None:
+    """As `USE_KEY`, for a key that may be bound to another device beside those it has."""
+    user_id, device = execution.user_id, execution.fingerprint
+    if user_id is None or device is None or not await key_devices.take_key(tx, user_id, device):
+        return None
+    is_new = await key_devices.bind(tx, user_id, device, now=execution.started_at)
+    row = await tx.fetch_one(USE_KEY, **_who(execution))
+    if row is None and is_new:
+        await key_devices.unbind(tx, user_id, device)
+    return row
+
+
+def _who(execution: Execution) -> dict[str, Any]:
+    """What `USE_KEY` takes."""
+    return {name: getattr(execution, name) for name in parameter_names(USE_KEY.sql)}
 
 
 async def _count(tx: Transaction, executions: Sequence[Execution]) -> None:

@@ -22,7 +22,7 @@ _LATELY = _USED.format(since=":since")
 USAGES = Query(
     "key_signals.usages",
     f"""
-    select u.id, u.forgiven_until, u.fingerprintless, p.id, p.account_id, p.sharing,
+    select u.id, u.forgiven_until, u.fingerprintless, p.id, p.account_id, p.sharing, coalesce(u.max_devices, p.max_devices),
         (select count(distinct k.device) {_LATELY} and length(k.device) > 0),
         (select count(distinct k.network) {_TODAY} and length(k.network) > 0),
         (select coalesce(sum(k.starts), 0) {_TODAY} and length(k.device) = 0),
@@ -112,6 +112,7 @@ def _judged(row: Row) -> JudgedKey:
         project_id,
         account_id,
         rules,
+        max_devices,
         devices,
         networks,
         unknown,
@@ -125,6 +126,7 @@ def _judged(row: Row) -> JudgedKey:
         account_id=account_id,
         rules=msgspec.json.decode(rules, type=SharingRules),
         usage=KeyUsage(
+            max_devices=max_devices,
             fingerprintless=bool(fingerprintless),
             devices=devices,
             networks_today=networks,

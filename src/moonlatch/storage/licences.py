@@ -24,7 +24,12 @@ _OF_SCRIPT = """
     s.project_id, s.name, s.free_for_all, s.use_heartbeat, s.kick_outdated, s.require_sessions, s.enabled, s.build,
     a.expires_at, p.max_instances
 """
-_OF_USER = "u.id, u.key_expires, u.max_instances, u.fingerprintless, u.fingerprint, {kept_out}, r.user_id"
+# Only who comes from another device than the first one has the others looked at.
+_DEVICE = """
+    case when u.fingerprint is null or u.fingerprint = :fingerprint then u.fingerprint else coalesce(
+        (select d.fingerprint from key_devices d where d.user_id = u.id and d.fingerprint = :fingerprint), u.fingerprint) end
+"""
+_OF_USER = f"u.id, u.key_expires, u.max_instances, u.fingerprintless, {_DEVICE}, {{kept_out}}, r.user_id"
 _STARTING_USER = _OF_USER.format(kept_out="u.blacklisted or u.held_by is not null")
 """A start asks further for a key that is on hold, too; then `blacklisted` is what it says."""
 
@@ -88,16 +93,23 @@ BLACKLISTING = Query(
 )
 # What `Licences` gives them, in this order.
 assert parameter_names(START_SCRIPT.sql) == ("account", "loader", "script")
-assert parameter_names(START_USER.sql) == ("key_hash", "project", "fingerprint", "now")
+assert parameter_names(START_USER.sql) == ("fingerprint", "key_hash", "project", "now")
 assert parameter_names(BLACKLISTING.sql) == ("user", "project", "fingerprint", "now")
 assert parameter_names(RUNNING_SCRIPT.sql) == ("account", "script")
-assert parameter_names(BEATING_USER.sql) == ("user", "project", "fingerprint", "now", "instance")
-assert parameter_names(CONNECTED_USER.sql) == ("user", "project", "fingerprint", "now", "instance")
+assert parameter_names(BEATING_USER.sql) == ("fingerprint", "user", "project", "now", "instance")
+assert parameter_names(CONNECTED_USER.sql) == ("fingerprint", "user", "project", "now", "instance")
 
 OWNER = Query(
     "licences.owner",
     """
     select s.project_id, p.account_id from scripts s join projects p on p.id = s.project_id where s.id = :script
+    """,
+)
+HAS_FREE_DEVICE = Query(
+    "licences.has_free_device",
+    """
+    select 1 + (select count(*) from key_devices d where d.user_id = u.id) < coalesce(u.max_devices, p.max_devices)
+    from users u join projects p on p.id = u.project_id where u.id = :user
     """,
 )
 USER_WITH_KEY = Query("licences.user_with_key", "select id from users where key_hash = :key_hash")
@@ -154,13 +166,16 @@ class Licences:
             script = await script
         if script is None:
             return None
-        user = ask(START_USER, (question.key_hash, owner.project, question.fingerprint, question.now))
+        user = ask(START_USER, (question.fingerprint, question.key_hash, owner.project, question.now))
         if isinstance(user, asyncio.Future):
             user = await user
         assert user is not None  # a row of nothing, when there is no such user
         facts = StartFacts(*(script[:-4] + user + script[-4:]))
         if facts.blacklisted or facts.barred_by is not None:
-            return await self._with_reason(facts, (facts.user_id, owner.project, question.fingerprint, question.now))
+            facts = await self._with_reason(facts, (facts.user_id, owner.project, question.fingerprint, question.now))
+        if facts.fingerprint != question.fingerprint and None not in (facts.fingerprint, question.fingerprint):
+            row = await self._database.fetch_one(HAS_FREE_DEVICE, user=facts.user_id)
+            return msgspec.structs.replace(facts, has_free_device=row is not None and bool(row[0]))
         return facts
 
     def for_heartbeat(self, copy: Running, now_ms: int) -> Coroutine[Any, Any, RunningFacts | None]:
@@ -186,14 +201,13 @@ class Licences:
             script = await script
         if script is None:
             return None
-        who = copy.user_id, owner.project, copy.fingerprint, now_ms
-        user = ask(query, (*who, copy.instance))
+        user = ask(query, (copy.fingerprint, copy.user_id, owner.project, now_ms, copy.instance))
         if isinstance(user, asyncio.Future):
             user = await user
         assert user is not None  # a row of nothing, when there is no such user
         facts = RunningFacts(*(script + user))
         if facts.blacklisted or facts.barred_by is not None:
-            return await self._with_reason(facts, who)
+            return await self._with_reason(facts, (copy.user_id, owner.project, copy.fingerprint, now_ms))
         return facts
 
     async def _with_reason(self, facts: AnyFacts, who: tuple[Any, ...]) -> AnyFacts:

@@ -19,7 +19,7 @@ class Project(msgspec.Struct, frozen=True, kw_only=True):
 
     `engine` protects the scripts that name no other; `luraph_options` are those of its jobs with that service, by id.
     `require_fingerprint` refuses starts whose host does not tell which device it runs on; `max_instances` holds for keys without their own.
-    `sharing` is what is taken for a shared key.
+    So does `max_devices`. `sharing` is what is taken for a shared key.
     """
 
     id: str
@@ -37,6 +37,7 @@ class Project(msgspec.Struct, frozen=True, kw_only=True):
     require_fingerprint: bool = True
     max_instances: int | None = None
     sharing: SharingRules = SharingRules()
+    max_devices: int = 1
     total_executions: int = 0
 
 

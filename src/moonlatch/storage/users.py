@@ -33,6 +33,7 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
     key_days: int | None = None
     max_instances: int | None = None
     max_executions: int | None = None
+    max_devices: int | None = None
     fingerprintless: bool = False
     fingerprint: bytes | None = None
     ip: bytes | None = None
@@ -64,6 +65,7 @@ _SETTINGS = (
     "key_days",
     "max_instances",
     "max_executions",
+    "max_devices",
     "fingerprintless",
     "expiry_set_at",
 )
@@ -115,12 +117,17 @@ ADD_BARS_OF_KNOWN = Query(
     on conflict (project_id, fingerprint, user_id) do update set expires_at = excluded.expires_at
     """,
 )
-REMOVE_BARS = Query("users.remove_bars", "delete from bars where user_id = :id")
-RESET_FINGERPRINT = Query(
-    "users.reset_fingerprint",
-    "update users set fingerprint = null, ip = null, last_reset = :now, "
-    "total_fingerprint_resets = total_fingerprint_resets + 1 where id = :id",
+ADD_BARS_OF_BOUND = Query(
+    "users.add_bars_of_bound",
+    """
+    insert into bars (project_id, fingerprint, user_id, expires_at)
+    select :project_id, d.fingerprint, d.user_id, cast(:blacklist_expires as bigint) from key_devices d where d.user_id = :id
+    on conflict (project_id, fingerprint, user_id) do update set expires_at = excluded.expires_at
+    """,
 )
+REMOVE_BARS = Query("users.remove_bars", "delete from bars where user_id = :id")
+_DEVICE = ("fingerprint", "ip", "last_reset", "total_fingerprint_resets")
+SAVE_DEVICE = Query("users.save_device", f"update users set {assigned(_DEVICE)} where id = :id")
 REVOKE_INSTANCES = Query("users.revoke_instances", "update users set instances_since = :instances_since where id = :id")
 REMOVE = Query("users.remove", "delete from users where id = :id")
 HAS_DISCORD = Query(
@@ -214,6 +221,7 @@ async def save_blacklisting(tx: Transaction, changed: Sequence[User]) -> None:
         (user.project_id, user.id, user.blacklist_expires, MOST_KNOWN_DEVICES) for user in changed if user.blacklisted
     ]
     await tx.execute_each(ADD_BARS_OF_KNOWN, barred)
+    await tx.execute_each(ADD_BARS_OF_BOUND, _rows(ADD_BARS_OF_BOUND, [user for user in changed if user.blacklisted]))
 
 
 async def save_hold(tx: Transaction, changed: Sequence[User]) -> None:
@@ -226,10 +234,9 @@ async def _bar_devices(tx: Transaction, written: Sequence[User]) -> None:
     await tx.execute_each(ADD_BAR, _rows(ADD_BAR, barred))
 
 
-async def reset_fingerprint(tx: Transaction, user_ids: Sequence[str], *, now: int) -> None:
-    """Let the next device that starts with the key of each become its device."""
-    assert parameter_names(RESET_FINGERPRINT.sql) == ("now", "id")
-    await tx.execute_each(RESET_FINGERPRINT, [(now, user_id) for user_id in user_ids])
+async def save_device(tx: Transaction, changed: Sequence[User]) -> None:
+    """Write which device is the first of users' keys, and how often they were unbound; None: the next that starts becomes it."""
+    await tx.execute_each(SAVE_DEVICE, _rows(SAVE_DEVICE, changed))
 
 
 async def revoke_instances(tx: Transaction, changed: Sequence[User]) -> None:

@@ -42,6 +42,7 @@ export const text = {
     "user.blacklisted": "Key blacklisted",
     "user.unblacklisted": "Blacklisting taken back",
     "user.fingerprint_reset": "Device unbound",
+    "user.device_named": "Device named",
     "user.instances_revoked": "Every copy of a key stopped",
     "user.sharing_suspected": "Key used as if shared",
     "user.held": "Key put on hold",
