@@ -15,7 +15,7 @@ from moonlatch.management.backend import CurrentBackend
 from moonlatch.management.body import JsonBody
 from moonlatch.management.call import CurrentCall
 from moonlatch.management.fields import Closed, Empty, Id, Name, OneOf
-from moonlatch.management.refusals import ACCOUNT_EXPIRED, Refusal, refusing
+from moonlatch.management.refusals import ACCOUNT_EXPIRED, DocumentedError, refusing
 from moonlatch.management.replies import Reply, Success, example
 from moonlatch.management.routes import needs, resource_router
 from moonlatch.management.times import FutureMs
@@ -28,7 +28,7 @@ from moonlatch.storage.tokens import Token
 router = resource_router("account")
 
 MAX_LURAPH_KEY = 255
-MAX_TOKENS = Refusal(0, Reason.MAX_TOKENS, 403)
+MAX_TOKENS = DocumentedError(0, Reason.MAX_TOKENS, 403)
 
 
 def _network(text: str) -> str:

@@ -14,7 +14,7 @@ from moonlatch.licensing.roles import Permission
 from moonlatch.live.interface import Instance, Session
 from moonlatch.management.backend import Backend, CurrentBackend, backend_of
 from moonlatch.management.identity import Caller, SignedInMember, presented_token
-from moonlatch.management.refusals import ACCOUNT_EXPIRED, Refusal
+from moonlatch.management.refusals import ACCOUNT_EXPIRED, DocumentedError
 from moonlatch.operations.changing import Resource, note
 from moonlatch.operations.kinds import EventKind
 from moonlatch.operations.members import reaches
@@ -287,7 +287,7 @@ OwnedToken = Annotated[Token, Depends(owned_token)]
 OwnedSession = Annotated[Session, Depends(owned_session)]
 
 
-def require_active(caller: Caller, backend: Backend, refusal: Refusal = ACCOUNT_EXPIRED) -> None:
+def require_active(caller: Caller, backend: Backend, refusal: DocumentedError = ACCOUNT_EXPIRED) -> None:
     """Refuse a write of an account whose time is over."""
     if caller.account.is_expired(backend.clock()):
         raise refusal.error()

@@ -24,7 +24,7 @@ from moonlatch.management.fields import (
     TargetName,
 )
 from moonlatch.management.identity import Caller
-from moonlatch.management.refusals import ACCOUNT_EXPIRED, Refusal, refusing
+from moonlatch.management.refusals import ACCOUNT_EXPIRED, DocumentedError, refusing
 from moonlatch.management.replies import Reply, Success, example
 from moonlatch.management.routes import needs, resource_router
 from moonlatch.operations import builds as releases
@@ -40,20 +40,20 @@ _INVALID_SCRIPT = {
     "parser_output": "script:1: Unexpected '!='; did you mean '~='?",
     "hint": "This reads like GLua (Garry's Mod); Moonlatch takes Luau and Lua 5.1. Instead of `!=` (line 1) write `~=`.",
 }
-NOT_CHECKED = Refusal(0, Reason.NOT_CHECKED, 422, _PARAM_ERRORS)
+NOT_CHECKED = DocumentedError(0, Reason.NOT_CHECKED, 422, _PARAM_ERRORS)
 UPDATE_REFUSALS = (
     ACCOUNT_EXPIRED,
-    Refusal(1, Reason.MAX_OBFUSCATIONS, 403),
-    Refusal(2, Reason.SCRIPT_INVALID, 422, _INVALID_SCRIPT),
-    Refusal(3, Reason.NOT_PROTECTED, 422, _PARAM_ERRORS),
-    Refusal(4, Reason.NOT_ENOUGH_FOR_LOADER, 403),
-    Refusal(5, Reason.LOADER_NOT_PROTECTED, 422, _PARAM_ERRORS),
-    Refusal(6, Reason.NO_BUILD_TIME, 403),
+    DocumentedError(1, Reason.MAX_OBFUSCATIONS, 403),
+    DocumentedError(2, Reason.SCRIPT_INVALID, 422, _INVALID_SCRIPT),
+    DocumentedError(3, Reason.NOT_PROTECTED, 422, _PARAM_ERRORS),
+    DocumentedError(4, Reason.NOT_ENOUGH_FOR_LOADER, 403),
+    DocumentedError(5, Reason.LOADER_NOT_PROTECTED, 422, _PARAM_ERRORS),
+    DocumentedError(6, Reason.NO_BUILD_TIME, 403),
 )
-NO_SUCH_BUILD = Refusal(1, Reason.NO_SUCH_BUILD, 409, {"build": 2})
-BUILD_YANKED = Refusal(2, Reason.BUILD_YANKED, 409, {"build": 2})
-BUILD_CURRENT = Refusal(3, Reason.BUILD_CURRENT, 409)
-NO_SUCCESSOR = Refusal(3, Reason.NO_SUCCESSOR, 409)
+NO_SUCH_BUILD = DocumentedError(1, Reason.NO_SUCH_BUILD, 409, {"build": 2})
+BUILD_YANKED = DocumentedError(2, Reason.BUILD_YANKED, 409, {"build": 2})
+BUILD_CURRENT = DocumentedError(3, Reason.BUILD_CURRENT, 409)
+NO_SUCCESSOR = DocumentedError(3, Reason.NO_SUCCESSOR, 409)
 
 # JSON writes the worst characters of a source file (two bytes in UTF-8) as six bytes.
 _JSON_OVERHEAD = 3

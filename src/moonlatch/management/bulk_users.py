@@ -13,7 +13,7 @@ from moonlatch.management.auth import OwnedProject
 from moonlatch.management.body import JsonBody
 from moonlatch.management.call import Call, CurrentCall
 from moonlatch.management.fields import Closed, Days, DiscordId, Empty, Id, PartOfKey
-from moonlatch.management.refusals import ACCOUNT_EXPIRED, Refusal, refusing
+from moonlatch.management.refusals import ACCOUNT_EXPIRED, DocumentedError, refusing
 from moonlatch.management.replies import Reply, Success, example
 from moonlatch.management.routes import needs, resource_router
 from moonlatch.management.user_bodies import Blacklist, EditUser, RemoveUser, ResetFingerprint
@@ -30,7 +30,7 @@ router = resource_router("users")
 MAX_NAMED = 1000
 FAILURES_SHOWN = 20
 
-TOO_MANY_MATCHED = Refusal(1, Reason.TOO_MANY_MATCHED, 409, {"limit": MOST_USERS})
+TOO_MANY_MATCHED = DocumentedError(1, Reason.TOO_MANY_MATCHED, 409, {"limit": MOST_USERS})
 
 _ACTIONS = ("extend", "edit", "blacklist", "unblacklist", "release", "reset_fingerprint", "remove")
 

@@ -27,7 +27,7 @@ from moonlatch.management.endpoint_views import (
     ReplayedReply,
 )
 from moonlatch.management.fields import Closed, Edit, Empty, Id, Name, OneOf
-from moonlatch.management.refusals import ACCOUNT_EXPIRED, Refusal, refusing
+from moonlatch.management.refusals import ACCOUNT_EXPIRED, DocumentedError, refusing
 from moonlatch.management.replies import Success
 from moonlatch.management.routes import needs, resource_router
 from moonlatch.management.times import MsOrDigits
@@ -40,9 +40,9 @@ from moonlatch.web.destination import MAX_URL
 
 router = resource_router("webhooks")
 
-MAX_ENDPOINTS = Refusal(1, Reason.MAX_ENDPOINTS, 403)
-CANNOT_EDIT_NOTHING = Refusal(1, Reason.NOTHING_TO_EDIT, 400)
-ENDPOINT_DISABLED = Refusal(1, Reason.ENDPOINT_DISABLED, 409)
+MAX_ENDPOINTS = DocumentedError(1, Reason.MAX_ENDPOINTS, 403)
+CANNOT_EDIT_NOTHING = DocumentedError(1, Reason.NOTHING_TO_EDIT, 400)
+ENDPOINT_DISABLED = DocumentedError(1, Reason.ENDPOINT_DISABLED, 409)
 MAX_NAMED = 100
 SHOWN_ATTEMPTS = 50
 

@@ -24,7 +24,7 @@ from moonlatch.errors import (
     rate_limited,
     too_large_field,
 )
-from moonlatch.management.refusals import Refusal
+from moonlatch.management.refusals import DocumentedError
 from moonlatch.operations.refusals import ChangedMeanwhile, Invalid, NotAllowed, NotFound, Refused, TooLarge, TryLater
 
 _MAX_FIELD_NAME = 200
@@ -71,7 +71,7 @@ def api_error_of(request: Request, error: Exception) -> ApiError | None:
         case ApiError():
             return error
         case Refused():
-            refusals: dict[str, Refusal] = request.scope["route"].refusals
+            refusals: dict[str, DocumentedError] = request.scope["route"].refusals
             return refusals[error.reason].error(**error.extras)
         case NotFound():
             return not_found(error.noun)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from moonlatch.management.backend import CurrentBackend
-from moonlatch.management.refusals import Refusal, refusing
+from moonlatch.management.refusals import DocumentedError, refusing
 from moonlatch.management.replies import Success
 from moonlatch.management.routes import PUBLIC, resource_router
 
 router = resource_router("health")
 
-NOT_READY = Refusal(-1, "not ready", 503, {"reasons": ["database"]})
+NOT_READY = DocumentedError(-1, "not ready", 503, {"reasons": ["database"]})
 
 
 # Many monitors ask with HEAD, and would take a 405 for a server that is down.

@@ -12,7 +12,7 @@ from moonlatch.management.auth import OwnedScript
 from moonlatch.management.body import JsonBody
 from moonlatch.management.call import CurrentCall
 from moonlatch.management.fields import Closed, Integral
-from moonlatch.management.refusals import ACCOUNT_EXPIRED, Refusal, refusing
+from moonlatch.management.refusals import ACCOUNT_EXPIRED, DocumentedError, refusing
 from moonlatch.management.replies import Success
 from moonlatch.management.routes import needs, resource_router
 from moonlatch.operations import loaders
@@ -23,10 +23,10 @@ router = resource_router("scripts")
 _PARAM_ERRORS = {"luraph_errors": [{"param": "script", "message": "the script took longer than the 60 s it may take"}]}
 ROTATION_REFUSALS = (
     ACCOUNT_EXPIRED,
-    Refusal(1, Reason.UPDATE_REQUIRED, 409),
-    Refusal(2, Reason.MAX_OBFUSCATIONS, 403),
-    Refusal(3, Reason.LOADER_NOT_PROTECTED, 422, _PARAM_ERRORS),
-    Refusal(4, Reason.NO_BUILD_TIME, 403),
+    DocumentedError(1, Reason.UPDATE_REQUIRED, 409),
+    DocumentedError(2, Reason.MAX_OBFUSCATIONS, 403),
+    DocumentedError(3, Reason.LOADER_NOT_PROTECTED, 422, _PARAM_ERRORS),
+    DocumentedError(4, Reason.NO_BUILD_TIME, 403),
 )
 
 

@@ -15,7 +15,7 @@ from moonlatch.management.body import JsonBody
 from moonlatch.management.call import CurrentCall, CurrentReading, Reading
 from moonlatch.management.fields import Closed, Edit, Empty, Id, Name, OneOf
 from moonlatch.management.member_views import MemberView
-from moonlatch.management.refusals import Refusal, refusing
+from moonlatch.management.refusals import DocumentedError, refusing
 from moonlatch.management.replies import Success
 from moonlatch.management.routes import needs, resource_router
 from moonlatch.operations import members as member_operations
@@ -26,11 +26,11 @@ from moonlatch.storage.members import Member
 
 router = resource_router("members")
 
-MAX_MEMBERS = Refusal(1, Reason.MAX_MEMBERS, 403)
-NAME_TAKEN = Refusal(2, Reason.SIGN_IN_NAME_TAKEN, 409)
-NOTHING = Refusal(1, Reason.NOTHING_TO_EDIT, 400)
-LAST_OWNER = Refusal(2, Reason.LAST_OWNER, 409)
-DISABLED = Refusal(1, Reason.MEMBER_DISABLED, 409)
+MAX_MEMBERS = DocumentedError(1, Reason.MAX_MEMBERS, 403)
+NAME_TAKEN = DocumentedError(2, Reason.SIGN_IN_NAME_TAKEN, 409)
+NOTHING = DocumentedError(1, Reason.NOTHING_TO_EDIT, 400)
+LAST_OWNER = DocumentedError(2, Reason.LAST_OWNER, 409)
+DISABLED = DocumentedError(1, Reason.MEMBER_DISABLED, 409)
 
 _MAX_PROJECTS = 100
 RoleName = Annotated[str, OneOf(Role)]

@@ -14,7 +14,7 @@ from moonlatch.management.body import JsonBody
 from moonlatch.management.call import CurrentCall
 from moonlatch.management.fields import Closed, Empty, Id, Name
 from moonlatch.management.member_views import MeReply, MeView, PasskeyView, SignInSessionView
-from moonlatch.management.refusals import Refusal, refusing
+from moonlatch.management.refusals import DocumentedError, refusing
 from moonlatch.management.replies import Success
 from moonlatch.management.routes import Own, own, resource_router
 from moonlatch.management.sign_in_fields import ChallengeReply, Credential, NewPassword, small_limit
@@ -25,16 +25,16 @@ from moonlatch.web.origin import Place
 
 router = resource_router("me")
 
-SIGN_IN_AGAIN = Refusal(0, Reason.SIGN_IN_AGAIN, 403)
-NOTHING = Refusal(1, Reason.NOTHING_TO_EDIT, 400)
-NAME_TAKEN = Refusal(2, Reason.SIGN_IN_NAME_TAKEN, 409)
-TOTP_ON = Refusal(1, Reason.TOTP_ON, 409)
-TOTP_OFF = Refusal(1, Reason.TOTP_OFF, 409)
-NOT_BEGUN = Refusal(2, Reason.TOTP_NOT_BEGUN, 409)
-WRONG_CODE = Refusal(3, Reason.WRONG_CODE, 403)
-PASSKEY_REFUSED = Refusal(1, Reason.PASSKEY_REFUSED, 409)
-MAX_PASSKEYS = Refusal(2, Reason.MAX_PASSKEYS, 403)
-UNAVAILABLE = Refusal(3, Reason.PASSKEYS_UNAVAILABLE, 409)
+SIGN_IN_AGAIN = DocumentedError(0, Reason.SIGN_IN_AGAIN, 403)
+NOTHING = DocumentedError(1, Reason.NOTHING_TO_EDIT, 400)
+NAME_TAKEN = DocumentedError(2, Reason.SIGN_IN_NAME_TAKEN, 409)
+TOTP_ON = DocumentedError(1, Reason.TOTP_ON, 409)
+TOTP_OFF = DocumentedError(1, Reason.TOTP_OFF, 409)
+NOT_BEGUN = DocumentedError(2, Reason.TOTP_NOT_BEGUN, 409)
+WRONG_CODE = DocumentedError(3, Reason.WRONG_CODE, 403)
+PASSKEY_REFUSED = DocumentedError(1, Reason.PASSKEY_REFUSED, 409)
+MAX_PASSKEYS = DocumentedError(2, Reason.MAX_PASSKEYS, 403)
+UNAVAILABLE = DocumentedError(3, Reason.PASSKEYS_UNAVAILABLE, 409)
 
 
 class EditMe(Closed):

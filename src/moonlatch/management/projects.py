@@ -31,7 +31,7 @@ from moonlatch.management.fields import (
     clean_text,
 )
 from moonlatch.management.paging import PageQuery, QueryInteger
-from moonlatch.management.refusals import ACCOUNT_EXPIRED, Refusal, refusing
+from moonlatch.management.refusals import ACCOUNT_EXPIRED, DocumentedError, refusing
 from moonlatch.management.replies import DAYS_SHOWN, ProjectView, Reply, Success, by_month_and_day, days_shown, example
 from moonlatch.management.routes import needs, resource_router
 from moonlatch.management.times import CooldownMs
@@ -43,8 +43,8 @@ from moonlatch.storage.user_history import RefusedWith, refusals_by_code
 
 router = resource_router("projects")
 
-MAX_PROJECTS = Refusal(1, Reason.MAX_PROJECTS, 403)
-CANNOT_EDIT_NOTHING = Refusal(1, Reason.NOTHING_TO_EDIT, 400)
+MAX_PROJECTS = DocumentedError(1, Reason.MAX_PROJECTS, 403)
+CANNOT_EDIT_NOTHING = DocumentedError(1, Reason.NOTHING_TO_EDIT, 400)
 
 REFUSAL_DAYS = 7
 MAX_LURAPH_OPTIONS = 100

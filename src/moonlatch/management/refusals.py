@@ -10,7 +10,7 @@ from moonlatch.operations.refusals import Reason
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class DocumentedError:
     """One documented error of an endpoint; `extras` shows its further fields with example values."""
 
     code: int
@@ -27,10 +27,10 @@ class Refusal:
         return self.error(**self.extras).body()
 
 
-ACCOUNT_EXPIRED = Refusal(0, Reason.ACCOUNT_EXPIRED, 403)
+ACCOUNT_EXPIRED = DocumentedError(0, Reason.ACCOUNT_EXPIRED, 403)
 
 
-def refusing(*refusals: Refusal) -> dict[int | str, dict[str, Any]]:
+def refusing(*refusals: DocumentedError) -> dict[int | str, dict[str, Any]]:
     """The `responses` of a route that can answer these errors; the errors every route has are added by `documents`.
 
     What an operation refuses gets the code and status of the one with its reason as message.

@@ -15,7 +15,7 @@ from moonlatch.management.body import JsonBody
 from moonlatch.management.call import CurrentCall, CurrentReading
 from moonlatch.management.fields import Closed, DiscordId, Id
 from moonlatch.management.paging import EmptyIsAbsent, PageQuery
-from moonlatch.management.refusals import ACCOUNT_EXPIRED, Refusal, refusing
+from moonlatch.management.refusals import ACCOUNT_EXPIRED, DocumentedError, refusing
 from moonlatch.management.replies import Reply, Success, UsersReply, UserView
 from moonlatch.management.routes import needs, resource_router
 from moonlatch.management.times import FutureMs
@@ -29,10 +29,10 @@ router = resource_router("users")
 MAX_RESTORED = 1000
 
 _KEYS = {"keys": ["USER_KEY"]}
-MAX_USERS = Refusal(1, Reason.MAX_USERS, 403)
-NOT_REMOVED = Refusal(2, Reason.NOT_REMOVED, 409, _KEYS)
-DISCORD_TAKEN = Refusal(3, Reason.DISCORD_TAKEN, 409, _KEYS)
-KEY_TAKEN = Refusal(4, Reason.KEY_TAKEN, 409, _KEYS)
+MAX_USERS = DocumentedError(1, Reason.MAX_USERS, 403)
+NOT_REMOVED = DocumentedError(2, Reason.NOT_REMOVED, 409, _KEYS)
+DISCORD_TAKEN = DocumentedError(3, Reason.DISCORD_TAKEN, 409, _KEYS)
+KEY_TAKEN = DocumentedError(4, Reason.KEY_TAKEN, 409, _KEYS)
 
 
 def _unique(keys: list[str]) -> list[str]:

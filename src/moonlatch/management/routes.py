@@ -12,7 +12,7 @@ from fastapi.routing import APIRoute
 from moonlatch.licensing.roles import Permission
 from moonlatch.management.auth import authorise, caller_of, note_refusal, signed_in
 from moonlatch.management.once import KEY_HEADER, KEY_PATTERN, answered_once
-from moonlatch.management.refusals import Refusal
+from moonlatch.management.refusals import DocumentedError
 from moonlatch.operations.refusals import NotAllowed
 
 _PERMISSION = "x-permission"
@@ -67,7 +67,7 @@ class Route(APIRoute):
             raise TypeError(f"the route {path} does not say what permission it needs")
         self.needs: Permission | Own | None = extra[_PERMISSION]
         responses = options.get("responses") or {}
-        self.refusals: dict[str, Refusal] = {
+        self.refusals: dict[str, DocumentedError] = {
             refusal.message: refusal for response in responses.values() for refusal in response.pop(REFUSALS, ())
         }
         if self.needs is not None and "POST" in (options.get("methods") or ()):

@@ -32,7 +32,7 @@ from moonlatch.management.fields import (
     TargetName,
 )
 from moonlatch.management.paging import EmptyIsAbsent, PageBody, PageQuery
-from moonlatch.management.refusals import ACCOUNT_EXPIRED, Refusal, refusing
+from moonlatch.management.refusals import ACCOUNT_EXPIRED, DocumentedError, refusing
 from moonlatch.management.replies import (
     ScriptView,
     SessionView,
@@ -47,11 +47,11 @@ from moonlatch.storage import scripts, users
 
 router = resource_router("scripts")
 
-CANNOT_EDIT_NOTHING = Refusal(1, Reason.NOTHING_TO_EDIT, 400)
-NO_FREE_FOR_ALL = Refusal(2, Reason.NO_FREE_FOR_ALL, 403)
-MAX_SCRIPTS = Refusal(1, Reason.MAX_SCRIPTS, 403)
-UPDATE_REQUIRED = Refusal(1, Reason.UPDATE_REQUIRED, 409)
-MUST_FILTER = Refusal(0, "must filter something", 400)
+CANNOT_EDIT_NOTHING = DocumentedError(1, Reason.NOTHING_TO_EDIT, 400)
+NO_FREE_FOR_ALL = DocumentedError(2, Reason.NO_FREE_FOR_ALL, 403)
+MAX_SCRIPTS = DocumentedError(1, Reason.MAX_SCRIPTS, 403)
+UPDATE_REQUIRED = DocumentedError(1, Reason.UPDATE_REQUIRED, 409)
+MUST_FILTER = DocumentedError(0, "must filter something", 400)
 
 _PROFILE = "how much is done to it; the server's setting without one"
 _TARGET = "the language of its builds; wherever its source runs without one"

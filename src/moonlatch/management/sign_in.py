@@ -17,7 +17,7 @@ from moonlatch.management.body import JsonBody
 from moonlatch.management.fields import Clean, Closed, Empty, Id, Name
 from moonlatch.management.identity import Caller, SignedInMember, visit_of
 from moonlatch.management.member_views import MeReply, MeView
-from moonlatch.management.refusals import Refusal, refusing
+from moonlatch.management.refusals import DocumentedError, refusing
 from moonlatch.management.replies import Reply, Success, example
 from moonlatch.management.routes import PUBLIC, resource_router
 from moonlatch.management.sign_in_fields import ChallengeReply, Credential, NewPassword, Secret, small_limit
@@ -31,10 +31,10 @@ router = resource_router("sign-in")
 
 _MAX_CODE = 40
 
-FAILED = Refusal(1, Reason.SIGN_IN_FAILED, 401)
-SECOND_FACTOR = Refusal(2, Reason.SECOND_FACTOR_NEEDED, 401)
-NOT_VALID = Refusal(1, Reason.LINK_NOT_VALID, 404)
-UNAVAILABLE = Refusal(3, Reason.PASSKEYS_UNAVAILABLE, 409)
+FAILED = DocumentedError(1, Reason.SIGN_IN_FAILED, 401)
+SECOND_FACTOR = DocumentedError(2, Reason.SECOND_FACTOR_NEEDED, 401)
+NOT_VALID = DocumentedError(1, Reason.LINK_NOT_VALID, 404)
+UNAVAILABLE = DocumentedError(3, Reason.PASSKEYS_UNAVAILABLE, 409)
 
 
 @dataclass(frozen=True, slots=True)

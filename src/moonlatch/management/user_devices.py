@@ -14,7 +14,7 @@ from moonlatch.management.backend import CurrentBackend
 from moonlatch.management.body import JsonBody
 from moonlatch.management.call import CurrentCall
 from moonlatch.management.picture import squares
-from moonlatch.management.refusals import ACCOUNT_EXPIRED, Refusal, refusing
+from moonlatch.management.refusals import ACCOUNT_EXPIRED, DocumentedError, refusing
 from moonlatch.management.replies import DAYS_SHOWN, Reply, Success, example
 from moonlatch.management.routes import needs, resource_router
 from moonlatch.management.user_bodies import NameDevice
@@ -28,7 +28,7 @@ router = resource_router("users")
 
 HOURS_SHOWN = 48
 
-MAX_NAMES = Refusal(1, Reason.MAX_NAMES, 409)
+MAX_NAMES = DocumentedError(1, Reason.MAX_NAMES, 409)
 
 
 class SeenView(Reply):

@@ -15,7 +15,7 @@ from moonlatch.management.body import JsonBody
 from moonlatch.management.call import CurrentCall, CurrentReading
 from moonlatch.management.fields import DiscordId, Empty, OneOf, PartOfKey
 from moonlatch.management.paging import EmptyIsAbsent, PageQuery, QueryBoolean
-from moonlatch.management.refusals import ACCOUNT_EXPIRED, Refusal, refusing
+from moonlatch.management.refusals import ACCOUNT_EXPIRED, DocumentedError, refusing
 from moonlatch.management.replies import Success, UsersReply, UserView
 from moonlatch.management.routes import needs, resource_router
 from moonlatch.management.user_bodies import Blacklist, EditUser, NewUsers, RemoveUser, ResetFingerprint
@@ -30,21 +30,21 @@ from moonlatch.storage.users import User
 
 router = resource_router("users")
 
-MAX_USERS = Refusal(1, Reason.MAX_USERS, 403)
-NEW_DISCORD_TAKEN = Refusal(2, Reason.DISCORD_TAKEN, 409, {"fields": ["users.17.discord_id"]})
-NEW_KEY_TAKEN = Refusal(3, Reason.KEY_TAKEN, 409, {"fields": ["users.17.key"]})
+MAX_USERS = DocumentedError(1, Reason.MAX_USERS, 403)
+NEW_DISCORD_TAKEN = DocumentedError(2, Reason.DISCORD_TAKEN, 409, {"fields": ["users.17.discord_id"]})
+NEW_KEY_TAKEN = DocumentedError(3, Reason.KEY_TAKEN, 409, {"fields": ["users.17.key"]})
 _TAKEN = {Reason.DISCORD_TAKEN: "discord_id", Reason.KEY_TAKEN: "key"}
-DISCORD_TAKEN = Refusal(1, Reason.DISCORD_TAKEN, 409)
-CANNOT_EDIT_NOTHING = Refusal(2, Reason.NOTHING_TO_EDIT, 400)
-ALREADY_BLACKLISTED = Refusal(0, Reason.ALREADY_BLACKLISTED, 409)
-NOT_BLACKLISTED = Refusal(0, Reason.NOT_BLACKLISTED, 409)
-NOT_HELD = Refusal(0, Reason.NOT_HELD, 409)
-EXPIRED_AFTER_STATE = Refusal(1, Reason.ACCOUNT_EXPIRED, 403)
-RESETS_DISABLED = Refusal(1, Reason.RESETS_DISABLED, 403)
-ON_COOLDOWN = Refusal(2, Reason.ON_COOLDOWN, 409, {"retry_at": 1_770_624_500_000})
-NO_FINGERPRINT = Refusal(3, Reason.NO_FINGERPRINT, 409)
-NOT_BOUND = Refusal(5, Reason.NOT_BOUND, 409)
-LEASED = Refusal(4, Reason.LEASED, 409, {"retry_at": 1_770_624_500_000})
+DISCORD_TAKEN = DocumentedError(1, Reason.DISCORD_TAKEN, 409)
+CANNOT_EDIT_NOTHING = DocumentedError(2, Reason.NOTHING_TO_EDIT, 400)
+ALREADY_BLACKLISTED = DocumentedError(0, Reason.ALREADY_BLACKLISTED, 409)
+NOT_BLACKLISTED = DocumentedError(0, Reason.NOT_BLACKLISTED, 409)
+NOT_HELD = DocumentedError(0, Reason.NOT_HELD, 409)
+EXPIRED_AFTER_STATE = DocumentedError(1, Reason.ACCOUNT_EXPIRED, 403)
+RESETS_DISABLED = DocumentedError(1, Reason.RESETS_DISABLED, 403)
+ON_COOLDOWN = DocumentedError(2, Reason.ON_COOLDOWN, 409, {"retry_at": 1_770_624_500_000})
+NO_FINGERPRINT = DocumentedError(3, Reason.NO_FINGERPRINT, 409)
+NOT_BOUND = DocumentedError(5, Reason.NOT_BOUND, 409)
+LEASED = DocumentedError(4, Reason.LEASED, 409, {"retry_at": 1_770_624_500_000})
 
 
 class UserQuery(PageQuery):
