@@ -87,6 +87,7 @@ ENDPOINTS: dict[tuple[str, str], tuple[str | None, Any]] = {
     ("POST", "/users/{key}/reset_fingerprint"): ("user", {}),
     ("POST", "/users/{key}/name_device"): ("user", {"device": "00" * 32, "name": "x"}),
     ("POST", "/users/{key}/revoke_instances"): ("user", {}),
+    ("POST", "/users/{key}/licence"): ("user", {"script_id": "x", "device": "d"}),
     ("POST", "/users/{key}/remove"): ("user", {}),
     ("GET", "/sessions/{session_id}"): ("session", None),
     ("POST", "/sessions/{session_id}/disconnect"): ("session", {}),

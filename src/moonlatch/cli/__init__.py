@@ -14,6 +14,7 @@ from moonlatch.cli import (
     builds,
     check,
     config,
+    licence,
     members,
     migrate,
     protect,
@@ -51,6 +52,7 @@ app.command("rollback")(builds.rollback)
 app.command("yank")(builds.yank)
 app.command("rotate-loader")(rotate_loader.rotate_loader)
 app.command("public-key")(public_key.public_key)
+app.command("licence")(licence.licence)
 app.command("backup")(backup.backup)
 app.command("restore")(restore.restore)
 app.command("migrate")(migrate.migrate)

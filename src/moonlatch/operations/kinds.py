@@ -37,6 +37,7 @@ class EventKind(StrEnum):
     USER_FINGERPRINT_RESET = "user.fingerprint_reset"
     USER_DEVICE_NAMED = "user.device_named"
     USER_INSTANCES_REVOKED = "user.instances_revoked"
+    USER_LICENSED = "user.licensed"
     USER_REMOVED = "user.removed"
     USER_RESTORED = "user.restored"
     INSTANCE_STOPPED = "instance.stopped"
@@ -97,6 +98,7 @@ DESCRIPTIONS: dict[EventKind, str] = {
     EventKind.USER_FINGERPRINT_RESET: "A user was unbound from their device, or from one of several.",
     EventKind.USER_DEVICE_NAMED: "A device of a user got a name, another one, or none.",
     EventKind.USER_INSTANCES_REVOKED: "Every running copy of a user's key was stopped for good.",
+    EventKind.USER_LICENSED: "An offline licence was made for a user's device.",
     EventKind.USER_REMOVED: "A user was removed, by somebody or because their key had expired.",
     EventKind.USER_RESTORED: "A removed user was brought back.",
     EventKind.INSTANCE_STOPPED: "A running copy was stopped for good.",

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from moonlatch.licensing.verdict import Facts, Running, RunningFacts, StartFacts
-from moonlatch.storage.interface import Database, Query, parameter_names
+from moonlatch.storage.interface import Database, Query, Transaction, parameter_names
 
 AnyFacts = TypeVar("AnyFacts", bound=Facts)
 
@@ -236,13 +236,13 @@ async def loader_of(db: Database, script: str) -> str | None:
     return None if row is None or row[0] is None else str(row[0])
 
 
-async def loader_source(db: Database, script: str, loader: str) -> bytes | None:
+async def loader_source(db: Database | Transaction, script: str, loader: str) -> bytes | None:
     """The protected source of one of a script's loaders; it never changes."""
     row = await db.fetch_one(LOADER_SOURCE, script=script, loader=loader)
     return None if row is None else bytes(row[0])
 
 
-async def payload(db: Database, script: str, number: int) -> bytes | None:
+async def payload(db: Database | Transaction, script: str, number: int) -> bytes | None:
     """A build's protected source; it never changes, but goes with its script."""
     row = await db.fetch_one(PAYLOAD, script=script, number=number)
     return None if row is None else bytes(row[0])

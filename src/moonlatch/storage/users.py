@@ -129,6 +129,8 @@ REMOVE_BARS = Query("users.remove_bars", "delete from bars where user_id = :id")
 _DEVICE = ("fingerprint", "ip", "last_reset", "total_fingerprint_resets")
 SAVE_DEVICE = Query("users.save_device", f"update users set {assigned(_DEVICE)} where id = :id")
 REVOKE_INSTANCES = Query("users.revoke_instances", "update users set instances_since = :instances_since where id = :id")
+_LICENCE = ("fingerprint", "key_expires", "expiry_set_at", "leased_until")
+SAVE_LICENCE = Query("users.save_licence", f"update users set {assigned(_LICENCE)} where id = :id")
 REMOVE = Query("users.remove", "delete from users where id = :id")
 HAS_DISCORD = Query(
     "users.has_discord", "select 1 from users where project_id = :project_id and discord_id = :discord_id"
@@ -242,6 +244,11 @@ async def save_device(tx: Transaction, changed: Sequence[User]) -> None:
 async def revoke_instances(tx: Transaction, changed: Sequence[User]) -> None:
     """Write until when copies of users' keys were stopped."""
     await tx.execute_each(REVOKE_INSTANCES, _rows(REVOKE_INSTANCES, changed))
+
+
+async def save_licence(tx: Transaction, changed: User) -> None:
+    """Write whose device a key is, its end and that of its leases."""
+    await tx.execute_each(SAVE_LICENCE, _rows(SAVE_LICENCE, [changed]))
 
 
 async def remove(tx: Transaction, user_ids: Sequence[str]) -> None:

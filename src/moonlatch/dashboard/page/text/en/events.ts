@@ -47,6 +47,7 @@ export const text = {
     "user.sharing_suspected": "Key used as if shared",
     "user.held": "Key put on hold",
     "user.released": "Key released",
+    "user.licensed": "Offline licence made",
     "user.removed": "Key removed",
     "user.restored": "Key brought back",
     "instance.stopped": "Copy stopped",

@@ -13,6 +13,8 @@ export const text = {
   kickOutdated: "Stop copies of older builds",
   requireSessions: "Only where there are WebSockets",
   requireSessionsHint: "Then every copy can be watched, messaged and stopped at once.",
+  offlineDays: "Days without the server",
+  offlineDaysHint: "For so long customers start it while no server is there; 0 to 30, from the next loader on. A device is reset no sooner.",
   profile: "Profile",
   profileHint: "How much is done to it",
   profiles: [
