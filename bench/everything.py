@@ -26,6 +26,7 @@ from engines import POSTGRES, SQLITE, NotThereError
 from figures import Figure, Skipped, print_table
 
 import dashboard
+import webhooks
 
 Measure = Callable[[], Sequence[Figure]]
 
@@ -43,6 +44,7 @@ MEASURES: dict[str, tuple[Measure, bool]] = {
     "events": (events.measure, False),
     "beside-builds": (beside_builds.measure, False),
     "beating": (beating.measure, True),
+    "webhooks": (webhooks.measure, False),
 }
 """By name, and whether the load comes from a core of its own."""
 
