@@ -26,6 +26,7 @@ from moonlatch.cli import (
     tokens,
     transfer,
     trial,
+    webhooks,
 )
 from moonlatch.cli.output import CommandError, show_error
 from moonlatch.config import InvalidSettingsError
@@ -44,6 +45,7 @@ app.command("try")(trial.try_)
 app.add_typer(accounts.app, name="accounts")
 app.add_typer(tokens.app, name="tokens")
 app.add_typer(members.app, name="members")
+app.add_typer(webhooks.app, name="webhooks")
 app.command("check")(check.check)
 app.command("protect")(protect.protect)
 app.command("push")(push.push)
