@@ -1,4 +1,4 @@
-"""One real server, one seller's installation and one browser for the whole folder, a page for each test."""
+"""One real server and one seller's installation for the whole folder; a browser for each module, a page for each test."""
 
 from __future__ import annotations
 
@@ -37,36 +37,36 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group("dashboard"))
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def stopped_server(tmp_path_factory: pytest.TempPathFactory) -> MoonlatchServer:
     return MoonlatchServer(tmp_path_factory.mktemp("dashboard") / "data", SETTINGS)
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def token(stopped_server: MoonlatchServer) -> str:
     return stopped_server.new_account("Night market")
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def server(stopped_server: MoonlatchServer, token: str) -> Iterator[MoonlatchServer]:
     with stopped_server as running:
         yield running
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def developer(server: MoonlatchServer, token: str) -> Iterator[Developer]:
     with Developer(server.url, token) as caller:
         yield caller
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def shop(developer: Developer) -> Shop:
     return opened_shop(developer)
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Of this folder: while it is there, no test with an event loop of its own can run in this process."""
+    """Of one module: while it is there, no test with an event loop of its own can run in this process."""
     with running_browser() as running:
         yield running
 
@@ -74,7 +74,7 @@ def browser() -> Iterator[Browser]:
 OpenPage = Callable[..., AbstractContextManager[Visit]]
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def opening(browser: Browser, server: MoonlatchServer, token: str) -> OpenPage:
     """Opens further pages, with options of their own."""
     return partial(open_page, browser, server.url, token)
