@@ -74,6 +74,11 @@ def places(shop: Shop, copies: None, developer: Developer) -> dict[str, tuple[st
     eventually(lambda: developer.get(f"/users/{key}/executions")["executions"])
     empty = developer.get("/projects")["projects"]
     bare = next((one["id"] for one in empty if one["name"] == "Bare"), None) or developer.new_project("Bare")
+    # Nobody listens there.
+    hook = developer.post(f"/projects/{bare}/endpoints", url="http://127.0.0.1:9/hooks", name="Discord")["endpoint"][
+        "id"
+    ]
+    developer.post(f"/endpoints/{hook}/test")
     return {
         "overview": (f"{of_project}/overview", nothing),
         "overview-bare": (f"/projects/{bare}/overview", nothing),
@@ -94,6 +99,10 @@ def places(shop: Shop, copies: None, developer: Developer) -> dict[str, tuple[st
         "key-settings": (f"{of_project}/keys/{key}?show=edit", nothing),
         "keys-removed": (f"{of_project}/removed", nothing),
         "events": (f"{of_project}/events", nothing),
+        "webhooks-bare": (f"{of_project}/webhooks", nothing),
+        "webhook-new": (f"{of_project}/webhooks?new=webhook", nothing),
+        "webhook": (f"/projects/{bare}/webhooks/{hook}", nothing),
+        "webhook-settings": (f"/projects/{bare}/webhooks/{hook}?show=settings", nothing),
         "project-settings": (f"{of_project}/settings", nothing),
         "projects": ("/projects", nothing),
         "team": ("/team", nothing),

@@ -14,6 +14,7 @@ import type { PageProps } from "../../shell/pages";
 import { to } from "../../shell/router";
 import { text } from "../../text/en/overview";
 import { text as reasons } from "../../text/en/refusals";
+import { Failing } from "./failing";
 import { FirstSteps } from "./first_steps";
 
 const STATES = ["active", "unused", "expired", "blacklisted", "held"] as const;
@@ -32,6 +33,7 @@ export default function Overview({ project }: PageProps) {
           <p>{current.value?.name}</p>
         </div>
       </div>
+      {may("webhooks:read") && <Failing project={project} />}
       <Shown loaded={scripts}>
         {(all) => (
           <>

@@ -13,6 +13,7 @@ export const text = {
     keys: "Keys",
     removed: "Removed keys",
     events: "Events",
+    webhooks: "Webhooks",
     settings: "Settings",
     projects: "Projects",
     team: "Team and tokens",
