@@ -38,29 +38,29 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group("dashboard"))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def stopped_server(tmp_path_factory: pytest.TempPathFactory) -> MoonlatchServer:
     return MoonlatchServer(tmp_path_factory.mktemp("dashboard") / "data", SETTINGS)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def token(stopped_server: MoonlatchServer) -> str:
     return stopped_server.new_account("Night market")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def server(stopped_server: MoonlatchServer, token: str) -> Iterator[MoonlatchServer]:
     with stopped_server as running:
         yield running
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def developer(server: MoonlatchServer, token: str) -> Iterator[Developer]:
     with Developer(server.url, token) as caller:
         yield caller
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def shop(developer: Developer) -> Shop:
     return opened_shop(developer)
 
