@@ -39,6 +39,8 @@ WITHOUT_INPUT = {"/health/live", "/health/ready"}
 MORE_THAN_A_SCHEMA_SAYS = {
     "/scripts/{script_id}/edit": "an edit must change something",
     "/projects/{project_id}/edit": "an edit must change something, and a webhook is a URL",
+    "/projects/{project_id}/endpoints": "an endpoint is a URL",
+    "/endpoints/{endpoint_id}/edit": "an edit must change something, and an endpoint is a URL",
     "/users/{key}/edit": "an edit must change something",
     "/scripts/{script_id}/update": "a script must be valid",
     "/scripts/{script_id}/sessions/filter": "a filter must filter something",
