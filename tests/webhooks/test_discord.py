@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import msgspec
@@ -15,7 +16,7 @@ from moonlatch.storage.deliveries import Claimed, Delivery
 from moonlatch.storage.events import Event
 from moonlatch.webhooks.discord import MOST_EMBEDS, embed_of, message_of, with_wait
 from support.hooks import Hooks
-from support.receiver import Receiver
+from support.receiver import Received, Receiver, Reply
 
 TEXT = st.text(max_size=3000)
 VALUES = st.none() | st.booleans() | st.integers() | TEXT
@@ -102,3 +103,22 @@ async def test_events_share_messages_and_a_webhook_that_is_gone_is_switched_off(
     await hooks.rename("last")
     off = await hooks.until(endpoint, lambda each: not each.enabled)
     assert off.disabled_because == "it answered with status 404"
+
+
+async def test_a_webhook_that_has_used_up_its_calls_is_left_alone_for_so_long(hooks: Hooks, there: Receiver) -> None:
+    endpoint, _ = await hooks.endpoint(there.url, kind=EndpointKind.DISCORD)
+    for number in range(45):
+        await hooks.rename(str(number))
+    times: list[float] = []
+
+    def limited(_: Received) -> Reply:
+        times.append(asyncio.get_running_loop().time())
+        headers = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset-After": "0.3"} if len(times) == 2 else {}
+        return 200, headers, b""
+
+    there.usual = limited
+    hooks.start()
+    await hooks.ended(endpoint, "delivered", 45)
+    assert times[2] - times[1] >= 0.3
+    assert there.most_open == 1
+    assert sum(len(got.json["embeds"]) for got in there.received) == 45

@@ -96,6 +96,9 @@ class Deliverer:
                 except StorageError as error:
                     logger.warning("webhooks wait for the database: %s", type(error).__name__)
                     await asyncio.sleep(POLL_SECONDS)
+                except Exception:
+                    logger.exception("webhooks could not be claimed; the next attempt follows")
+                    await asyncio.sleep(POLL_SECONDS)
                 await asyncio.sleep(ROUND_SECONDS)
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(POLL_SECONDS):
@@ -115,6 +118,9 @@ class Deliverer:
             except StorageError as error:
                 logger.warning("webhooks wait for the database: %s", type(error).__name__)
                 await asyncio.sleep(POLL_SECONDS)
+            except Exception:
+                logger.exception("webhooks of before could not be taken over")
+                return
             else:
                 return
 
@@ -249,10 +255,11 @@ class Deliverer:
                 self._working.add(endpoint.id)
         else:
             lane.failed(monotonic_seconds())
-            self._give_back(lane)
         wait = max(verdict.wait_ms if verdict.fate is not Fate.DELIVERED else 0, pause_ms(kind, headers))
         if wait:
             lane.paused_until = max(lane.paused_until, monotonic_seconds() + wait / 1000)
+        if wait or verdict.fate is not Fate.DELIVERED:
+            self._give_back(lane)
         for delivery in sent_together:
             self._note(delivery, sent, verdict, url)
         if verdict.fate is Fate.GONE:
@@ -266,7 +273,7 @@ class Deliverer:
                 self._dead[endpoint.id] = (endpoint, "nothing arrived there for 5 days")
 
     def _give_back(self, lane: Lane) -> None:
-        """What else was claimed for an endpoint that fails is tried again later, one at a time."""
+        """Let go of what else was claimed for an endpoint that is to be left alone; it is claimed again behind the pause."""
         left = [each.delivery for each in lane.queue]
         lane.queue.clear()
         if left:
@@ -314,6 +321,10 @@ class Deliverer:
                 logger.warning("outcomes of webhooks wait for the database: %s", type(error).__name__)
                 await asyncio.sleep(POLL_SECONDS)
                 self._has_outcomes.set()
+            except Exception:
+                logger.exception("outcomes of webhooks could not be written; the next attempt follows")
+                await asyncio.sleep(POLL_SECONDS)
+                self._has_outcomes.set()
             await asyncio.sleep(ROUND_SECONDS)
 
     async def _write(self) -> None:
@@ -337,8 +348,12 @@ class Deliverer:
             self._failing = {**self._failing, **failing}
             self._dead = {**dead, **self._dead}
             raise
-        for endpoint, because in dead.values():
-            await self._switch_off(endpoint, because)
+        for endpoint_id, (endpoint, because) in dead.items():
+            try:
+                await self._switch_off(endpoint, because)
+            except StorageError:
+                self._dead.setdefault(endpoint_id, (endpoint, because))
+                raise
 
     async def _switch_off(self, endpoint: Endpoint, because: str) -> None:
         actor = job_actor(endpoint.account_id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
+from moonlatch.licensing.webhooks import EndpointKind
 from moonlatch.storage.deliveries import Claimed
 from moonlatch.storage.endpoints import Endpoint
 
@@ -32,8 +33,8 @@ class Lane:
 
     @property
     def width(self) -> int:
-        """Calls at once."""
-        return MOST_OF_ENDPOINT if self.is_known else 1
+        """Calls at once. One to Discord: how many more are allowed, the answer of the last one tells."""
+        return MOST_OF_ENDPOINT if self.is_known and self.endpoint.kind != EndpointKind.DISCORD else 1
 
     def worked(self) -> None:
         self.is_known = True
