@@ -37,14 +37,14 @@ async def opened(world: World, raw: socket.socket) -> str:
     await loop.sock_sendall(raw, UPGRADE)
     assert b"101" in await loop.sock_recv(raw, 100)
     await loop.sock_sendall(raw, masked(1, json.dumps(copy.opening()).encode()))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not (sessions := await world.live.sessions(copy.client.script, SessionFilter(), 0, 1)):
             await asyncio.sleep(0.01)
     return sessions[0].id
 
 
 async def until_gone(world: World, session_id: str) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while await world.live.session(session_id) is not None:
             await asyncio.sleep(0.01)
 

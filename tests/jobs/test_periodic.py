@@ -10,7 +10,7 @@ from moonlatch.jobs.periodic import run_periodically
 
 async def run_until_third(job: Callable[[], Awaitable[None]], third: asyncio.Event) -> asyncio.Task[None]:
     task = asyncio.create_task(run_periodically("counting", job, every_seconds=0.001))
-    await asyncio.wait_for(third.wait(), 5)
+    await asyncio.wait_for(third.wait(), 60)
     return task
 
 
@@ -65,8 +65,8 @@ async def test_a_job_that_is_cancelled_in_the_middle_ends():
         await asyncio.sleep(60)
 
     task = asyncio.create_task(run_periodically("sleeping", job, every_seconds=60))
-    await asyncio.wait_for(entered.wait(), 5)
+    await asyncio.wait_for(entered.wait(), 60)
     task.cancel()
-    await asyncio.wait([task], timeout=5)
+    await asyncio.wait([task], timeout=60)
 
     assert task.cancelled()

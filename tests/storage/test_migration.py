@@ -161,6 +161,7 @@ from pathlib import Path
 from moonlatch.storage.sqlite.engine import open_sqlite
 
 async def main():
+    print("ready", flush=True)
     sys.stdin.readline()
     database = await open_sqlite(Path(sys.argv[1]))
     await database.close()
@@ -170,11 +171,19 @@ asyncio.run(main())
     path = tmp_path / "moonlatch.db"
     processes = [
         await asyncio.create_subprocess_exec(
-            sys.executable, "-c", program, str(path), stdin=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+            sys.executable,
+            "-c",
+            program,
+            str(path),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
         )
         for _ in range(4)
     ]
-    await asyncio.sleep(0.5)  # all have imported by now, and wait for the word
+    for process in processes:  # all have imported, and wait for the word
+        assert process.stdout is not None
+        assert await process.stdout.readline() == b"ready\n"
     outputs = await asyncio.gather(*(process.communicate(b"go\n") for process in processes))
 
     assert [(process.returncode, errors) for process, (_, errors) in zip(processes, outputs, strict=True)] == [

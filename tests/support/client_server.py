@@ -28,6 +28,7 @@ from moonlatch.web.limits import limits_of_this_process
 from moonlatch.web.transport import SessionTransport
 from support import rows
 from support.client import Client
+from support.database import PATIENT
 from support.keys import MASTER
 from support.quick_server import QuickServer, loopback_listener
 
@@ -144,7 +145,7 @@ async def served(app: Any, http: Any = "httptools", keep_alive_seconds: int = 5)
 async def running_world(folder: Path, **settings: Any) -> AsyncIterator[World]:
     """A fresh server; settings are those of `another_process`, and `database_url` for PostgreSQL."""
     url = settings.pop("database_url", None)
-    database = await (open_postgres(url) if url else open_sqlite(folder / "moonlatch.db"))
+    database = await (open_postgres(url, PATIENT) if url else open_sqlite(folder / "moonlatch.db"))
     try:
         async with another_process(database, MovableClock(), **settings) as world:
             world.project = await rows.add_project(database)

@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 
 from moonlatch.storage.interface import Database, HotRow, Query
-from moonlatch.storage.postgres.engine import open_postgres
+from moonlatch.storage.postgres.engine import PostgresOptions, open_postgres
 from moonlatch.storage.sqlite.engine import SqliteDatabase, open_sqlite
 
 ENGINES = ("sqlite", "postgres")
+PATIENT = PostgresOptions(deadline_seconds=30)
+"""A busy machine may need longer than a server in use would wait; tests that look at deadlines set their own."""
 
 
 @contextmanager
@@ -28,7 +30,7 @@ def engine_url(request: pytest.FixtureRequest, engine: str) -> Iterator[str]:
 @asynccontextmanager
 async def opened_at(url: str, folder: Path) -> AsyncIterator[Database]:
     """The database that these settings mean, closed at the end."""
-    database = await (open_postgres(url) if url else open_sqlite(folder / "moonlatch.db"))
+    database = await (open_postgres(url, PATIENT) if url else open_sqlite(folder / "moonlatch.db"))
     try:
         yield database
     finally:

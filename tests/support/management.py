@@ -36,6 +36,7 @@ from support import rows
 from support.answered import noting
 from support.client import Client, Wire
 from support.client_server import ANY_RATE, MovableClock, missing_loader, plain_http, served
+from support.database import PATIENT
 from support.keys import MASTER
 from support.publishing import write_loader
 
@@ -180,7 +181,7 @@ async def running_api(folder: Path, *, database_url: str = "", **settings: Any) 
     writing = settings.pop("write_loader", write_loader)
     keep_alive_seconds = settings.pop("keep_alive_seconds", 5)
     section = {name: settings.pop(name) for name in ManagementSettings.model_fields if name in settings}
-    database = await (open_postgres(database_url) if database_url else open_sqlite(folder / "moonlatch.db"))
+    database = await (open_postgres(database_url, PATIENT) if database_url else open_sqlite(folder / "moonlatch.db"))
     clock = MovableClock()
     keyring = Keyring(MASTER)
     live = LocalLive(database=database, clock=clock)

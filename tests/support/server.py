@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from moonlatch.cli.first_start import FILE_NAME
 
-START_SECONDS = 60.0
+START_SECONDS = 120.0
 STOP_SECONDS = 20.0
 
 

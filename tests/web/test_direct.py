@@ -19,6 +19,9 @@ from moonlatch.client.protocol import EXECUTE_PATH, HEARTBEAT_PATH
 from moonlatch.web import direct
 from support.client_server import World, running_world
 
+PATIENCE_SECONDS = 20
+"""For an answer, or the end of a connection, on a busy machine: longer than an idle connection stays."""
+
 
 def request(body: bytes, *, length: int | None = None, headers: str = "", path: str = HEARTBEAT_PATH) -> bytes:
     head = (
@@ -56,7 +59,7 @@ async def exchange(world: World, *parts: bytes, pause: float = 0) -> list[tuple[
             await asyncio.sleep(pause)
         while True:
             try:
-                head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 1)
+                head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), PATIENCE_SECONDS)
             except (TimeoutError, asyncio.IncompleteReadError):
                 return answers
             status, *lines = head.decode().strip().split("\r\n")
@@ -275,7 +278,7 @@ async def test_two_lengths_are_refused_and_the_connection_ends(world: World, hea
     for _ in range(2):  # nothing of it is remembered
         reader, writer = await connection_to(world)
         writer.write(request(first, headers=headers) + request(second))
-        answer = await asyncio.wait_for(reader.read(), 5)
+        answer = await asyncio.wait_for(reader.read(), PATIENCE_SECONDS)
         assert answer.startswith(b"HTTP/1.1 400")
         assert answer.count(b"HTTP/1.1") == 1
         writer.close()
@@ -288,7 +291,7 @@ async def test_lines_without_carriage_returns_end_the_connection(world: World) -
     writer.write(request(first))
     assert await answered(reader) == 200
     writer.write(request(second).replace(b"\r\n", b"\n") + request(third))
-    rest = await asyncio.wait_for(reader.read(), 5)
+    rest = await asyncio.wait_for(reader.read(), PATIENCE_SECONDS)
     assert rest.startswith(b"HTTP/1.1 400")
     assert rest.count(b"HTTP/1.1") == 1
     writer.close()
