@@ -78,6 +78,8 @@ ENDPOINTS: dict[tuple[str, str], tuple[str | None, Any]] = {
     ("POST", "/projects/{project_id}/scripts"): ("project", {"name": "New"}),
     ("GET", "/projects/{project_id}/users"): ("project", None),
     ("POST", "/projects/{project_id}/users"): ("project", {}),
+    ("GET", "/projects/{project_id}/bars"): ("project", None),
+    ("POST", "/projects/{project_id}/bars/lift"): ("project", {"bars": ["00" * 32]}),
     ("POST", "/projects/{project_id}/users/bulk"): ("project", {"filter": {"all": True}, "remove": {}}),
     ("GET", "/users/{key}"): ("user", None),
     ("POST", "/users/{key}/edit"): ("user", {"note": "New"}),

@@ -35,6 +35,7 @@ SCANS_ALLOWED = {
     "key_uses.add_use": {"kept"},  # what was found, to count it
     "loaders.any": {"loaders"},
     "users.add_bars_of_known": {"known"},  # what was found, a hundred at most
+    "users.add_bars_of_networks": {"known"},
     **{query.name: {"counted"} for query in user_lists.COUNTS.values()},  # what was found, to count it
 }
 """By query, the tables it may go through from end to end."""

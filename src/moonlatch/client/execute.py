@@ -34,6 +34,7 @@ from moonlatch.live.interface import AliveAlreadyError, Instance, NoPlaceError
 from moonlatch.storage.executions import UNKNOWN_EXECUTOR, Execution, ExecutionLog, OvertakenError, RepeatedError, Use
 from moonlatch.storage.licences import Owner, StartQuestion
 from moonlatch.storage.user_history import NewRefusal
+from moonlatch.web.address import network_of
 
 SESSION_PATH = "/client/v1/session"
 
@@ -100,7 +101,7 @@ class ExecuteEndpoint:
         instance_id = keyring.instance_id(request.loader, request.nonce)
         for _ in range(_ATTEMPTS):
             now = backend.clock()
-            facts, granted = await self._decide(owner, request, origin, now)
+            facts, granted = await self._decide(owner, request, origin, address, now)
             payload = self._payloads.kept(request.script_id, facts.build)
             if payload is None:
                 payload = await self._payloads.of(request.script_id, facts.build)
@@ -158,11 +159,18 @@ class ExecuteEndpoint:
                 return reply.signed(proof, payload)
         raise RefusedError(UNAVAILABLE)
 
-    async def _decide(self, owner: Owner, request: Execute, origin: _Origin, now: int) -> tuple[StartFacts, Granted]:
+    async def _decide(
+        self, owner: Owner, request: Execute, origin: _Origin, address: str, now: int
+    ) -> tuple[StartFacts, Granted]:
         key_hash = self._backend.keyring.user_key_hash(request.key) if request.key else None
         facts = await self._backend.licences.for_start(
             owner, StartQuestion(request.script_id, request.loader, key_hash, origin.fingerprint, now)
         )
+        if facts is not None and facts.has_barred_networks:
+            network = network_of(address)
+            if network is not None:
+                hashed = self._backend.keyring.fingerprint(owner.project, "network", network)
+                facts = await self._backend.licences.in_network(facts, hashed, now)
         has_key = key_hash is not None
         verdict = decide_start(
             facts,

@@ -20,6 +20,8 @@ class AskedFurther(msgspec.Struct, frozen=True, kw_only=True):
     blacklist_expires: int | None = None
     bar_reason: str | None = None
     bar_expires: int | None = None
+    is_network_barred: bool = False
+    """The bar is on the network that the start comes from."""
     held_by: str | None = None
     """The rule about shared keys that has put the key on hold."""
     held_until: int | None = None
@@ -74,6 +76,8 @@ class StartFacts(Facts, frozen=True):
     """None when the loader was not made for this script."""
     loader_valid_until: int | None
     """When a loader that was replaced stops starting scripts; None where it was not, or has no end."""
+    has_barred_networks: bool
+    """The project keeps some networks out."""
     require_fingerprint: bool
     """The project wants to know the device of every key that is not fingerprintless."""
     offline_days: int
@@ -297,6 +301,8 @@ def _blacklisted(facts: Facts, now_ms: int) -> Refusal | None:
         return _barred("This key is blacklisted.", facts.blacklist_reason, facts.blacklist_expires)
     if facts.barred_by is not None and not has_passed(facts.bar_expires, now_ms):
         return _barred("This device is blacklisted.", facts.bar_reason, facts.bar_expires)
+    if facts.is_network_barred and not has_passed(facts.bar_expires, now_ms):
+        return _barred("This network is blacklisted.", facts.bar_reason, facts.bar_expires)
     return None
 
 

@@ -12,6 +12,7 @@ from moonlatch.config.sections import ManagementSettings
 from moonlatch.live.interface import Live
 from moonlatch.management import (
     account,
+    bars,
     builds,
     bulk_users,
     docs_page,
@@ -69,6 +70,7 @@ ROUTERS = (
     user_history.router,
     removed_users.router,
     bulk_users.router,
+    bars.router,
     sessions.router,
     instances.router,
     licences.router,

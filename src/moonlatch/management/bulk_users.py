@@ -145,7 +145,7 @@ class BulkUsers(Closed):
                     raise invalid_field("edit", "must change something")
                 return actions.Edit(edit.changes())
             case Blacklist() as blacklist:
-                return actions.Blacklist(blacklist.reason, blacklist.expires)
+                return actions.Blacklist(blacklist.reason, blacklist.expires, bool(blacklist.bar_networks))
             case ResetMany() as reset:
                 return actions.ResetFingerprint(bool(reset.force))
             case RemoveUser() as remove:

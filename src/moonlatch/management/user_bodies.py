@@ -149,6 +149,9 @@ class Blacklist(Closed):
 
     expires: Annotated[FutureMsOrDigits | None, Field(description="Unix milliseconds; null: for good")] = None
     reason: Annotated[BlacklistReason | None, Field(description="shown to the customer")] = None
+    bar_networks: Annotated[
+        bool | None, Field(description="let nobody start from the networks that the key was used in, either")
+    ] = None
 
 
 class ResetFingerprint(Closed):

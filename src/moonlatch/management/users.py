@@ -195,7 +195,14 @@ async def blacklist_user(
 ) -> Success:
     """Stops every running copy of the key, and bars the devices it was used on from every key of the project."""
     return await call.change(
-        lambda change: operations.blacklist(change, user.id, reason=blacklist.reason, expires=blacklist.expires), _done
+        lambda change: operations.blacklist(
+            change,
+            user.id,
+            reason=blacklist.reason,
+            expires=blacklist.expires,
+            bar_networks=bool(blacklist.bar_networks),
+        ),
+        _done,
     )
 
 

@@ -17,6 +17,7 @@ class EventKind(StrEnum):
     TOKEN_REVOKED = "token.revoked"  # noqa: S105 -- a name
     PROJECT_CREATED = "project.created"
     PROJECT_EDITED = "project.edited"
+    PROJECT_BARS_LIFTED = "project.bars_lifted"
     PROJECT_REMOVED = "project.removed"
     SCRIPT_CREATED = "script.created"
     SCRIPT_EDITED = "script.edited"
@@ -78,6 +79,7 @@ DESCRIPTIONS: dict[EventKind, str] = {
     EventKind.TOKEN_REVOKED: "An API token was revoked.",
     EventKind.PROJECT_CREATED: "A project was created.",
     EventKind.PROJECT_EDITED: "A project's settings were changed.",
+    EventKind.PROJECT_BARS_LIFTED: "Devices or networks that were barred from a project were let in again.",
     EventKind.PROJECT_REMOVED: "A project was removed, with its scripts and users.",
     EventKind.SCRIPT_CREATED: "A script was created.",
     EventKind.SCRIPT_EDITED: "A script's settings were changed.",

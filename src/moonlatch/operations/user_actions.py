@@ -107,10 +107,14 @@ class Extend(_NewSettings):
 
 @dataclass(frozen=True, slots=True)
 class Blacklist(Action):
-    """Stops every copy of the key and bars the devices it was used on from the project, until `expires` (Unix milliseconds; None: for good)."""
+    """Stops every copy of the key and bars the devices it was used on from the project, until `expires` (Unix milliseconds; None: for good).
+
+    With `bar_networks`, no start comes from the networks it was used in, either; copies that run there go on.
+    """
 
     reason: str | None
     expires: int | None
+    bar_networks: bool = False
     kind: ClassVar[EventKind] = EventKind.USER_BLACKLISTED
 
     def judge(self, user: User, project: Project, now: int) -> User:  # noqa: ARG002
@@ -121,10 +125,11 @@ class Blacklist(Action):
         )
 
     async def write(self, tx: Transaction, done: Sequence[User], now: int) -> None:  # noqa: ARG002
-        await users.save_blacklisting(tx, done)
+        await users.save_blacklisting(tx, done, bar_networks=self.bar_networks)
 
     def shown(self, before: User, after: User) -> Changes:  # noqa: ARG002
-        return {"blacklist_reason": (None, self.reason), "blacklist_expires": (None, self.expires)}
+        shown: Changes = {"blacklist_reason": (None, self.reason), "blacklist_expires": (None, self.expires)}
+        return {**shown, "bar_networks": (None, True)} if self.bar_networks else shown
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,9 +99,11 @@ async def edit(change: Change, user_id: str, changes: dict[str, Any]) -> User:
         raise Refused(Reason.DISCORD_TAKEN) from None
 
 
-async def blacklist(change: Change, user_id: str, *, reason: str | None, expires: int | None) -> User:
+async def blacklist(
+    change: Change, user_id: str, *, reason: str | None, expires: int | None, bar_networks: bool = False
+) -> User:
     """As `Blacklist`. Raises NotAllowed, NotFound, Refused, ChangedMeanwhile."""
-    return await _carry_out(change, user_id, Blacklist(reason, expires), state_first=True)
+    return await _carry_out(change, user_id, Blacklist(reason, expires, bar_networks), state_first=True)
 
 
 async def unblacklist(change: Change, user_id: str) -> User:

@@ -45,10 +45,12 @@ _BY_KEY = _USER.format(named="u.key_hash = :key_hash")
 _BY_ID = _USER.format(named="u.id = :user")
 _INSTANCE = "left join executions e on e.id = :instance"
 
+_HAS_BARRED_NETWORKS = "exists (select 1 from bars b where b.project_id = s.project_id and b.kind = 'network')"
+
 START_SCRIPT = Query(
     "licences.start_script",
     f"""
-    select {_OF_SCRIPT}, l.version, l.valid_until, p.require_fingerprint, s.offline_days
+    select {_OF_SCRIPT}, l.version, l.valid_until, {_HAS_BARRED_NETWORKS}, p.require_fingerprint, s.offline_days
     from scripts s
     join accounts a on a.id = :account
     join projects p on p.id = s.project_id
@@ -103,6 +105,13 @@ OWNER = Query(
     "licences.owner",
     """
     select s.project_id, p.account_id from scripts s join projects p on p.id = s.project_id where s.id = :script
+    """,
+)
+NETWORK_BAR = Query(
+    "licences.network_bar",
+    """
+    select u.blacklist_reason, r.expires_at from bars r join users u on u.id = r.user_id
+    where r.project_id = :project and r.fingerprint = :network and (r.expires_at is null or r.expires_at > :now) limit 1
     """,
 )
 HAS_FREE_DEVICE = Query(
@@ -170,13 +179,21 @@ class Licences:
         if isinstance(user, asyncio.Future):
             user = await user
         assert user is not None  # a row of nothing, when there is no such user
-        facts = StartFacts(*(script[:-4] + user + script[-4:]))
+        facts = StartFacts(*(script[:-5] + user + script[-5:]))
         if facts.blacklisted or facts.barred_by is not None:
             facts = await self._with_reason(facts, (facts.user_id, owner.project, question.fingerprint, question.now))
         if facts.fingerprint != question.fingerprint and None not in (facts.fingerprint, question.fingerprint):
             row = await self._database.fetch_one(HAS_FREE_DEVICE, user=facts.user_id)
             return msgspec.structs.replace(facts, has_free_device=row is not None and bool(row[0]))
         return facts
+
+    async def in_network(self, facts: StartFacts, network: bytes, now_ms: int) -> StartFacts:
+        """The facts of a start that comes from there, where the project keeps networks out."""
+        row = await self._database.fetch_one(NETWORK_BAR, project=facts.project_id, network=network, now=now_ms)
+        if row is None or facts.barred_by is not None:
+            return facts
+        reason, expires = row
+        return msgspec.structs.replace(facts, is_network_barred=True, bar_reason=reason, bar_expires=expires)
 
     def for_heartbeat(self, copy: Running, now_ms: int) -> Coroutine[Any, Any, RunningFacts | None]:
         """Everything a running copy's verdict depends on; None when the script is gone."""

@@ -125,6 +125,20 @@ ADD_BARS_OF_BOUND = Query(
     on conflict (project_id, fingerprint, user_id) do update set expires_at = excluded.expires_at
     """,
 )
+MOST_KNOWN_NETWORKS = 100
+"""As `MOST_KNOWN_DEVICES`, of networks where they are asked for."""
+
+ADD_BARS_OF_NETWORKS = Query(
+    "users.add_bars_of_networks",
+    """
+    insert into bars (project_id, fingerprint, user_id, expires_at, kind)
+    select :project_id, known.network, :id, cast(:blacklist_expires as bigint), 'network' from (
+        select k.network from key_uses k where k.user_id = :id and length(k.network) > 0
+        group by k.network order by max(k.last_at) desc limit :most
+    ) known where true
+    on conflict (project_id, fingerprint, user_id) do update set expires_at = excluded.expires_at
+    """,
+)
 REMOVE_BARS = Query("users.remove_bars", "delete from bars where user_id = :id")
 _DEVICE = ("fingerprint", "ip", "last_reset", "total_fingerprint_resets")
 SAVE_DEVICE = Query("users.save_device", f"update users set {assigned(_DEVICE)} where id = :id")
@@ -211,9 +225,9 @@ async def save_settings(tx: Transaction, changed: Sequence[User]) -> None:
     await tx.execute_each(SAVE_SETTINGS, _rows(SAVE_SETTINGS, changed))
 
 
-async def save_blacklisting(tx: Transaction, changed: Sequence[User]) -> None:
+async def save_blacklisting(tx: Transaction, changed: Sequence[User], *, bar_networks: bool = False) -> None:
     """Write whether, why and until when users are blacklisted; the devices of each who is get barred from the project: the key's own,
-    and those it is known to have been used on.
+    and those it is known to have been used on; with `bar_networks`, the networks that it was used in, too.
     """
     await tx.execute_each(SET_BLACKLIST, _rows(SET_BLACKLIST, changed))
     await tx.execute_each(REMOVE_BARS, _rows(REMOVE_BARS, changed))
@@ -223,6 +237,10 @@ async def save_blacklisting(tx: Transaction, changed: Sequence[User]) -> None:
         (user.project_id, user.id, user.blacklist_expires, MOST_KNOWN_DEVICES) for user in changed if user.blacklisted
     ]
     await tx.execute_each(ADD_BARS_OF_KNOWN, barred)
+    if bar_networks:
+        assert parameter_names(ADD_BARS_OF_NETWORKS.sql) == ("project_id", "id", "blacklist_expires", "most")
+        networks = [(*values, MOST_KNOWN_NETWORKS) for *values, _ in barred]
+        await tx.execute_each(ADD_BARS_OF_NETWORKS, networks)
     await tx.execute_each(ADD_BARS_OF_BOUND, _rows(ADD_BARS_OF_BOUND, [user for user in changed if user.blacklisted]))
 
 

@@ -29,6 +29,7 @@ export const text = {
     "token.revoked": "Token revoked",
     "project.created": "Project created",
     "project.edited": "Project changed",
+    "project.bars_lifted": "Bars lifted",
     "project.removed": "Project removed",
     "script.created": "Script added",
     "script.edited": "Script changed",
