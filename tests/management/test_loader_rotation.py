@@ -148,7 +148,8 @@ async def test_a_loader_that_cannot_be_protected_leaves_the_old_one(
 ) -> None:
     client = await api.running_script(project)
     assert api.world.publisher is not None
-    monkeypatch.setattr(api.world.publisher._workshop._workers, "_timeout_seconds", 0.001)
+    workers = api.world.publisher._workshop._workers
+    monkeypatch.setattr(workers, "_settings", workers._settings.model_copy(update={"timeout_seconds": 0.001}))
     reply = await me.post(f"/scripts/{client.script}/rotate_loader", {})
     body = reply.json()["error"]
     assert (reply.status_code, body["code"], body["message"]) == (422, 3, "failed to obfuscate init script")

@@ -31,6 +31,7 @@ async def test_a_new_script_is_as_it_was_asked_for_and_disabled(me: Developer, p
         "total_executions": 0,
         "total_sessions": 0,
         "total_instances": 0,
+        "offline_days": 0,
     }
 
 
