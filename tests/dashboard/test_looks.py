@@ -130,12 +130,20 @@ def test_every_page_reads_well_for_everybody(
     assert not findings, "\n".join(findings)
 
 
+IS_PAINTED = """() => {
+    getComputedStyle(document.body).color
+    return document.getAnimations().every((one) => !(one instanceof CSSTransition) || one.playState === "finished")
+}"""
+"""Colours go over into each other, and on a busy machine a hundredth of a millisecond takes until the next frame."""
+
+
 def look_at(visit: Visit, name: str, folder: Path | None) -> list[str]:
     """What is wrong with the page as it is, in every look; pictures of it where there is a folder for them."""
     page, findings = visit.page, []
     for look, (theme, window, rules) in LOOKS.items():
         page.emulate_media(color_scheme=theme, reduced_motion="reduce")
         page.set_viewport_size(window)
+        page.wait_for_function(IS_PAINTED, polling=20)
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
             page.screenshot(path=folder / f"{name}-{look}.png", full_page=name != "keys")
