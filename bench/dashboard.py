@@ -31,7 +31,8 @@ from moonlatch.app import open_moonlatch
 from moonlatch.cli.first_start import first_account
 from moonlatch.clock import DAY_MS, HOUR_MS, now_ms, utc_day
 from moonlatch.config import Settings
-from moonlatch.crypto import Keyring, new_id
+from moonlatch.crypto import new_id
+from moonlatch.master_key import MasterKeySource
 from moonlatch.storage import events, projects, scripts
 from moonlatch.storage.events import Event, first_id_at
 from moonlatch.storage.interface import Query, Transaction
@@ -214,7 +215,7 @@ async def opened_shop(folder: Path, keys: int, sessions: int) -> AsyncIterator[S
                 await scripts.insert(tx, script)
 
         await moonlatch.database.run(add)
-        _, users = await add_users(moonlatch.database, Keyring.open(folder), project.id, keys)
+        _, users = await add_users(moonlatch.database, MasterKeySource(folder).open(), project.id, keys)
         ids = [script.id for script in made]
         await moonlatch.database.run(lambda tx: furnish(tx, account, project.id, ids, users))
         hub = moonlatch.live._hub  # noqa: SLF001 -- so many sockets are more than a process may open

@@ -1,6 +1,7 @@
 """How long the keys of a large installation of before take to be sealed: `python bench/key_sealing.py [--database-url URL]`.
 
-The baseline, on the same rows in the same run, is what SQL needs to write them anew with their indexes and without a key.
+The baseline, on the same rows in the same run, is what SQL needs to write them anew with their indexes and without a key. And how long
+they then take to be made anew under a new master key, in the background with its pauses.
 """
 
 from __future__ import annotations
@@ -17,12 +18,16 @@ from pathlib import Path
 import asyncpg
 from servers import DATABASE
 
-from moonlatch.crypto import Keyring, new_id
+from moonlatch.crypto import new_id, new_key
+from moonlatch.keyring import Keyring
+from moonlatch.master_key import MasterKeySource
+from moonlatch.storage import sealed
 from moonlatch.storage.migration import Migration, shipped_migrations
+from moonlatch.storage.postgres.engine import open_postgres
 from moonlatch.storage.postgres.migration import migrate_postgres
 from moonlatch.storage.rewriting import master_key_in
 from moonlatch.storage.sqlite.connection import connect_writer
-from moonlatch.storage.sqlite.engine import migrate_file
+from moonlatch.storage.sqlite.engine import migrate_file, open_sqlite
 from moonlatch.storage.sqlite.migration import migrate
 
 BEFORE = 13
@@ -90,6 +95,18 @@ async def on_postgres(folder: Path, users: int, url: str) -> tuple[float, float]
     return took, baseline
 
 
+async def rewrapped(folder: Path, url: str) -> float:
+    """Seconds until all of them lie under a new master key."""
+    ring = Keyring(new_key(), *(line.master for line in MasterKeySource(folder).lines()))
+    database = await (open_postgres(url) if url else open_sqlite(folder / DATABASE))
+    try:
+        began = time.perf_counter()
+        assert not await sealed.rewrap(database, ring, lambda *_: None)
+        return time.perf_counter() - began
+    finally:
+        await database.close()
+
+
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--users", type=int, default=200_000)
@@ -97,12 +114,15 @@ def main() -> None:
     given = arguments.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        Keyring.open(folder)
+        MasterKeySource(folder).open()
         if given.database_url:
             took, baseline = asyncio.run(on_postgres(folder, given.users, given.database_url))
         else:
             took, baseline = on_sqlite(folder, given.users)
-    print(f"{given.users:,} users: {took:.1f} s, {baseline:.1f} s for SQL alone, ratio {took / baseline:.1f}")
+        anew = asyncio.run(rewrapped(folder, given.database_url or ""))
+    print(
+        f"{given.users:,} users: {took:.1f} s, {baseline:.1f} s for SQL alone, ratio {took / baseline:.1f}; {anew:.1f} s under a new master key"
+    )
 
 
 if __name__ == "__main__":

@@ -15,7 +15,9 @@ from servers import DATABASE
 from moonlatch.cli.operator import operator
 from moonlatch.client.tokens import CLAIMS_VERSION, Claims, issue
 from moonlatch.clock import now_ms
-from moonlatch.crypto import Keyring, new_id
+from moonlatch.crypto import new_id
+from moonlatch.keyring import Keyring
+from moonlatch.master_key import MasterKeySource
 from moonlatch.operations import tokens
 from moonlatch.operations.changing import perform
 from moonlatch.operations.context import World
@@ -83,7 +85,7 @@ async def _make(
     project = await rows.add_project(database)
     script, loader = await rows.add_script(database, project, payload=os.urandom(payload_bytes))
     further = [(await rows.add_script(database, project))[0] for _ in range(further_scripts)]
-    keyring = Keyring.open(folder)
+    keyring = MasterKeySource(folder).open()
     keys, ids = [new_id() for _ in range(users)], [new_id() for _ in range(users)]
 
     async def add_users(tx: Transaction) -> None:

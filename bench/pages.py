@@ -26,9 +26,11 @@ from moonlatch.app import open_moonlatch
 from moonlatch.cli.first_start import first_account
 from moonlatch.clock import DAY_MS, now_ms
 from moonlatch.config import Settings
-from moonlatch.crypto import Keyring, new_id
+from moonlatch.crypto import new_id
+from moonlatch.keyring import Keyring
 from moonlatch.live.hub import Member
 from moonlatch.live.interface import Instance, Session, Told
+from moonlatch.master_key import MasterKeySource
 from moonlatch.storage import projects, scripts
 from moonlatch.storage.interface import Database, Query, Transaction
 from moonlatch.storage.projects import Project
@@ -170,7 +172,7 @@ async def installation(folder: Path, users: int, sessions: int) -> AsyncIterator
             await scripts.insert(tx, script)
 
         await moonlatch.database.run(add)
-        keyring = Keyring.open(folder)
+        keyring = MasterKeySource(folder).open()
         keys, ids = await add_users(moonlatch.database, keyring, project.id, users)
         hub = moonlatch.live._hub  # noqa: SLF001 -- so many sockets are more than a process may open
         for member in members(script.id, project.id, ids, sessions):

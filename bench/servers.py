@@ -27,9 +27,9 @@ from moonlatch.client.protocol import ClientProtocol
 from moonlatch.client.sharing import SharingWatch
 from moonlatch.clock import now_ms
 from moonlatch.config.sections import ClientSettings, ConnectionSettings
-from moonlatch.crypto import Keyring
 from moonlatch.licensing.tier import BUILT_IN
 from moonlatch.live.memory import LocalLive
+from moonlatch.master_key import MasterKeySource
 from moonlatch.operations.context import World
 from moonlatch.serving import garbage
 from moonlatch.storage.postgres.engine import open_postgres
@@ -85,7 +85,7 @@ def answering(size: int) -> Any:
 
 async def ours(folder: Path, database_url: str) -> ClientProtocol:
     database = await (open_postgres(database_url) if database_url else open_sqlite(folder / DATABASE))
-    live, keyring = LocalLive(database=database, clock=now_ms), Keyring.open(folder)
+    live, keyring = LocalLive(database=database, clock=now_ms), MasterKeySource(folder).open()
     world = World(database=database, tiers=BUILT_IN, clock=now_ms, keyring=keyring, live=live)
     return ClientProtocol(
         database=database,

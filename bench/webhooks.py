@@ -33,8 +33,8 @@ from figures import Figure, print_table
 from load import paced
 
 from moonlatch.clock import now_ms
-from moonlatch.crypto import Keyring
 from moonlatch.licensing.tier import BUILT_IN
+from moonlatch.master_key import MasterKeySource
 from moonlatch.operations import endpoints
 from moonlatch.operations.changing import perform
 from moonlatch.operations.context import Actor, ActorKind, World
@@ -111,7 +111,9 @@ def receivers() -> Iterator[tuple[str, str]]:
 async def opened(folder: Path) -> AsyncIterator[World]:
     database = await open_sqlite(folder / "moonlatch.db")
     async with Outgoing(Reach(RECEIVER), keeps_connections=True) as client:
-        yield World(database=database, tiers=BUILT_IN, clock=now_ms, keyring=Keyring.open(folder), outgoing=client)
+        yield World(
+            database=database, tiers=BUILT_IN, clock=now_ms, keyring=MasterKeySource(folder).open(), outgoing=client
+        )
     await database.close()
 
 

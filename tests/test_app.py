@@ -8,7 +8,7 @@ import pytest
 
 from moonlatch.app import FolderInUseError, Moonlatch, open_moonlatch
 from moonlatch.config import Settings
-from moonlatch.crypto import Keyring
+from moonlatch.master_key import MasterKeySource
 from moonlatch.storage.interface import Query, Transaction
 
 ADD_LOADER = Query(
@@ -87,6 +87,6 @@ async def test_a_folder_in_which_nothing_was_published_gets_a_new_key(tmp_path: 
 
 
 def test_a_key_is_written_whole_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
-    first = Keyring.open(tmp_path).loader_secret("loader")
-    assert Keyring.open(tmp_path).loader_secret("loader") == first
+    first = MasterKeySource(tmp_path).open().loader_secret("loader")
+    assert MasterKeySource(tmp_path).open().loader_secret("loader") == first
     assert [path.name for path in tmp_path.iterdir()] == ["master.key"]

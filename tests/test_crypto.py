@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from moonlatch import crypto
-from moonlatch.crypto import FixedKeyHmac, Keyring, UnorderedHash, UnreadableSecretError
+from moonlatch.crypto import FixedKeyHmac, UnorderedHash, UnreadableSecretError
+from moonlatch.keyring import Keyring
+from moonlatch.master_key import MASTER_KEY_NAME, MasterKeySource
 
 MASTER = bytes(range(32))
 
@@ -196,16 +198,16 @@ def test_ids_have_their_alphabet_and_ordered_ones_sort_by_time() -> None:
 
 
 def test_the_master_key_is_made_once_and_for_its_owner_alone(tmp_path: Path) -> None:
-    first = Keyring.open(tmp_path)
-    file = tmp_path / crypto.MASTER_KEY_NAME
+    first = MasterKeySource(tmp_path).open()
+    file = tmp_path / MASTER_KEY_NAME
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    assert Keyring.open(tmp_path).check_value() == first.check_value()
+    assert MasterKeySource(tmp_path).open().check_value() == first.check_value()
     file.write_text("beef\n")
     with pytest.raises(ValueError, match="not a Moonlatch master key"):
-        Keyring.open(tmp_path)
+        MasterKeySource(tmp_path).open()
     file.unlink()
     with pytest.raises(FileNotFoundError):
-        Keyring.open(tmp_path, create=False)
+        MasterKeySource(tmp_path).open(create=False)
 
 
 def test_secrets_are_compared_as_text_or_bytes() -> None:

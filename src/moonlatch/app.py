@@ -34,6 +34,7 @@ from moonlatch.jobs.retention import (
     sign_ins_kept,
     watch_retention,
 )
+from moonlatch.jobs.rewrapping import watch_rewrapping
 from moonlatch.licensing.verdict import Policy
 from moonlatch.live.interface import LiveEngine
 from moonlatch.live.memory import LocalLive
@@ -42,7 +43,7 @@ from moonlatch.management.application import management_app
 from moonlatch.management.readiness import About, Engine, Readiness, answers
 from moonlatch.metrics.exposition import Counts, Exposition, GrantedCalls, Reading
 from moonlatch.operations.context import World
-from moonlatch.storage import installation
+from moonlatch.storage import installation, master_keys
 from moonlatch.storage.engines import open_database
 from moonlatch.storage.interface import Database
 from moonlatch.storage.sqlite.engine import SqliteDatabase
@@ -112,11 +113,13 @@ async def open_moonlatch(settings: Settings) -> AsyncIterator[Moonlatch]:
                 f"{master_key.place} is missing, but loaders were made and keys of users sealed with it: "
                 "without it no published script can start"
             )
-        keyring = await asyncio.to_thread(master_key.open)
-        if not await installation.belongs_to(database, keyring.check_value()):
-            raise ValueError(
-                f"{master_key.place} is not the master key that the loaders and keys of users in the database were made with"
-            )
+        keyring = await master_keys.arranged(
+            database,
+            await asyncio.to_thread(master_key.open),
+            master_key.place,
+            is_alone=settings.is_alone,
+            now=now_ms(),
+        )
         workers = WorkerPool(settings.protector)
         closing.push_async_callback(workers.close)
         live, limits = await _open_live(settings, database, policy, closing)
@@ -209,6 +212,9 @@ async def open_moonlatch(settings: Settings) -> AsyncIterator[Moonlatch]:
         if settings.retention.event_days:
             kept.append(events_kept(settings.retention.event_days))
         jobs["retention"] = watch_retention(database, now_ms, kept)
+        if keyring.older:
+            logger.info("the master key in use is %s, beside %d others", keyring.current.id, len(keyring.older))
+            jobs["rewrapping"] = watch_rewrapping(database, keyring, now_ms, live.takes_turn)
         for name, job in jobs.items():
             closing.push_async_callback(_cancelled, asyncio.create_task(job, name=name))
         yield Moonlatch(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import hashlib
 import hmac
 import os
@@ -11,7 +10,6 @@ import secrets
 import string
 import zlib
 from collections.abc import Iterable
-from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -20,8 +18,8 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 ID_ALPHABET = string.ascii_letters + string.digits
 ID_LENGTH = 32
-MASTER_KEY_NAME = "master.key"
-_MASTER_KEY_BYTES = 32
+MASTER_KEY_BYTES = 32
+KEY_ID_LENGTH = 8
 _ONE_TIME_NONCE = bytes(12)
 _TIME_CHARACTERS = 11
 _NONCE_BYTES = 12
@@ -41,6 +39,9 @@ WEBHOOK_URL = "webhook url"
 WEBHOOK_SECRET = "webhook secret"  # noqa: S105 -- a name
 """Purpose of a stored secret: what an endpoint's deliveries are signed with, owned by the endpoint's id."""
 
+
+IDENTITY_KEY = "identity key"
+"""Purpose of a stored secret: what devices and addresses are hashed with, owned by the installation."""
 
 CODED_CHARACTERS = 16
 """Of each end of a key, how many characters are searched for in the database."""
@@ -262,48 +263,47 @@ def stream_hash(parts: Iterable[bytes]) -> str:
     return digest.hexdigest()
 
 
+SEALED = b"ring1"
+"""What every stored secret begins with; an earlier version left it out."""
+
+SEAL_MARK_BYTES = len(SEALED) + KEY_ID_LENGTH // 2
+
+
+def seal_mark(key_id: str) -> bytes:
+    """What every stored secret begins with that the master key of this id sealed."""
+    return SEALED + bytes.fromhex(key_id)
+
+
 class UnreadableSecretError(Exception):
-    """A stored secret was sealed under another master key or for another owner, or has been changed."""
-
-
-def _write_new_master_key(path: Path) -> None:
-    """Create the key, whole or not at all; of two processes that do it at once one wins and both use its key."""
-    written = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with os.fdopen(os.open(written, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            file.write(secrets.token_bytes(_MASTER_KEY_BYTES).hex() + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        with contextlib.suppress(FileExistsError):
-            os.link(written, path)
-    finally:
-        written.unlink(missing_ok=True)
+    """A stored secret was sealed under a master key that is not here, or for another owner, or has been changed."""
 
 
 def _secret_context(purpose: str, owner_id: str) -> bytes:
     return f"moonlatch/1 stored secret\n{purpose}\n{owner_id}".encode()
 
 
-class Keyring:
-    """The installation's master key, and the keys for single purposes derived from it.
+class MasterKey:
+    """A master key of an installation, and the keys for single purposes derived from it.
 
-    Losing the master key stops every running script and unbinds every device; leaking it lets its holder forge heartbeats.
+    Losing it stops every running script and unbinds every device; leaking it lets its holder forge heartbeats.
     """
 
     def __init__(self, master: bytes) -> None:
-        if len(master) != _MASTER_KEY_BYTES:
-            raise ValueError(f"the master key must be {_MASTER_KEY_BYTES} bytes, got {len(master)}")
+        if len(master) != MASTER_KEY_BYTES:
+            raise ValueError(f"the master key must be {MASTER_KEY_BYTES} bytes, got {len(master)}")
         self._master = FixedKeyHmac(master)
         self._instances = FixedKeyHmac(self._master.digest(b"moonlatch/1 instance token"))
         self._instance_ids = FixedKeyHmac(self._master.digest(b"moonlatch/1 instance id"))
         self._signing = Ed25519PrivateKey.from_private_bytes(self._master.digest(b"moonlatch/1 signing key"))
         self._exchange = X25519PrivateKey.from_private_bytes(self._master.digest(b"moonlatch/2 exchange key"))
         self._copy_keys = FixedKeyHmac(self._master.digest(b"moonlatch/2 copy key"))
-        self._fingerprints = FixedKeyHmac(self._master.digest(b"moonlatch/1 fingerprint"))
         self._user_keys = FixedKeyHmac(self._master.digest(b"moonlatch/1 user key"))
         self._parts_of_keys = FixedKeyHmac(self._master.digest(b"moonlatch/1 part of user key"))
         self._requests = FixedKeyHmac(self._master.digest(b"moonlatch/1 idempotent request"))
         self._stored_secrets = ChaCha20Poly1305(self._master.digest(b"moonlatch/1 stored secret"))
+        self.id = self.check_value().hex()[:KEY_ID_LENGTH]
+        """Names this key among others: 8 hexadecimal digits, which tell nothing about it."""
+        self.mark = seal_mark(self.id)
 
     @property
     def public_key(self) -> bytes:
@@ -333,33 +333,8 @@ class Keyring:
         nonce, covered = sealed[:_COPY_KEY_NONCE_BYTES], sealed[_COPY_KEY_NONCE_BYTES:]
         return xor(covered, self._copy_keys.digest(nonce + instance.encode()))
 
-    @classmethod
-    def open(cls, data_dir: Path, *, create: bool = True) -> Keyring:
-        """Read `master.key` in the data folder, with `create` making it (mode 0600) on the first start.
-
-        Raises OSError, and ValueError when the file is there but is not a master key.
-        """
-        path = data_dir / MASTER_KEY_NAME
-        if create and not path.exists():
-            _write_new_master_key(path)
-        return cls.of_text(path.read_text(), str(path))
-
-    @classmethod
-    def of_text(cls, text: str, place: str) -> Keyring:
-        """The keys that follow from a master key in hex. Raises ValueError, naming its place and nothing of the text."""
-        try:
-            master = bytes.fromhex(text.strip())
-        except ValueError:
-            raise ValueError(
-                f"{place} is not a Moonlatch master key: it must be {2 * _MASTER_KEY_BYTES} hexadecimal digits"
-            ) from None
-        try:
-            return cls(master)
-        except ValueError as error:
-            raise ValueError(f"{place} is not a Moonlatch master key: {error}") from None
-
     def check_value(self) -> bytes:
-        """Tells this master key from others, and nothing about it."""
+        """Tells this master key from others, and nothing about it. Its beginning is the key's id."""
         return self._master.digest(b"moonlatch/1 key check")
 
     def loader_secret(self, loader_id: str) -> bytes:
@@ -381,28 +356,28 @@ class Keyring:
         return self._instances.digest(claims)
 
     def seal_secret(self, purpose: str, owner_id: str, secret: str) -> bytes:
-        """A secret to be stored: a random nonce, then ChaCha20-Poly1305 (RFC 8439).
+        """A secret to be stored: the key's mark, a random nonce, then ChaCha20-Poly1305 (RFC 8439).
 
         Bound to purpose and owner, so that nobody gets to use it by copying the row. One key seals for the whole
         installation: random nonces of 96 bits are safe for 2^32 secrets, which is more users than there will ever be.
         """
         nonce = secrets.token_bytes(_NONCE_BYTES)
-        return nonce + self._stored_secrets.encrypt(nonce, secret.encode(), _secret_context(purpose, owner_id))
+        return (
+            self.mark + nonce + self._stored_secrets.encrypt(nonce, secret.encode(), _secret_context(purpose, owner_id))
+        )
 
     def open_secret(self, purpose: str, owner_id: str, sealed: bytes) -> str:
-        """The secret that was sealed. Raises UnreadableSecretError."""
+        """The secret that was sealed; what an earlier version sealed has no mark. Raises UnreadableSecretError."""
+        sealed = sealed.removeprefix(self.mark)
         nonce, ciphertext = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:]
         try:
             return self._stored_secrets.decrypt(nonce, ciphertext, _secret_context(purpose, owner_id)).decode()
         except (InvalidTag, ValueError):
             raise UnreadableSecretError from None
 
-    def fingerprint(self, project_id: str, kind: str, value: str) -> bytes:
-        """Keyed hash of something that identifies a person or device (`ip`, `fingerprint`, `executor`), 32 bytes.
-
-        Bound to the project, so that two projects' users cannot be matched with each other.
-        """
-        return self._fingerprints.digest(f"{kind}\n{project_id}\n{value}".encode())
+    def identity_key(self) -> bytes:
+        """What an installation's first key has it hash devices and addresses with, 32 bytes."""
+        return self._master.digest(b"moonlatch/1 fingerprint")
 
     def user_key_hash(self, key: str) -> bytes:
         """By which a user is found whose key somebody gives: a keyed hash, 32 bytes, the same in every project."""

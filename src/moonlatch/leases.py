@@ -11,7 +11,8 @@ from typing import Any
 import msgspec
 
 from moonlatch import paseto
-from moonlatch.crypto import Keyring, derive, sha256, wrap
+from moonlatch.crypto import derive, sha256, wrap
+from moonlatch.keyring import Keyring
 from moonlatch.licensing.lease import Term
 
 _NAME_CHARACTERS = 16
@@ -77,7 +78,8 @@ def statement(
     variables: dict[str, Any],
 ) -> str:
     """A PASETO `v4.public`. `variables` are those of a start, whose count of executions is its sequence."""
-    secret, key = keyring.loader_secret(holder.loader), holder.key or ""
+    signer = keyring.key_for(holder.loader)
+    secret, key = signer.loader_secret(holder.loader), holder.key or ""
     pad = derive(secret, "moonlatch/2 lease", key, holder.fingerprint, str(term.issued))
     claims = _Claims(
         kind=kind,
@@ -95,8 +97,8 @@ def statement(
         payload_digest=payload.digest,
         variables={name: value for name, value in variables.items() if name != "la_seconds_left"},
     )
-    footer = _encode({"kid": paseto.key_id(keyring.public_key)})
-    return paseto.signed(keyring.sign, _encode(claims), footer=footer, implicit=holder.script.encode())
+    footer = _encode({"kid": paseto.key_id(signer.public_key)})
+    return paseto.signed(signer.sign, _encode(claims), footer=footer, implicit=holder.script.encode())
 
 
 def name_of(script: str, key: str | None) -> str:

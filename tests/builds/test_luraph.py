@@ -16,7 +16,8 @@ from moonlatch.builds.pool import WorkerPool
 from moonlatch.builds.protection import Asked
 from moonlatch.builds.publisher import LoaderRecipe
 from moonlatch.config.sections import LuraphSettings
-from moonlatch.crypto import LURAPH_KEY, Keyring
+from moonlatch.crypto import LURAPH_KEY, SEAL_MARK_BYTES
+from moonlatch.keyring import Keyring
 from moonlatch.luraph.engine import LuraphEngine, ServiceLimits, luraph_client
 from moonlatch.operations.refusals import Reason, Refused, TryLater
 from moonlatch.storage import builds, luraph_keys, projects
@@ -288,4 +289,4 @@ async def test_the_key_is_in_no_log_no_error_and_not_readable_in_the_database(
     sealed = await luraph_keys.find(publishing.database, publishing.account.id)
     assert sealed is not None
     assert API_KEY.encode() not in sealed
-    assert len(sealed) == 12 + len(API_KEY) + 16
+    assert len(sealed) == SEAL_MARK_BYTES + 12 + len(API_KEY) + 16

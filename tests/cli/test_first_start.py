@@ -53,7 +53,7 @@ async def test_the_example_is_published_enabled_and_has_a_user(database: SqliteD
     publisher = Publishing(database, workers).publisher()
     example = await publish_example(publisher.world, first.account)
     script = await scripts.find(database, example.script_id)
-    user = await users.find_by_key(database, hashed(example.user_key, publisher.world.keyring))
+    user = await users.find_by_key(database, [hashed(example.user_key, publisher.world.keyring)])
     assert script is not None
     assert user is not None
     assert (script.build, script.enabled, script.project_id) == (1, True, user.project_id)

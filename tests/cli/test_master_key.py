@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from moonlatch.app import open_moonlatch
 from moonlatch.config import Settings
-from moonlatch.crypto import Keyring
+from moonlatch.keyring import Keyring
 from moonlatch.master_key import CREDENTIAL_NAME, MasterKeySource
 from support.commands import Command
 from support.server import free_port
@@ -71,7 +71,7 @@ def test_the_command_comes_before_the_credential(tmp_path: Path, credentials: Pa
             printing("no key"),
             "the output of master_key_command is not a Moonlatch master key: it must be 64 hexadecimal digits",
         ),
-        (printing("ab" * 31), "the master key must be 32 bytes, got 31"),
+        (printing("ab" * 31), "it must be 64 hexadecimal digits, got 62"),
         (printing("ab" * 5000), "is not a Moonlatch master key"),
         (f'{sys.executable} -c "raise SystemExit(3)"', "master_key_command ended with status 3"),
         ("/nowhere/at-all", "master_key_command cannot be run: No such file or directory"),

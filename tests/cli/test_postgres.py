@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from moonlatch.crypto import Keyring
+from moonlatch.master_key import MasterKeySource
 from moonlatch.storage.migration import shipped_migrations
 from moonlatch.storage.postgres.migration import migrate_postgres
 from support.commands import Command
@@ -114,7 +114,7 @@ def test_a_backup_beside_postgresql_holds_the_rest_and_says_so(
     moonlatch: Command, on_postgres: str, tmp_path: Path
 ) -> None:
     (tmp_path / "data").mkdir()
-    Keyring.open(tmp_path / "data")
+    MasterKeySource(tmp_path / "data").open()
 
     saved = moonlatch("backup", "saved.zip", "--json")
     assert saved.json["members"] == ["master.key"]

@@ -20,7 +20,7 @@ import httpx
 import pytest
 
 from moonlatch.cli.first_start import FILE_NAME
-from moonlatch.crypto import Keyring
+from moonlatch.master_key import MasterKeySource
 from support.client import Client, Refused
 from support.commands import Command, Ended
 from support.developer import Developer
@@ -152,7 +152,7 @@ async def test_a_removed_account_takes_everything_with_it_while_the_server_runs(
         developer.post("/account/luraph", api_key="a-key")
     with contextlib.closing(sqlite3.connect(server.data / "moonlatch.db")) as connection:
         (loader,) = connection.execute("select loader from scripts where id = ?", [script]).fetchone()
-    keyring = Keyring.open(server.data)
+    keyring = MasterKeySource(server.data).open()
     secret, key_hash = keyring.loader_secret(loader), keyring.user_key_hash(key).hex().upper()
     async with httpx.AsyncClient(timeout=20) as http:
         copy = await Client(server.url, script, loader, secret, http).execute(key=key)

@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from moonlatch.crypto import Keyring
+from moonlatch.master_key import MasterKeySource
 from moonlatch.serving.server import LEAVE_SECONDS
 from moonlatch.storage.interface import Database
 from support import rows
@@ -44,7 +44,7 @@ class Workers:
         headers = {"token": self.token}
         created = await self.http.post(f"{self.server.url}/projects", json={"name": "Game"}, headers=headers)
         script, loader = await rows.add_script(self.database, created.json()["project"]["id"], free_for_all=True)
-        secret = Keyring.open(self.server.data).loader_secret(loader)
+        secret = MasterKeySource(self.server.data).open().loader_secret(loader)
         return Client(self.server.url, script, loader, secret, self.http)
 
     def pids(self) -> list[int]:

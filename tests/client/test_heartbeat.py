@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from moonlatch.clock import DAY_MS, HOUR_MS
-from moonlatch.crypto import Keyring
+from moonlatch.keyring import Keyring
 from support import rows
 from support.client import DEVICE, Copy, Refused, UnverifiedError
 from support.client_server import World, another_process

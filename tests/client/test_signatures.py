@@ -7,7 +7,7 @@ import secrets
 import pytest
 
 from moonlatch.client.signatures import Signatures
-from moonlatch.crypto import Keyring
+from moonlatch.keyring import Keyring
 from support.client import Refused, UnverifiedError, is_proof
 from support.client_server import World
 
@@ -16,7 +16,7 @@ KEYRING = Keyring(bytes(range(32)))
 
 @pytest.mark.parametrize("number", [1, 2, 3, 4, 5, 7, 8, 9, 64, 100])
 async def test_each_of_many_answers_has_a_proof_of_its_own(number: int) -> None:
-    signatures, contents = Signatures(KEYRING), [secrets.token_bytes(size) for size in range(number)]
+    signatures, contents = Signatures(KEYRING.current), [secrets.token_bytes(size) for size in range(number)]
     proofs = await asyncio.gather(*map(signatures.proof, contents))
     assert len({proof[:128] for proof in proofs}) == 1
     for content, proof in zip(contents, proofs, strict=True):
@@ -26,7 +26,7 @@ async def test_each_of_many_answers_has_a_proof_of_its_own(number: int) -> None:
 
 
 async def test_an_inner_node_is_no_answer() -> None:
-    signatures = Signatures(KEYRING)
+    signatures = Signatures(KEYRING.current)
     one, other = await asyncio.gather(signatures.proof(b"one"), signatures.proof(b"other"))
     left, right = bytes.fromhex(other[129:]), bytes.fromhex(one[129:])
     assert not is_proof(one[:128], b"\1" + left + right, KEYRING.public_key)

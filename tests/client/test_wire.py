@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from moonlatch.client.tokens import CLAIMS_VERSION, Claims, issue, read
 from moonlatch.client.transcript import encode, heartbeat_mac
 from moonlatch.client.wire import Execute, Heartbeat, MalformedError, decode_execute, decode_frame, decode_heartbeat
-from moonlatch.crypto import FixedKeyHmac, Keyring, hmac_sha256, new_id
+from moonlatch.crypto import FixedKeyHmac, hmac_sha256, new_id
+from moonlatch.keyring import Keyring
 from support.client import derive, mac, transcript
 
 EXECUTE = {

@@ -16,8 +16,8 @@ import httpx
 import pytest
 from fastapi.routing import APIRoute
 
-from moonlatch.crypto import Keyring
 from moonlatch.management.application import ROUTERS
+from moonlatch.master_key import MasterKeySource
 from support.client import Client
 from support.developer import Developer, eventually
 from support.server import MoonlatchServer, free_port, status_at
@@ -89,7 +89,7 @@ async def test_everything_passes_through_nginx(server: MoonlatchServer, token: s
         with contextlib.closing(sqlite3.connect(server.data / "moonlatch.db")) as connection:
             (loader,) = connection.execute("select loader from scripts where id = ?", [script]).fetchone()
         async with httpx.AsyncClient(timeout=20) as http:
-            secret = Keyring.open(server.data).loader_secret(loader)
+            secret = MasterKeySource(server.data).open().loader_secret(loader)
             copy = await Client(proxy, script, loader, secret, http).execute(key=key)
             assert await copy.beat() is None
             wire = await copy.session()

@@ -13,7 +13,7 @@ import httpx
 import pytest
 from websockets.asyncio.client import connect
 
-from moonlatch.crypto import Keyring
+from moonlatch.master_key import MasterKeySource
 from support.client import Client, Refused
 from support.developer import Developer
 from support.server import MoonlatchServer
@@ -43,7 +43,7 @@ class Life:
             key, script = self._set_up(developer)
             with contextlib.closing(sqlite3.connect(self.server.data / "moonlatch.db")) as connection:
                 (loader,) = connection.execute("select loader from scripts where id = ?", [script]).fetchone()
-            secret = Keyring.open(self.server.data).loader_secret(loader)
+            secret = MasterKeySource(self.server.data).open().loader_secret(loader)
             self.secrets["loader secret"] = secret.hex()
             headers = {"x-forwarded-for": ADDRESS}
             async with httpx.AsyncClient(timeout=20, headers=headers) as http:

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from moonlatch.crypto import Keyring
+from moonlatch.master_key import MasterKeySource
 from support.client import Client, Copy, Refused
 from support.developer import Developer, eventually
 from support.server import MoonlatchServer
@@ -22,7 +22,7 @@ async def crowd(server: MoonlatchServer, script: str, key: str) -> tuple[list[Co
     """As many copies as may start, each from a network of its own, and what the others were refused with."""
     with contextlib.closing(sqlite3.connect(server.data / "moonlatch.db")) as connection:
         (loader,) = connection.execute("select loader from scripts where id = ?", [script]).fetchone()
-    secret = Keyring.open(server.data).loader_secret(loader)
+    secret = MasterKeySource(server.data).open().loader_secret(loader)
     copies: list[Copy] = []
     refused: Counter[str] = Counter()
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from moonlatch.crypto import Keyring
+from moonlatch.master_key import MasterKeySource
 from moonlatch.storage.interface import StorageError, Transaction, Unavailable
 from moonlatch.storage.sqlite.engine import SqliteDatabase
 from support.accounts import ADD_ACCOUNT, account_ids, add_account
@@ -112,7 +112,7 @@ async def test_what_still_fits_into_the_log_of_a_full_disk_is_granted_and_saved(
         with contextlib.closing(sqlite3.connect(server.data / "moonlatch.db")) as connection:
             (loader,) = connection.execute("select loader from scripts").fetchone()
             connection.execute("pragma wal_checkpoint(restart)")
-        secret = Keyring.open(server.data).loader_secret(loader)
+        secret = MasterKeySource(server.data).open().loader_secret(loader)
         async with httpx.AsyncClient(timeout=20) as http:
             client = Client(server.url, script, loader, secret, http)
             with full_disk(server.data, server.pid):

@@ -14,7 +14,7 @@ import asyncpg
 import httpx
 import pytest
 
-from moonlatch.crypto import Keyring
+from moonlatch.master_key import MasterKeySource
 from moonlatch.storage.interface import numbered
 from support.client import Client, Copy, Refused
 from support.crash import kill_in_rounds
@@ -87,7 +87,7 @@ class Installation:
 
     async def prepare(self) -> None:
         ((self.loader,),) = await self.data.rows("select loader from scripts where id = :id", id=self.script)
-        self.secret = Keyring.open(self.server.data).loader_secret(self.loader)
+        self.secret = MasterKeySource(self.server.data).open().loader_secret(self.loader)
 
     async def start(self, _: int) -> asyncio.subprocess.Process:
         with self.server.log.open("ab") as log:
@@ -184,7 +184,7 @@ class Installation:
         await self._verify_builds()
 
     async def _verify_users(self) -> None:
-        keyring = Keyring.open(self.server.data, create=False)
+        keyring = MasterKeySource(self.server.data).open(create=False)
         rows = await self.data.rows("select id, key_sealed, note, blacklisted from users")
         keys = {user: opened(keyring, user, sealed) for user, sealed, _, _ in rows}
         stored = {keys[user]: note for user, _, note, _ in rows}

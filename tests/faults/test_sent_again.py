@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from moonlatch.crypto import Keyring
+from moonlatch.master_key import MasterKeySource
 from support.crash import kill_in_rounds
 from support.developer import Developer
 from support.keys import opened
@@ -101,7 +101,7 @@ async def test_a_call_sent_again_after_a_crash_is_carried_out_once(tmp_path: Pat
         await data.settle()
         twice = await data.rows("select note from users group by note having count(*) > 1")
         assert twice == [], "a call was carried out more than once"
-        keyring = Keyring.open(folder, create=False)
+        keyring = MasterKeySource(folder).open(create=False)
         rows = await data.rows("select note, id, key_sealed from users")
         stored = {note: opened(keyring, user, sealed) for note, user, sealed in rows}
         lost = [key for key, reply in senders.answered.items() if stored.get(key) != reply["users"][0]["key"]]

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from moonlatch.crypto import Keyring
+from moonlatch.master_key import MasterKeySource
 from support import rows
 from support.client import Client
 from support.client_server import plain_http
@@ -60,7 +60,7 @@ async def fresh_client(server: MoonlatchServer, http: httpx.AsyncClient, token: 
     created = await http.post(f"{server.url}/projects", json={"name": "Game"}, headers={"token": token})
     async with opened(server.data / "moonlatch.db") as database:
         script, loader = await rows.add_script(database, created.json()["project"]["id"], free_for_all=True)
-    return Client(server.url, script, loader, Keyring.open(server.data).loader_secret(loader), http)
+    return Client(server.url, script, loader, MasterKeySource(server.data).open().loader_secret(loader), http)
 
 
 async def totals(server: MoonlatchServer, http: httpx.AsyncClient, token: str, client: Client) -> tuple[Any, ...]:

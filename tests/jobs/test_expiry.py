@@ -5,8 +5,8 @@ import asyncio
 import msgspec
 import pytest
 
-from moonlatch.crypto import Keyring
 from moonlatch.jobs.expiry import BATCH, GRACE_MS, remove_expired_users, watch_expiry
+from moonlatch.keyring import Keyring
 from moonlatch.operations.context import World
 from moonlatch.storage import events, removed_users, users
 from moonlatch.storage import projects as stored_projects
@@ -109,7 +109,7 @@ async def test_who_was_removed_is_kept_as_they_were(database: SqliteDatabase, pr
     await add_user(
         database, "key", project_id="tidy", key_expires=1, discord_id="7", note="Ada", fingerprint=fingerprint
     )
-    before = await users.find_by_key(database, hashed("key"))
+    before = await users.find_by_key(database, [hashed("key")])
 
     await remove_expired_users(at(database, Told(), NOW))
 

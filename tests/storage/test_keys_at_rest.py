@@ -17,7 +17,8 @@ from typing import Any
 import asyncpg
 import pytest
 
-from moonlatch.crypto import USER_KEY, Keyring
+from moonlatch.crypto import USER_KEY
+from moonlatch.master_key import MasterKeySource
 from moonlatch.storage.interface import StorageError
 from moonlatch.storage.migration import shipped_migrations
 from moonlatch.storage.postgres.migration import migrate_postgres
@@ -73,7 +74,7 @@ class Old:
     def fill(self, users: int) -> None:
         """The schema of before and rows in it."""
         self.folder.mkdir(exist_ok=True)
-        Keyring.open(self.folder)
+        MasterKeySource(self.folder).open()
         if self.url:
             wait_for(lambda: migrate_postgres(self.url, shipped_migrations("postgres")[:BEFORE]))
         else:
@@ -160,7 +161,7 @@ class Old:
 
     def verify(self, users: int) -> None:
         """Everybody is there as they were, with a key that opens; and no key stands anywhere in clear."""
-        keyring = Keyring.open(self.folder, create=False)
+        keyring = MasterKeySource(self.folder).open(create=False)
         rows = self.read(f"select {COLUMNS} from users order by id")
         assert len(rows) == users
         for number, (user, key_hash, sealed, start, end, *rest) in enumerate(rows):
@@ -281,7 +282,9 @@ def test_users_who_are_added_meanwhile_by_a_program_of_before_are_sealed_too(old
 @pytest.mark.parametrize("how", ["missing", "another", "broken"])
 def test_without_the_right_master_key_nothing_is_sealed(old: Old, how: str) -> None:
     old.fill(4)
-    old.write("insert into installation (id, key_check) values (1, ?)", [(Keyring.open(old.folder).check_value(),)])
+    old.write(
+        "insert into installation (id, key_check) values (1, ?)", [(MasterKeySource(old.folder).open().check_value(),)]
+    )
     master = old.folder / "master.key"
     right = master.read_text()
     if how == "missing":

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moonlatch.crypto import CODED_CHARACTERS, Keyring, UnreadableSecretError, new_id
+from moonlatch.crypto import CODED_CHARACTERS, UnreadableSecretError, new_id
+from moonlatch.keyring import Keyring
 from moonlatch.storage import user_lists, users
 from moonlatch.storage.interface import Database
 from moonlatch.storage.user_keys import as_stored, end_code, key_of, masked_key_of, start_code
@@ -56,8 +57,8 @@ def test_codes_have_as_much_in_common_as_the_keys_and_hold_nothing_of_them(one: 
         coded = [code(KEYRING, "p", key) for key in (one, other)]
         assert [len(each) for each in coded] == [4 * min(len(key), CODED_CHARACTERS) for key in (one, other)]
         assert common(*coded) // 4 == min(common(*parts), CODED_CHARACTERS)
-    assert common(start_code(KEYRING, "p", one), start_code(KEYRING, "q", one)) < 4
-    assert common(start_code(KEYRING, "p", one), end_code(KEYRING, "p", one[::-1])) < 4
+    assert common(start_code(KEYRING.current, "p", one), start_code(KEYRING.current, "q", one)) < 4
+    assert common(start_code(KEYRING.current, "p", one), end_code(KEYRING.current, "p", one[::-1])) < 4
 
 
 def common(one: bytes | str, other: bytes | str) -> int:
@@ -119,6 +120,6 @@ async def test_a_key_that_exists_is_not_written_again_wherever_it_is(database: D
     assert await database.run(lambda tx: users.insert(tx, [user_with("ABCDEFGH", project)])) == [True]
     again = [user_with("ABCDEFGH", other), user_with("ABCDEFGI", other)]
     assert await database.run(lambda tx: users.insert(tx, again)) == [False, True]
-    found = await users.find_by_key(database, KEYRING.user_key_hash("ABCDEFGH"))
+    found = await users.find_by_key(database, [KEYRING.user_key_hash("ABCDEFGH")])
     assert found is not None
     assert found.project_id == project

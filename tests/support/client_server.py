@@ -16,7 +16,7 @@ import uvicorn
 from moonlatch.client.protocol import ClientProtocol
 from moonlatch.clock import now_ms
 from moonlatch.config.sections import ClientSettings, ConnectionSettings
-from moonlatch.crypto import Keyring
+from moonlatch.keyring import Keyring
 from moonlatch.live.memory import LocalLive
 from moonlatch.live.redis import RedisLive
 from moonlatch.live.redis_directory import RedisDirectory

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from moonlatch.crypto import Keyring
+from moonlatch.keyring import Keyring
 from moonlatch.licensing.tier import BUILT_IN
 from moonlatch.licensing.webhooks import ExecutionNews
 from moonlatch.operations import endpoints, projects

@@ -16,7 +16,8 @@ import httpx
 from moonlatch.app import Moonlatch, open_moonlatch
 from moonlatch.clock import now_ms
 from moonlatch.config import Settings
-from moonlatch.crypto import Keyring
+from moonlatch.keyring import Keyring
+from moonlatch.master_key import MasterKeySource
 from moonlatch.storage.interface import Database
 from support import rows
 from support.client import Client, Refused
@@ -141,7 +142,9 @@ async def running_installation(
         database = await closing.enter_async_context(opened_at(postgres_url, folder))
         http = await closing.enter_async_context(plain_http(timeout=30))
         developer = await new_developer(database, http, now_ms())
-        installation = Installation(running, postgres, redis, database, Keyring.open(folder), http, developer, "")
+        installation = Installation(
+            running, postgres, redis, database, MasterKeySource(folder).open(), http, developer, ""
+        )
         installation.project = (await installation.call("POST", "/projects", {"name": "Game"})).json()["project"]["id"]
         yield installation
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from moonlatch.crypto import USER_KEY, Keyring
+from moonlatch.crypto import USER_KEY
+from moonlatch.keyring import Keyring
 from moonlatch.storage.user_keys import as_stored
 
 MASTER = bytes(range(32))

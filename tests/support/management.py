@@ -19,7 +19,7 @@ from moonlatch.client.history import History
 from moonlatch.client.protocol import ClientProtocol
 from moonlatch.client.sharing import SharingWatch
 from moonlatch.config.sections import ClientSettings, ConnectionSettings, ManagementSettings, ProtectorSettings
-from moonlatch.crypto import Keyring
+from moonlatch.keyring import Keyring
 from moonlatch.licensing.signing_in import SignInRules
 from moonlatch.licensing.tier import BUILT_IN, Tier
 from moonlatch.live.memory import LocalLive

@@ -13,7 +13,8 @@ from moonlatch.builds.protection import Asked
 from moonlatch.builds.publisher import LoaderRecipe, Publisher
 from moonlatch.builds.workshop import Workshop
 from moonlatch.clock import DAY_MS
-from moonlatch.crypto import Keyring, new_id
+from moonlatch.crypto import new_id
+from moonlatch.keyring import Keyring
 from moonlatch.licensing.tier import NO_LIMITS, Tier
 from moonlatch.live.memory import LocalLive
 from moonlatch.luraph.order import RemoteEngine

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from moonlatch.crypto import Keyring, new_id
+from moonlatch.crypto import new_id
+from moonlatch.keyring import Keyring
 from moonlatch.storage.interface import Database, Query, Transaction
 from support.keys import KEYRING, hashed, stored
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from moonlatch.crypto import Keyring
+from moonlatch.master_key import MasterKeySource
 from moonlatch.storage.sqlite.engine import open_sqlite
 from support import rows
 from support.client import Client, Copy
@@ -86,7 +86,7 @@ async def prepared(server: MoonlatchServer) -> Target:
     token = server.new_account("wire")
     database = await open_sqlite(server.data / "moonlatch.db")
     try:
-        keyring = Keyring.open(server.data)
+        keyring = MasterKeySource(server.data).open()
         project = await rows.add_project(database)
         script, loader = await rows.add_script(database, project)
         key = await rows.add_user(database, project, keyring=keyring)

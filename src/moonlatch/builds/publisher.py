@@ -12,7 +12,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from moonlatch import crypto
 from moonlatch.builds.job import Done, Draft, Failed, Fault, Invalid, WorkerAnswer
 from moonlatch.builds.outcomes import (
     Broken,
@@ -33,7 +32,8 @@ from moonlatch.builds.protection import Asked, loader_protection, protection_of
 from moonlatch.builds.turns import Turns
 from moonlatch.builds.workshop import Piece, Workshop
 from moonlatch.clock import SECOND_MS, Clock, monotonic_seconds, now_ms
-from moonlatch.crypto import Keyring, sha256
+from moonlatch.crypto import sha256
+from moonlatch.keyring import Keyring
 from moonlatch.licensing.tier import Tier
 from moonlatch.metrics.counts import BuildCounts
 from moonlatch.obfuscator.engine_name import EngineName
@@ -242,13 +242,15 @@ class Publisher:
         served = await loaders.find_served(self._database, script.id)
         if served is None or served.version < self._loader.version or served.base_url != self._public_url:
             return True
+        if self._keyring.of_loader(served.id) is not self._keyring.current:
+            return True
         return bool(script.offline_days) and not served.keeps_leases
 
     async def _build_loader(
         self, script: Script, project: Project, protection: Protection, deadline: float
     ) -> NewLoader | NotProtected:
         info = LoaderInfo(
-            id=crypto.new_id(),
+            id=self._keyring.new_loader_id(),
             version=self._loader.version,
             base_url=self._public_url,
             keeps_leases=bool(script.offline_days),

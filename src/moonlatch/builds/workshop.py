@@ -14,7 +14,8 @@ from moonlatch.builds.job import Check, Done, Failed, Fault, Invalid, Job, Task,
 from moonlatch.builds.places import Places
 from moonlatch.builds.pool import Meter, WorkerPool
 from moonlatch.builds.turns import Turns
-from moonlatch.crypto import LURAPH_KEY, Keyring, UnreadableSecretError
+from moonlatch.crypto import LURAPH_KEY, UnreadableSecretError
+from moonlatch.keyring import Keyring
 from moonlatch.luraph.order import Order, Received, RemoteEngine
 from moonlatch.obfuscator.engine_name import EngineName
 from moonlatch.obfuscator.outcome import Failure

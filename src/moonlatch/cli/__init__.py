@@ -14,6 +14,7 @@ from moonlatch.cli import (
     builds,
     check,
     config,
+    keys,
     licence,
     members,
     migrate,
@@ -55,6 +56,7 @@ app.command("yank")(builds.yank)
 app.command("rotate-loader")(rotate_loader.rotate_loader)
 app.command("public-key")(public_key.public_key)
 app.command("licence")(licence.licence)
+app.add_typer(keys.app, name="keys")
 app.command("backup")(backup.backup)
 app.command("restore")(restore.restore)
 app.command("migrate")(migrate.migrate)

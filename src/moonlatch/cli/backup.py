@@ -140,11 +140,14 @@ def _collect(source: MasterKeySource, settings_file: Path, scratch: Path, *, has
             "Without it a backup is worth nothing: put it back, or start the server first.",
         )
     files = {}
+    keys = master_key.read_bytes() if source.is_in_folder else b""
     if has_database:
         copy_database(database, scratch / DATABASE)
         files[DATABASE] = scratch / DATABASE
     if source.is_in_folder:
         shutil.copyfile(master_key, scratch / MASTER_KEY)
+        if (scratch / MASTER_KEY).read_bytes() != keys:  # the copied data may need one that is gone by now
+            raise CommandError("the master keys were changed meanwhile", "Nothing was written: run it again.")
         files[MASTER_KEY] = scratch / MASTER_KEY
     if settings_file.exists():
         shutil.copyfile(settings_file, scratch / SETTINGS)

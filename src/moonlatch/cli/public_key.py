@@ -9,11 +9,12 @@ from moonlatch.config import load_settings
 def public_key(data: DataFolder = None, as_json: Json = False) -> None:
     """Print the line that pins this installation's key.
 
-    It follows from the master key, stands in every loader, and is no secret.
+    It follows from the master key, stands in every loader, and is no secret. With several
+    master keys the line names the key of each.
     """
     source = load_settings({"data_dir": data}).master_key
     try:
-        key = source.open(create=False).public_key.hex()
+        key = " ".join(key.public_key.hex() for key in source.open(create=False).keys)
     except FileNotFoundError:
         raise CommandError(
             f"there is no master key at {source.place}",

@@ -142,7 +142,7 @@ def _restore(archive: Archive, folder: Path) -> dict[str, int]:
 
 def _unpack(archive: Archive, target: Path) -> dict[str, int]:
     """Extract and check every member. Raises ArchiveError, StorageError, OSError, and ValueError for a wrong master key."""
-    from moonlatch.crypto import Keyring
+    from moonlatch.master_key import MasterKeySource
     from moonlatch.storage.archive import DATABASE, MASTER_KEY, ArchiveError
     from moonlatch.storage.migration import shipped_migrations
     from moonlatch.storage.sqlite.copying import count_nouns, schema_of_sound
@@ -159,7 +159,7 @@ def _unpack(archive: Archive, target: Path) -> dict[str, int]:
     for name in manifest.members:
         archive.extract(name, target / name)
     if manifest.has_master_key:
-        Keyring.open(target, create=False)
+        MasterKeySource(target).open(create=False)
     if DATABASE not in manifest.members:
         return {}
     version = schema_of_sound(target / DATABASE)

@@ -31,7 +31,7 @@ def transfer(source: SourceFolder, target: TargetUrl, as_json: Json = False) -> 
     """
     from moonlatch.app import FolderInUseError, data_folder_locked
     from moonlatch.config import load_settings
-    from moonlatch.crypto import MASTER_KEY_NAME
+    from moonlatch.master_key import MASTER_KEY_NAME
     from moonlatch.storage.interface import StorageError
     from moonlatch.storage.transfer import Table, TransferError
     from moonlatch.storage.transfer import transfer as copy_everything

@@ -11,7 +11,7 @@ from moonlatch.client.signatures import Signatures
 from moonlatch.client.tokens import CLAIMS_VERSION, Claims
 from moonlatch.client.transcript import LoaderKeys
 from moonlatch.clock import DAY_MS, Clock
-from moonlatch.crypto import Keyring
+from moonlatch.keyring import Keyring
 from moonlatch.licensing.verdict import Policy
 from moonlatch.live.interface import Roster
 from moonlatch.live.judge import Judge
@@ -25,7 +25,7 @@ NOBODY = ""
 class Backend:
     """The parts behind the endpoints; times come from `clock`, in Unix milliseconds."""
 
-    __slots__ = ("_loader_keys", "clock", "history", "judge", "keyring", "licences", "policy", "roster", "signatures")
+    __slots__ = ("_loader_keys", "_signatures", "clock", "history", "judge", "keyring", "licences", "policy", "roster")
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class Backend:
         self.policy = policy
         self.history = history
         self.judge = Judge(licences, policy)
-        self.signatures = Signatures(keyring)
+        self._signatures = {key: Signatures(key) for key in keyring.keys}
         self._loader_keys: dict[str, LoaderKeys] = {}
 
     async def check_moment(self, instance_id: str, moment: int, now: int) -> None:
@@ -60,8 +60,14 @@ class Backend:
         """Return the claims of a token as they would be issued now: one of before names its user by the key. Raises StorageError."""
         if claims.version == CLAIMS_VERSION or claims.user_id is None:
             return claims
-        found = await self.licences.user_with_key(self.keyring.user_key_hash(claims.user_id))
+        found = None
+        for key_hash in self.keyring.user_key_hashes(claims.user_id):
+            found = found or await self.licences.user_with_key(key_hash)
         return msgspec.structs.replace(claims, user_id=found or NOBODY, version=CLAIMS_VERSION)
+
+    def signatures_for(self, loader: str | None) -> Signatures:
+        """What a loader can check; for one that nobody knows, those of the current master key."""
+        return self._signatures[self.keyring.current if loader is None else self.keyring.key_for(loader)]
 
     def loader_keys(self, loader: str) -> LoaderKeys:
         """What is derived from a loader's secret."""

@@ -12,11 +12,12 @@ from moonlatch.client.moments import PROTOCOL, RUNNING, STARTING, STARTING_UNCOR
 from moonlatch.client.payloads import Payloads, SealedPayload
 from moonlatch.client.replies import REPLAYED, UNAVAILABLE, RefusedError, invalid
 from moonlatch.client.start_reply import StartReply
-from moonlatch.client.tokens import CLAIMS_VERSION, TOKEN_MS, Claims, issue
+from moonlatch.client.tokens import CLAIMS_VERSION, Claims, issue
 from moonlatch.client.transcript import ExecuteKeys
 from moonlatch.client.wire import Execute
 from moonlatch.clock import DAY_MS
 from moonlatch.crypto import new_id, sha256
+from moonlatch.keyring import TOKEN_MS
 from moonlatch.licensing.lease import Term, may_be_leased, term
 from moonlatch.licensing.variables import start_variables
 from moonlatch.licensing.verdict import (
@@ -65,7 +66,7 @@ class ExecuteEndpoint:
             if refused.refusal is not REPLAYED:
                 await self.spend(request)
             if request.protocol >= PROTOCOL:
-                await self._backend.signatures.sign(refused, body)
+                await self._backend.signatures_for(request.loader).sign(refused, body)
             raise
 
     def _time(self) -> int:
@@ -155,7 +156,7 @@ class ExecuteEndpoint:
                     reply.lease = self._lease(request, execution, payload, leased, reply.variables)
                 if request.protocol < PROTOCOL:
                     return reply.sealed(keys, payload)
-                proof = await backend.signatures.proof(_START + sha256(body) + reply.transcript())
+                proof = await backend.signatures_for(request.loader).proof(_START + sha256(body) + reply.transcript())
                 return reply.signed(proof, payload)
         raise RefusedError(UNAVAILABLE)
 
@@ -163,9 +164,10 @@ class ExecuteEndpoint:
         self, owner: Owner, request: Execute, origin: _Origin, address: str, now: int
     ) -> tuple[StartFacts, Granted]:
         key_hash = self._backend.keyring.user_key_hash(request.key) if request.key else None
-        facts = await self._backend.licences.for_start(
-            owner, StartQuestion(request.script_id, request.loader, key_hash, origin.fingerprint, now)
-        )
+        question = StartQuestion(request.script_id, request.loader, key_hash, origin.fingerprint, now)
+        facts = await self._backend.licences.for_start(owner, question)
+        if facts is not None and facts.user_id is None and request.key:
+            facts = await self._with_older_keys(facts, owner, request.key, question)
         if facts is not None and facts.has_barred_networks:
             network = network_of(address)
             if network is not None:
@@ -188,6 +190,17 @@ class ExecuteEndpoint:
         if request.protocol < PROTOCOL <= protocol_of(facts.loader_version):
             raise invalid(f"this loader speaks protocol {PROTOCOL}")
         return facts, verdict
+
+    async def _with_older_keys(
+        self, facts: StartFacts, owner: Owner, key: str, question: StartQuestion
+    ) -> StartFacts | None:
+        """The facts about a user who is not found under the current master key, but may still be under an older one."""
+        for older in self._backend.keyring.older:
+            under = msgspec.structs.replace(question, key_hash=older.user_key_hash(key))
+            found = await self._backend.licences.for_start(owner, under)
+            if found is None or found.user_id is not None:
+                return found
+        return facts
 
     def _note(self, refusal: Refusal, request: Execute, user_id: str | None, origin: _Origin, now: int) -> None:
         if user_id is not None:

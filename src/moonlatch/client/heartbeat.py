@@ -79,6 +79,11 @@ class HeartbeatEndpoint:
         mac = heartbeat_mac(live, request.sequence, left)
         return f'{{"success":true,"seconds_left":{"null" if left is None else left},"mac":"{mac}"}}'.encode()
 
+    def loader_of(self, request: Heartbeat) -> str | None:
+        """Id of the loader that a beat's copy was started by; None where its token is none of ours."""
+        token = self._tokens.read(request.token, request.instance)
+        return None if token is None else token[0].loader
+
     def _agree(self, claims: Claims, share: str) -> tuple[Claims, FixedKeyHmac]:
         """The claims of the next token, and the key that its copy has from now on. Raises RefusedError."""
         try:

@@ -17,7 +17,7 @@ import msgspec
 
 from moonlatch.client.sharing import SharingWatch
 from moonlatch.clock import HOUR_MS
-from moonlatch.crypto import Keyring
+from moonlatch.keyring import Keyring
 from moonlatch.licensing.verdict import Refusal, Running
 from moonlatch.storage import key_uses
 from moonlatch.storage.executions import Execution

@@ -20,7 +20,8 @@ from moonlatch.client.sharing import SharingWatch
 from moonlatch.client.wire import MalformedError, decode_execute, decode_heartbeat
 from moonlatch.clock import Clock, monotonic_seconds
 from moonlatch.config.sections import ClientSettings, ConnectionSettings
-from moonlatch.crypto import Keyring, new_id
+from moonlatch.crypto import new_id
+from moonlatch.keyring import Keyring
 from moonlatch.licensing.verdict import Policy, Refusal
 from moonlatch.live.interface import LiveUnavailableError, Roster
 from moonlatch.logs import request_id
@@ -89,7 +90,7 @@ class ClientProtocol:
             policy=Policy(account_grace_days=settings.account_grace_days),
             history=self.history,
         )
-        self._signatures = backend.signatures
+        self._signatures_for = backend.signatures_for
         self.traffic = Traffic()
         self.verdicts = Verdicts()
         self._start_traffic = self.traffic.route("POST", EXECUTE_PATH)
@@ -141,15 +142,16 @@ class ClientProtocol:
         began = monotonic_seconds()
         answer: Answer
         try:
-            answer = 200, [await self._heartbeat.beat(decode_heartbeat(body))], []
+            request = decode_heartbeat(body)
+            answer = 200, [await self._heartbeat.beat(request)], []
         except (MalformedError, NotOursError) as error:
             # Copies that run send none of these. What a real token is refused with must always be said: it stops the copy.
             wait = (await self._bad_beats.take(self._addresses.of(peer, headers))).retry_after_seconds
             if isinstance(error, NotOursError) and not wait:
-                await self._signatures.sign(error, body)
+                await self._signatures_for(None).sign(error, body)
             answer = self._refusal(BEAT, HEARTBEAT_PATH, rate_limited(wait, "heartbeats of no copy") if wait else error)
         except RefusedError as refused:
-            await self._signatures.sign(refused, body)
+            await self._signatures_for(self._heartbeat.loader_of(request)).sign(refused, body)
             answer = self._refusal(BEAT, HEARTBEAT_PATH, refused)
         except Exception as error:
             answer = self._refusal(BEAT, HEARTBEAT_PATH, error)

@@ -10,7 +10,7 @@ import asyncio
 
 from moonlatch.client.replies import RefusedError, refusal_body
 from moonlatch.client.transcript import encode
-from moonlatch.crypto import Keyring, sha256
+from moonlatch.crypto import MasterKey, sha256
 from moonlatch.promise import Promise
 
 _LEAF, _NODE = b"\0", b"\1"  # no answer can pass for an inner node
@@ -22,10 +22,10 @@ PAUSE_SECONDS = 0.001
 
 
 class Signatures:
-    """Belongs to one event loop."""
+    """Those of one master key. Belongs to one event loop."""
 
-    def __init__(self, keyring: Keyring) -> None:
-        self._keyring = keyring
+    def __init__(self, key: MasterKey) -> None:
+        self._key = key
         self._loop: asyncio.AbstractEventLoop | None = None
         self._waiting: list[tuple[bytes, Promise[str]]] = []
         self._signed_at = 0.0
@@ -54,7 +54,7 @@ class Signatures:
         waiting, self._waiting = self._waiting, []
         self._signed_at = self._loop.time()
         root, ways = hash_tree([leaf for leaf, _ in waiting])
-        signature = self._keyring.sign(_LABEL + root).hex()
+        signature = self._key.sign(_LABEL + root).hex()
         for (_, promise), way in zip(waiting, ways, strict=True):
             if not promise.done():  # nobody waits any more
                 promise.set_result(signature + way)

@@ -13,10 +13,8 @@ from pybase64 import b64encode_as_string
 
 from moonlatch.client.transcript import LoaderKeys, copy_key
 from moonlatch.clock import HOUR_MS
-from moonlatch.crypto import FixedKeyHmac, Keyring, equal
-
-TOKEN_MS = 12 * HOUR_MS
-"""How long a token is good for: a computer that slept over night goes on."""
+from moonlatch.crypto import FixedKeyHmac
+from moonlatch.keyring import TOKEN_MS, Keyring
 
 RENEW_MS = HOUR_MS
 """After which a copy is given the next one."""
@@ -96,13 +94,13 @@ _decoder = msgspec.msgpack.Decoder(Claims)
 def issue(keyring: Keyring, claims: Claims) -> str:
     """The token that carries these claims."""
     content = _encoder.encode(claims)
-    return b64encode_as_string(content + keyring.instance_mac(content), _URL_SAFE)
+    return b64encode_as_string(content + keyring.instance_mac(content, claims.loader), _URL_SAFE)
 
 
 def live_key(keyring: Keyring, loader_keys: Callable[[str], LoaderKeys], claims: Claims) -> bytes:
     """Root of the macs of a copy's beats and sessions: `A` of the protocol where it is agreed on, else `L`."""
     if claims.copy_key is not None:
-        return keyring.open_copy_key(claims.instance, claims.copy_key)
+        return keyring.key_for(claims.loader).open_copy_key(claims.instance, claims.copy_key)
     return loader_keys(claims.loader).live(claims.instance)
 
 
@@ -111,8 +109,9 @@ def agree(
 ) -> tuple[Claims, bytes]:
     """The claims of a copy's next token, and the key they carry, from the share that it sent. Raises ValueError for a share that is none."""
     public = bytes.fromhex(share)
-    key = copy_key(loader_keys(claims.loader).live(claims.instance), public, keyring.agree(public))
-    return msgspec.structs.replace(claims, copy_key=keyring.seal_copy_key(claims.instance, key)), key
+    ours = keyring.key_for(claims.loader)
+    key = copy_key(loader_keys(claims.loader).live(claims.instance), public, ours.agree(public))
+    return msgspec.structs.replace(claims, copy_key=ours.seal_copy_key(claims.instance, key)), key
 
 
 def renewed(claims: Claims, now_ms: int) -> Claims | None:
@@ -123,16 +122,16 @@ def renewed(claims: Claims, now_ms: int) -> Claims | None:
 
 
 def read(keyring: Keyring, token: str, instance: str) -> Claims | None:
-    """The claims of an instance's own token; None when it was not issued here, or for another instance."""
+    """The claims of an instance's own token; None when it was not issued here, for another instance, or for a loader whose key was retired."""
     try:
         content = binascii.a2b_base64(token.encode().translate(_FROM_URL), strict_mode=True)
     except (binascii.Error, UnicodeEncodeError):
         return None
     content, mac = content[:-_MAC_BYTES], content[-_MAC_BYTES:]
-    if not equal(keyring.instance_mac(content), mac):
+    if not keyring.is_instance_mac(content, mac):
         return None
     try:
         claims = _decoder.decode(content)
     except (msgspec.DecodeError, UnicodeDecodeError):  # issued by a version whose claims looked different
         return None
-    return claims if claims.instance == instance else None
+    return claims if claims.instance == instance and keyring.of_loader(claims.loader) is not None else None

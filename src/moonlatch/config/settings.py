@@ -58,8 +58,9 @@ class Settings(BaseSettings):
     master_key_command: str = Field(
         default="",
         max_length=2000,
-        description="Prints the master key, as 64 hexadecimal digits, in place of a file in the data folder: a program and its "
-        "arguments, run without a shell. Where it is empty and systemd gives the credential `moonlatch.master-key`, that is the key.",
+        description="Prints the master key, as 64 hexadecimal digits, or several of them, one a line, in place of a file in the data folder: "
+        "a program and its arguments, run without a shell. Where it is empty and systemd gives the credential `moonlatch.master-key`, "
+        "that is what holds them.",
     )
     database_url: SecretStr = Field(
         default=SecretStr(""),
@@ -123,6 +124,11 @@ class Settings(BaseSettings):
     def is_shared(self) -> bool:
         """Return whether several processes may run at once: neither the data nor the sessions belong to one alone."""
         return bool(self.database_url.get_secret_value() and self.redis_url.get_secret_value())
+
+    @property
+    def is_alone(self) -> bool:
+        """Return whether no other server can run on the same data: the data folder holds it, and is locked."""
+        return not self.database_url.get_secret_value()
 
     @property
     def sign_in_rules(self) -> SignInRules:

@@ -9,7 +9,7 @@ from fastapi import Depends, Request
 
 from moonlatch.builds.publisher import Publisher
 from moonlatch.clock import Clock
-from moonlatch.crypto import Keyring
+from moonlatch.keyring import Keyring
 from moonlatch.licensing.tier import Tier
 from moonlatch.live.interface import Live
 from moonlatch.management.last_uses import LastUses

@@ -48,14 +48,16 @@ class Once:
     world: World
     account_id: str
     key: str
-    request_hash: bytes
+    content_sha256: bytes
     is_kept: bool = False
 
     async def keep(self, tx: Transaction, status: int, reply: bytes) -> None:
         """Write the answer down, sealed. Raises UniqueViolation where another process was faster."""
         now = self.world.clock()
-        sealed = keyring_of(self.world).seal_secret(IDEMPOTENT_REPLY, self._owner, reply.decode())
-        kept = Kept(request_hash=self.request_hash, status=status, reply=sealed, created_at=now)
+        keyring = keyring_of(self.world)
+        sealed = keyring.seal_secret(IDEMPOTENT_REPLY, self._owner, reply.decode())
+        request_hash = keyring.request_hash(self.content_sha256)
+        kept = Kept(request_hash=request_hash, status=status, reply=sealed, created_at=now)
         await idempotency.insert(tx, self.account_id, self.key, kept, expired_before=now - KEPT_MS)
         self.is_kept = True
 
@@ -64,9 +66,10 @@ class Once:
         kept = await idempotency.find(self.world.database, self.account_id, self.key)
         if kept is None or kept.created_at <= self.world.clock() - KEPT_MS:
             return None
-        if not crypto.equal(kept.request_hash, self.request_hash):
+        keyring = keyring_of(self.world)
+        if not keyring.is_request_hash(self.content_sha256, kept.request_hash):
             raise used_for_another()
-        body = keyring_of(self.world).open_secret(IDEMPOTENT_REPLY, self._owner, kept.reply)
+        body = keyring.open_secret(IDEMPOTENT_REPLY, self._owner, kept.reply)
         return Response(
             body.encode(), kept.status, headers={"Idempotency-Replayed": "true"}, media_type="application/json"
         )
@@ -85,7 +88,7 @@ async def answered_once(request: Request, answer: Callable[[Request], Awaitable[
     actor = f"{caller.actor.kind} {caller.actor.id}"
     head = f"{request.method}\n{request.url.path}\n{request.url.query}\n{actor}"
     content_sha256 = crypto.sha256(head.encode() + b"\n" + body)
-    once = Once(backend.world, caller.account.id, key, backend.keyring.request_hash(content_sha256))
+    once = Once(backend.world, caller.account.id, key, content_sha256)
     mark = (once.account_id, once.key)
     if mark in _IN_WORK:
         raise still_running()

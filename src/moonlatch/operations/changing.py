@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from moonlatch import crypto
-from moonlatch.crypto import Keyring
+from moonlatch.keyring import Keyring
 from moonlatch.live.interface import Live
 from moonlatch.operations.context import Actor, World
 from moonlatch.operations.kinds import EventKind

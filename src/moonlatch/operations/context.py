@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from moonlatch.clock import Clock
-from moonlatch.crypto import Keyring
+from moonlatch.keyring import Keyring
 from moonlatch.licensing.roles import ALL, Permission
 from moonlatch.licensing.signing_in import SignInRules
 from moonlatch.licensing.tier import Tier, tier_of

@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 import msgspec
 
 from moonlatch import crypto
-from moonlatch.crypto import WEBHOOK_SECRET, WEBHOOK_URL, Keyring
+from moonlatch.crypto import WEBHOOK_SECRET, WEBHOOK_URL
+from moonlatch.keyring import Keyring
 from moonlatch.licensing.roles import Permission
 from moonlatch.licensing.webhooks import PREVIOUS_SECRET_MS, EndpointKind, ExecutionNews, kind_of, shown_url
 from moonlatch.operations.changing import Change, Resource, differences, perform, version_of

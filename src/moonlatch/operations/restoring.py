@@ -28,10 +28,10 @@ async def restore(change: Change, project_id: str, keys: Sequence[str], *, key_e
     await change.project(project_id)
     await require_room(change, len(keys))
     oldest = change.now - RESTORABLE_MS
-    hashes = {key: change.keyring.user_key_hash(key) for key in keys}
+    hashes = {key: change.keyring.user_key_hashes(key) for key in keys}
     taken = {
-        key: await removed_users.take(change.tx, project_id, key_hash, removed_after=oldest)
-        for key, key_hash in hashes.items()
+        key: await removed_users.take(change.tx, project_id, key_hashes, removed_after=oldest)
+        for key, key_hashes in hashes.items()
     }
     missing = [key for key, user in taken.items() if user is None]
     if missing:

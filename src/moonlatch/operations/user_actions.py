@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from moonlatch.clock import DAY_MS, MAX_TIME_MS
-from moonlatch.crypto import Keyring
+from moonlatch.keyring import Keyring
 from moonlatch.licensing.key import MAX_KEY_DAYS, is_blacklisted, is_held
 from moonlatch.operations.changing import Change, Resource, differences
 from moonlatch.operations.kinds import EventKind
@@ -21,13 +21,13 @@ from moonlatch.operations.refusals import Reason, Refused
 from moonlatch.storage import events, key_devices, key_signals, key_uses, removed_users, users
 from moonlatch.storage.interface import Transaction
 from moonlatch.storage.projects import Project
-from moonlatch.storage.user_keys import masked_key_of
+from moonlatch.storage.user_keys import STORED_KEY, masked_key_of
 from moonlatch.storage.users import User
 
 _OF_STARTS = ("executor", "executions", "ip", "fingerprint", "leased_until")
 _OF_HOLDS = ("held_by", "held_at", "held_until", "forgiven_until")
-BY_ITSELF = frozenset({*_OF_STARTS, *_OF_HOLDS, "expiry_set_at", "instances_since"})
-"""Fields of a user that starts change, and what follows from an edit."""
+BY_ITSELF = frozenset({*_OF_STARTS, *_OF_HOLDS, *STORED_KEY, "expiry_set_at", "instances_since"})
+"""Fields of a user that starts change, what follows from an edit, and how its key is stored."""
 
 Changes = Mapping[str, tuple[Any, Any]]
 

@@ -49,7 +49,7 @@ async def create(
     await require_room(change, len(settings))
     created = [_new_user(change, project_id, each, key) for each, key in zip(settings, keys, strict=True)]
     # A key that is somebody's id would take their place wherever users are named.
-    if ids := [row for row, key in enumerate(keys) if key is not None and await _is_id(change, key)]:
+    if ids := [row for row, key in enumerate(keys) if key is not None and await _is_taken(change, key)]:
         raise Refused(Reason.KEY_TAKEN, rows=ids)
     written = await users.insert(change.tx, created)
     if not all(written):
@@ -71,13 +71,17 @@ def _new_user(change: Change, project_id: str, settings: dict[str, Any], key: st
     )
 
 
-async def _is_id(change: Change, key: str) -> bool:
-    return len(key) == crypto.ID_LENGTH and await users.has_id(change.tx, key)
+async def _is_taken(change: Change, key: str) -> bool:
+    """Whether it is somebody's id, or somebody's key under an older master key, where the database's index does not meet it."""
+    under_older = change.keyring.user_key_hashes(key)[1:]
+    return (len(key) == crypto.ID_LENGTH and await users.has_id(change.tx, key)) or (
+        bool(under_older) and await users.find_by_key(change.tx, under_older) is not None
+    )
 
 
 async def _refuse(change: Change, taken: Sequence[tuple[int, User]]) -> NoReturn:
     """Raise Refused for users who were not written, of one reason that there is."""
-    with_key = [row for row, user in taken if await users.find_by_key(change.tx, user.key_hash) is not None]
+    with_key = [row for row, user in taken if await users.find_by_key(change.tx, [user.key_hash]) is not None]
     if with_key:
         raise Refused(Reason.KEY_TAKEN, rows=with_key)
     raise Refused(Reason.DISCORD_TAKEN, rows=[row for row, _ in taken])

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from moonlatch import crypto
-from moonlatch.crypto import Keyring
+from moonlatch.keyring import Keyring
 from moonlatch.storage.rewriting import Rewrite
 from moonlatch.storage.user_keys import as_stored
 

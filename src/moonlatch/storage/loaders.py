@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from moonlatch.storage.interface import Database, Query, Transaction
@@ -25,6 +27,12 @@ REPLACE = Query(
 REMOVE_ENDED = Query("loaders.remove_ended", "delete from loaders where script_id = :script_id and valid_until <= :now")
 SERVE = Query("loaders.serve", "update scripts set loader = :id where id = :script_id")
 
+LIST_STARTING = Query(
+    "loaders.list_starting",
+    "select l.id, s.id, s.name, s.loader = l.id from loaders l join scripts s on s.id = l.script_id "
+    "where s.loader = l.id or l.valid_until is null or l.valid_until > :now",
+)
+END = Query("loaders.end", "update loaders set valid_until = :now where id = :id")
 ANY = Query("loaders.any", "select id from loaders limit 1")
 
 
@@ -35,6 +43,15 @@ class LoaderInfo(msgspec.Struct, frozen=True, kw_only=True):
     version: int
     base_url: str
     keeps_leases: bool = False
+
+
+class StartingLoader(msgspec.Struct, frozen=True):
+    """A loader that starts its script: the one that is served, or an earlier one that somebody may have kept."""
+
+    id: str
+    script_id: str
+    script_name: str
+    is_served: bool
 
 
 async def find_served(db: Database | Transaction, script_id: str) -> LoaderInfo | None:
@@ -70,3 +87,13 @@ async def replace(
     await insert(tx, loader, script_id, source=source, now=now)
     await tx.execute(REPLACE, id=loader.id, script_id=script_id, valid_until=previous_valid_until)
     await tx.execute(SERVE, id=loader.id, script_id=script_id)
+
+
+async def list_starting(db: Database, *, now: int) -> list[StartingLoader]:
+    """Every loader of the installation that still starts its script at a time (Unix milliseconds), in no order."""
+    return [StartingLoader(*row) for row in await db.search(LIST_STARTING, now=now)]
+
+
+async def end(tx: Transaction, ids: Sequence[str], *, now: int) -> None:
+    """Let loaders start nothing from now on."""
+    await tx.execute_each(END, [(now, each) for each in ids])

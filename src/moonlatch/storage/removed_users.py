@@ -77,10 +77,15 @@ async def list_of_project(
     return [RemovedUser(user=_user(row), removed_at=row["removed_at"], removed_by=row["removed_by"]) for row in rows]
 
 
-async def take(tx: Transaction, project_id: str, key_hash: bytes, *, removed_after: int) -> User | None:
-    """The user as they were, no longer kept here; None when none was removed after that time (Unix milliseconds)."""
-    row = await tx.fetch_one(TAKE, project_id=project_id, key_hash=key_hash, removed_after=removed_after)
-    return None if row is None else _user(row)
+async def take(tx: Transaction, project_id: str, key_hashes: Sequence[bytes], *, removed_after: int) -> User | None:
+    """The user whose key has one of these hashes as they were, no longer kept here; None when none was removed after that time
+    (Unix milliseconds).
+    """
+    for key_hash in key_hashes:
+        row = await tx.fetch_one(TAKE, project_id=project_id, key_hash=key_hash, removed_after=removed_after)
+        if row is not None:
+            return _user(row)
+    return None
 
 
 async def prune(tx: Transaction, *, before: int, most: int) -> int:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from moonlatch.crypto import Keyring
+from moonlatch.keyring import Keyring
 from moonlatch.master_key import MasterKeySource
 from moonlatch.storage.interface import StorageError, numbered, parameter_names
 
@@ -96,7 +96,7 @@ def no_master_key() -> Keyring:
 
 def require_same(keyring: Keyring, known_check: bytes | None) -> None:
     """Raise StorageError for the master key of other data: what it sealed could never be opened."""
-    if known_check is not None and bytes(known_check) != keyring.check_value():
+    if known_check is not None and bytes(known_check) not in keyring:
         raise StorageError("this master key is not the one that the data belongs to; nothing was sealed with it")
 
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from moonlatch.crypto import CODED_CHARACTERS, USER_KEY, Keyring
+from moonlatch.crypto import CODED_CHARACTERS, USER_KEY, MasterKey
+from moonlatch.keyring import Keyring
 from moonlatch.licensing import key as rules
 
 
@@ -21,6 +22,9 @@ class Keyed(Protocol):
     def key_sealed(self) -> bytes: ...
 
 
+STORED_KEY = frozenset({"key_hash", "key_sealed", "start_code", "end_code"})
+"""The columns that `as_stored` fills."""
+
 _FORWARD = "forward"
 _BACKWARD = "backward"
 
@@ -30,8 +34,8 @@ def as_stored(keyring: Keyring, key: str, *, user_id: str, project_id: str) -> d
     return {
         "key_hash": keyring.user_key_hash(key),
         "key_sealed": keyring.seal_secret(USER_KEY, user_id, key),
-        "start_code": start_code(keyring, project_id, key),
-        "end_code": end_code(keyring, project_id, key),
+        "start_code": start_code(keyring.current, project_id, key),
+        "end_code": end_code(keyring.current, project_id, key),
     }
 
 
@@ -45,14 +49,14 @@ def masked_key_of(keyring: Keyring, user: Keyed) -> str:
     return rules.masked(key_of(keyring, user))
 
 
-def start_code(keyring: Keyring, project_id: str, start: str) -> bytes:
-    """What the codes of a project's keys begin with that begin so, as far as they are coded."""
-    return keyring.part_of_key(project_id, _FORWARD, start)
+def start_code(master_key: MasterKey, project_id: str, start: str) -> bytes:
+    """What the codes of a project's keys begin with that begin so, as far as they are coded, where a master key made them."""
+    return master_key.part_of_key(project_id, _FORWARD, start)
 
 
-def end_code(keyring: Keyring, project_id: str, end: str) -> bytes:
+def end_code(master_key: MasterKey, project_id: str, end: str) -> bytes:
     """As `start_code`, from the end of the keys."""
-    return keyring.part_of_key(project_id, _BACKWARD, end[::-1])
+    return master_key.part_of_key(project_id, _BACKWARD, end[::-1])
 
 
 def is_coded(part: str) -> bool:

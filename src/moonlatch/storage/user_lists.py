@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
 from enum import StrEnum
+from functools import cache
 from typing import Any
 
 import msgspec
 
-from moonlatch.crypto import CODED_CHARACTERS, Keyring
+from moonlatch.crypto import CODED_CHARACTERS, MasterKey
+from moonlatch.keyring import Keyring
 from moonlatch.storage import user_keys
 from moonlatch.storage.interface import Database, Query, Row, Transaction, searching
 from moonlatch.storage.users import COLUMNS, User, from_row
@@ -71,15 +73,23 @@ _BEHIND = b"\xff" * (4 * CODED_CHARACTERS)
 
 _BLACKLISTED = "(blacklisted and (blacklist_expires is null or blacklist_expires > :now))"
 _HELD = "(held_by is not null and (held_until is null or held_until > :now))"
-_STARTS = "start_code >= :start_from and start_code < :start_before"
-_ENDS = "end_code >= :end_from and end_code < :end_before"
+
+
+def _coded(side: str, master_keys: int) -> str:
+    """That a key's code on a side lies where that of a part of it does, whichever of so many master keys made it."""
+    return " or ".join(
+        f"{side}_code >= :{side}_from{number or ''} and {side}_code < :{side}_before{number or ''}"
+        for number in range(master_keys)
+    )
+
+
 _FITTING = (
     "from users where project_id = :project_id "
     "and (cast(:discord_id as text) is null or discord_id = :discord_id) "
     "and (cast(:note as text) is null or note = :note) "
     "and (cast(:note_contains as text) is null or replace(lower(note), lower(:note_contains), '') <> lower(note)) "
-    f"and (cast(:start_from as bytea) is null or ({_STARTS})) "
-    f"and (cast(:end_from as bytea) is null or ({_ENDS})) "
+    "and (cast(:start_from as bytea) is null or ({starts})) "
+    "and (cast(:end_from as bytea) is null or ({ends})) "
     "and (cast(:executor as text) is null or executor = :executor) "
     f"and (cast(:blacklisted as boolean) is null or {_BLACKLISTED} = :blacklisted) "
     "and (cast(:expired as boolean) is null or (key_expires is not null and key_expires <= :now) = :expired) "
@@ -91,8 +101,8 @@ _EXPIRY = ("coalesce(key_expires, 9223372036854775807)", "id")
 
 _ALONG = {
     "discord_id": "discord_id = :discord_id",
-    "key_starts": _STARTS,
-    "key_ends": _ENDS,
+    "key_starts": "({starts})",
+    "key_ends": "({ends})",
     "note": "note = :note",
     "held": "held_by is not null",
     "blacklisted": "blacklisted",
@@ -116,29 +126,40 @@ _SORTED: dict[tuple[str, Order | None], tuple[str, ...]] = {
 """What each list is sorted by."""
 
 
-def _query(name: str, order: Order | None, is_reversed: bool) -> Query:
+def _conditions(name: str, master_keys: int) -> str:
+    return f"{_FITTING} and {_ALONG[name]}".format(starts=_coded("start", master_keys), ends=_coded("end", master_keys))
+
+
+@cache
+def list_query(name: str, order: Order | None, is_reversed: bool, master_keys: int = 1) -> Query:
+    """A page of a list, where so many master keys made the codes of keys."""
     by = ", ".join(f"{each} desc" if is_reversed else each for each in _SORTED[name, order])
     words = ["users.list", name, *([] if order is None else [f"by_{order}"]), *(["reversed"] if is_reversed else [])]
     return Query(
         "_".join(words),
-        f"select {COLUMNS} {_FITTING} and {_ALONG[name]} order by {by} limit :limit offset :offset",
+        f"select {COLUMNS} {_conditions(name, master_keys)} order by {by} limit :limit offset :offset",
+    )
+
+
+# Without an order SQLite goes along any index of the project, and fetches each user from another page of the file.
+_ORDER_OF_COUNT = {"all": f"order by {', '.join(_CREATION)}"}
+
+
+@cache
+def count_query(name: str, master_keys: int = 1) -> Query:
+    """How many a list holds, up to a number."""
+    return Query(
+        f"users.count_{name}",
+        f"select count(*) from (select 1 {_conditions(name, master_keys)} {_ORDER_OF_COUNT.get(name, '')} limit :most) counted",
     )
 
 
 LISTS = {
-    (name, order, is_reversed): _query(name, order, is_reversed)
+    (name, order, is_reversed): list_query(name, order, is_reversed)
     for name, order in _SORTED
     for is_reversed in (False, True)
 }
-# Without an order SQLite goes along any index of the project, and fetches each user from another page of the file.
-_ORDER_OF_COUNT = {"all": f"order by {', '.join(_CREATION)}"}
-COUNTS = {
-    name: Query(
-        f"users.count_{name}",
-        f"select count(*) from (select 1 {_FITTING} and {along} {_ORDER_OF_COUNT.get(name, '')} limit :most) counted",
-    )
-    for name, along in _ALONG.items()
-}
+COUNTS = {name: count_query(name) for name in _ALONG}
 COUNT = Query("users.count", "select count(*) from users where project_id = :project_id")
 
 
@@ -161,7 +182,7 @@ async def list_of_project(
     """
     name = next(name for name in _fitting(where) if (name, order) in _SORTED)
     parameters = _parameters(keyring, project_id, where, now)
-    ask, query = _asking(db, where), LISTS[name, order, is_reversed]
+    ask, query = _asking(db, where), list_query(name, order, is_reversed, len(keyring.keys))
     if _is_coded(where):
         found = [from_row(row) for row in await ask(query, **parameters, offset=offset, limit=limit)]
         return found if where.key_starts is None and where.key_ends is None else _holding(keyring, found, where)
@@ -181,7 +202,7 @@ async def count_of_project(
     if not _is_coded(where):
         fitting = await list_of_project(db, keyring, project_id, where, now=now, offset=0, limit=MAX_UNSEALED)
         return Total(len(fitting), is_exact=True)
-    query = COUNTS[next(_fitting(where))]
+    query = count_query(next(_fitting(where)), len(keyring.keys))
     (row,) = await _asking(db, where)(query, **_parameters(keyring, project_id, where, now), most=MAX_COUNTED + 1)
     return Total(min(row[0], MAX_COUNTED), is_exact=row[0] <= MAX_COUNTED)
 
@@ -219,13 +240,22 @@ def _parameters(keyring: Keyring, project_id: str, where: UserFilter, now: int) 
     start, end = values.pop("key_starts"), values.pop("key_ends")
     return {
         **values,
-        **_range("start", None if start is None else user_keys.start_code(keyring, project_id, start)),
-        **_range("end", None if end is None else user_keys.end_code(keyring, project_id, end)),
+        **_ranges(
+            "start", keyring, lambda key: None if start is None else user_keys.start_code(key, project_id, start)
+        ),
+        **_ranges("end", keyring, lambda key: None if end is None else user_keys.end_code(key, project_id, end)),
         "project_id": project_id,
         "now": now,
     }
 
 
-def _range(name: str, begin: bytes | None) -> dict[str, bytes | None]:
-    """Where codes that begin so begin and end in the order of their bytes."""
-    return {f"{name}_from": begin, f"{name}_before": None if begin is None else begin + _BEHIND}
+def _ranges(side: str, keyring: Keyring, code: Callable[[MasterKey], bytes | None]) -> dict[str, bytes | None]:
+    """Where the codes of a part begin and end in the order of their bytes, for each master key."""
+    found: dict[str, bytes | None] = {}
+    for number, key in enumerate(keyring.keys):
+        begin = code(key)
+        found |= {
+            f"{side}_from{number or ''}": begin,
+            f"{side}_before{number or ''}": None if begin is None else begin + _BEHIND,
+        }
+    return found

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from moonlatch.crypto import Keyring
+from moonlatch.keyring import Keyring
 from moonlatch.storage.columns import assigned, blobs_of, columns_of, flags_of, listed, placed, values_of
 from moonlatch.storage.interface import Database, Query, Row, Transaction, parameter_names
 
@@ -156,10 +156,13 @@ def from_row(row: Row) -> User:
     return User(**values_of(User, row, flags=_FLAGS, blobs=_BLOBS))
 
 
-async def find_by_key(db: Database | Transaction, key_hash: bytes) -> User | None:
-    """The user of any account whose key has this hash."""
-    row = await db.fetch_one(FIND_BY_KEY, key_hash=key_hash)
-    return None if row is None else from_row(row)
+async def find_by_key(db: Database | Transaction, key_hashes: Sequence[bytes]) -> User | None:
+    """The user of any account whose key has one of these hashes."""
+    for key_hash in key_hashes:
+        row = await db.fetch_one(FIND_BY_KEY, key_hash=key_hash)
+        if row is not None:
+            return from_row(row)
+    return None
 
 
 async def find_owned(db: Database | Transaction, user_id: str, account_id: str) -> User | None:
@@ -170,16 +173,19 @@ async def find_owned(db: Database | Transaction, user_id: str, account_id: str) 
 
 async def find_named(db: Database | Transaction, keyring: Keyring, key_or_id: str, account_id: str) -> User | None:
     """As `find_owned`, for whoever names a user by its key or by its id."""
-    row = await db.fetch_one(FIND_OWNED_BY_KEY, key_hash=keyring.user_key_hash(key_or_id), account_id=account_id)
-    return await find_owned(db, key_or_id, account_id) if row is None else from_row(row)
+    for key_hash in keyring.user_key_hashes(key_or_id):
+        row = await db.fetch_one(FIND_OWNED_BY_KEY, key_hash=key_hash, account_id=account_id)
+        if row is not None:
+            return from_row(row)
+    return await find_owned(db, key_or_id, account_id)
 
 
 async def find_all_named(tx: Transaction, keyring: Keyring, project_id: str, names: Sequence[str]) -> dict[str, User]:
     """Users of a project, by the key or id that each was named by; whoever is not among them is not there."""
-    hashes = {name: keyring.user_key_hash(name) for name in names}
+    named = {key_hash: name for name in names for key_hash in keyring.user_key_hashes(name)}
     by_id = {user.id: user for user in await _find_all(tx, FIND_BY_IDS, project_id, names)}
-    by_key = {user.key_hash: user for user in await _find_all(tx, FIND_BY_KEYS, project_id, list(hashes.values()))}
-    found = {name: by_key.get(hashes[name]) or by_id.get(name) for name in names}
+    by_key = {named[user.key_hash]: user for user in await _find_all(tx, FIND_BY_KEYS, project_id, list(named))}
+    found = {name: by_key.get(name) or by_id.get(name) for name in names}
     return {name: user for name, user in found.items() if user is not None}
 
 

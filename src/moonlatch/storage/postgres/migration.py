@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import asyncpg
 
 from moonlatch.clock import now_ms
-from moonlatch.crypto import Keyring
+from moonlatch.keyring import Keyring
 from moonlatch.storage.interface import StorageError
 from moonlatch.storage.migration import (
     BEGUN,

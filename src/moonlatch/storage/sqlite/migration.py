@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from moonlatch.clock import now_ms
-from moonlatch.crypto import Keyring
+from moonlatch.keyring import Keyring
 from moonlatch.storage.interface import StorageError
 from moonlatch.storage.migration import BEGUN, CREATE_HISTORY, VERSIONS, Migration, missing
 from moonlatch.storage.rewriting import (
