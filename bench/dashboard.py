@@ -42,7 +42,8 @@ from support.browser import Visit, executable, open_page, running_browser
 from support.quick_server import loopback_listener
 
 KEYS, SESSIONS = 1_000_000, 10_000
-SCRIPTS, EVENTS, REFUSALS, STARTS = 20, 50_000, 100_000, 2_000
+SCRIPTS, EVENTS, REFUSALS = 20, 50_000, 100_000
+STARTS, STARTS_AN_HOUR = 2_000, 10
 ROUNDS = 7
 GOAL_MS = 100
 
@@ -58,8 +59,11 @@ ADD_REFUSAL = Query(
 )
 ADD_START = Query(
     "bench.add_start",
-    "insert into executions (id, script_id, build, executor, started_at, user_id, fingerprint, ip) "
-    "values (:id, :script, 1, 'Bench', :at, :user, :fingerprint, :ip)",
+    "insert into executions (id, script_id, build, executor, started_at) values (:id, :script, 1, 'Bench', :at)",
+)
+ADD_HOUR = Query(
+    "bench.add_hour",
+    "insert into key_hours (user_id, hour, starts, resets, last_starts) values (:user, :hour, :starts, 0, :last)",
 )
 ADD_USE = Query(
     "bench.add_use",
@@ -128,6 +132,7 @@ class Shop:
         yield "key: what was done", f"{key}?show=events"
         yield "key: settings", f"{key}?show=edit"
         yield "events", f"{of_project}/events"
+        yield "webhooks", f"{of_project}/webhooks"
         yield "project settings", f"{of_project}/settings"
         yield "projects", "/projects"
         yield "team", "/team"
@@ -153,11 +158,13 @@ async def furnish(tx: Transaction, account: str, project: str, ids: list[str], u
         (users[7], now // DAY_MS, codes[0], script, bytes([n]) * 32, now - n * HOUR_MS, now) for n in range(1, 20)
     ]
     await tx.execute_each(ADD_REFUSAL, refusals)
-    starts = [
-        (new_id(), script, now - number * HOUR_MS // 4, users[7], bytes([number % 9]) * 32, bytes([number % 5]) * 32)
-        for number in range(STARTS)
-    ]
-    await tx.execute_each(ADD_START, starts)
+    for hour in range(STARTS // STARTS_AN_HOUR):
+        at = (now // HOUR_MS - hour) * HOUR_MS
+        starts = [new_id() for _ in range(STARTS_AN_HOUR)]
+        await tx.execute_each(ADD_START, [(one, script, at + number) for number, one in enumerate(starts)])
+        places = f"{hour % 9:064x}{hour % 5:064x}"
+        last = "".join(one + places for one in reversed(starts))
+        await tx.execute_each(ADD_HOUR, [(users[7], at // HOUR_MS, len(starts), last)])
     await tx.execute_each(
         ADD_USE,
         [
