@@ -31,6 +31,7 @@ class Hostile:
         developer.post(f"/users/{self.users[1]['id']}/blacklist", reason=HOSTILE)
         gone = developer.post(f"/projects/{self.project}/users", note=MARKUP)["users"][0]["id"]
         developer.post(f"/users/{gone}/remove")
+        developer.post(f"/projects/{self.project}/endpoints", url="http://127.0.0.1:9/<b>", name=HOSTILE[:100])
         developer.post("/account/tokens", name=HOSTILE[:100], permissions=["keys:read"])
         self.member = developer.post("/members", name=HOSTILE[:100], sign_in_name="hostile", role="viewer")["member"][
             "id"
@@ -70,6 +71,7 @@ def test_no_text_becomes_markup_and_none_breaks_a_page(visit: Visit, hostile: Ho
         f"{of_project}/keys/{hostile.users[0]['id']}?show=devices": MARKUP[:60],
         f"{of_project}/removed": MARKUP[:60],
         f"{of_project}/events": HOSTILE[:60],
+        f"{of_project}/webhooks": HOSTILE[:60],
         f"{of_project}/settings": None,
         "/projects": HOSTILE[:60],
         "/team": HOSTILE[:60],

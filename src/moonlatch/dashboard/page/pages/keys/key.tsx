@@ -11,8 +11,9 @@ import { CopyButton } from "../../parts/copy";
 import { Squares } from "../../parts/squares";
 import { Empty, Shown } from "../../parts/status";
 import { ago, moment, now, numberOf, span, Time } from "../../parts/time";
+import { Tabs, tabOf } from "../../parts/tabs";
 import type { PageProps } from "../../shell/pages";
-import { place, to } from "../../shell/router";
+import { to } from "../../shell/router";
 import { text as events } from "../../text/en/events";
 import { text } from "../../text/en/keys";
 import { ruleName } from "../../text/en/sharing";
@@ -30,7 +31,7 @@ export default function Key({ project, id }: PageProps) {
   // What is done to it, and what its copies do, as far as either is told.
   useNews(project, (news) => news, () => void loaded.reload());
   const action = useSignal<Action | null>(null);
-  const tab = TABS.find((each) => each === place.value.query.get("show")) ?? "history";
+  const tab = tabOf(TABS);
   return (
     <div class="stack">
       <Shown loaded={loaded}>
@@ -51,13 +52,7 @@ export default function Key({ project, id }: PageProps) {
             <Sentence user={user} />
             <Facts user={user} />
             <section class="card stack">
-              <nav class="tabs" aria-label={words.title}>
-                {TABS.map((each) => (
-                  <a key={each} href={to(`/projects/${project}/keys/${id}`, { show: each === "history" ? undefined : each })} aria-current={each === tab ? "page" : undefined}>
-                    {words.tabs[each]}
-                  </a>
-                ))}
-              </nav>
+              <Tabs label={words.title} names={TABS} shown={tab} words={words.tabs} />
               {tab === "history" && <Starts project={project} id={id} />}
               {tab === "devices" && <Devices project={project} id={id} />}
               {tab === "refusals" && <Refusals project={project} id={id} />}

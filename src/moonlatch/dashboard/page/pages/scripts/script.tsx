@@ -12,8 +12,9 @@ import { Copyable } from "../../parts/copy";
 import { Shown } from "../../parts/status";
 import { numberOf } from "../../parts/time";
 import { tell, tellFailure } from "../../parts/toast";
+import { Tabs, tabOf } from "../../parts/tabs";
 import type { PageProps } from "../../shell/pages";
-import { place, to } from "../../shell/router";
+import { to } from "../../shell/router";
 import { text } from "../../text/en/scripts";
 import { Builds } from "./builds";
 import { Publish } from "./publish";
@@ -21,11 +22,12 @@ import { ScriptSettings } from "./script_settings";
 
 const words = text.page;
 const TABS = ["publish", "builds", "settings"] as const;
+type Tab = (typeof TABS)[number];
 
 export default function Script({ project, id }: PageProps) {
   const loaded = useLoaded(`script ${id}`, (signal) => ask("GET /scripts/{script_id}", { script_id: id }, { signal }));
-  const tabs = may("scripts:publish") ? TABS : TABS.slice(1);
-  const tab = tabs.find((each) => each === place.value.query.get("show")) ?? tabs[0];
+  const tabs: readonly [Tab, ...Tab[]] = may("scripts:publish") ? TABS : ["builds", "settings"];
+  const tab = tabOf(tabs);
   useNews(project, (news) => [news.event, news.scripts.find((each) => each.id === id)], () => void loaded.reload());
   return (
     <div class="stack">
@@ -58,13 +60,7 @@ export default function Script({ project, id }: PageProps) {
               <Figure label={words.starts} value={script.total_executions} />
             </dl>
             <section class="card stack">
-              <nav class="tabs" aria-label={text.title}>
-                {tabs.map((each) => (
-                  <a key={each} href={to(`/projects/${project}/scripts/${id}`, { show: each === tabs[0] ? undefined : each })} aria-current={each === tab ? "page" : undefined}>
-                    {words.tabs[each]}
-                  </a>
-                ))}
-              </nav>
+              <Tabs label={text.title} names={tabs} shown={tab} words={words.tabs} />
               {tab === "publish" && <Publish script={id} onPublished={() => void loaded.reload()} />}
               {tab === "builds" && <Builds script={id} />}
               {tab === "settings" && <ScriptSettings script={script} etag={etag} reload={loaded.reload} />}

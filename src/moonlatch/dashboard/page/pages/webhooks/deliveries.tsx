@@ -29,7 +29,14 @@ function nameOf(kind: string): string {
   return events.kinds[kind] ?? words.kinds[kind] ?? kind;
 }
 
-export function Deliveries({ project, endpoint }: { project: string; endpoint: EndpointView }) {
+interface Props {
+  project: string;
+  endpoint: EndpointView;
+  /** Ask anew for the endpoint: what becomes of a delivery says whether it fails. */
+  reload: () => Promise<void>;
+}
+
+export function Deliveries({ project, endpoint, reload }: Props) {
   const { query } = place.value;
   const asked = query.get("state") ?? "";
   const state = words.states.some(([name]) => name === asked) ? asked : "";
@@ -40,7 +47,7 @@ export function Deliveries({ project, endpoint }: { project: string; endpoint: E
   useEffect(() => {
     const isSoon = latest?.deliveries.some((delivery) => delivery.next_at !== null && delivery.next_at < Date.now() + SOON_MS);
     if (!isSoon) return;
-    const timer = setTimeout(() => !document.hidden && void loaded.reload(), PAUSE_MS);
+    const timer = setTimeout(() => !document.hidden && void Promise.all([loaded.reload(), reload()]), PAUSE_MS);
     return () => clearTimeout(timer);
   }, [latest]);
   const looked = useSignal<string | null>(null);

@@ -9,10 +9,11 @@ import { Confirm } from "../../parts/confirm";
 import { Choice, TextField } from "../../parts/form";
 import { SaveForm } from "../../parts/save";
 import { Shown } from "../../parts/status";
-import { ago, moment } from "../../parts/time";
+import { moment } from "../../parts/time";
 import { tell, tellFailure } from "../../parts/toast";
+import { Tabs, tabOf } from "../../parts/tabs";
 import type { PageProps } from "../../shell/pages";
-import { go, place, to } from "../../shell/router";
+import { go, to } from "../../shell/router";
 import { text } from "../../text/en/webhooks";
 import { Deliveries } from "./deliveries";
 import { HeardFields, kindsEntered } from "./fields";
@@ -26,7 +27,7 @@ type EditEndpoint = BodyOf<"POST /endpoints/{endpoint_id}/edit">;
 export default function Webhook({ project, id }: PageProps) {
   const loaded = useLoaded(`endpoint ${id}`, (signal) => ask("GET /endpoints/{endpoint_id}", { endpoint_id: id }, { signal }));
   useNews(project, (news) => news.event, () => void loaded.reload());
-  const tab = TABS.find((each) => each === place.value.query.get("show")) ?? "deliveries";
+  const tab = tabOf(TABS);
   return (
     <div class="stack">
       <Shown loaded={loaded}>
@@ -47,14 +48,8 @@ export default function Webhook({ project, id }: PageProps) {
             </div>
             <Notes endpoint={endpoint} />
             <section class="card stack">
-              <nav class="tabs" aria-label={text.title}>
-                {TABS.map((each) => (
-                  <a key={each} href={to(`/projects/${project}/webhooks/${id}`, { show: each === TABS[0] ? undefined : each })} aria-current={each === tab ? "page" : undefined}>
-                    {text.tabs[each]}
-                  </a>
-                ))}
-              </nav>
-              {tab === "deliveries" && <Deliveries project={project} endpoint={endpoint} />}
+              <Tabs label={text.title} names={TABS} shown={tab} words={text.tabs} />
+              {tab === "deliveries" && <Deliveries project={project} endpoint={endpoint} reload={loaded.reload} />}
               {tab === "settings" && <Settings endpoint={endpoint} etag={etag} reload={loaded.reload} />}
             </section>
           </>
@@ -68,7 +63,7 @@ function Notes({ endpoint }: { endpoint: EndpointView }) {
   return (
     <>
       {endpoint.disabled_because !== null && <p class="alert">{text.why(endpoint.disabled_because)}</p>}
-      {endpoint.enabled && endpoint.failing_since !== null && <p class="alert warn">{text.failingSince(ago(endpoint.failing_since))}</p>}
+      {endpoint.enabled && endpoint.failing_since !== null && <p class="alert warn">{text.failingSince(moment(endpoint.failing_since))}</p>}
       {endpoint.previous_secret_until !== null && <p class="alert warn">{text.twoSecrets(moment(endpoint.previous_secret_until))}</p>}
       {endpoint.field !== null && <p class="small quiet">{text.field(endpoint.field)}</p>}
     </>

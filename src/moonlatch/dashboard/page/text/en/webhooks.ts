@@ -32,7 +32,7 @@ export const text = {
   ] as [string, string][],
   columns: { name: "Name", kind: "Form", events: "Hears of", state: "State", url: "Address" },
   states: { on: "delivers", off: "off", failing: "failing", disabled: "switched off: nothing arrived" },
-  failingSince: (ago: string) => `Nothing has arrived since ${ago}. After 5 days it is switched off.`,
+  failingSince: (at: string) => `Nothing has arrived since ${at}. After 5 days it is switched off.`,
   why: (reason: string) => `It was switched off: ${reason}.`,
   field: (name: string) => `It stands for the project's setting ${name}.`,
   twoSecrets: (until: string) => `Until ${until} everything is signed with the secret of before as well.`,
