@@ -357,6 +357,20 @@ def test_builds_are_listed_served_again_and_yanked_by_the_command_line(
     assert (ended.status, ended.json["error"]["message"]) == (1, "build was yanked")
 
 
+def test_a_push_to_a_channel_leaves_the_current_build(
+    moonlatch: Command, server: MoonlatchServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MOONLATCH_TOKEN", told_token(server))
+    current = pushed(moonlatch, server, "print(1)", "--json").json["build"]
+    tried = pushed(moonlatch, server, "print(2)", "--channel", "beta", "--json").json["build"]
+    given = ("--script", told_script(server), "--url", server.url, "--token", told_token(server))
+    listed = moonlatch("builds", *given, "--json").json["builds"]
+    assert [build["number"] for build in listed if build["current"]] == [current]
+    assert tried == current + 1
+    ended = pushed(moonlatch, server, "print(3)", "--channel", "Beta&x")
+    assert (ended.status, "channel" in ended.err) == (1, True)
+
+
 def test_a_loader_is_rotated_by_the_command_line(moonlatch: Command, server: MoonlatchServer) -> None:
     given = ("--script", told_script(server), "--url", server.url)
     address = f"{server.url}/loader/{told_script(server)}"

@@ -35,6 +35,7 @@ FACTS: dict[str, Any] = {
     "build": 3,
     "account_expires": None,
     "project_max_instances": None,
+    "plan": None,
     "user_id": "k",
     "key_expires": None,
     "max_instances": None,

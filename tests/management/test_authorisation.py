@@ -60,6 +60,11 @@ ENDPOINTS: dict[tuple[str, str], tuple[str | None, Any]] = {
     ("POST", "/scripts/{script_id}/check"): ("script", {"script": "print(1)"}),
     ("POST", "/scripts/{script_id}/rollback"): ("script", {"build": 2}),
     ("POST", "/scripts/{script_id}/builds/{number}/yank"): ("script", {}),
+    ("GET", "/scripts/{script_id}/channels"): ("script", None),
+    ("POST", "/scripts/{script_id}/channels"): ("script", {"name": "beta", "build": 1}),
+    ("POST", "/scripts/{script_id}/channels/{name}/remove"): ("script", {}),
+    ("GET", "/scripts/{script_id}/pins"): ("script", None),
+    ("POST", "/users/{key}/pin"): ("user", {"script": NOBODY, "build": 2}),
     ("POST", "/scripts/{script_id}/rotate_loader"): ("script", {"grace": 0}),
     ("POST", "/scripts/{script_id}/toggle"): ("script", {"state": False}),
     ("POST", "/scripts/{script_id}/sessions"): ("script", {}),
@@ -145,7 +150,7 @@ WITH_BODY = [
 
 
 def fill(path: str, value: str) -> str:
-    return re.sub("{.*?}", value, path.replace("{number}", "1"))
+    return re.sub("{.*?}", value, path.replace("{number}", "1").replace("{name}", "beta"))
 
 
 @pytest_asyncio.fixture(loop_scope="module")
@@ -255,6 +260,8 @@ async def test_every_endpoint_answers_its_owner(
     unready = {
         "/scripts/{script_id}/rollback": 409,
         "/scripts/{script_id}/builds/{number}/yank": 409,
+        "/scripts/{script_id}/channels/{name}/remove": 404,
+        "/users/{key}/pin": 404,
         "/users/{key}/unblacklist": 409,
         "/users/{key}/release": 409,
         "/users/{key}/name_device": 404,

@@ -66,6 +66,8 @@ def test_each_objects_section_names_its_fields(app: FastAPI) -> None:
         "script",
         "protection",
         "build",
+        "channel",
+        "pin",
         "project",
         "user",
         "execution",

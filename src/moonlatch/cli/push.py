@@ -56,6 +56,12 @@ def push(
     notes: Annotated[
         str | None, typer.Option(metavar="TEXT", help="What is new in this build.", show_default=False)
     ] = None,
+    channel: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Whose keys are given it; without it everybody is, as with stable.", show_default=False
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Upload a script: the server protects and publishes it.
@@ -66,7 +72,9 @@ def push(
     asked = {"profile": profile, "target": target, "engine": engine, "label": label, "notes": notes}
     given = {name: choice for name, choice in asked.items() if choice is not None}
     body = json.dumps({"script": _text(file), **given}).encode()
-    status, reply = _upload(f"{url.rstrip('/')}/scripts/{quote(script, safe='')}/update", token, body, file.name)
+    where = "" if channel is None else f"?channel={quote(channel, safe='')}"
+    address = f"{url.rstrip('/')}/scripts/{quote(script, safe='')}/update{where}"
+    status, reply = _upload(address, token, body, file.name)
     if as_json:
         write_json(reply)
     elif reply.get("success") is True:

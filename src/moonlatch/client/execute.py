@@ -30,6 +30,7 @@ from moonlatch.licensing.verdict import (
     StartFacts,
     decide_start,
     is_first_use,
+    with_build_given,
 )
 from moonlatch.live.interface import AliveAlreadyError, Instance, NoPlaceError
 from moonlatch.storage.executions import UNKNOWN_EXECUTOR, Execution, ExecutionLog, OvertakenError, RepeatedError, Use
@@ -137,6 +138,8 @@ class ExecuteEndpoint:
                 premium=granted.premium,
                 seen_executions=facts.executions,
                 seen_expires=facts.key_expires,
+                seen_build=facts.current_build,
+                seen_plan=facts.plan,
                 fingerprint=fingerprint,
                 ip=origin.ip,
                 executor=request.executor or UNKNOWN_EXECUTOR,
@@ -189,6 +192,8 @@ class ExecuteEndpoint:
         assert facts is not None  # no script, no grant
         if request.protocol < PROTOCOL <= protocol_of(facts.loader_version):
             raise invalid(f"this loader speaks protocol {PROTOCOL}")
+        if facts.plan is not None:
+            facts = with_build_given(facts)
         return facts, verdict
 
     async def _with_older_keys(

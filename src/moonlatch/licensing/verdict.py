@@ -11,10 +11,13 @@ import msgspec
 
 from moonlatch.licensing.fingerprint import binds_on_use, is_bound
 from moonlatch.licensing.key import expiry_after_first_use, grace_end, has_passed, is_blacklisted, is_held
+from moonlatch.licensing.rollout import build_for, plan_of
 
 
 class AskedFurther(msgspec.Struct, frozen=True, kw_only=True):
-    """What is asked for only where it matters: why and until when a user or a device is kept out, in Unix milliseconds, and more devices."""
+    """What is asked for only where it matters: why and until when a user or a device is kept out, in Unix milliseconds, more devices,
+    and where the script has a plan, what its key is on.
+    """
 
     blacklist_reason: str | None = None
     blacklist_expires: int | None = None
@@ -27,6 +30,11 @@ class AskedFurther(msgspec.Struct, frozen=True, kw_only=True):
     held_until: int | None = None
     has_free_device: bool = False
     """The key is bound to other devices than the one that starts, and to fewer than it may be."""
+    channel: str | None = None
+    pin: int | None = None
+    """The build that the key is pinned to now."""
+    current_build: int | None = None
+    """The script's own, where `build` is what this key is given."""
 
 
 class Facts(AskedFurther, frozen=True, gc=False):
@@ -47,6 +55,8 @@ class Facts(AskedFurther, frozen=True, gc=False):
     account_expires: int | None
     project_max_instances: int | None
     """Of keys that have no `max_instances` of their own."""
+    plan: str | None
+    """What the script serves besides `build`, as `rollout.plan_of` reads it; None: none of its keys is pinned."""
     user_id: str | None
     """None when no key was given, or it does not exist in the script's project; so are the user's other fields then."""
     key_expires: int | None
@@ -210,7 +220,7 @@ def decide_start(facts: StartFacts | None, claim: Start, policy: Policy, now_ms:
         return SCRIPT_NOT_FOUND
     if not facts.enabled or facts.build == 0 or _is_abandoned(facts, policy, now_ms):
         return SCRIPT_DISABLED
-    if facts.kick_outdated and claim.build is not None and claim.build != facts.build:
+    if facts.kick_outdated and claim.build is not None and claim.build != _build_given(facts):
         return OUTDATED
     if facts.loader_version is None or facts.loader_version < policy.minimum_loader_version:
         return LOADER_OUTDATED
@@ -258,7 +268,7 @@ def decide_running(facts: RunningFacts | None, claim: Running, policy: Policy, n
         return DISCONNECTED
     if not facts.enabled or facts.build == 0 or _is_abandoned(facts, policy, now_ms):
         return SCRIPT_DISABLED
-    if facts.kick_outdated and claim.build != facts.build:
+    if facts.kick_outdated and claim.build != _build_given(facts):
         return OUTDATED
     if facts.require_sessions and (claim.overdue_session or not claim.supports_sessions):
         return SESSIONS_REQUIRED
@@ -284,6 +294,17 @@ def decide_running(facts: RunningFacts | None, claim: Running, policy: Policy, n
 def is_first_use(facts: StartFacts, granted: Granted) -> bool:
     """Return whether this start binds the device or begins the key's days, which concerns the key's other copies too."""
     return granted.premium and (granted.binds_fingerprint or granted.key_expires != facts.key_expires)
+
+
+def with_build_given(facts: StartFacts) -> StartFacts:
+    """The facts with the build that the script's plan gives this key."""
+    return msgspec.structs.replace(facts, build=_build_given(facts), current_build=facts.build)
+
+
+def _build_given(facts: Facts) -> int:
+    if facts.plan is None:
+        return facts.build
+    return build_for(plan_of(facts.plan), facts.build, channel=facts.channel, pin=facts.pin)
 
 
 def _is_revoked(facts: RunningFacts, claim: Running) -> bool:

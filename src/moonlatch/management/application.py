@@ -15,6 +15,7 @@ from moonlatch.management import (
     bars,
     builds,
     bulk_users,
+    channels,
     docs_page,
     endpoints,
     envelope,
@@ -62,6 +63,7 @@ REFUSALS_PER_SECOND = 1 / 60
 ROUTERS = (
     scripts.router,
     builds.router,
+    channels.router,
     loaders.router,
     protection.router,
     projects.router,

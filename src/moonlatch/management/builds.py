@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import Depends, Path, Request
+from fastapi import Depends, Path, Query, Request
 from pydantic import ConfigDict, Field
 
 from moonlatch.builds.outcomes import Sound
 from moonlatch.builds.protection import Asked
 from moonlatch.licensing.roles import Permission
+from moonlatch.licensing.rollout import STABLE
 from moonlatch.management.auth import CallerBehindBody, OwnedScript
 from moonlatch.management.backend import CurrentBackend, backend_of
 from moonlatch.management.body import JsonBody
@@ -24,6 +25,7 @@ from moonlatch.management.fields import (
     TargetName,
 )
 from moonlatch.management.identity import Caller
+from moonlatch.management.paging import EmptyIsAbsent
 from moonlatch.management.refusals import ACCOUNT_EXPIRED, DocumentedError, refusing
 from moonlatch.management.replies import Reply, Success, example
 from moonlatch.management.routes import needs, resource_router
@@ -49,6 +51,8 @@ UPDATE_REFUSALS = (
     DocumentedError(4, Reason.NOT_ENOUGH_FOR_LOADER, 403),
     DocumentedError(5, Reason.LOADER_NOT_PROTECTED, 422, _PARAM_ERRORS),
     DocumentedError(6, Reason.NO_BUILD_TIME, 403),
+    DocumentedError(7, Reason.UPDATE_REQUIRED, 409),
+    DocumentedError(8, Reason.MAX_CHANNELS, 403),
 )
 NO_SUCH_BUILD = DocumentedError(1, Reason.NO_SUCH_BUILD, 409, {"build": 2})
 BUILD_YANKED = DocumentedError(2, Reason.BUILD_YANKED, 409, {"build": 2})
@@ -60,8 +64,10 @@ _JSON_OVERHEAD = 3
 _JSON_FRAME_BYTES = 64 * 1024
 
 
+CHANNEL_PATTERN = "^[a-z0-9][a-z0-9_-]{0,31}$"
 Label = Annotated[str, Field(min_length=1, max_length=100), Clean]
 Notes = Annotated[str, Field(min_length=1, max_length=10_000), Clean]
+ChannelName = Annotated[str, Field(pattern=CHANNEL_PATTERN)]
 BuildNumber = Annotated[int, Field(ge=1, le=MAX_EXACT_INTEGER), Integral]
 
 
@@ -92,6 +98,16 @@ class YankBuild(Closed):
 
     successor: Annotated[
         BuildNumber | None, Field(description="number of the build to serve in its place where it is the current one")
+    ] = None
+
+
+class Where(Closed):
+    channel: Annotated[
+        ChannelName | None,
+        EmptyIsAbsent,
+        Field(
+            description="whose keys are given the build; without it, or with `stable`, it is the script's current one"
+        ),
     ] = None
 
 
@@ -208,6 +224,7 @@ def _source_limit(request: Request) -> int:
 async def update_script(
     script: OwnedScript,
     update: Annotated[UpdateScript, Depends(JsonBody(UpdateScript, limit=_source_limit))],
+    where: Annotated[Where, Query()],
     call: CurrentCall,
 ) -> UpdateReply:
     """Check, protect and publish a new build, all or nothing: after an error the previous build is still served."""
@@ -215,7 +232,14 @@ async def update_script(
     release = Release(label=update.label, notes=update.notes)
     return await call.carry_out(
         lambda intent: operations.publish(
-            call.world, call.actor, script, update.script, asked=asked, release=release, intent=intent
+            call.world,
+            call.actor,
+            script,
+            update.script,
+            asked=asked,
+            release=release,
+            channel=where.channel or STABLE,
+            intent=intent,
         ),
         lambda published: UpdateReply(build=published.build, warnings=list(published.warnings)),
     )

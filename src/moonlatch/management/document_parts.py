@@ -34,6 +34,7 @@ ERROR_EXTRAS: dict[str, dict[str, Any]] = {
         "items": {"$ref": "#/components/schemas/ParameterError"},
     },
     "build": {"type": "integer", "description": "with `build does not exist` and `build was yanked`: its number"},
+    "channel": {"type": "string", "description": "with `channel does not exist`: its name"},
     "retry_at": {
         "description": "with `on cooldown`: from when on it may be done, Unix milliseconds",
         "type": "integer",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from moonlatch.licensing.roles import Permission
 from moonlatch.operations.changing import Change
 from moonlatch.operations.kinds import EventKind
 from moonlatch.operations.refusals import Invalid, NotFound, Reason, Refused
 from moonlatch.operations.scripts import resource, version
-from moonlatch.storage import builds
+from moonlatch.storage import builds, releases
 from moonlatch.storage.scripts import Script
 
 
@@ -20,7 +22,7 @@ async def roll_back(change: Change, script_id: str, number: int) -> Script:
     current = await change.script(script_id)
     await change.require_active()
     change.expect(version(current))
-    await _servable(change, current, number)
+    await require_servable(change, current, number)
     if number == current.build:
         raise Refused(Reason.BUILD_CURRENT)
     await builds.serve(change.tx, script_id, number)
@@ -35,7 +37,9 @@ async def roll_back(change: Change, script_id: str, number: int) -> Script:
 
 
 async def yank(change: Change, script_id: str, number: int, *, successor: int | None = None) -> Script:
-    """Never serve a build again. The current one gives its place to `successor`; for another one that names nothing.
+    """Never serve a build again. The current one gives its place to `successor`, and so does one that a channel serves.
+
+    Without a successor, such a channel ends. Keys that are pinned to the build get what others get.
 
     Raises NotAllowed, NotFound, Refused, Invalid, ChangedMeanwhile.
     """
@@ -45,24 +49,31 @@ async def yank(change: Change, script_id: str, number: int, *, successor: int | 
     change.expect(version(current))
     if await builds.find(change.tx, script_id, number) is None:
         raise NotFound("build")
-    await _servable(change, current, number)
+    await require_servable(change, current, number)
     if successor is not None:
         if successor == number:
             raise Invalid("successor", "must be another build")
-        await _servable(change, current, successor)
-    changes: dict[str, tuple[int | None, int]] = {"yanked": (None, number)}
+        await require_servable(change, current, successor)
+    changes: dict[str, tuple[Any, Any]] = {"yanked": (None, number)}
     if number == current.build:
         if successor is None:
             raise Refused(Reason.NO_SUCCESSOR)
         await builds.serve(change.tx, script_id, successor)
         changes["build"] = (number, successor)
+    channels = await releases.channels(change.tx, script_id)
+    moved = [name for name, build in channels.items() if build == number]
+    unpinned = await releases.take_build_away(change.tx, script_id, number, successor=successor)
+    if moved:
+        changes["channels"] = (moved, [] if successor is None else moved)
+    if unpinned:
+        changes["pinned_keys"] = (unpinned, 0)
     await builds.yank(change.tx, script_id, number, now=change.now)
     change.record(EventKind.SCRIPT_BUILD_YANKED, resource(current), project_id=current.project_id, changes=changes)
     change.tell(lambda live: live.script_changed(script_id))
     return await change.script(script_id)
 
 
-async def _servable(change: Change, script: Script, number: int) -> None:
+async def require_servable(change: Change, script: Script, number: int) -> None:
     """Raise Refused for a build that is not kept, or was yanked."""
     build = await builds.find(change.tx, script.id, number)
     if build is None:

@@ -26,6 +26,8 @@ class EventKind(StrEnum):
     SCRIPT_PUBLISHED = "script.published"
     SCRIPT_ROLLED_BACK = "script.rolled_back"
     SCRIPT_BUILD_YANKED = "script.build_yanked"
+    SCRIPT_CHANNEL_SET = "script.channel_set"
+    SCRIPT_CHANNEL_REMOVED = "script.channel_removed"
     SCRIPT_LOADER_ROTATED = "script.loader_rotated"
     SCRIPT_REMOVED = "script.removed"
     USER_CREATED = "user.created"
@@ -39,6 +41,7 @@ class EventKind(StrEnum):
     USER_DEVICE_NAMED = "user.device_named"
     USER_INSTANCES_REVOKED = "user.instances_revoked"
     USER_LICENSED = "user.licensed"
+    USER_PINNED = "user.pinned"
     USER_REMOVED = "user.removed"
     USER_RESTORED = "user.restored"
     INSTANCE_STOPPED = "instance.stopped"
@@ -88,6 +91,8 @@ DESCRIPTIONS: dict[EventKind, str] = {
     EventKind.SCRIPT_PUBLISHED: "A new build of a script was published.",
     EventKind.SCRIPT_ROLLED_BACK: "A script serves another build that it had already.",
     EventKind.SCRIPT_BUILD_YANKED: "A build was yanked: it is never served again.",
+    EventKind.SCRIPT_CHANNEL_SET: "A channel of a script serves another build.",
+    EventKind.SCRIPT_CHANNEL_REMOVED: "A channel of a script was removed.",
     EventKind.SCRIPT_LOADER_ROTATED: "A script got a loader with a new secret.",
     EventKind.SCRIPT_REMOVED: "A script was removed, with its builds.",
     EventKind.USER_CREATED: "A user was created.",
@@ -101,6 +106,7 @@ DESCRIPTIONS: dict[EventKind, str] = {
     EventKind.USER_DEVICE_NAMED: "A device of a user got a name, another one, or none.",
     EventKind.USER_INSTANCES_REVOKED: "Every running copy of a user's key was stopped for good.",
     EventKind.USER_LICENSED: "An offline licence was made for a user's device.",
+    EventKind.USER_PINNED: "A user was put on a channel of a script or pinned to a build, or is so no longer.",
     EventKind.USER_REMOVED: "A user was removed, by somebody or because their key had expired.",
     EventKind.USER_RESTORED: "A removed user was brought back.",
     EventKind.INSTANCE_STOPPED: "A running copy was stopped for good.",

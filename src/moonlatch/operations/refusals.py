@@ -31,6 +31,8 @@ class Reason(StrEnum):
     NO_SUCH_BUILD = "build does not exist"
     BUILD_YANKED = "build was yanked"
     BUILD_CURRENT = "build is current already"
+    MAX_CHANNELS = "max channels reached"
+    NO_SUCH_CHANNEL = "channel does not exist"
     NO_SUCCESSOR = "current build needs a successor"
     DISCORD_TAKEN = "key already exists with this discord"
     KEY_TAKEN = "key already exists"

@@ -24,15 +24,19 @@ from moonlatch.builds.outcomes import (
 from moonlatch.builds.protection import Asked
 from moonlatch.builds.publisher import Update
 from moonlatch.licensing.roles import Permission
+from moonlatch.licensing.rollout import STABLE
 from moonlatch.operations.changing import Change, Intent, Resource, differences, perform, version_of
 from moonlatch.operations.context import Actor, World
 from moonlatch.operations.kinds import EventKind
 from moonlatch.operations.refusals import Invalid, NotFound, Reason, Refused, TooLarge, TryLater
-from moonlatch.storage import accounts, builds, loaders, quota, scripts
+from moonlatch.storage import accounts, builds, loaders, quota, releases, scripts
 from moonlatch.storage.builds import UNNAMED, Publisher, Release
 from moonlatch.storage.scripts import Script
 
 MINIMUM_LOADER_VERSION = 1
+MAX_CHANNELS = 20
+"""Of one script, besides `stable`: a start reads them all."""
+
 _COUNTED = frozenset({"total_executions", "loader"})
 
 
@@ -107,9 +111,10 @@ async def publish(
     *,
     asked: Asked | None = None,
     release: Release = UNNAMED,
+    channel: str = STABLE,
     intent: Intent[Published] | None = None,
 ) -> Published:
-    """Check, protect and publish a text as the script's next build: all of it or nothing.
+    """Check, protect and publish a text as the script's next build, for the keys of a channel: all of it or nothing.
 
     It takes seconds, and its transaction is the end of it. A dry run stops before that, and costs no obfuscation.
     Raises NotAllowed, NotFound, Invalid, TooLarge, Refused, TryLater.
@@ -122,10 +127,14 @@ async def publish(
     text = _checked(source, tier.script_bytes)
     if account.is_expired(world.clock()):
         raise Refused(Reason.ACCOUNT_EXPIRED)
+    if channel != STABLE and script.build == 0:
+        raise Refused(Reason.UPDATE_REQUIRED)
 
     async def store(prepared: Prepared) -> Published | Unpublished:
         try:
-            return await perform(world, actor, lambda change: _serve(change, script.id, prepared, release), intent)
+            return await perform(
+                world, actor, lambda change: _serve(change, script.id, prepared, release, channel), intent
+            )
         except _UnpublishedError as error:
             return error.outcome
 
@@ -168,7 +177,7 @@ class _UnpublishedError(Exception):
         self.outcome = outcome
 
 
-async def _serve(change: Change, script_id: str, prepared: Prepared, release: Release) -> Published:
+async def _serve(change: Change, script_id: str, prepared: Prepared, release: Release, channel: str) -> Published:
     change.actor.require(Permission.SCRIPTS_PUBLISH)  # protecting took its time
     try:
         current = await change.script(script_id)
@@ -178,7 +187,11 @@ async def _serve(change: Change, script_id: str, prepared: Prepared, release: Re
     account = await change.account()
     tier = change.world.tier_of(account)
     loader = prepared.loader
-    number = await builds.serve_next(change.tx, script_id, loader_id=None if loader is None else loader[0].id)
+    replaced = current.build or None
+    if channel != STABLE:
+        replaced = await require_room_for_channel(change, script_id, channel)
+    numbered = builds.serve_next if channel == STABLE else builds.number_next
+    number = await numbered(change.tx, script_id, loader_id=None if loader is None else loader[0].id)
     assert number is not None  # it was found in this transaction
     # Claimed here and not before: what was left has been taken by another update since, for all we know.
     limit = tier.obfuscations_per_period
@@ -198,15 +211,30 @@ async def _serve(change: Change, script_id: str, prepared: Prepared, release: Re
         payload_hash=prepared.payload_hash,
         publisher=Publisher(kind=change.actor.kind, id=change.actor.id, name=change.actor.name),
     )
+    if channel != STABLE:
+        await releases.put_channel(change.tx, script_id, channel, number)
     if loader is not None:
         await loaders.insert(change.tx, loader[0], script_id, source=loader[1], now=change.now)
     await builds.prune(change.tx, script_id, keep=tier.build_history)
-    changes = {"build": (current.build or None, number), "profile": (None, prepared.protection.profile)}
+    changes: dict[str, tuple[Any, Any]] = {
+        "build": (replaced, number),
+        "profile": (None, prepared.protection.profile),
+    }
+    if channel != STABLE:
+        changes["channel"] = (None, channel)
     if release.label is not None:
         changes["label"] = (None, release.label)
     change.record(EventKind.SCRIPT_PUBLISHED, resource(current), project_id=current.project_id, changes=changes)
     change.tell(lambda live: live.script_changed(script_id))
     return Published(build=number, warnings=prepared.build.warnings)
+
+
+async def require_room_for_channel(change: Change, script_id: str, name: str) -> int | None:
+    """Raise Refused where a script has no room for a channel of that name; gives the build that it serves already."""
+    found = await releases.channels(change.tx, script_id)
+    if name not in found and len(found) >= MAX_CHANNELS:
+        raise Refused(Reason.MAX_CHANNELS)
+    return found.get(name)
 
 
 async def _save(change: Change, current: Script, changes: dict[str, Any], kind: EventKind) -> Script:

@@ -7,11 +7,16 @@ import msgspec
 
 from moonlatch.storage.interface import Database, Query, Row, Transaction
 
+_NEXT = "coalesce((select max(number) from builds where script_id = :script_id), 0) + 1"
 # Locks the script's row and numbers the build in one statement. A script that was toggled off later stays off.
 SERVE_NEXT = Query(
     "builds.serve_next",
-    "update scripts set build = coalesce((select max(number) from builds where script_id = :script_id), 0) + 1, "
+    f"update scripts set build = {_NEXT}, "
     "loader = coalesce(:loader_id, loader), enabled = (enabled or build = 0) where id = :script_id returning build",
+)
+NUMBER_NEXT = Query(
+    "builds.number_next",
+    f"update scripts set loader = coalesce(:loader_id, loader) where id = :script_id returning {_NEXT}",
 )
 INSERT = Query(
     "builds.insert",
@@ -22,7 +27,11 @@ INSERT = Query(
 )
 SERVE = Query("builds.serve", "update scripts set build = :number where id = :script_id")
 YANK = Query("builds.yank", "update builds set yanked_at = :now where script_id = :script_id and number = :number")
-_UNREFERENCED = "script_id = :script_id and number <> (select build from scripts where id = :script_id)"
+_UNREFERENCED = (
+    "script_id = :script_id and number not in (select build from scripts where id = :script_id "
+    "union all select build from channels where script_id = :script_id "
+    "union all select build from pins where script_id = :script_id and build is not null)"
+)
 PRUNE = Query(
     "builds.prune",
     f"delete from builds where {_UNREFERENCED} and number < coalesce("
@@ -87,6 +96,12 @@ async def serve_next(tx: Transaction, script_id: str, *, loader_id: str | None) 
     Gives the build's number, None when the script is gone. The first build also enables the script.
     """
     row = await tx.fetch_one(SERVE_NEXT, script_id=script_id, loader_id=loader_id)
+    return None if row is None else int(row[0])
+
+
+async def number_next(tx: Transaction, script_id: str, *, loader_id: str | None) -> int | None:
+    """As `serve_next`, for a build that is not the script's current one."""
+    row = await tx.fetch_one(NUMBER_NEXT, script_id=script_id, loader_id=loader_id)
     return None if row is None else int(row[0])
 
 

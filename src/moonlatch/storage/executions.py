@@ -30,16 +30,18 @@ MOST_COMING_SECONDS = 0.002
 
 # The conditions repeat the verdict's: between the verdict and the commit another start may have taken the last
 # execution or bound the key, and a developer may have switched the script off or barred the user.
-INSERT = Query(
-    "executions.insert",
-    """
+_INSERT = """
     insert into executions (id, script_id, build, executor, started_at)
-    select :id, s.id, s.build, :executor, :started_at from scripts s
-    where s.id = :script_id and s.enabled and s.build = :build and not exists (
+    select :id, s.id, {build}, :executor, :started_at from scripts s
+    where s.id = :script_id and s.enabled and {is_served} and not exists (
         select 1 from bars r where r.project_id = s.project_id and r.fingerprint = :fingerprint
             and (r.expires_at is null or r.expires_at > :started_at))
     on conflict (id) do nothing
-    """,
+    """
+INSERT = Query("executions.insert", _INSERT.format(build="s.build", is_served="s.build = :build and s.plan is null"))
+INSERT_BY_PLAN = Query(
+    "executions.insert_by_plan",
+    _INSERT.format(build="cast(:build as bigint)", is_served="s.build = :seen_build and s.plan = :seen_plan"),
 )
 IS_WRITTEN = Query("executions.is_written", "select 1 from executions where id = :id")
 _USE_KEY = """
@@ -136,6 +138,9 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """How often the key had been used when the verdict was made."""
     seen_expires: int | None = None
     """When the key expired then."""
+    seen_build: int | None = None
+    """The script's current build then, where its plan said which one this start is given."""
+    seen_plan: str | None = None
     fingerprint: bytes | None
     ip: bytes | None
     executor: str
@@ -153,6 +158,7 @@ class Use(msgspec.Struct, frozen=True, gc=False):
 
 _NO_USE = Use(0, None)
 _inserted_values = attrgetter(*parameter_names(INSERT.sql))
+_values_by_plan = attrgetter(*parameter_names(INSERT_BY_PLAN.sql))
 _used_values = attrgetter(*parameter_names(USE_KEY_AS_SEEN.sql))
 
 
@@ -254,7 +260,7 @@ async def stop(db: Database, copy: Started, code: str) -> None:
 async def _write(tx: Transaction, executions: Sequence[Execution]) -> list[Use | Exception]:
     outcomes: list[Use | Exception] = [_NO_USE] * len(executions)
     premium: list[int] = []
-    inserted = await tx.execute_each(INSERT, [_inserted_values(one) for one in executions])
+    inserted = await _insert(tx, executions)
     for number, (execution, rows) in enumerate(zip(executions, inserted, strict=True)):
         if rows == 0:
             outcomes[number] = await _why_not_inserted(tx, execution)
@@ -276,6 +282,20 @@ async def _write(tx: Transaction, executions: Sequence[Execution]) -> list[Use |
         assert parameter_names(LEASE.sql) == ("leased_until", "user_id")
         await tx.execute_each(LEASE, leased)
     return outcomes
+
+
+async def _insert(tx: Transaction, executions: Sequence[Execution]) -> list[int]:
+    """How many rows each execution wrote: 1, or 0 where its conditions no longer hold or it is there already."""
+    planned = [number for number, one in enumerate(executions) if one.seen_plan is not None]
+    if not planned:
+        return await tx.execute_each(INSERT, [_inserted_values(one) for one in executions])
+    others = [number for number, one in enumerate(executions) if one.seen_plan is None]
+    inserted = [0] * len(executions)
+    for query, values, numbers in ((INSERT, _inserted_values, others), (INSERT_BY_PLAN, _values_by_plan, planned)):
+        rows = await tx.execute_each(query, [values(executions[number]) for number in numbers])
+        for number, written in zip(numbers, rows, strict=True):
+            inserted[number] = written
+    return inserted
 
 
 async def _why_not_inserted(tx: Transaction, execution: Execution) -> Exception:

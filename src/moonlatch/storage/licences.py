@@ -22,7 +22,7 @@ AnyFacts = TypeVar("AnyFacts", bound=Facts)
 # Every column costs the driver as much as a row of an index, so what hardly anybody needs is not among them.
 _OF_SCRIPT = """
     s.project_id, s.name, s.free_for_all, s.use_heartbeat, s.kick_outdated, s.require_sessions, s.enabled, s.build,
-    a.expires_at, p.max_instances
+    a.expires_at, p.max_instances, s.plan
 """
 # Only who comes from another device than the first one has the others looked at.
 _DEVICE = """
@@ -93,10 +93,19 @@ BLACKLISTING = Query(
     """,
     is_hot=True,
 )
+PIN = Query(
+    "licences.pin",
+    """
+    select channel, case when expires_at is null or expires_at > :now then build end from pins
+    where user_id = :user and script_id = :script
+    """,
+    is_hot=True,
+)
 # What `Licences` gives them, in this order.
 assert parameter_names(START_SCRIPT.sql) == ("account", "loader", "script")
 assert parameter_names(START_USER.sql) == ("fingerprint", "key_hash", "project", "now")
 assert parameter_names(BLACKLISTING.sql) == ("user", "project", "fingerprint", "now")
+assert parameter_names(PIN.sql) == ("now", "user", "script")
 assert parameter_names(RUNNING_SCRIPT.sql) == ("account", "script")
 assert parameter_names(BEATING_USER.sql) == ("fingerprint", "user", "project", "now", "instance")
 assert parameter_names(CONNECTED_USER.sql) == ("fingerprint", "user", "project", "now", "instance")
@@ -180,6 +189,8 @@ class Licences:
             user = await user
         assert user is not None  # a row of nothing, when there is no such user
         facts = StartFacts(*(script[:-5] + user + script[-5:]))
+        if facts.plan is not None:
+            facts = await self._with_pin(facts, question.script, question.now)
         if facts.blacklisted or facts.barred_by is not None:
             facts = await self._with_reason(facts, (facts.user_id, owner.project, question.fingerprint, question.now))
         if facts.fingerprint != question.fingerprint and None not in (facts.fingerprint, question.fingerprint):
@@ -223,9 +234,23 @@ class Licences:
             user = await user
         assert user is not None  # a row of nothing, when there is no such user
         facts = RunningFacts(*(script + user))
+        if facts.plan is not None and facts.kick_outdated:
+            facts = await self._with_pin(facts, copy.script, now_ms)
         if facts.blacklisted or facts.barred_by is not None:
             return await self._with_reason(facts, (copy.user_id, owner.project, copy.fingerprint, now_ms))
         return facts
+
+    async def _with_pin(self, facts: AnyFacts, script: str, now_ms: int) -> AnyFacts:
+        """The facts with the channel that the key is on, and the build that it is pinned to."""
+        if facts.user_id is None:
+            return facts
+        row = self._database.ask(PIN, (now_ms, facts.user_id, script))
+        if isinstance(row, asyncio.Future):
+            row = await row
+        if row is None:
+            return facts
+        channel, build = row
+        return msgspec.structs.replace(facts, channel=channel, pin=build)
 
     async def _with_reason(self, facts: AnyFacts, who: tuple[Any, ...]) -> AnyFacts:
         """The facts with why and until when somebody is kept out, as it is now."""
