@@ -23,6 +23,7 @@ TABLES = [
         "accounts",
         "bars",
         "builds",
+        "channels",
         "deliveries",
         "delivery_attempts",
         "device_names",
@@ -46,7 +47,7 @@ TABLES = [
         "member_sessions",
         "members",
     ),
-    *("passkey_challenges", "passkeys", "projects", "recovery_codes", "refusals", "removed_users", "scripts"),
+    *("passkey_challenges", "passkeys", "pins", "projects", "recovery_codes", "refusals", "removed_users", "scripts"),
     *("tokens", "users"),
 ]
 
@@ -84,6 +85,8 @@ async def source(tmp_path: Path) -> Path:
         use = {"user_id": user, "day": 1, "device": b"\x00\xff", "network": b"", "executor": "x"}
         await rows.insert(database, "key_uses", **use, starts=1, first_at=1, last_at=1)
         await rows.insert(database, "executions", id="e", script_id=script, build=1, executor="x", started_at=1)
+        await rows.insert(database, "channels", script_id=script, name="beta", build=1)
+        await rows.insert(database, "pins", user_id=user, script_id=script, channel="beta", build=1, created_at=1)
         day = {"project_id": project, "script_id": script, "day": "2026-01-01", "executor": "x", "executions": 7}
         await rows.insert(database, "execution_days", **day)
         actor = {"actor_kind": "token", "actor_id": "t", "actor_name": "Grüße 🌙"}
