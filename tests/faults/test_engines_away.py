@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -110,7 +111,7 @@ async def start_without_redis(installation: Installation, before: Before) -> Non
 
 async def heartbeat_without_redis(installation: Installation, before: Before) -> None:
     assert await code_of(before.copy.beat()) == "granted"
-    elsewhere = Copy(installation.at(before.client, 1), before.copy.reply, b"", before.copy.moments)
+    elsewhere = replace(before.copy, client=installation.at(before.client, 1))
     assert await code_of(elsewhere.beat()) == "granted"
     before.copy.sequence = elsewhere.sequence
 

@@ -69,9 +69,18 @@ HELD_ELSEWHERE = {
     EventKind.USER_SHARING_SUSPECTED,
     EventKind.USER_HELD,
     EventKind.USER_RELEASED,
+    EventKind.USER_DEVICE_NAMED,
+    EventKind.PROJECT_BARS_LIFTED,
+    EventKind.USER_LICENSED,
+    EventKind.SCRIPT_ROLLED_BACK,
+    EventKind.SCRIPT_BUILD_YANKED,
+    EventKind.SCRIPT_CHANNEL_SET,
+    EventKind.SCRIPT_CHANNEL_REMOVED,
+    EventKind.USER_PINNED,
 }
-"""Of people who sign in, of webhooks and of rules about shared keys the model knows nothing: `test_member_events.py`,
-`test_endpoints.py` and `test_sharing.py` of `tests/management` hold what those leave."""
+"""Of people who sign in, of webhooks, of rules about shared keys, of several devices, of licences and of releases the model knows nothing:
+`tests/management` holds what those leave, in `test_member_events.py`, `test_endpoints.py`, `test_sharing.py`, `test_several_devices.py`,
+`test_bars.py`, `test_licences.py`, `test_releases.py` and `test_channels.py`."""
 
 OPERATOR = Actor("cli", "ops", "Operator")
 

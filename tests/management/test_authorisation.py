@@ -262,6 +262,7 @@ async def test_every_endpoint_answers_its_owner(
         "/scripts/{script_id}/builds/{number}/yank": 409,
         "/scripts/{script_id}/channels/{name}/remove": 404,
         "/users/{key}/pin": 404,
+        "/users/{key}/licence": 400,
         "/users/{key}/unblacklist": 409,
         "/users/{key}/release": 409,
         "/users/{key}/name_device": 404,

@@ -47,6 +47,7 @@ MORE_THAN_A_SCHEMA_SAYS = {
     "/projects/{project_id}/users": "some fields exclude each other",
     "/projects/{project_id}/users/restore": "the end must be in the future",
     "/projects/{project_id}/users/bulk": "there is one action, and one way to say whom",
+    "/users/{key}/licence": "the script must be there",
     "/users/{key}/blacklist": "the end must be in the future",
     "/members": "projects must be there",
     "/members/{member_id}/edit": "an edit must change something, and projects must be there",

@@ -35,7 +35,7 @@ def licence(
     token: Token = "",
     as_json: Json = False,
 ) -> None:
-    """Make an offline licence: a Lua file that starts the script with this key on this device, without a server.
+    """Make a Lua file that starts a script without the server.
 
     It binds the key to the device, which cannot be reset until the licence has ended.
     """

@@ -101,14 +101,11 @@ class YankBuild(Closed):
     ] = None
 
 
-class Where(Closed):
-    channel: Annotated[
-        ChannelName | None,
-        EmptyIsAbsent,
-        Field(
-            description="whose keys are given the build; without it, or with `stable`, it is the script's current one"
-        ),
-    ] = None
+Channel = Annotated[
+    ChannelName | None,
+    EmptyIsAbsent,
+    Query(description="whose keys are given the build; without it, or with `stable`, it is the script's current one"),
+]
 
 
 class UpdateReply(Success):
@@ -224,8 +221,8 @@ def _source_limit(request: Request) -> int:
 async def update_script(
     script: OwnedScript,
     update: Annotated[UpdateScript, Depends(JsonBody(UpdateScript, limit=_source_limit))],
-    where: Annotated[Where, Query()],
     call: CurrentCall,
+    channel: Channel = None,
 ) -> UpdateReply:
     """Check, protect and publish a new build, all or nothing: after an error the previous build is still served."""
     asked = Asked(profile=update.profile, target=update.target, engine=update.engine)
@@ -238,7 +235,7 @@ async def update_script(
             update.script,
             asked=asked,
             release=release,
-            channel=where.channel or STABLE,
+            channel=channel or STABLE,
             intent=intent,
         ),
         lambda published: UpdateReply(build=published.build, warnings=list(published.warnings)),

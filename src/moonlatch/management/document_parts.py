@@ -35,6 +35,10 @@ ERROR_EXTRAS: dict[str, dict[str, Any]] = {
     },
     "build": {"type": "integer", "description": "with `build does not exist` and `build was yanked`: its number"},
     "channel": {"type": "string", "description": "with `channel does not exist`: its name"},
+    "refusal": {
+        "description": "with `the key may not start this script on this device`: the code that a start is refused with",
+        "type": "string",
+    },
     "retry_at": {
         "description": "with `on cooldown`: from when on it may be done, Unix milliseconds",
         "type": "integer",
