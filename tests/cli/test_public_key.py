@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from moonlatch.crypto import MASTER_KEY_NAME
 from moonlatch.keyring import Keyring
+from moonlatch.master_key import MASTER_KEY_NAME
 from support.commands import Command
 
 KEY = "ab" * 32

@@ -31,7 +31,7 @@ class Hostile:
         developer.post(f"/users/{self.users[1]['id']}/blacklist", reason=HOSTILE)
         gone = developer.post(f"/projects/{self.project}/users", note=MARKUP)["users"][0]["id"]
         developer.post(f"/users/{gone}/remove")
-        developer.post(f"/projects/{self.project}/endpoints", url="http://127.0.0.1:9/<b>", name=HOSTILE[:100])
+        developer.post(f"/projects/{self.project}/endpoints", url="http://127.0.0.1:9/%3Cb%3E", name=HOSTILE[:100])
         developer.post("/account/tokens", name=HOSTILE[:100], permissions=["keys:read"])
         self.member = developer.post("/members", name=HOSTILE[:100], sign_in_name="hostile", role="viewer")["member"][
             "id"

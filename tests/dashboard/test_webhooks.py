@@ -75,7 +75,7 @@ def test_a_webhook_is_added_tested_said_to_fail_and_removed(seller: Visit, shop:
     seller.go(f"/projects/{shop.project}/overview")
     expect(page.get_by_text("A webhook does not deliver")).to_be_visible()
     page.get_by_role("link", name="My server").first.click()
-    page.get_by_role("link", name="Settings").last.click()
+    page.get_by_role("main").get_by_role("link", name="Settings").click()
     page.get_by_role("button", name="Remove webhook").click()
     box.get_by_label("Type My server to go on").fill("My server")
     box.get_by_role("button", name="Remove webhook").click()
