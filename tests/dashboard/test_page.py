@@ -316,6 +316,7 @@ def test_one_copy_is_stopped_and_a_removed_key_is_brought_back(seller: Visit, sh
         expect(row).to_have_count(0)
     with LoaderRun(shop.loader_url, key=user["key"]) as customer:
         customer.wait_line("ready")
+        eventually(lambda: shop.developer.get(f"/users/{user['id']}/devices")["devices"])
         seller.go(f"/projects/{shop.project}/keys/{user['id']}?show=devices")
         expect(page.get_by_text("on 1 device, in 1 network")).to_be_visible()
         expect(page.get_by_role("row").filter(has_text="bound to it")).to_be_visible()
@@ -346,7 +347,7 @@ def test_why_customers_were_refused_stands_on_the_overview(seller: Visit, shop: 
     user = shop.users[10]  # blacklisted
     with LoaderRun(shop.loader_url, key=user["key"]) as customer:
         customer.wait_for("raised")
-    eventually(lambda: developer.get(f"/projects/{shop.project}/refusals")["refusals"])
+    eventually(lambda: "BLACKLISTED" in str(developer.get(f"/projects/{shop.project}/refusals")["refusals"]))
     seller.page.reload()
     expect(seller.page.get_by_text("the key or its device is blacklisted")).to_be_visible()
 

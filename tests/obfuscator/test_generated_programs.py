@@ -17,7 +17,7 @@ from support.luau import run_luau_batch
 from support.rounds import rounds
 
 SEED = 20260
-BATCHES, PROGRAMS_PER_BATCH = rounds(2, 5), 20
+BATCHES, PROGRAMS_PER_BATCH = rounds(1, 5), 20
 
 
 def differing(names: Iterable[str], seed: int, kind: Kind, count: int) -> list[str]:
