@@ -199,3 +199,23 @@ async def test_of_pins_and_yanks_at_once_nobody_is_given_a_yanked_build(api: Api
     replies = await asyncio.gather(*calls)
     assert {reply.status_code for reply in replies} <= {200, 409}
     assert {await started(client, each) for each in users} <= {4, 5}
+
+
+async def test_an_expired_account_changes_no_release_and_no_key(
+    api: Api, me: Developer, project: str, key: str
+) -> None:
+    client = await running(api, project)
+    done(await me.post(f"/scripts/{client.script}/builds/1/yank"))
+    to_yanked = {"name": "beta", "build": 1}
+    refused(await me.post(f"/scripts/{client.script}/channels", to_yanked), 409, 2, "build was yanked", build=1)
+    await api.expire(me)
+    calls = {
+        f"/scripts/{client.script}/builds/2/yank": {},
+        f"/scripts/{client.script}/channels": {"name": "beta", "build": 2},
+        f"/scripts/{client.script}/channels/beta/remove": {},
+        f"/users/{key}/pin": {"script": client.script, "build": 2},
+        f"/users/{key}/name_device": {"device": "00" * 32, "name": "desk"},
+        f"/projects/{project}/bars/lift": {"bars": ["00" * 32]},
+    }
+    for path, body in calls.items():
+        refused(await me.post(path, body), 403, 0, "account expired")
