@@ -175,6 +175,8 @@ async def test_what_is_no_build_or_channel_is_not_pinned_to(api: Api, me: Develo
     for number in range(20):
         await set_channel(me, client, f"c{number}", 1)
     refused(await me.post(channel, {"name": "beta", "build": 1}), 403, 3, "max channels reached")
+    update = f"/scripts/{client.script}/update?channel=beta"
+    refused(await me.post(update, {"script": "print(1)"}), 403, 8, "max channels reached")
     await set_channel(me, client, "c0", 2)
 
 

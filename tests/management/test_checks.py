@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from support.management import Api, Developer, done, invalid
+from moonlatch.builds import drafts
+from support.management import Api, Developer, done, invalid, refused
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -67,6 +68,18 @@ async def test_a_script_that_is_too_large_is_not_looked_at(api: Api, me: Develop
     small = await tiny.new_script(await tiny.new_project())
     assert (await tiny.post(f"/scripts/{small}/check", {"script": " " * 1_001})).status_code == 413
     assert "script" in invalid(await me.post(f"/scripts/{script}/check", {"script": ""}))
+
+
+async def test_a_draft_that_takes_too_long_to_read_is_told_as_neither_valid_nor_wrong(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    me = await api.developer()
+    script = await me.new_script(await me.new_project())
+    monkeypatch.setattr(drafts, "MOST_SECONDS", 0.001)
+    answer = await me.post(f"/scripts/{script}/check", {"script": "local x = 1\n" * 40_000})
+    told = {"param": "script", "message": "the script took longer than the 0.001 s it may take"}
+    told["message"] += ", to be looked through while it is written"
+    refused(answer, 422, 0, "failed to check script", luraph_errors=[told])
 
 
 async def test_who_may_not_publish_may_not_have_workers_read(api: Api, me: Developer, script: str) -> None:

@@ -12,7 +12,7 @@ from moonlatch.client.loader_source import loader_source
 from moonlatch.clock import DAY_MS
 from support.client import Client, Refused
 from support.lua_host import LuaRun
-from support.management import NOBODY, Api, Developer, done, invalid
+from support.management import NOBODY, Api, Developer, done, invalid, refused
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -152,6 +152,14 @@ async def test_the_script_must_be_one_of_the_project_that_starts_without_the_ser
     for script in (elsewhere.script, NOBODY):
         failed = invalid(await me.post(f"/users/{key}/licence", {"script_id": script, "device": DEVICE}))
         assert failed == {"script_id": ["must be a script of the key's project"]}
+
+
+async def test_an_expired_account_makes_no_licence(api: Api) -> None:
+    me = await api.developer()
+    project = await me.new_project()
+    client, key = await offline_script(api, project), await me.new_user(project)
+    await api.expire(me)
+    refused(await me.post(f"/users/{key}/licence", asked(client)), 403, 0, "account expired")
 
 
 @pytest.mark.parametrize(

@@ -122,6 +122,18 @@ async def test_a_held_key_does_not_start_until_it_is_released(
     assert got == ["granted"] * 4 + ["KEY_HELD"], "and the same again is held again, on the same day"
 
 
+async def test_an_expired_account_releases_nobody(api: Api, noon: None) -> None:
+    me = await api.developer()
+    project = await me.new_project()
+    key = await me.new_user(project)
+    await rules(me, project, starts_an_hour={"limit": 1, "action": "hold"})
+    client = await api.running_script(project)
+    assert [await start(api, client, key) for _ in range(3)] == ["granted", "granted", "KEY_HELD"]
+    await api.expire(me)
+    refused(await me.post(f"/users/{key}/release"), 403, 1, "account expired")
+    assert (await me.user(key))["held_by"] == "starts_an_hour"
+
+
 async def test_a_hold_ends_by_itself_and_forgives_what_was_before(
     api: Api, me: Developer, project: str, key: str, noon: None
 ) -> None:
