@@ -217,6 +217,33 @@ async def test_a_copy_of_a_script_without_heartbeats_is_not_taken_for_silent(wor
     assert await outcome_of(client.execute(key=key)) == "granted"
 
 
+async def test_a_copy_that_need_not_answer_takes_its_place_as_long_as_its_script_says(world: World) -> None:
+    client = await world.script(use_heartbeat=False, place_seconds=3_600)
+    key = await world.user(max_instances=1, fingerprintless=True)
+    running = await client.execute(key=key)
+    elsewhere = await world.script()
+    await running.beat()  # nobody asked it to, and it sets no place free
+    world.clock.ahead_ms += LEASE_MS
+    for other in (client.execute(key=key, fingerprint="two"), elsewhere.execute(key=key, fingerprint="two")):
+        assert await outcome_of(other) == "TOO_MANY_INSTANCES"
+    with pytest.raises(Refused) as refused:
+        await client.execute(key=key, fingerprint="two")
+    assert "60 minutes after its start" in refused.value.error["message"]
+    assert await outcome_of(client.execute(key=key)) == "granted", "on its own device"
+    world.clock.ahead_ms += 3_600_000 - LEASE_MS
+    assert await outcome_of(client.execute(key=key, fingerprint="two")) == "TOO_MANY_INSTANCES"
+    world.clock.ahead_ms += LEASE_MS
+    assert await outcome_of(client.execute(key=key, fingerprint="two")) == "granted"
+
+
+async def test_where_copies_beat_no_place_outlasts_their_leases(world: World) -> None:
+    client = await world.script(place_seconds=3_600)
+    key = await world.user(max_instances=1, fingerprintless=True)
+    await client.execute(key=key)
+    world.clock.ahead_ms += LEASE_MS
+    assert await outcome_of(client.execute(key=key, fingerprint="two")) == "granted"
+
+
 async def test_of_many_starts_of_a_device_at_once_one_takes_the_place(world: World) -> None:
     client, key = await world.script(), await world.user(max_instances=1)
     await lose_session(world, client, await opened(await client.execute(key=key)))

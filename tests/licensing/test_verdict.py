@@ -55,6 +55,7 @@ OF_START: dict[str, Any] = {
     "has_barred_networks": False,
     "require_fingerprint": False,
     "offline_days": 0,
+    "place_seconds": 0,
 }
 NO_USER = dict.fromkeys(("user_id", "fingerprintless", "blacklisted", "key_expires", "max_instances", "fingerprint"))
 
@@ -286,6 +287,7 @@ any_facts = st.fixed_dictionaries(
         "loader_version": st.none() | st.integers(1, 3),
         "require_fingerprint": st.booleans(),
         "offline_days": st.sampled_from([0, 30]),
+        "place_seconds": st.sampled_from([0, 3600]),
     }
 )
 any_claim = st.fixed_dictionaries(

@@ -25,6 +25,7 @@ from support.live import AnyLive, Recorded, eventually, has_claimed, has_place, 
 EVERYTHING = SessionFilter()
 LEASE_MS = 104_000
 RETURN_MS = 38_000
+HOUR_MS = 3_600_000
 
 
 async def test_an_instance_is_alive_for_a_lease_after_its_claim_and_after_each_beat(
@@ -192,6 +193,115 @@ async def test_a_copy_that_beats_is_not_connected_once_it_missed_one(live: AnyLi
     with pytest.raises(NoPlaceError):
         await live.claim(of_device(b"one"), 1, beats=False)
     assert await has_claimed(live, of_device(b"one"), 1)
+
+
+async def test_a_place_may_outlast_the_lease(live: AnyLive, clock: MovableClock) -> None:
+    copy = of_device(b"one")
+    await live.claim(copy, 1, beats=False, place_ms=HOUR_MS)
+    clock.ahead_ms += HOUR_MS - 1_000
+    assert await live.alive([copy.id]) == {copy.id}
+    assert await live.counts("script") == LiveCounts(0, 1)
+    assert [one.instance.id for one in await live.copies("script", 0, 9)] == [copy.id]
+    assert await live.instances_of("key") == 1
+    with pytest.raises(NoPlaceError):
+        await live.claim(of_device(b"two"), 1, beats=False, place_ms=HOUR_MS)
+    clock.ahead_ms += 2_000
+    assert await live.instances_of("key") == 0
+    assert await live.find(copy.id) is None
+    assert await live.counts("script") == LiveCounts(0, 0)
+    await live.claim(of_device(b"two"), 1, beats=False, place_ms=HOUR_MS)
+
+
+async def test_a_device_takes_its_own_place_over_after_the_lease(live: AnyLive, clock: MovableClock) -> None:
+    first = of_device(b"one")
+    await live.claim(first, 1, beats=False, place_ms=HOUR_MS)
+    clock.ahead_ms += LEASE_MS - 1_000
+    with pytest.raises(NoPlaceError):
+        await live.claim(of_device(b"one"), 1, beats=False, place_ms=HOUR_MS)
+    clock.ahead_ms += 2_000
+    for other in (of_device(b"two"), of_device(None), of_device(b"one", script="other")):
+        with pytest.raises(NoPlaceError):
+            await live.claim(other, 1, beats=True)
+    again = of_device(b"one")
+    await live.claim(again, 1, beats=False, place_ms=HOUR_MS)
+    assert await live.instances_of("key") == 1
+    assert await live.find(first.id) is None
+    clock.ahead_ms += HOUR_MS - 1_000
+    assert await live.find(again.id) is not None, "its place begins with its own start"
+
+
+async def test_of_several_places_those_go_first_whose_leases_end_first(live: AnyLive, clock: MovableClock) -> None:
+    copies = [of_device(b"one", id=f"{number}") for number in range(3)]
+    for copy, hours in zip(copies, (3, 1, 2), strict=True):
+        await live.claim(copy, 9, beats=False, place_ms=hours * HOUR_MS)
+        clock.ahead_ms += 1_000
+    clock.ahead_ms += LEASE_MS
+    await live.claim(of_device(b"one"), 2, beats=True)
+    assert await live.alive([copy.id for copy in copies]) == {"2"}
+
+
+async def test_nothing_that_a_copy_says_shortens_its_place(live: AnyLive, clock: MovableClock) -> None:
+    beating, connected = of_device(b"one"), of_device(b"one")
+    for copy in (beating, connected):
+        await live.claim(copy, 2, beats=False, place_ms=HOUR_MS)
+    assert await live.beat(beating, 1, False, limit=2)
+    session, _ = await join_as(live, connected)
+    clock.ahead_ms += HOUR_MS // 2
+    await live.leave(session.id)
+    clock.ahead_ms += HOUR_MS // 2 - 1_000
+    assert await live.alive([beating.id, connected.id]) == {beating.id, connected.id}
+    assert await live.beat(beating, 2, False, limit=2)
+    clock.ahead_ms += LEASE_MS - 1_000
+    assert await live.alive([beating.id, connected.id]) == {beating.id}, "and a beat may make it longer"
+    clock.ahead_ms += 2_000
+    assert await live.instances_of("key") == 0
+
+
+async def test_a_device_takes_the_place_of_its_copy_whose_session_ended_at_once(
+    live: AnyLive, clock: MovableClock
+) -> None:
+    copy = of_device(b"one")
+    await live.claim(copy, 1, beats=False, place_ms=HOUR_MS)
+    session, _ = await join_as(live, copy)
+    clock.ahead_ms += 2 * LEASE_MS
+    with pytest.raises(NoPlaceError):
+        await live.claim(of_device(b"one"), 1, beats=False, place_ms=HOUR_MS)
+    await live.leave(session.id)
+    with pytest.raises(NoPlaceError):
+        await live.claim(of_device(b"two"), 1, beats=False, place_ms=HOUR_MS)
+    await live.claim(of_device(b"one"), 1, beats=False, place_ms=HOUR_MS)
+
+
+@pytest.mark.parametrize("user", [None, "key"])
+async def test_where_no_place_is_needed_none_outlasts_the_lease(
+    live: AnyLive, clock: MovableClock, user: str | None
+) -> None:
+    copy = new_instance(key=user)
+    await live.claim(copy, 1 if user is None else None, beats=False, place_ms=HOUR_MS)
+    clock.ahead_ms += LEASE_MS + 1_000
+    assert await live.find(copy.id) is None
+
+
+async def test_a_place_is_free_at_once_when_its_copy_is_stopped(live: AnyLive) -> None:
+    first, second = of_device(b"one"), of_device(b"two")
+    await live.claim(first, 1, beats=False, place_ms=HOUR_MS)
+    await live.stop_copies_of("key")
+    await live.claim(second, 1, beats=False, place_ms=HOUR_MS)
+    await live.release(second.id)
+    assert await live.instances_of("key") == 0
+
+
+@pytest.mark.parametrize("places", [1, 7])
+async def test_of_many_starts_at_once_as_many_take_lasting_places_over_as_there_are(
+    live: AnyLive, clock: MovableClock, places: int
+) -> None:
+    def start() -> Awaitable[bool]:
+        return has_place(live.claim(of_device(b"one"), places, beats=False, place_ms=HOUR_MS))
+
+    assert Counter(await asyncio.gather(*(start() for _ in range(64)))) == {True: places, False: 64 - places}
+    clock.ahead_ms += LEASE_MS + 1_000
+    assert Counter(await asyncio.gather(*(start() for _ in range(64)))) == {True: places, False: 64 - places}
+    assert await live.instances_of("key") == places
 
 
 async def test_a_start_takes_as_many_places_as_it_lacks_or_none(live: AnyLive) -> None:

@@ -16,9 +16,11 @@ def instance(name: str, key: str | None = "k", script: str = "s") -> Instance:
     return Instance(id=name, script_id=script, project_id="p", user_id=key, build=1, started_at=0, alive_until=0)
 
 
-def has_claimed(presence: Presence, one: Instance, limit: int | None, now: int, *, beats: bool = True) -> bool:
+def has_claimed(
+    presence: Presence, one: Instance, limit: int | None, now: int, *, beats: bool = True, place_ms: int = 0
+) -> bool:
     try:
-        presence.claim(one, limit, now, beats=beats)
+        presence.claim(one, limit, now, beats=beats, place_ms=place_ms)
     except NoPlaceError:
         return False
     return True
@@ -136,9 +138,34 @@ def test_memory_is_bounded_and_the_longest_silent_go_first() -> None:
     assert presence.of_key("k", 5) == 3
 
 
+def test_when_room_is_short_places_that_outlast_their_leases_go_before_leases() -> None:
+    presence = Presence(LEASE, RETURN, max_instances=3)
+    for name, place_ms in (("a", 900), ("b", 500), ("c", 700)):
+        has_claimed(presence, instance(name), 3, 0, place_ms=place_ms)
+    presence.renew(instance("c"), LEASE)
+    has_claimed(presence, instance("d", key="other"), 3, LEASE + 1)
+    assert [name for name in "abcd" if presence.find(name, LEASE + 1)] == ["a", "c", "d"]
+
+
+def test_nothing_is_kept_of_places_that_are_over_and_little_of_those_that_were_left() -> None:
+    presence, now = Presence(LEASE, RETURN), 0
+    one = instance("a")
+    assert has_claimed(presence, one, 1, now, place_ms=10**9)
+    for _ in range(5_000):  # it says something just after its lease, again and again
+        now += LEASE
+        assert presence.find("a", now) is one
+        presence.renew(one, now)
+    assert len(presence._ends_of_places) < 2_000
+    assert presence.alive(10**9) == 0
+    assert not presence._placed
+    assert not presence._ages
+
+
 steps = st.lists(
     st.tuples(
-        st.sampled_from(["renew", "hold", "let_go", "remove", "wait"]), st.sampled_from("abc"), st.integers(0, 60)
+        st.sampled_from(["claim", "renew", "hold", "let_go", "remove", "wait"]),
+        st.sampled_from("abc"),
+        st.integers(0, 150),
     ),
     max_size=40,
 )
@@ -148,12 +175,18 @@ steps = st.lists(
 def test_counts_are_those_of_a_simple_model(actions: list) -> None:
     presence, now = Presence(LEASE, RETURN), 0
     leases: dict[str, int] = {}
+    places: dict[str, int] = {}
     held: set[str] = set()
+    alive: set[str] = set()
     known = {name: instance(name, key=name.upper()) for name in "abc"}
     for action, name, passed in actions:
         if action == "wait":
             now += passed
-        elif action == "renew":
+        elif action == "claim" and name not in alive:
+            known[name] = instance(name, key=name.upper())
+            presence.claim(known[name], 1, now, beats=False, place_ms=2 * passed)
+            leases[name], places[name] = now + LEASE, now + 2 * passed
+        elif action in ("claim", "renew"):
             presence.renew(known[name], now)
             if name not in held:
                 leases[name] = now + LEASE
@@ -170,7 +203,8 @@ def test_counts_are_those_of_a_simple_model(actions: list) -> None:
             presence.remove(name, now)
             held.discard(name)
             leases.pop(name, None)
-        alive = held | {one for one, until in leases.items() if until > now}
+            places.pop(name, None)
+        alive = held | {one for ends in (leases, places) for one, until in ends.items() if until > now}
         assert presence.of_script("s", now) == len(alive)
         assert {one for one in "abc" if presence.find(one, now)} == alive
         assert sum(presence.of_key(one.upper(), now) for one in "abc") == len(alive)

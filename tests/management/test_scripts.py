@@ -31,6 +31,7 @@ async def test_a_new_script_is_as_it_was_asked_for_and_disabled(me: Developer, p
         "total_executions": 0,
         "total_sessions": 0,
         "total_instances": 0,
+        "place_seconds": 0,
         "offline_days": 0,
     }
 
@@ -94,6 +95,7 @@ async def test_executions_cover_30_days_oldest_first_with_zeros(
         {"use_heartbeat": False},
         {"kick_outdated": True},
         {"require_sessions": True},
+        {"place_seconds": 86_400},
         {"name": "Both", "use_heartbeat": False, "free_for_all": None},
     ],
 )
@@ -101,6 +103,14 @@ async def test_an_edit_changes_what_is_given_and_nothing_else(me: Developer, scr
     before = await me.script(script)
     assert (await me.post(f"/scripts/{script}/edit", change)).json() == {"success": True}
     assert await me.script(script) == before | {name: value for name, value in change.items() if value is not None}
+
+
+@pytest.mark.parametrize("wrong", [-1, 86_401, 1.5, True, "60", [], 10**30])
+async def test_a_place_lasts_a_day_at_most(me: Developer, project: str, script: str, wrong: Any) -> None:
+    assert list(invalid(await me.post(f"/scripts/{script}/edit", {"place_seconds": wrong}))) == ["place_seconds"]
+    new = {"name": "New", "place_seconds": wrong}
+    assert list(invalid(await me.post(f"/projects/{project}/scripts", new))) == ["place_seconds"]
+    assert (await me.script(script))["place_seconds"] == 0
 
 
 @pytest.mark.parametrize("body", [{}, {"name": None, "free_for_all": None}])

@@ -23,13 +23,13 @@ from moonlatch.licensing.variables import start_variables
 from moonlatch.licensing.verdict import (
     EXECUTION_LIMIT_REACHED,
     SCRIPT_NOT_FOUND,
-    TOO_MANY_INSTANCES,
     Granted,
     Refusal,
     Start,
     StartFacts,
     decide_start,
     is_first_use,
+    no_place,
     with_build_given,
 )
 from moonlatch.live.interface import AliveAlreadyError, Instance, NoPlaceError
@@ -120,12 +120,15 @@ class ExecuteEndpoint:
                 fingerprint=fingerprint,
             )
             try:
-                await backend.roster.claim(instance, granted.max_instances, beats=bool(facts.use_heartbeat))
+                await backend.roster.claim(
+                    instance, granted.max_instances, beats=bool(facts.use_heartbeat), place_ms=facts.place_ms
+                )
             except AliveAlreadyError:  # a repeated start has the first one's id
                 raise RefusedError(REPLAYED) from None
-            except NoPlaceError as error:
-                self._note(error.refusal, request, facts.user_id, origin, now)
-                raise RefusedError(error.refusal) from None
+            except NoPlaceError:
+                refusal = no_place(facts)
+                self._note(refusal, request, facts.user_id, origin, now)
+                raise RefusedError(refusal) from None
             leased = None
             if facts.offline_days and request.keeps_leases and may_be_leased(facts, granted, fingerprint):
                 leased = term(now, facts.offline_days, granted.key_expires)
@@ -184,8 +187,8 @@ class ExecuteEndpoint:
             now,
         )
         if isinstance(verdict, Refusal):
-            if verdict is EXECUTION_LIMIT_REACHED and await self._has_no_place(facts):
-                verdict = TOO_MANY_INSTANCES
+            if facts is not None and verdict is EXECUTION_LIMIT_REACHED and await self._has_no_place(facts):
+                verdict = no_place(facts)
             if facts is not None:
                 self._note(verdict, request, facts.user_id, origin, now)
             raise RefusedError(verdict)
@@ -222,9 +225,9 @@ class ExecuteEndpoint:
                 )
             )
 
-    async def _has_no_place(self, facts: StartFacts | None) -> bool:
+    async def _has_no_place(self, facts: StartFacts) -> bool:
         """For the order of refusals. A start that is granted is counted when it claims its place."""
-        if facts is None or facts.user_id is None or facts.places is None:
+        if facts.user_id is None or facts.places is None:
             return False
         return await self._backend.roster.instances_of(facts.user_id) >= facts.places
 

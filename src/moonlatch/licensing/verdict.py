@@ -92,6 +92,13 @@ class StartFacts(Facts, frozen=True):
     """The project wants to know the device of every key that is not fingerprintless."""
     offline_days: int
     """For how many days a start may be repeated without the server."""
+    place_seconds: int
+    """How long a start takes its place at least, where the script has no heartbeats; 0: for one lease."""
+
+    @property
+    def place_ms(self) -> int:
+        """As `place_seconds` of a script that has none; 0 where the copy will beat."""
+        return 0 if self.use_heartbeat else self.place_seconds * 1_000
 
 
 class RunningFacts(Facts, frozen=True):
@@ -134,7 +141,9 @@ class Running(msgspec.Struct, frozen=True, gc=False):
 
 
 ACCOUNT_GRACE_DAYS = 7
+MAX_PLACE_SECONDS = 86_400
 _HOUR_MS = 60 * 60 * 1_000
+_LONG_MINUTES = 120
 
 
 class Policy(msgspec.Struct, frozen=True):
@@ -289,6 +298,25 @@ def decide_running(facts: RunningFacts | None, claim: Running, policy: Policy, n
     if bound and claim.fingerprint != facts.fingerprint:
         return FINGERPRINT_MISMATCH
     return Granted(premium=True, key_expires=facts.key_expires, max_instances=facts.places)
+
+
+def no_place(facts: StartFacts) -> Refusal:
+    """What a start hears that finds no place."""
+    if not facts.place_ms:
+        return TOO_MANY_INSTANCES
+    minutes = -(-facts.place_seconds // 60)
+    shown = (
+        "a minute"
+        if minutes == 1
+        else f"{minutes} minutes"
+        if minutes < _LONG_MINUTES
+        else f"{-(-minutes // 60)} hours"
+    )
+    return Refusal(
+        TOO_MANY_INSTANCES.code,
+        f"This key is already running as often as it may. A copy of this script counts for {shown} after its start: wait for that long, "
+        "or start it where it ran before, two minutes after its last start.",
+    )
 
 
 def is_first_use(facts: StartFacts, granted: Granted) -> bool:

@@ -21,6 +21,8 @@ class Instance(msgspec.Struct, kw_only=True, gc=False):
     started_at: int
     alive_until: int
     """Without a session, gone after this time of the clock of leases; a session keeps it alive by itself."""
+    place_until: int = 0
+    """Its place is taken until this time of the clock of leases at least, whether or not anything is heard of it."""
     sequence: int = 0
     """The highest heartbeat sequence seen."""
     fingerprint: bytes | None = None
@@ -171,12 +173,14 @@ class Roster(Protocol):
         """How many copies the key runs now."""
         ...
 
-    async def claim(self, instance: Instance, limit: int | None, *, beats: bool) -> None:
+    async def claim(self, instance: Instance, limit: int | None, *, beats: bool, place_ms: int = 0) -> None:
         """Take one of the key's places and count the instance as alive.
 
         Where all are taken, it takes those of copies which its own device started from the same script and which are not
-        connected: their session has ended, or `beats` says that they should have beaten and the beat is overdue. Such a
-        copy counts no longer.
+        connected: their session has ended, `beats` says that they should have beaten and the beat is overdue, or their
+        lease is over. Such a copy counts no longer.
+
+        With a `limit`, it counts for `place_ms` at least, also after its lease; else nothing rests on it.
 
         Raises AliveAlreadyError, also for one that was or is spent, and leaves the one that is alive as it is; NoPlaceError; LiveUnavailableError where a limit
         cannot be looked after.

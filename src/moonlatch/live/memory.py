@@ -195,9 +195,9 @@ class LocalLive:
     async def instances_of(self, user_id: str) -> int:
         return self._presence.of_key(user_id, self._lease_clock())
 
-    async def claim(self, instance: Instance, limit: int | None, *, beats: bool) -> None:
+    async def claim(self, instance: Instance, limit: int | None, *, beats: bool, place_ms: int = 0) -> None:
         instance.session_due = self._clock() + FIRST_SESSION_MS
-        self._presence.claim(instance, limit, self._lease_clock(), beats=beats)
+        self._presence.claim(instance, limit, self._lease_clock(), beats=beats, place_ms=place_ms)
 
     async def keeps_place(self, instance: Instance, limit: int) -> bool:
         """Return whether an instance that is alive is among the `limit` oldest of its key."""

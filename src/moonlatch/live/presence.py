@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterator
+from heapq import heapify, heappop, heappush
 
 from moonlatch.licensing.verdict import SUPERSEDED, TOO_MANY_INSTANCES
 from moonlatch.live.interface import EARLIEST_MOMENT, KEPT_MOMENTS_MS, AliveAlreadyError, Instance, NoPlaceError
@@ -17,7 +18,7 @@ SUPERSEDED_MS = 900_000
 """For so long a copy whose place was taken is told so. A loader that cannot reach its server gives up sooner."""
 
 MAX_SUPERSEDED = 100_000
-
+_FEW = 1_000
 
 _Age = tuple[int, str]
 
@@ -31,7 +32,7 @@ class Presence:
     """Instances by id, by script and by key.
 
     There are two lengths of leases, `lease_ms` after a beat and `return_ms` after a session. All of one length are kept
-    together, so the order in which they began is the order in which they end.
+    together, so the order in which they began is the order in which they end. Places that outlast a lease are of any length.
     """
 
     def __init__(self, lease_ms: int, return_ms: int, max_instances: int = MAX_INSTANCES) -> None:
@@ -43,6 +44,10 @@ class Presence:
         self._leased: OrderedDict[str, Instance] = OrderedDict()
         self._returning: OrderedDict[str, Instance] = OrderedDict()
         self._held: dict[str, Instance] = {}
+        self._placed: dict[str, Instance] = {}
+        """Those whose lease is over, and whose place is not."""
+        self._ends_of_places: list[_Age] = []
+        """A heap of when the places of `_placed` end, and of such as are there no longer."""
         self._silent_at = 0
         """Until then no lease ends: of those that run now the first, and one that begins later runs longer."""
         self._scripts: defaultdict[str, list[_Age]] = defaultdict(list)
@@ -58,7 +63,12 @@ class Presence:
         return self._known(instance_id)
 
     def _known(self, instance_id: str) -> Instance | None:
-        return self._held.get(instance_id) or self._leased.get(instance_id) or self._returning.get(instance_id)
+        return (
+            self._held.get(instance_id)
+            or self._leased.get(instance_id)
+            or self._returning.get(instance_id)
+            or self._placed.get(instance_id)
+        )
 
     def _copies_of(self, user_id: str) -> Iterator[Instance]:
         return filter(None, (self._known(instance_id) for _, instance_id in self._ages.get(user_id, ())))
@@ -91,7 +101,7 @@ class Presence:
         self._forget_silent(now_ms)
         return len(self._ages.get(user_id, ()))
 
-    def claim(self, instance: Instance, limit: int | None, now_ms: int, *, beats: bool) -> None:
+    def claim(self, instance: Instance, limit: int | None, now_ms: int, *, beats: bool, place_ms: int = 0) -> None:
         """Add a starting instance, as `Roster.claim` tells. Nothing can come between counting and adding.
 
         Raises AliveAlreadyError, NoPlaceError.
@@ -102,6 +112,8 @@ class Presence:
             lacking = self.of_key(instance.user_id, now_ms) - limit + 1
             if lacking > 0:
                 self._supersede(self._replaceable(instance, lacking, now_ms, beats=beats), now_ms)
+            if place_ms:
+                instance.place_until = now_ms + place_ms
         self._lease(instance, now_ms)
 
     def require_place(self, instance: Instance, limit: int | None, now_ms: int) -> None:
@@ -125,7 +137,7 @@ class Presence:
             and one.fingerprint is not None
             and one.fingerprint == instance.fingerprint
             and one.script_id == instance.script_id
-            and (beats or one.nonces)
+            and (beats or one.nonces or one.alive_until <= now_ms)
         ]
         if len(found) < number:
             raise NoPlaceError
@@ -150,7 +162,7 @@ class Presence:
             instance.alive_until = now_ms + self._lease_ms
             self._leased[instance.id] = instance  # it may be told of anew
             self._leased.move_to_end(instance.id)
-        elif self._returning.pop(instance.id, None) is not None:
+        elif (self._returning.pop(instance.id, None) or self._placed.pop(instance.id, None)) is not None:
             instance.alive_until = now_ms + self._lease_ms
             self._leased[instance.id] = instance
         else:
@@ -159,7 +171,7 @@ class Presence:
 
     def _lease(self, instance: Instance, now_ms: int) -> None:
         """Add an instance that is not known, behind all the others."""
-        if len(self._leased) + len(self._returning) + len(self._held) >= self._max_instances:
+        if len(self) >= self._max_instances:
             self._make_room(now_ms)
         self._count(instance)
         instance.alive_until = now_ms + self._lease_ms
@@ -185,17 +197,19 @@ class Presence:
             self._forget(instance, now_ms)
 
     def __len__(self) -> int:
-        return len(self._leased) + len(self._returning) + len(self._held)
+        return len(self._leased) + len(self._returning) + len(self._held) + len(self._placed)
 
     def _release(self, instance_id: str) -> Instance | None:
         """Take an instance out of whatever keeps it alive; its counts stay."""
-        for keeper in (self._held, self._leased, self._returning):
+        for keeper in (self._held, self._leased, self._returning, self._placed):
             instance = keeper.pop(instance_id, None)
             if instance is not None:
                 return instance
         return None
 
     def _make_room(self, now_ms: int) -> None:
+        while len(self) >= self._max_instances and self._placed:
+            self._end_first_place(now_ms)
         while len(self) >= self._max_instances and (waiting := self._returning or self._leased):
             self._forget(waiting.popitem(last=False)[1], now_ms)
 
@@ -210,7 +224,30 @@ class Presence:
                     self._silent_at = min(self._silent_at, instance.alive_until)
                     break
                 waiting.popitem(last=False)
-                self._forget(instance, now_ms)
+                if instance.place_until > now_ms:
+                    self._place(instance)
+                else:
+                    self._forget(instance, now_ms)
+        while self._placed:
+            if self._ends_of_places[0][0] > now_ms:
+                self._silent_at = min(self._silent_at, self._ends_of_places[0][0])
+                break
+            self._end_first_place(now_ms)
+
+    def _place(self, instance: Instance) -> None:
+        """Keep a copy's place after its lease."""
+        self._placed[instance.id] = instance
+        heappush(self._ends_of_places, (instance.place_until, instance.id))
+        if len(self._ends_of_places) > 2 * len(self._placed) + _FEW:
+            self._ends_of_places = [(one.place_until, one.id) for one in self._placed.values()]
+            heapify(self._ends_of_places)
+
+    def _end_first_place(self, now_ms: int) -> None:
+        until, instance_id = heappop(self._ends_of_places)
+        instance = self._placed.get(instance_id)
+        if instance is not None and instance.place_until == until:
+            del self._placed[instance_id]
+            self._forget(instance, now_ms)
 
     def spend(self, instance_id: str, moment: int, now_ms: int, kept_ms: int) -> None:
         """Take nothing of an instance by this moment, for so long."""
@@ -232,6 +269,7 @@ class Presence:
     def _forget(self, instance: Instance, now_ms: int) -> None:
         if instance.sequence >= EARLIEST_MOMENT:
             self.used.note(instance.id, instance.sequence, now_ms, KEPT_MOMENTS_MS)
+        instance.place_until = 0  # should it come back
         age = _age(instance)
         _discard(self._scripts, instance.script_id, age)
         if instance.user_id is not None:

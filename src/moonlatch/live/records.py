@@ -74,7 +74,7 @@ def instance_record(instance: Instance) -> Record:
 
 def read_instance(instance_id: str, packed: bytes) -> Instance:
     """The instance as every process sees it; its lease is the directory's."""
-    script, user, sequence, due, nonces, project, build, started, fingerprint = _decode(packed)
+    script, user, sequence, due, nonces, project, build, started, fingerprint, *_ = _decode(packed)
     return Instance(
         id=instance_id,
         script_id=script,

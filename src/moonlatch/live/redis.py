@@ -175,7 +175,7 @@ class RedisLive(Connected):
         except LiveUnavailableError:
             return await self.here.instances_of(user_id)
 
-    async def claim(self, instance: Instance, limit: int | None, *, beats: bool) -> None:
+    async def claim(self, instance: Instance, limit: int | None, *, beats: bool, place_ms: int = 0) -> None:
         now = self._clock()
         instance.session_due = now + FIRST_SESSION_MS
         try:
@@ -188,6 +188,7 @@ class RedisLive(Connected):
                 now,
                 now + self._overdue_ms,
                 beats,
+                bool(place_ms) and now + place_ms,
             )
         except LiveUnavailableError:
             self._leave_unsaid(instance.id)  # it may be claimed there

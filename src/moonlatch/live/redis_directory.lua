@@ -25,6 +25,8 @@ local SLICE = 500
 -- Fields of a session's record, and of an instance's.
 local PROCESS, INSTANCE, SCRIPT, PROJECT, USER, ROBLOX, PLACE, JOB, CREATED = 1, 2, 3, 4, 5, 6, 7, 8, 9
 local I_SCRIPT, I_USER, I_SEQUENCE, I_DUE, I_NONCES, I_PROJECT, I_BUILD, I_STARTED, I_DEVICE = 1, 2, 3, 4, 5, 6, 7, 8, 9
+-- Only of instances whose places may outlast their leases: until when the place lasts, and the end of the lease.
+local I_PLACE, I_LEASE = 10, 11
 
 local call, pack, unpacked = redis.call, cmsgpack.pack, cmsgpack.unpack
 
@@ -81,6 +83,10 @@ local function instance_indexes(record)
 end
 
 local function note(id, record, lease)
+  if record[I_PLACE] then
+    record[I_LEASE] = lease
+    lease = math.max(lease, record[I_PLACE])
+  end
   if call("HSET", INSTANCES, id, pack(record)) == 1 then -- nobody knew it
     call("ZADD", started_of(record[I_SCRIPT]), record[I_STARTED], id)
   end
@@ -192,29 +198,44 @@ local function why_no_place(id)
   return call("EXISTS", superseded_key(id)) == 1 and "superseded" or "full"
 end
 
--- Copies whose places a start may take, those first that would be forgotten first: started on the same device from the
--- same script, and not connected, which is that their lease ends by `unheard`. Without beats only a lost session shows that.
+-- Copies whose places a start may take, those first whose leases end first: started on the same device from the same script,
+-- and not connected, which is that their lease ends by `unheard`. Without beats only a lost session shows that, or a lease
+-- that is over.
 local function replaceable(record, number, now, unheard, beats)
   local found = {}
   if not record[I_DEVICE] then
     return found
   end
-  local silent = call(
-    "ZRANGEBYSCORE", copies_of(record[I_USER]), behind(now), string.format("%.0f", unheard), "LIMIT", 0, SLICE
-  )
-  for _, id in ipairs(silent) do
-    local packed = #found < number and call("HGET", INSTANCES, id)
-    local one = packed and unpacked(packed)
-    if
-      one
-      and one[I_DEVICE] == record[I_DEVICE]
-      and one[I_SCRIPT] == record[I_SCRIPT]
-      and (beats or one[I_NONCES] ~= "")
-    then
-      found[#found + 1] = id
+  local function look_at(first, last)
+    local copies = call("ZRANGEBYSCORE", copies_of(record[I_USER]), first, last, "WITHSCORES", "LIMIT", 0, SLICE)
+    for position = 1, #copies, 2 do
+      local id = copies[position]
+      local packed = call("HGET", INSTANCES, id)
+      local one = packed and unpacked(packed)
+      local lease = one and one[I_LEASE] or tonumber(copies[position + 1])
+      if
+        one
+        and one[I_DEVICE] == record[I_DEVICE]
+        and one[I_SCRIPT] == record[I_SCRIPT]
+        and lease <= unheard
+        and (beats or one[I_NONCES] ~= "" or lease <= now)
+      then
+        found[#found + 1] = { id = id, lease = lease }
+      end
     end
   end
-  return found
+  look_at(behind(now), string.format("%.0f", unheard))
+  if #found < number then
+    look_at(behind(unheard), behind(HELD)) -- places that outlast their leases
+  end
+  table.sort(found, function(one, other)
+    return one.lease < other.lease or (one.lease == other.lease and one.id < other.id)
+  end)
+  local ids = {}
+  for position = 1, math.min(number, #found) do
+    ids[position] = found[position].id
+  end
+  return ids
 end
 
 -- Sessions.
@@ -282,7 +303,7 @@ function operations.counts(script, now)
 end
 
 -- Gives the ids of those whose places it took.
-function operations.claim(id, record, limit, lease, now, unheard, beats)
+function operations.claim(id, record, limit, lease, now, unheard, beats, place)
   if is_alive(id, now) or used_by(id) > 0 then
     return "alive"
   end
@@ -299,6 +320,9 @@ function operations.claim(id, record, limit, lease, now, unheard, beats)
   for _, other in ipairs(replaced) do
     forget(other)
     call("SET", superseded_key(other), "1", "PX", SUPERSEDED_MS)
+  end
+  if place and record[I_USER] and limit then
+    record[I_PLACE] = place
   end
   keep(id, record, lease)
   return replaced

@@ -46,6 +46,7 @@ class ScriptView(Reply):
         use_heartbeat=True,
         kick_outdated=False,
         require_sessions=False,
+        place_seconds=0,
         offline_days=0,
         enabled=True,
         total_executions=0,
@@ -60,6 +61,7 @@ class ScriptView(Reply):
     use_heartbeat: bool
     kick_outdated: bool
     require_sessions: bool
+    place_seconds: int
     offline_days: int
     enabled: bool
     total_executions: int
@@ -76,6 +78,7 @@ class ScriptView(Reply):
             use_heartbeat=script.use_heartbeat,
             kick_outdated=script.kick_outdated,
             require_sessions=script.require_sessions,
+            place_seconds=script.place_seconds,
             offline_days=script.offline_days,
             enabled=script.enabled,
             total_executions=script.total_executions,

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, ConfigDict, Field
 from moonlatch.errors import not_found
 from moonlatch.licensing.lease import MAX_OFFLINE_DAYS
 from moonlatch.licensing.roles import Permission
+from moonlatch.licensing.verdict import MAX_PLACE_SECONDS
 from moonlatch.live.interface import LiveCounts, SessionFilter
 from moonlatch.management.auth import CallerBehindBody, OwnedProject, OwnedScript
 from moonlatch.management.backend import CurrentBackend
@@ -56,10 +57,15 @@ MUST_FILTER = DocumentedError(0, "must filter something", 400)
 _PROFILE = "how much is done to it; the server's setting without one"
 _TARGET = "the language of its builds; wherever its source runs without one"
 _OFFLINE = "days for which it starts without the server, from the next loader on; 0: none"
+_PLACE = (
+    "seconds for which each start takes a place of its key's `max_instances`, where nothing else tells whether it still runs: "
+    "without `use_heartbeat`; 0: as long as one with heartbeats may be silent"
+)
 _ENGINE = "what protects it; the project's without one"
 
 
 OfflineDays = Annotated[int, Field(ge=0, le=MAX_OFFLINE_DAYS), Integral]
+PlaceSeconds = Annotated[int, Field(ge=0, le=MAX_PLACE_SECONDS), Integral]
 
 
 class NewScript(Closed):
@@ -70,6 +76,7 @@ class NewScript(Closed):
     use_heartbeat: bool = True
     kick_outdated: bool = False
     require_sessions: bool = False
+    place_seconds: Annotated[PlaceSeconds, Field(description=_PLACE)] = 0
     offline_days: Annotated[OfflineDays, Field(description=_OFFLINE)] = 0
     profile: Annotated[ProfileName | None, Field(description=_PROFILE)] = None
     target: Annotated[TargetName | None, Field(description=_TARGET)] = None
@@ -86,6 +93,7 @@ class EditScript(Edit):
     )
     kick_outdated: Annotated[bool | None, Field(description="kick users using an old version of the script")] = None
     require_sessions: Annotated[bool | None, Field(description="prevent users without WebSockets from using it")] = None
+    place_seconds: Annotated[PlaceSeconds | None, Field(description=_PLACE)] = None
     offline_days: Annotated[OfflineDays | None, Field(description=_OFFLINE)] = None
     profile: Annotated[ClearableProfile | None, Field(description=_PROFILE)] = None
     target: Annotated[ClearableTarget | None, Field(description=_TARGET)] = None

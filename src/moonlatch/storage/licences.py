@@ -50,7 +50,8 @@ _HAS_BARRED_NETWORKS = "exists (select 1 from bars b where b.project_id = s.proj
 START_SCRIPT = Query(
     "licences.start_script",
     f"""
-    select {_OF_SCRIPT}, l.version, l.valid_until, {_HAS_BARRED_NETWORKS}, p.require_fingerprint, s.offline_days
+    select {_OF_SCRIPT}, l.version, l.valid_until, {_HAS_BARRED_NETWORKS}, p.require_fingerprint, s.offline_days,
+        s.place_seconds
     from scripts s
     join accounts a on a.id = :account
     join projects p on p.id = s.project_id
@@ -188,7 +189,7 @@ class Licences:
         if isinstance(user, asyncio.Future):
             user = await user
         assert user is not None  # a row of nothing, when there is no such user
-        facts = StartFacts(*(script[:-5] + user + script[-5:]))
+        facts = StartFacts(*(script[:-6] + user + script[-6:]))
         if facts.plan is not None:
             facts = await self._with_pin(facts, question.script, question.now)
         if facts.blacklisted or facts.barred_by is not None:

@@ -12,7 +12,8 @@ from moonlatch.storage.interface import Database, Query, Row, Transaction
 class Script(msgspec.Struct, frozen=True, kw_only=True):
     """One script of a project. `build` 0 means never updated; `loader` is the id of the loader being served.
 
-    `offline_days` are those for which copies start without the server, 0 for none; `profile`, `target` and `engine` say how it is protected; None leaves that to its project or the server.
+    `place_seconds` is how long a copy that does not beat takes its place, 0 for one lease; `offline_days` are those for which copies start
+    without the server, 0 for none; `profile`, `target` and `engine` say how it is protected; None leaves that to its project or the server.
     """
 
     id: str
@@ -22,6 +23,7 @@ class Script(msgspec.Struct, frozen=True, kw_only=True):
     use_heartbeat: bool = True
     kick_outdated: bool = False
     require_sessions: bool = False
+    place_seconds: int = 0
     offline_days: int = 0
     enabled: bool = False
     total_executions: int = 0

@@ -33,6 +33,7 @@ export function ScriptSettings({ script, etag, reload }: { script: ScriptView; e
                 use_heartbeat: entered.flag("use_heartbeat"),
                 kick_outdated: entered.flag("kick_outdated"),
                 require_sessions: entered.flag("require_sessions"),
+                place_seconds: entered.number("place_seconds") ?? 0,
                 offline_days: entered.number("offline_days") ?? 0,
                 profile: entered.text("profile") as NonNullable<EditScript["profile"]>,
                 target: entered.text("target") as NonNullable<EditScript["target"]>,
@@ -47,6 +48,7 @@ export function ScriptSettings({ script, etag, reload }: { script: ScriptView; e
               <Tick name="use_heartbeat" label={text.heartbeat} hint={text.heartbeatHint} defaultChecked={script.use_heartbeat} />
               <Tick name="kick_outdated" label={text.kickOutdated} defaultChecked={script.kick_outdated} />
               <Tick name="require_sessions" label={text.requireSessions} hint={text.requireSessionsHint} defaultChecked={script.require_sessions} />
+              <TextField name="place_seconds" label={text.placeSeconds} hint={text.placeSecondsHint} inputMode="numeric" defaultValue={String(script.place_seconds)} />
               <TextField name="offline_days" label={text.offlineDays} hint={text.offlineDaysHint} inputMode="numeric" defaultValue={String(script.offline_days)} />
               <div class="fields two">
                 <Choice name="profile" label={text.profile} hint={text.profileHint} options={text.profiles} defaultValue={profile ?? ""} />

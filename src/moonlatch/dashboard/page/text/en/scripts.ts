@@ -13,6 +13,9 @@ export const text = {
   kickOutdated: "Stop copies of older builds",
   requireSessions: "Only where there are WebSockets",
   requireSessionsHint: "Then every copy can be watched, messaged and stopped at once.",
+  placeSeconds: "Seconds for which a start counts",
+  placeSecondsHint:
+    "Where it does not go on checking, nothing tells whether a copy still runs: for so long it takes one of its key's places. 0 to 86400; 0: two minutes.",
   offlineDays: "Days without the server",
   offlineDaysHint: "For so long customers start it while no server is there; 0 to 30, from the next loader on. A device is reset no sooner.",
   profile: "Profile",
