@@ -47,6 +47,8 @@ def only(**rules: Rule) -> SharingRules:
             {"unknown_today": 9, "fingerprintless": True},
             {"unknown_today": 9},
         ),
+        ("hooked_starts", 0, {"hooked_today": 0}, {"hooked_today": 1}),
+        ("hooked_starts", 3, {"hooked_today": 3}, {"hooked_today": 4, "fingerprintless": True}),
     ],
 )
 def test_a_rule_is_broken_just_beyond_its_limit(
@@ -97,6 +99,7 @@ usage = st.builds(
     starts_this_hour=st.integers(0, 30),
     ms_between_devices=st.none() | st.integers(0, 30_000),
     unknown_today=st.integers(0, 30),
+    hooked_today=st.integers(0, 30),
 )
 
 
@@ -120,6 +123,7 @@ def test_more_use_breaks_no_fewer_rules(rules: SharingRules, used: KeyUsage, mor
         networks_today=used.networks_today + more.networks_today,
         starts_this_hour=used.starts_this_hour + more.starts_this_hour,
         unknown_today=used.unknown_today + more.unknown_today,
+        hooked_today=used.hooked_today + more.hooked_today,
     )
     assert {each.rule for each in breaches(rules, used)} <= {each.rule for each in breaches(rules, together)}
 

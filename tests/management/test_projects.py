@@ -33,6 +33,7 @@ async def test_a_new_project_has_the_documented_fields_and_defaults(me: Develope
             "starts_an_hour": {"limit": 120, "action": "signal"},
             "seconds_between_devices": {"limit": None, "action": "signal"},
             "starts_without_fingerprint": {"limit": None, "action": "signal"},
+            "hooked_starts": {"limit": 0, "action": "signal"},
             "hold_hours": None,
         },
         "max_devices": 1,

@@ -10,6 +10,7 @@ import pytest
 from moonlatch.client.history import History
 from moonlatch.client.sharing import SharingWatch
 from moonlatch.clock import DAY_MS, HOUR_MS
+from moonlatch.licensing.sharing import RULES
 from moonlatch.operations.sharing import REASON
 from moonlatch.storage.executions import Execution
 from support.client import Client
@@ -31,9 +32,7 @@ def noon(api: Api) -> None:
 
 async def rules(me: Developer, project: str, **sharing: Any) -> None:
     """These rules and no others."""
-    off = dict.fromkeys(
-        ("devices", "networks_a_day", "starts_an_hour", "seconds_between_devices", "starts_without_fingerprint"), OFF
-    )
+    off = dict.fromkeys(RULES, OFF)
     done(await me.post(f"/projects/{project}/edit", {"sharing": {**off, "hold_hours": "", **sharing}}))
 
 
@@ -56,6 +55,30 @@ async def events(me: Developer, key: str) -> list[tuple[str, dict[str, Any]]]:
     """Kinds and changes of what rules did to the key, oldest first."""
     found = done(await me.get(f"/users/{key}/events"))["events"]
     return [(each["kind"], each["changes"]) for each in reversed(found) if each["actor"]["id"] == "sharing"]
+
+
+async def test_starts_in_a_changed_host_are_counted_told_once_and_stop_nobody(
+    api: Api, me: Developer, project: str, key: str, noon: None
+) -> None:
+    client = await api.running_script(project)
+    assert [await start(api, client, key) for _ in range(2)] == ["granted"] * 2
+    assert await events(me, key) == []
+    assert [await start(api, client, key, hooked=True) for _ in range(3)] == ["granted"] * 3
+    assert await events(me, key) == [("user.sharing_suspected", {"hooked_starts": [0, 1]})]
+    (today,) = done(await me.get(f"/users/{key}/devices"))["days"]
+    assert (today["starts"], today["hooked"]) == (5, 3)
+
+
+async def test_a_key_may_be_held_for_starts_in_a_changed_host(
+    api: Api, me: Developer, project: str, key: str, noon: None
+) -> None:
+    await rules(me, project, hooked_starts={"limit": 1, "action": "hold"})
+    client = await api.running_script(project)
+    assert [await start(api, client, key, hooked=True) for _ in range(3)] == ["granted", "granted", "KEY_HELD"]
+    assert await events(me, key) == [
+        ("user.sharing_suspected", {"hooked_starts": [1, 2]}),
+        ("user.held", {"held_by": [None, "hooked_starts"], "held_until": [None, None]}),
+    ]
 
 
 async def test_a_signal_is_given_once_a_day_and_stops_nobody(

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from moonlatch.clock import DAY_MS, HOUR_MS
@@ -67,6 +68,16 @@ async def test_starts_are_added_up_by_device_network_program_day_and_hour(databa
     assert found.hours == [UseOfHour(noon - 24, 1, 0), UseOfHour(noon, 3, 0), UseOfHour(noon + 1, 1, 0)]
     today = await shown(database, user, since_day=DAY, since_hour=noon + 1)
     assert ([seen.hash for seen in today.devices], len(today.days), len(today.hours)) == ([b"d"], 1, 1)
+
+
+async def test_starts_in_changed_hosts_are_added_up(database: Database, user: str) -> None:
+    def hooked(number: int, **changes: Any) -> KeyUse:
+        return msgspec.structs.replace(use(user, **changes), starts=3, hooked=number)
+
+    await write(database, hooked(1), hooked(2), hooked(1, device=b"other"), hooked(3, at=NOON - DAY_MS))
+    await write(database, hooked(2), hooked(0))
+    found = await shown(database, user)
+    assert [(day.starts, day.hooked) for day in found.days] == [(3, 3), (15, 6)]
 
 
 async def test_resets_are_counted_by_the_day(database: Database, user: str) -> None:

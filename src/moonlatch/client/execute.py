@@ -152,7 +152,7 @@ class ExecuteEndpoint:
             use = await self._write(execution)
             if use is not None:
                 if execution.user_id is not None:
-                    backend.history.started(execution, address)
+                    backend.history.started(execution, address, is_hooked=request.hooked)
                 if facts.user_id is not None and is_first_use(facts, granted):
                     await backend.roster.user_changed(facts.user_id)
                 reply, keys = self._reply(request, facts, execution, use, payload)

@@ -70,11 +70,11 @@ class _Place(NamedTuple):
 class _Use:
     """Starts from one place in one hour."""
 
-    __slots__ = ("count", "first_at", "last")
+    __slots__ = ("count", "first_at", "hooked", "last")
 
     def __init__(self, first_at: int) -> None:
         self.first_at = first_at
-        self.count = 0
+        self.count = self.hooked = 0
         self.last: deque[Execution] = deque(maxlen=MOST_LISTED)
 
 
@@ -93,8 +93,8 @@ class History:
         self._hurry = asyncio.Event()
         self._closed = False
 
-    def started(self, execution: Execution, address: str) -> None:
-        """A key was used from there."""
+    def started(self, execution: Execution, address: str, *, is_hooked: bool = False) -> None:
+        """A key was used from there, in a host whose functions were replaced or not."""
         assert execution.user_id is not None
         hour = execution.started_at // HOUR_MS
         place = _Place(
@@ -106,6 +106,7 @@ class History:
                 return
             use = self._uses[place] = _Use(execution.started_at)
         use.count += 1
+        use.hooked += is_hooked
         use.last.append(execution)
         if self._task is None:
             self._wake()
@@ -208,6 +209,7 @@ class History:
             network=self._keyring.fingerprint(place.project_id, "network", network) if network else b"",
             executor=place.executor,
             starts=use.count,
+            hooked=use.hooked,
             first_at=use.first_at,
             last_at=use.last[-1].started_at,
             last_starts=listed(use.last),

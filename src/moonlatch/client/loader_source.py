@@ -10,7 +10,7 @@ from importlib import resources
 
 from moonlatch.paseto import key_id
 
-LOADER_VERSION = 4
+LOADER_VERSION = 5
 """Grows whenever scripts are to get a new loader with their next update."""
 
 _MODULES = {
@@ -34,6 +34,7 @@ _MODULES = {
     "unseal": "payload",
     "leases": "leases",
     "executor_files": "executor_files",
+    "is_hooked": "hooks",
     "roblox": "roblox",
     "hosts": "host",
     "post": "transport",

@@ -1,7 +1,7 @@
 """Looks at how keys are used, beside the starts that use them, and has those dealt with that break their project's rules.
 
 A key is looked at when something about its use is new: its first start here of an hour, another device or network than the last
-time, and as often as it takes not to miss the start that is one too many. All others cost an entry in a table.
+time, a start in a host whose functions were replaced, and as often as it takes not to miss the start that is one too many. All others cost an entry in a table.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ class SharingWatch:
         known.starts += use.starts
         is_elsewhere = use.device != known.device or use.network != known.network
         known.device, known.network = use.device, use.network
-        return is_elsewhere or (known.look_at is not None and known.starts >= known.look_at)
+        return is_elsewhere or use.hooked > 0 or (known.look_at is not None and known.starts >= known.look_at)
 
     async def _judge(self, key: JudgedKey) -> None:
         known = self._known.get(key.user_id)

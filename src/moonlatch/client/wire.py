@@ -46,6 +46,8 @@ class Execute(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False)
     keeps_leases: bool = False
     build: Build | None = None
     """That of a copy which runs already, by a lease."""
+    hooked: bool = False
+    """The host's functions were replaced, as far as the loader noticed."""
 
 
 class Heartbeat(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):

@@ -38,6 +38,8 @@ class SharingRules(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     """Least time from a start on one device to the next one on another."""
     starts_without_fingerprint: Rule = Rule()
     """Most starts a day that tell no device, of keys that belong to one."""
+    hooked_starts: Rule = Rule(0)
+    """Most starts a day in a host whose functions somebody has replaced, as one does who takes a loader apart."""
     hold_hours: int | None = None
 
 
@@ -77,6 +79,8 @@ class KeyUsage(msgspec.Struct, frozen=True, kw_only=True):
     """Between the last start on the device that was used last and the last one on any other; None with fewer than two."""
     unknown_today: int = 0
     """Starts that told no device."""
+    hooked_today: int = 0
+    """Starts in a host whose functions were replaced."""
 
 
 class Breach(msgspec.Struct, frozen=True):
@@ -115,6 +119,7 @@ def _judged(rules: SharingRules, usage: KeyUsage) -> list[tuple[str, int, int, b
         "starts_an_hour": usage.starts_this_hour,
         "seconds_between_devices": None if usage.ms_between_devices is None else usage.ms_between_devices // 1000,
         "starts_without_fingerprint": None if usage.fingerprintless else usage.unknown_today,
+        "hooked_starts": usage.hooked_today,
     }
     judged = []
     for name, value in seen.items():

@@ -92,6 +92,7 @@ class EditSharing(Edit):
     starts_an_hour: EditRule | None = None
     seconds_between_devices: EditRule | None = None
     starts_without_fingerprint: EditRule | None = None
+    hooked_starts: EditRule | None = None
     hold_hours: Annotated[ClearableHours, Field(description='how long a key is held; `""`: until it is released')] = (
         None
     )

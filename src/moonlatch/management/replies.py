@@ -147,6 +147,7 @@ class SharingView(Reply):
         description="least time from a start on one device to the next on another"
     )
     starts_without_fingerprint: RuleView = Field(description="most starts a day that tell no device")
+    hooked_starts: RuleView = Field(description="most starts a day in a host whose functions were replaced")
     hold_hours: int | None = Field(description="how long a key is held; null: until it is released")
 
     @classmethod
@@ -177,6 +178,7 @@ class ProjectView(Reply):
             "starts_an_hour": {"limit": 120, "action": "hold"},
             "seconds_between_devices": {"limit": None, "action": "signal"},
             "starts_without_fingerprint": {"limit": None, "action": "signal"},
+            "hooked_starts": {"limit": 0, "action": "signal"},
             "hold_hours": 24,
         },
         max_devices=1,

@@ -122,13 +122,14 @@ class NetworkView(SeenView):
 class DayOfUseView(Reply):
     """The use of a key on one day (UTC) that it was used or reset on."""
 
-    model_config = example(day="2026-02-09", starts=14, devices=1, networks=2, resets=0)
+    model_config = example(day="2026-02-09", starts=14, devices=1, networks=2, resets=0, hooked=0)
 
     day: str = Field(description="`YYYY-MM-DD`")
     starts: int
     devices: int
     networks: int
     resets: int = Field(description="how often the key was unbound from its device")
+    hooked: int = Field(description="starts in a host whose functions were replaced")
 
     @classmethod
     def of(cls, day: UseOfDay) -> DayOfUseView:
@@ -138,6 +139,7 @@ class DayOfUseView(Reply):
             devices=day.devices,
             networks=day.networks,
             resets=day.resets,
+            hooked=day.hooked,
         )
 
 

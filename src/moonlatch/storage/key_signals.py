@@ -26,6 +26,7 @@ USAGES = Query(
         (select count(distinct k.device) {_LATELY} and length(k.device) > 0),
         (select count(distinct k.network) {_TODAY} and length(k.network) > 0),
         (select coalesce(sum(k.starts), 0) {_TODAY} and length(k.device) = 0),
+        (select coalesce(sum(k.hooked), 0) {_TODAY}),
         (select h.starts from key_hours h where h.user_id = u.id and h.hour = :hour
             and coalesce(u.forgiven_until, 0) < h.hour * {HOUR_MS}),
         (select case when count(*) = 2 then max(latest.at) - min(latest.at) end from (
@@ -116,6 +117,7 @@ def _judged(row: Row) -> JudgedKey:
         devices,
         networks,
         unknown,
+        hooked,
         starts,
         apart,
     ) = row
@@ -133,5 +135,6 @@ def _judged(row: Row) -> JudgedKey:
             starts_this_hour=starts or 0,
             ms_between_devices=apart,
             unknown_today=int(unknown),
+            hooked_today=int(hooked),
         ),
     )

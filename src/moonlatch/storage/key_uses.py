@@ -25,6 +25,7 @@ COUNT_USE = Query(
     """
     update key_uses set
         starts = starts + :starts,
+        hooked = hooked + :hooked,
         last_at = case when last_at < :last_at then :last_at else last_at end
     where user_id = :user_id and day = :day and device = :device and network = :network and executor = :executor
     """,
@@ -33,14 +34,15 @@ COUNT_USE = Query(
 ADD_USE = Query(
     "key_uses.add_use",
     """
-    insert into key_uses (user_id, day, device, network, executor, starts, first_at, last_at)
-    select u.id, :day, :device, :network, :executor, :starts, :first_at, :last_at from users u
+    insert into key_uses (user_id, day, device, network, executor, starts, hooked, first_at, last_at)
+    select u.id, :day, :device, :network, :executor, :starts, :hooked, :first_at, :last_at from users u
     where u.id = :user_id
         and (select count(*) from (
             select 1 from key_uses k where k.user_id = :user_id and k.day = :day limit :most
         ) kept) < :most
     on conflict (user_id, day, device, network, executor) do update set
         starts = key_uses.starts + excluded.starts,
+        hooked = key_uses.hooked + excluded.hooked,
         last_at = case when key_uses.last_at < excluded.last_at then excluded.last_at else key_uses.last_at end
     """,
 )
@@ -78,7 +80,7 @@ EXECUTORS = Query(
 PLACES_BY_DAY = Query(
     "key_uses.places_by_day",
     "select day, count(distinct case when length(device) > 0 then device end), "
-    f"count(distinct case when length(network) > 0 then network end) {_OF_USER} group by day",
+    f"count(distinct case when length(network) > 0 then network end), sum(hooked) {_OF_USER} group by day",
 )
 HOURS = Query(
     "key_uses.hours",
@@ -112,6 +114,8 @@ class KeyUse(msgspec.Struct, frozen=True, kw_only=True):
     first_at: int
     last_at: int
     starts: int = 1
+    hooked: int = 0
+    """Those in a host whose functions were replaced."""
     last_starts: str = ""
     """The text of `last_starts.listed` that names them, or the last of them."""
 
@@ -149,6 +153,8 @@ class UseOfDay(msgspec.Struct, frozen=True, kw_only=True):
     resets: int
     devices: int
     networks: int
+    hooked: int = 0
+    """Starts in a host whose functions were replaced."""
 
 
 class UseOfHour(msgspec.Struct, frozen=True):
@@ -203,7 +209,7 @@ async def uses_of(db: Database, user_id: str, *, since_day: int, since_hour: int
     devices = await db.search(DEVICES, **of_days, limit=MOST_SHOWN)
     networks = await db.search(NETWORKS, **of_days, limit=MOST_SHOWN)
     executors = await db.search(EXECUTORS, **of_days, limit=MOST_SHOWN)
-    places = {row[0]: (int(row[1]), int(row[2])) for row in await db.search(PLACES_BY_DAY, **of_days)}
+    places = {row[0]: (int(row[1]), int(row[2]), int(row[3])) for row in await db.search(PLACES_BY_DAY, **of_days)}
     hours = [UseOfHour(*row) for row in await db.search(HOURS, user_id=user_id, since=since_day * _HOURS_OF_DAY)]
     days: dict[int, tuple[int, int]] = {}
     for each in hours:
@@ -214,9 +220,9 @@ async def uses_of(db: Database, user_id: str, *, since_day: int, since_hour: int
         networks=[_seen(row) for row in networks],
         executors={row[0]: int(row[1]) for row in executors},
         days=[
-            UseOfDay(day=day, starts=starts, resets=resets, devices=found[0], networks=found[1])
+            UseOfDay(day=day, starts=starts, resets=resets, devices=found[0], networks=found[1], hooked=found[2])
             for day, (starts, resets) in days.items()
-            for found in [places.get(day, (0, 0))]
+            for found in [places.get(day, (0, 0, 0))]
         ],
         hours=[each for each in hours if each.hour >= since_hour],
     )
@@ -239,7 +245,10 @@ def _together(uses: Sequence[KeyUse]) -> list[KeyUse]:
         if places and _place(places[-1]) == _place(use):
             before = places.pop()
             use = msgspec.structs.replace(
-                before, starts=before.starts + use.starts, last_at=max(before.last_at, use.last_at)
+                before,
+                starts=before.starts + use.starts,
+                hooked=before.hooked + use.hooked,
+                last_at=max(before.last_at, use.last_at),
             )
         places.append(use)
     return places

@@ -50,6 +50,7 @@ local function ask(host, key, nonce, build)
     -- A server that gives no leases is not told of them: one of before would not understand.
     keeps_leases = leases and leases.are_kept(host) or nil,
     build = build,
+    hooked = host.hooked,
   })
 end
 

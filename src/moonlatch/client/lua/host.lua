@@ -127,7 +127,10 @@ local GIVEN = {
 
 -- The host's table. Fails with a readable message when there is none or it is not usable.
 function hosts.find()
-  local given = global_of("table", GIVEN, "moonlatch_host must be a table") or roblox()
+  local given, requests = global_of("table", GIVEN, "moonlatch_host must be a table"), {}
+  if not given then
+    given, requests = roblox()
+  end
   if not given then
     error("this program cannot make HTTP requests by itself: give it a moonlatch_host table (see Moonlatch's documentation)", 0)
   end
@@ -153,6 +156,7 @@ function hosts.find()
     error("this program cannot run Lua text: it has neither loadstring nor load", 0)
   end
   kernel.load = host.load
+  host.hooked = is_hooked(not given.load and host.load, requests)
   if given.clock then
     host.clock = gives_a_number(given.clock) or error("moonlatch_host.clock must give a number", 0)
   else

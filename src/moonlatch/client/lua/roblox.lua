@@ -224,6 +224,7 @@ local function websocket_of()
   return nil
 end
 
+-- The table, and where what its requests go through was found.
 return function()
   if of_game("PlaceId") == nil or of_game("GetService") == nil then
     return nil
@@ -268,5 +269,5 @@ return function()
     random = function()
       return service("HttpService"):GenerateGUID(false)
     end,
-  }
+  }, requests
 end

@@ -8,6 +8,7 @@ export const text = {
     starts_an_hour: ["starts an hour", "Most starts an hour"],
     seconds_between_devices: ["seconds between devices", "Least seconds from one device to the next"],
     starts_without_fingerprint: ["starts that tell no device", "Most starts a day that tell no device"],
+    hooked_starts: ["starts in a changed host", "Most starts a day in a host with replaced functions"],
   } as Record<string, [short: string, label: string]>,
   action: (rule: string) => `${rule}: what follows`,
   actions: [
