@@ -25,6 +25,7 @@ from moonlatch.config import Settings
 from moonlatch.config.sections import ConnectionSettings
 from moonlatch.dashboard import face
 from moonlatch.jobs.expiry import watch_expiry
+from moonlatch.jobs.releases import watch_releases
 from moonlatch.jobs.retention import (
     ANSWERS_KEPT,
     DELIVERIES_KEPT,
@@ -203,6 +204,7 @@ async def open_moonlatch(settings: Settings) -> AsyncIterator[Moonlatch]:
         )
         jobs = {
             "expiry": watch_expiry(world, live.takes_turn),
+            "releases": watch_releases(world, live.takes_turn),
             "webhooks": deliverer.run(),
             "starts for webhooks": watch_starts(world),
         }

@@ -81,7 +81,9 @@ async def test_script_and_loader_are_protected_by_the_service_and_counted(
     publishing: Publishing, luraph: LuraphServer
 ) -> None:
     script = await set_up(publishing)
-    assert await publishing.publisher().update(publishing.account, script, SOURCE) == Published(build=1, warnings=[])
+    published = await publishing.publisher().update(publishing.account, script, SOURCE)
+    assert isinstance(published, Published)
+    assert (published.build, published.warnings) == (1, [])
     assert list(luraph.jobs) == ["job-1", "job-2"]
     assert [each.json["fileName"] for each in luraph.calls("new")] == ["script.lua", "script (loader).lua"]
     assert (await publishing.payload(script.id, 1)).encode() == protected_text(luraph.jobs["job-1"])

@@ -40,7 +40,10 @@ async def test_the_first_update_publishes_script_and_loader_and_enables_the_scri
     script = await publishing.set_up()
     published = await publishing.publisher().update(publishing.account, script, SOURCE)
     after = await publishing.script(script.id)
-    assert published == Published(build=1, warnings=[])
+    size = len(await publishing.payload(script.id, 1))
+    assert published == Published(
+        build=1, warnings=[], rollout=None, source_bytes=len(SOURCE), payload_bytes=size
+    )
     assert (after.build, after.enabled) == (1, True)
     assert await publishing.used() == 2
     assert publishing.live.changed == [script.id]

@@ -26,9 +26,10 @@ async def script(database: SqliteDatabase) -> None:
 
 async def publish(database: SqliteDatabase, *, loader_id: str | None = None) -> int:
     async def unit(tx: Transaction) -> int:
-        number = await builds.serve_next(tx, "s", loader_id=loader_id)
+        number = await builds.number_next(tx, "s", loader_id=loader_id)
         assert number is not None
         await builds.insert(tx, "s", number, payload=b"text", protection=PLAIN, source_bytes=9, now=number)
+        await builds.serve(tx, "s", number)
         return number
 
     return await database.run(unit)
@@ -71,7 +72,7 @@ async def test_a_build_that_is_served_takes_no_place_in_the_history(database: Sq
 
 
 async def test_a_script_that_is_gone_has_no_next_build(database: SqliteDatabase) -> None:
-    assert await database.run(lambda tx: builds.serve_next(tx, "gone", loader_id=None)) is None
+    assert await database.run(lambda tx: builds.number_next(tx, "gone", loader_id=None)) is None
 
 
 async def test_an_update_without_a_new_loader_keeps_the_served_one(database: SqliteDatabase) -> None:

@@ -21,7 +21,7 @@ from moonlatch.luraph.order import RemoteEngine
 from moonlatch.metrics.counts import BuildCounts
 from moonlatch.operations.changing import Intent
 from moonlatch.operations.context import Actor, ActorKind, World
-from moonlatch.operations.scripts import publish
+from moonlatch.operations.publishing import publish
 from moonlatch.storage import accounts, builds, loaders, projects, scripts
 from moonlatch.storage.accounts import Account
 from moonlatch.storage.builds import Protection

@@ -28,10 +28,13 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Published:
-    """A successful update: the number of the new build, and what the script's author should know."""
+    """A successful update: the number of the new build, what the script's author should know, the rollout that it began, and sizes in bytes."""
 
     build: int
     warnings: list[str]
+    rollout: str | None
+    source_bytes: int
+    payload_bytes: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from moonlatch.licensing.roles import Role
 from moonlatch.operations import accounts as account_operations
 from moonlatch.operations import members as member_operations
 from moonlatch.operations import projects as project_operations
+from moonlatch.operations import publishing
 from moonlatch.operations import scripts as script_operations
 from moonlatch.operations import users as user_operations
 from moonlatch.operations.changing import Change, keyring_of, perform
@@ -73,7 +74,7 @@ async def publish_example(world: World, account: Account) -> Example:
         return project, script, user
 
     project, script, user = await perform(world, actor, unit)
-    await script_operations.publish(world, actor, script, example_source())
+    await publishing.publish(world, actor, script, example_source())
     return Example(project_id=project.id, script_id=script.id, user_key=key_of(keyring_of(world), user))
 
 

@@ -196,7 +196,7 @@ class ExecuteEndpoint:
         if request.protocol < PROTOCOL <= protocol_of(facts.loader_version):
             raise invalid(f"this loader speaks protocol {PROTOCOL}")
         if facts.plan is not None:
-            facts = with_build_given(facts)
+            facts = with_build_given(facts, origin.fingerprint)
         return facts, verdict
 
     async def _with_older_keys(

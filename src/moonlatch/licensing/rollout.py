@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from enum import StrEnum
 from functools import lru_cache
 
 import msgspec
@@ -9,21 +11,100 @@ import msgspec
 STABLE = "stable"
 """The channel whose build is the script's current one."""
 
+WHOLE = 10_000
+"""Everybody, in basis points."""
+
+MAX_STEPS = 20
+MAX_STEP_MINUTES = 30 * 24 * 60
+
+
+class RolloutState(StrEnum):
+    """How a rollout stands. The first three are open: a script has at most one such rollout."""
+
+    ROLLING = "rolling"
+    PAUSED = "paused"
+    """Whoever is given the build stays so, and nobody else is until it is resumed."""
+    HALTED = "halted"
+    """Nobody is given the build until it is resumed."""
+    FINISHED = "finished"
+    """The build became the current one."""
+    SUPERSEDED = "superseded"
+    """Another build became the current one, another rollout began, or the build was yanked."""
+
+
+OPEN = frozenset({RolloutState.ROLLING, RolloutState.PAUSED, RolloutState.HALTED})
+SERVING = frozenset({RolloutState.ROLLING, RolloutState.PAUSED})
+
+
+class Step(msgspec.Struct, frozen=True):
+    """The part of keys that is given the build, in basis points, and for how many minutes at least before the next step."""
+
+    basis_points: int
+    minutes: int
+
+
+class Share(msgspec.Struct, frozen=True, kw_only=True):
+    """The part of a script's keys that a rollout gives its build. `salt` is the rollout's own, so that nobody is always first."""
+
+    build: int
+    basis_points: int
+    salt: str
+
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """What a script some of whose keys are pinned serves besides its current build, as its row keeps it."""
+    """What a script serves besides its current build, as its row keeps it."""
 
     channels: dict[str, int]
     """The build of each channel but `stable`."""
+    has_pins: bool = True
+    """Some key is on a channel or pinned."""
+    rollout: Share | None = None
     version: str
     """Another one after every change, of a single pin too: a start that was decided by an earlier one is decided again."""
 
 
-def build_for(plan: Plan, current: int, *, channel: str | None, pin: int | None) -> int:
-    """The build for a key: that of its pin, else of its channel, else the current one."""
-    if pin is not None:
+def build_for(plan: Plan, current: int, *, channel: str | None, pin: int | None, holder: bytes | None) -> int:
+    """The build for a key: that of its pin, else of its channel, else of the rollout that it takes part in, else the current one.
+
+    `holder` is what the place in a rollout comes from: the key's id, without one the device; None takes part in none. A key that is on
+    `stable` by name takes part in none either; a channel that is not there says nothing.
+    """
+    own = _own_build(plan, current, channel, pin)
+    if own is not None:
+        return own
+    share = plan.rollout
+    if share is not None and holder is not None and place_of(share.salt, holder) < share.basis_points:
+        return share.build
+    return current
+
+
+def is_outdated(
+    plan: Plan, current: int, running: int, *, channel: str | None, pin: int | None, holder: bytes | None
+) -> bool:
+    """Return whether a copy runs a build that its key would not be given now.
+
+    While there is a rollout, the current build is outdated for nobody who may take part in it: it is what the new one is compared with.
+    """
+    if running == current and _own_build(plan, current, channel, pin) is None:
+        return False
+    return running != build_for(plan, current, channel=channel, pin=pin, holder=holder)
+
+
+def _own_build(plan: Plan, current: int, channel: str | None, pin: int | None) -> int | None:
+    """The build that a key is given for its own sake; None where it is given what others are."""
+    if pin is not None or channel is None:
         return pin
-    return current if channel is None else plan.channels.get(channel, current)
+    return current if channel == STABLE else plan.channels.get(channel)
+
+
+def place_of(salt: str, holder: bytes) -> int:
+    """Where a key or device stands in a rollout, from 0 to 9999: always the same, and in another one anywhere else.
+
+    What is below a step's basis points is given the build, so a larger step only adds. The modulus prefers no place by more
+    than one in 10^15.
+    """
+    digest = hashlib.sha256(salt.encode() + holder).digest()
+    return int.from_bytes(digest[:8]) % WHOLE
 
 
 _decode = msgspec.json.Decoder(Plan).decode

@@ -11,7 +11,7 @@ import msgspec
 
 from moonlatch.licensing.fingerprint import binds_on_use, is_bound
 from moonlatch.licensing.key import expiry_after_first_use, grace_end, has_passed, is_blacklisted, is_held
-from moonlatch.licensing.rollout import build_for, plan_of
+from moonlatch.licensing.rollout import build_for, is_outdated, plan_of
 
 
 class AskedFurther(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,7 +56,7 @@ class Facts(AskedFurther, frozen=True, gc=False):
     project_max_instances: int | None
     """Of keys that have no `max_instances` of their own."""
     plan: str | None
-    """What the script serves besides `build`, as `rollout.plan_of` reads it; None: none of its keys is pinned."""
+    """What the script serves besides `build`, as `rollout.plan_of` reads it; None: nothing."""
     user_id: str | None
     """None when no key was given, or it does not exist in the script's project; so are the user's other fields then."""
     key_expires: int | None
@@ -229,7 +229,7 @@ def decide_start(facts: StartFacts | None, claim: Start, policy: Policy, now_ms:
         return SCRIPT_NOT_FOUND
     if not facts.enabled or facts.build == 0 or _is_abandoned(facts, policy, now_ms):
         return SCRIPT_DISABLED
-    if facts.kick_outdated and claim.build is not None and claim.build != _build_given(facts):
+    if facts.kick_outdated and claim.build is not None and _is_outdated(facts, claim.build, claim.fingerprint):
         return OUTDATED
     if facts.loader_version is None or facts.loader_version < policy.minimum_loader_version:
         return LOADER_OUTDATED
@@ -277,7 +277,7 @@ def decide_running(facts: RunningFacts | None, claim: Running, policy: Policy, n
         return DISCONNECTED
     if not facts.enabled or facts.build == 0 or _is_abandoned(facts, policy, now_ms):
         return SCRIPT_DISABLED
-    if facts.kick_outdated and claim.build != _build_given(facts):
+    if facts.kick_outdated and _is_outdated(facts, claim.build, claim.fingerprint):
         return OUTDATED
     if facts.require_sessions and (claim.overdue_session or not claim.supports_sessions):
         return SESSIONS_REQUIRED
@@ -324,15 +324,36 @@ def is_first_use(facts: StartFacts, granted: Granted) -> bool:
     return granted.premium and (granted.binds_fingerprint or granted.key_expires != facts.key_expires)
 
 
-def with_build_given(facts: StartFacts) -> StartFacts:
-    """The facts with the build that the script's plan gives this key."""
-    return msgspec.structs.replace(facts, build=_build_given(facts), current_build=facts.build)
-
-
-def _build_given(facts: Facts) -> int:
+def with_build_given(facts: StartFacts, fingerprint: bytes | None) -> StartFacts:
+    """The facts with the build that the script's plan gives this key, or this device where it has none."""
     if facts.plan is None:
-        return facts.build
-    return build_for(plan_of(facts.plan), facts.build, channel=facts.channel, pin=facts.pin)
+        return facts
+    build = build_for(
+        plan_of(facts.plan),
+        facts.build,
+        channel=facts.channel,
+        pin=facts.pin,
+        holder=_holder(facts.user_id, fingerprint),
+    )
+    return msgspec.structs.replace(facts, build=build, current_build=facts.build)
+
+
+def _is_outdated(facts: Facts, running: int, fingerprint: bytes | None) -> bool:
+    if facts.plan is None:
+        return running != facts.build
+    return is_outdated(
+        plan_of(facts.plan),
+        facts.build,
+        running,
+        channel=facts.channel,
+        pin=facts.pin,
+        holder=_holder(facts.user_id, fingerprint),
+    )
+
+
+def _holder(user_id: str | None, fingerprint: bytes | None) -> bytes | None:
+    """What a place in a rollout comes from. An id stays what it is when keys are sealed anew."""
+    return fingerprint if user_id is None else user_id.encode()
 
 
 def _is_revoked(facts: RunningFacts, claim: Running) -> bool:

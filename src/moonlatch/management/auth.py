@@ -27,6 +27,7 @@ from moonlatch.storage import (
     members,
     passkeys,
     projects,
+    rollouts,
     scripts,
     tokens,
     users,
@@ -37,6 +38,7 @@ from moonlatch.storage.member_sessions import MemberSession
 from moonlatch.storage.members import Member
 from moonlatch.storage.passkeys import Passkey
 from moonlatch.storage.projects import Project
+from moonlatch.storage.rollouts import Rollout
 from moonlatch.storage.scripts import Script
 from moonlatch.storage.tokens import Token
 from moonlatch.storage.users import User
@@ -156,6 +158,17 @@ async def owned_script(
     if script is None or not caller.actor.reaches(script.project_id):
         raise not_found("script")
     return script
+
+
+async def owned_rollout(
+    rollout_id: Annotated[str, Path(description="the rollout's id"), _storable("rollout")],
+    caller: CurrentCaller,
+    backend: CurrentBackend,
+) -> Rollout:
+    found = await rollouts.find_owned(backend.database, rollout_id, caller.account.id)
+    if found is None or not caller.actor.reaches(found[1]):
+        raise not_found("rollout")
+    return found[0]
 
 
 async def owned_user(
@@ -278,6 +291,7 @@ OwnedDelivery = Annotated[Delivery, Depends(owned_delivery)]
 OwnedEndpoint = Annotated[Endpoint, Depends(owned_endpoint)]
 OwnedInstance = Annotated[Instance, Depends(owned_instance)]
 OwnedProject = Annotated[Project, Depends(owned_project)]
+OwnedRollout = Annotated[Rollout, Depends(owned_rollout)]
 OwnedScript = Annotated[Script, Depends(owned_script)]
 OwnedUser = Annotated[User, Depends(owned_user)]
 OwnPasskey = Annotated[Passkey, Depends(own_passkey)]

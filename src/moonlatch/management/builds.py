@@ -28,10 +28,13 @@ from moonlatch.management.identity import Caller
 from moonlatch.management.paging import EmptyIsAbsent
 from moonlatch.management.refusals import ACCOUNT_EXPIRED, DocumentedError, refusing
 from moonlatch.management.replies import Reply, Success, example
+from moonlatch.management.rollout_fields import Steps, steps_of
 from moonlatch.management.routes import needs, resource_router
+from moonlatch.management.times import FutureMs
 from moonlatch.operations import builds as releases
-from moonlatch.operations import scripts as operations
+from moonlatch.operations import publishing, scripts
 from moonlatch.operations.refusals import Reason
+from moonlatch.operations.scheduling import Audience
 from moonlatch.storage import builds
 from moonlatch.storage.builds import BuildInfo, Release
 
@@ -53,6 +56,8 @@ UPDATE_REFUSALS = (
     DocumentedError(6, Reason.NO_BUILD_TIME, 403),
     DocumentedError(7, Reason.UPDATE_REQUIRED, 409),
     DocumentedError(8, Reason.MAX_CHANNELS, 403),
+    DocumentedError(9, Reason.ROLLOUT_OPEN, 409, {"rollout": "ROLLOUT_ID"}),
+    DocumentedError(10, Reason.MAX_SCHEDULED, 403),
 )
 NO_SUCH_BUILD = DocumentedError(1, Reason.NO_SUCH_BUILD, 409, {"build": 2})
 BUILD_YANKED = DocumentedError(2, Reason.BUILD_YANKED, 409, {"build": 2})
@@ -85,6 +90,12 @@ class UpdateScript(CheckScript):
 
     label: Annotated[Label | None, Field(description="what people call the build, as `1.4.2`")] = None
     notes: Annotated[Notes | None, Field(description="what is new in it")] = None
+    steps: Annotated[
+        Steps | None, Field(description="give it to a part of the keys first, step by step; null: to all at once")
+    ] = None
+    publish_at: Annotated[
+        FutureMs | None, Field(description="when it is published, in Unix milliseconds; null: now")
+    ] = None
 
 
 class RollBack(Closed):
@@ -109,7 +120,10 @@ Channel = Annotated[
 
 
 class UpdateReply(Success):
-    build: Annotated[int, Field(description="the number of the build now being served", examples=[3])]
+    build: Annotated[int, Field(description="the number of the new build", examples=[3])]
+    rollout: Annotated[str | None, Field(description="id of the rollout that it began", examples=[None])]
+    source_bytes: Annotated[int, Field(examples=[5_120])]
+    payload_bytes: Annotated[int, Field(description="size of the protected text", examples=[14_336])]
     warnings: Annotated[list[str], Field(description="what the author should know, with its line", examples=[[]])]
 
 
@@ -227,18 +241,25 @@ async def update_script(
     """Check, protect and publish a new build, all or nothing: after an error the previous build is still served."""
     asked = Asked(profile=update.profile, target=update.target, engine=update.engine)
     release = Release(label=update.label, notes=update.notes)
+    audience = Audience(channel=channel or STABLE, steps=steps_of(update.steps), publish_at=update.publish_at)
     return await call.carry_out(
-        lambda intent: operations.publish(
+        lambda intent: publishing.publish(
             call.world,
             call.actor,
             script,
             update.script,
             asked=asked,
             release=release,
-            channel=channel or STABLE,
+            audience=audience,
             intent=intent,
         ),
-        lambda published: UpdateReply(build=published.build, warnings=list(published.warnings)),
+        lambda published: UpdateReply(
+            build=published.build,
+            rollout=published.rollout,
+            source_bytes=published.source_bytes,
+            payload_bytes=published.payload_bytes,
+            warnings=list(published.warnings),
+        ),
     )
 
 
@@ -256,7 +277,7 @@ async def check_script(
 ) -> CheckReply:
     """What an update with this text would be refused for or warned of: at most 512 KiB, without protecting it, at no cost."""
     asked = Asked(profile=draft.profile, target=draft.target, engine=draft.engine)
-    found = await operations.look_through(backend.world, caller.actor, script, draft.script, asked=asked)
+    found = await publishing.look_through(backend.world, caller.actor, script, draft.script, asked=asked)
     if isinstance(found, Sound):
         return CheckReply(valid=True, parser_output=None, hint=None, warnings=found.warnings)
     return CheckReply(valid=False, parser_output=found.parser_output, hint=found.hint or None, warnings=[])
@@ -282,7 +303,7 @@ async def roll_back(
 ) -> Success:
     """From the next start on, at no cost: any kept build, earlier or later. With `kick_outdated` others are stopped, as by an update."""
     return await call.change(
-        lambda change: releases.roll_back(change, script.id, wanted.build), _done, version=operations.version
+        lambda change: releases.roll_back(change, script.id, wanted.build), _done, version=scripts.version
     )
 
 
@@ -302,7 +323,7 @@ async def yank_build(
     return await call.change(
         lambda change: releases.yank(change, script.id, number, successor=how.successor),
         _done,
-        version=operations.version,
+        version=scripts.version,
     )
 
 

@@ -23,7 +23,7 @@ from moonlatch.management.times import ClearableTime
 from moonlatch.operations import channels as operations
 from moonlatch.operations import pins, scripts
 from moonlatch.operations.refusals import Reason
-from moonlatch.storage import releases
+from moonlatch.storage import plans, releases
 from moonlatch.storage.releases import Pin
 
 router = resource_router("scripts")
@@ -130,7 +130,7 @@ async def list_channels(script: OwnedScript, backend: CurrentBackend) -> Channel
     """`stable`, which serves the current build, then the others by name. Empty for a script without a build."""
     if not script.build:
         return ChannelsReply(channels=[])
-    found = {STABLE: script.build, **await releases.channels(backend.database, script.id)}
+    found = {STABLE: script.build, **await plans.channels_of(backend.database, script.id)}
     return ChannelsReply(channels=[ChannelView(name=name, build=build) for name, build in found.items()])
 
 

@@ -8,13 +8,14 @@ from moonlatch.licensing.roles import Permission
 from moonlatch.operations.changing import Change
 from moonlatch.operations.kinds import EventKind
 from moonlatch.operations.refusals import Invalid, NotFound, Reason, Refused
-from moonlatch.operations.scripts import resource, version
-from moonlatch.storage import builds, releases
+from moonlatch.operations.rollouts import give_way, serve
+from moonlatch.operations.scripts import require_servable, resource, version
+from moonlatch.storage import builds, plans, releases, scheduled_builds
 from moonlatch.storage.scripts import Script
 
 
 async def roll_back(change: Change, script_id: str, number: int) -> Script:
-    """Serve an earlier (or later) build that is kept, from the next start on; nothing is protected anew.
+    """Serve an earlier (or later) build that is kept, from the next start on; nothing is protected anew. A rollout is over by it.
 
     Raises NotAllowed, NotFound, Refused, ChangedMeanwhile.
     """
@@ -25,7 +26,7 @@ async def roll_back(change: Change, script_id: str, number: int) -> Script:
     await require_servable(change, current, number)
     if number == current.build:
         raise Refused(Reason.BUILD_CURRENT)
-    await builds.serve(change.tx, script_id, number)
+    await serve(change, current, number)
     change.record(
         EventKind.SCRIPT_ROLLED_BACK,
         resource(current),
@@ -39,7 +40,8 @@ async def roll_back(change: Change, script_id: str, number: int) -> Script:
 async def yank(change: Change, script_id: str, number: int, *, successor: int | None = None) -> Script:
     """Never serve a build again. The current one gives its place to `successor`, and so does one that a channel serves.
 
-    Without a successor, such a channel ends. Keys that are pinned to the build get what others get.
+    Without a successor, such a channel ends. Keys that are pinned to the build get what others get, a rollout of it is over, and it is
+    published at no time.
 
     Raises NotAllowed, NotFound, Refused, Invalid, ChangedMeanwhile.
     """
@@ -58,9 +60,12 @@ async def yank(change: Change, script_id: str, number: int, *, successor: int | 
     if number == current.build:
         if successor is None:
             raise Refused(Reason.NO_SUCCESSOR)
-        await builds.serve(change.tx, script_id, successor)
+        await serve(change, current, successor)
         changes["build"] = (number, successor)
-    channels = await releases.channels(change.tx, script_id)
+    await give_way(change, current, of=number)
+    if await scheduled_builds.remove(change.tx, script_id, number):
+        changes["scheduled"] = (number, None)
+    channels = await plans.channels_of(change.tx, script_id)
     moved = [name for name, build in channels.items() if build == number]
     unpinned = await releases.take_build_away(change.tx, script_id, number, successor=successor)
     if moved:
@@ -71,12 +76,3 @@ async def yank(change: Change, script_id: str, number: int, *, successor: int | 
     change.record(EventKind.SCRIPT_BUILD_YANKED, resource(current), project_id=current.project_id, changes=changes)
     change.tell(lambda live: live.script_changed(script_id))
     return await change.script(script_id)
-
-
-async def require_servable(change: Change, script: Script, number: int) -> None:
-    """Raise Refused for a build that is not kept, or was yanked."""
-    build = await builds.find(change.tx, script.id, number)
-    if build is None:
-        raise Refused(Reason.NO_SUCH_BUILD, build=number)
-    if build.yanked_at is not None:
-        raise Refused(Reason.BUILD_YANKED, build=number)

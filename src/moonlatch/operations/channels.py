@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from moonlatch.licensing.roles import Permission
-from moonlatch.operations.builds import require_servable
 from moonlatch.operations.changing import Change
 from moonlatch.operations.kinds import EventKind
-from moonlatch.operations.refusals import NotFound
-from moonlatch.operations.scripts import require_room_for_channel, resource, version
-from moonlatch.storage import releases
+from moonlatch.operations.refusals import NotFound, Reason, Refused
+from moonlatch.operations.scripts import require_servable, resource, version
+from moonlatch.storage import plans, releases
 from moonlatch.storage.scripts import Script
+
+MAX_CHANNELS = 20
+"""Of one script, besides `stable`: a start reads them all."""
 
 
 async def put(change: Change, script_id: str, name: str, number: int) -> Script:
@@ -19,7 +21,7 @@ async def put(change: Change, script_id: str, name: str, number: int) -> Script:
     await change.require_active()
     change.expect(version(current))
     await require_servable(change, current, number)
-    before = await require_room_for_channel(change, script_id, name)
+    before = await require_room(change, script_id, name)
     await releases.put_channel(change.tx, script_id, name, number)
     change.record(
         EventKind.SCRIPT_CHANNEL_SET,
@@ -37,7 +39,7 @@ async def remove(change: Change, script_id: str, name: str) -> Script:
     current = await change.script(script_id)
     await change.require_active()
     change.expect(version(current))
-    before = (await releases.channels(change.tx, script_id)).get(name)
+    before = (await plans.channels_of(change.tx, script_id)).get(name)
     if before is None:
         raise NotFound("channel")
     await releases.remove_channel(change.tx, script_id, name)
@@ -49,3 +51,11 @@ async def remove(change: Change, script_id: str, name: str) -> Script:
     )
     change.tell(lambda live: live.script_changed(script_id))
     return current
+
+
+async def require_room(change: Change, script_id: str, name: str) -> int | None:
+    """Raise Refused where a script has no room for a channel of that name; gives the build that it serves already."""
+    found = await plans.channels_of(change.tx, script_id)
+    if name not in found and len(found) >= MAX_CHANNELS:
+        raise Refused(Reason.MAX_CHANNELS)
+    return found.get(name)

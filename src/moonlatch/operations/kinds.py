@@ -28,6 +28,15 @@ class EventKind(StrEnum):
     SCRIPT_BUILD_YANKED = "script.build_yanked"
     SCRIPT_CHANNEL_SET = "script.channel_set"
     SCRIPT_CHANNEL_REMOVED = "script.channel_removed"
+    SCRIPT_BUILD_SCHEDULED = "script.build_scheduled"
+    SCRIPT_BUILD_UNSCHEDULED = "script.build_unscheduled"
+    SCRIPT_ROLLOUT_STARTED = "script.rollout_started"
+    SCRIPT_ROLLOUT_ADVANCED = "script.rollout_advanced"
+    SCRIPT_ROLLOUT_PAUSED = "script.rollout_paused"
+    SCRIPT_ROLLOUT_RESUMED = "script.rollout_resumed"
+    SCRIPT_ROLLOUT_HALTED = "script.rollout_halted"
+    SCRIPT_ROLLOUT_FINISHED = "script.rollout_finished"
+    SCRIPT_ROLLOUT_SUPERSEDED = "script.rollout_superseded"
     SCRIPT_LOADER_ROTATED = "script.loader_rotated"
     SCRIPT_REMOVED = "script.removed"
     USER_CREATED = "user.created"
@@ -93,6 +102,15 @@ DESCRIPTIONS: dict[EventKind, str] = {
     EventKind.SCRIPT_BUILD_YANKED: "A build was yanked: it is never served again.",
     EventKind.SCRIPT_CHANNEL_SET: "A channel of a script serves another build.",
     EventKind.SCRIPT_CHANNEL_REMOVED: "A channel of a script was removed.",
+    EventKind.SCRIPT_BUILD_SCHEDULED: "A build is to be published at a later time.",
+    EventKind.SCRIPT_BUILD_UNSCHEDULED: "A build that was to be published later is so no longer.",
+    EventKind.SCRIPT_ROLLOUT_STARTED: "A build is given to a part of the keys.",
+    EventKind.SCRIPT_ROLLOUT_ADVANCED: "A build is given to a larger part of the keys.",
+    EventKind.SCRIPT_ROLLOUT_PAUSED: "A rollout stays at its step.",
+    EventKind.SCRIPT_ROLLOUT_RESUMED: "A rollout that was paused or halted goes on.",
+    EventKind.SCRIPT_ROLLOUT_HALTED: "A rollout was halted: nobody is given its build.",
+    EventKind.SCRIPT_ROLLOUT_FINISHED: "A rollout is over: its build is the current one.",
+    EventKind.SCRIPT_ROLLOUT_SUPERSEDED: "A rollout is over because something else took its place.",
     EventKind.SCRIPT_LOADER_ROTATED: "A script got a loader with a new secret.",
     EventKind.SCRIPT_REMOVED: "A script was removed, with its builds.",
     EventKind.USER_CREATED: "A user was created.",

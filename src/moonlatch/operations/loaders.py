@@ -10,8 +10,9 @@ from moonlatch.licensing.roles import Permission
 from moonlatch.operations.changing import Change, Intent, perform
 from moonlatch.operations.context import Actor, World
 from moonlatch.operations.kinds import EventKind
+from moonlatch.operations.publishing import refusal_of
 from moonlatch.operations.refusals import NotFound, Reason, Refused
-from moonlatch.operations.scripts import refusal_of, resource, version
+from moonlatch.operations.scripts import resource, version
 from moonlatch.storage import accounts, loaders, quota
 from moonlatch.storage.scripts import Script
 

@@ -8,12 +8,12 @@ import msgspec
 
 from moonlatch.licensing.roles import Permission
 from moonlatch.licensing.rollout import STABLE
-from moonlatch.operations.builds import require_servable
 from moonlatch.operations.changing import Change, differences
 from moonlatch.operations.kinds import EventKind
 from moonlatch.operations.refusals import Invalid, NotFound, Reason, Refused
+from moonlatch.operations.scripts import require_servable
 from moonlatch.operations.user_actions import resource
-from moonlatch.storage import releases
+from moonlatch.storage import plans, releases
 from moonlatch.storage.releases import Pin
 
 
@@ -40,7 +40,7 @@ async def pin(change: Change, user_id: str, script_id: str, changes: dict[str, A
     if changes.get("build") is not None:
         await require_servable(change, script, changes["build"])
     channel = changes.get("channel")
-    if channel not in (None, STABLE) and channel not in await releases.channels(change.tx, script_id):
+    if channel not in (None, STABLE) and channel not in await plans.channels_of(change.tx, script_id):
         raise Refused(Reason.NO_SUCH_CHANNEL, channel=channel)
     await releases.put_pin(change.tx, wanted)
     change.record(

@@ -8,12 +8,7 @@ import msgspec
 from moonlatch.storage.interface import Database, Query, Row, Transaction
 
 _NEXT = "coalesce((select max(number) from builds where script_id = :script_id), 0) + 1"
-# Locks the script's row and numbers the build in one statement. A script that was toggled off later stays off.
-SERVE_NEXT = Query(
-    "builds.serve_next",
-    f"update scripts set build = {_NEXT}, "
-    "loader = coalesce(:loader_id, loader), enabled = (enabled or build = 0) where id = :script_id returning build",
-)
+# Locks the script's row and numbers the build in one statement.
 NUMBER_NEXT = Query(
     "builds.number_next",
     f"update scripts set loader = coalesce(:loader_id, loader) where id = :script_id returning {_NEXT}",
@@ -25,12 +20,18 @@ INSERT = Query(
     "values (:script_id, :number, :payload, :profile, :target, :engine, :source_bytes, :created_at, :label, :notes, "
     ":source_hash, :payload_hash, :publisher_kind, :publisher_id, :publisher_name)",
 )
-SERVE = Query("builds.serve", "update scripts set build = :number where id = :script_id")
+# A script's first build switches it on. One that was toggled off later stays off.
+SERVE = Query(
+    "builds.serve",
+    "update scripts set enabled = (enabled or build = 0), build = :number where id = :script_id",
+)
 YANK = Query("builds.yank", "update builds set yanked_at = :now where script_id = :script_id and number = :number")
 _UNREFERENCED = (
     "script_id = :script_id and number not in (select build from scripts where id = :script_id "
     "union all select build from channels where script_id = :script_id "
-    "union all select build from pins where script_id = :script_id and build is not null)"
+    "union all select build from pins where script_id = :script_id and build is not null "
+    "union all select build from rollouts where script_id = :script_id and ended_at is null "
+    "union all select build from scheduled_builds where script_id = :script_id)"
 )
 PRUNE = Query(
     "builds.prune",
@@ -90,17 +91,8 @@ class BuildInfo(msgspec.Struct, frozen=True, kw_only=True):
     yanked_at: int | None = None
 
 
-async def serve_next(tx: Transaction, script_id: str, *, loader_id: str | None) -> int | None:
-    """Make the script serve its next build, and the loader when a new one is named.
-
-    Gives the build's number, None when the script is gone. The first build also enables the script.
-    """
-    row = await tx.fetch_one(SERVE_NEXT, script_id=script_id, loader_id=loader_id)
-    return None if row is None else int(row[0])
-
-
 async def number_next(tx: Transaction, script_id: str, *, loader_id: str | None) -> int | None:
-    """As `serve_next`, for a build that is not the script's current one."""
+    """Take the number of the script's next build, and serve the loader when a new one is named. None when the script is gone."""
     row = await tx.fetch_one(NUMBER_NEXT, script_id=script_id, loader_id=loader_id)
     return None if row is None else int(row[0])
 
@@ -141,7 +133,7 @@ async def insert(
 
 
 async def serve(tx: Transaction, script_id: str, number: int) -> None:
-    """Make the script serve one of its builds."""
+    """Make the script serve one of its builds as its current one. The first one also enables the script."""
     await tx.execute(SERVE, script_id=script_id, number=number)
 
 

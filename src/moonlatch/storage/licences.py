@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from moonlatch.licensing.rollout import plan_of
 from moonlatch.licensing.verdict import Facts, Running, RunningFacts, StartFacts
 from moonlatch.storage.interface import Database, Query, Transaction, parameter_names
 
@@ -190,7 +191,7 @@ class Licences:
             user = await user
         assert user is not None  # a row of nothing, when there is no such user
         facts = StartFacts(*(script[:-6] + user + script[-6:]))
-        if facts.plan is not None:
+        if facts.plan is not None and plan_of(facts.plan).has_pins:
             facts = await self._with_pin(facts, question.script, question.now)
         if facts.blacklisted or facts.barred_by is not None:
             facts = await self._with_reason(facts, (facts.user_id, owner.project, question.fingerprint, question.now))
@@ -235,7 +236,7 @@ class Licences:
             user = await user
         assert user is not None  # a row of nothing, when there is no such user
         facts = RunningFacts(*(script + user))
-        if facts.plan is not None and facts.kick_outdated:
+        if facts.plan is not None and facts.kick_outdated and plan_of(facts.plan).has_pins:
             facts = await self._with_pin(facts, copy.script, now_ms)
         if facts.blacklisted or facts.barred_by is not None:
             return await self._with_reason(facts, (copy.user_id, owner.project, copy.fingerprint, now_ms))

@@ -5,8 +5,7 @@ from __future__ import annotations
 
 import msgspec
 
-from moonlatch.crypto import new_id
-from moonlatch.licensing.rollout import Plan, text_of
+from moonlatch.storage import plans
 from moonlatch.storage.columns import assigned, columns_of, listed, placed, values_of
 from moonlatch.storage.interface import Database, Query, Row, Transaction
 
@@ -34,7 +33,6 @@ PUT_CHANNEL = Query(
     "on conflict (script_id, name) do update set build = excluded.build",
 )
 REMOVE_CHANNEL = Query("releases.remove_channel", "delete from channels where script_id = :script_id and name = :name")
-CHANNELS = Query("releases.channels", "select name, build from channels where script_id = :script_id order by name")
 MOVE_CHANNELS = Query(
     "releases.move_channels",
     "update channels set build = :successor where script_id = :script_id and build = :build",
@@ -55,7 +53,6 @@ PINS = Query(
     f"select {listed(_COLUMNS)} from pins where script_id = :script_id "
     "order by created_at, user_id limit :limit offset :offset",
 )
-HAS_PINS = Query("releases.has_pins", "select 1 from pins where script_id = :script_id limit 1")
 UNPIN = Query(
     "releases.unpin",
     "update pins set build = null, expires_at = null where script_id = :script_id and build = :build",
@@ -64,24 +61,18 @@ FORGET_EMPTY = Query(
     "releases.forget_empty",
     "delete from pins where script_id = :script_id and channel is null and build is null",
 )
-SET_PLAN = Query("releases.set_plan", "update scripts set plan = :plan where id = :script_id")
-
-
-async def channels(db: Database | Transaction, script_id: str) -> dict[str, int]:
-    """The build of each channel but `stable`, by its name."""
-    return {name: int(build) for name, build in await db.fetch_all(CHANNELS, script_id=script_id)}
 
 
 async def put_channel(tx: Transaction, script_id: str, name: str, build: int) -> None:
     """Make a channel serve a build; a channel that is not there comes to be."""
     await tx.execute(PUT_CHANNEL, script_id=script_id, name=name, build=build)
-    await _plan(tx, script_id)
+    await plans.write(tx, script_id)
 
 
 async def remove_channel(tx: Transaction, script_id: str, name: str) -> bool:
     """Remove a channel: its keys get what others get. False where there was none."""
     is_removed = await tx.execute(REMOVE_CHANNEL, script_id=script_id, name=name) == 1
-    await _plan(tx, script_id)
+    await plans.write(tx, script_id)
     return is_removed
 
 
@@ -101,7 +92,7 @@ async def put_pin(tx: Transaction, pin: Pin) -> None:
         await tx.execute(REMOVE_PIN, user_id=pin.user_id, script_id=pin.script_id)
     else:
         await tx.execute(PUT_PIN, **msgspec.structs.asdict(pin))
-    await _plan(tx, pin.script_id)
+    await plans.write(tx, pin.script_id)
 
 
 async def take_build_away(tx: Transaction, script_id: str, build: int, *, successor: int | None) -> int:
@@ -112,16 +103,8 @@ async def take_build_away(tx: Transaction, script_id: str, build: int, *, succes
         await tx.execute(DROP_CHANNELS, script_id=script_id, build=build)
     else:
         await tx.execute(MOVE_CHANNELS, script_id=script_id, build=build, successor=successor)
-    await _plan(tx, script_id)
+    await plans.write(tx, script_id)
     return unpinned
-
-
-async def _plan(tx: Transaction, script_id: str) -> None:
-    """Write what a start has to know of all this into the script's row."""
-    plan = None
-    if await tx.fetch_one(HAS_PINS, script_id=script_id) is not None:
-        plan = text_of(Plan(channels=await channels(tx, script_id), version=new_id()))
-    await tx.execute(SET_PLAN, script_id=script_id, plan=plan)
 
 
 def _pin(row: Row) -> Pin:
