@@ -64,7 +64,10 @@ def operation_of(operation: dict[str, Any]) -> str:
         if parameter["in"] in parts:
             mark = "" if parameter.get("required") else "?"
             parts[parameter["in"]][parameter["name"] + mark] = type_of(parameter["schema"])
-    written = {name: "{ " + "; ".join(f"{key}: {kind}" for key, kind in fields.items()) + " }" for name, fields in parts.items()}
+    written = {
+        name: "{ " + "; ".join(f"{key}: {kind}" for key, kind in fields.items()) + " }"
+        for name, fields in parts.items()
+    }
     body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema")
     reply = operation["responses"]["200"]["content"]["application/json"]["schema"]
     permission = operation.get("x-permission")
@@ -79,10 +82,14 @@ def main() -> None:
     world = World(database=nothing, live=nothing, keyring=nothing, tiers=BUILT_IN, clock=now_ms)
     document = management_app(world=world, live=nothing, publisher=nothing).openapi()
     lines = [f"export type {name} = {type_of(schema)};" for name, schema in document["components"]["schemas"].items()]
-    lines.append("export type Permission = " + " | ".join(json.dumps(str(permission)) for permission in Permission) + ";")
+    lines.append(
+        "export type Permission = " + " | ".join(json.dumps(str(permission)) for permission in Permission) + ";"
+    )
     lines.append("export interface Operations {")
     for path, methods in document["paths"].items():
-        lines += [f"  {json.dumps(f'{method.upper()} {path}')}: {operation_of(one)};" for method, one in methods.items()]
+        lines += [
+            f"  {json.dumps(f'{method.upper()} {path}')}: {operation_of(one)};" for method, one in methods.items()
+        ]
     lines.append("}")
     Path(sys.argv[1]).write_text(HEAD + "\n".join(lines) + "\n", "utf-8")
 

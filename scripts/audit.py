@@ -43,7 +43,9 @@ def main(lock_files: list[str]) -> int:
             print(f"{service}: {len(packages)} packages, no known vulnerability")
             return 0
         print(f"{service}: {len(skipped)} of {len(packages)} packages were not audited: {skipped[0]['skip_reason']}")
-    print("No database answered for every package, so nothing is known: run this where pypi.org or api.osv.dev can be reached.")
+    print(
+        "No database answered for every package, so nothing is known: run this where pypi.org or api.osv.dev can be reached."
+    )
     return 2
 
 

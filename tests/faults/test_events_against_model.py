@@ -77,10 +77,13 @@ HELD_ELSEWHERE = {
     EventKind.SCRIPT_CHANNEL_SET,
     EventKind.SCRIPT_CHANNEL_REMOVED,
     EventKind.USER_PINNED,
+    EventKind.SCRIPT_BUILD_SCHEDULED,
+    EventKind.SCRIPT_BUILD_UNSCHEDULED,
+    *(kind for kind in EventKind if kind.startswith("script.rollout_")),
 }
 """Of people who sign in, of webhooks, of rules about shared keys, of several devices, of licences and of releases the model knows nothing:
 `tests/management` holds what those leave, in `test_member_events.py`, `test_endpoints.py`, `test_sharing.py`, `test_several_devices.py`,
-`test_bars.py`, `test_licences.py`, `test_releases.py` and `test_channels.py`."""
+`test_bars.py`, `test_licences.py`, `test_releases.py`, `test_channels.py`, `test_rollouts.py` and `test_scheduled.py`."""
 
 OPERATOR = Actor("cli", "ops", "Operator")
 

@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 
 from moonlatch.licensing.roles import Role
+from support import rows
 from support.management import NOBODY, Api, Developer, operations, refused
 from support.members import member_of, signed_in
 
@@ -58,12 +59,22 @@ ENDPOINTS: dict[tuple[str, str], tuple[str | None, Any]] = {
     ("POST", "/scripts/{script_id}/remove"): ("script", {}),
     ("POST", "/scripts/{script_id}/update"): ("script", {"script": "print(1)"}),
     ("POST", "/scripts/{script_id}/check"): ("script", {"script": "print(1)"}),
-    ("POST", "/scripts/{script_id}/rollback"): ("script", {"build": 2}),
+    ("POST", "/scripts/{script_id}/rollback"): ("script", {"build": 3}),
     ("POST", "/scripts/{script_id}/builds/{number}/yank"): ("script", {}),
     ("GET", "/scripts/{script_id}/channels"): ("script", None),
     ("POST", "/scripts/{script_id}/channels"): ("script", {"name": "beta", "build": 1}),
     ("POST", "/scripts/{script_id}/channels/{name}/remove"): ("script", {}),
     ("GET", "/scripts/{script_id}/pins"): ("script", None),
+    ("GET", "/scripts/{script_id}/rollouts"): ("script", None),
+    ("POST", "/scripts/{script_id}/rollouts"): ("script", {"build": 2, "steps": [{"basis_points": 500}]}),
+    ("GET", "/rollouts/{rollout_id}"): ("rollout", None),
+    ("POST", "/rollouts/{rollout_id}/pause"): ("rollout", {}),
+    ("POST", "/rollouts/{rollout_id}/resume"): ("rollout", {"confirm": True}),
+    ("POST", "/rollouts/{rollout_id}/finish"): ("rollout", {}),
+    ("POST", "/rollouts/{rollout_id}/halt"): ("rollout", {}),
+    ("GET", "/scripts/{script_id}/scheduled"): ("script", None),
+    ("POST", "/scripts/{script_id}/builds/{number}/schedule"): ("script", {"publish_at": 4_102_444_800_000}),
+    ("POST", "/scripts/{script_id}/builds/{number}/unschedule"): ("script", {}),
     ("POST", "/users/{key}/pin"): ("user", {"script": NOBODY, "build": 2}),
     ("POST", "/scripts/{script_id}/rotate_loader"): ("script", {"grace": 0}),
     ("POST", "/scripts/{script_id}/toggle"): ("script", {"state": False}),
@@ -163,8 +174,13 @@ async def mine(api: Api, me: Developer, project: str, key: str) -> dict[str | No
     hook = await me.post(f"/projects/{project}/endpoints", {"url": "https://receiver.invalid/"})
     endpoint = hook.json()["endpoint"]["id"]
     delivery = (await me.post(f"/endpoints/{endpoint}/test", {})).json()["delivery"]["id"]
+    await rows.add_build(api.database, client.script, 2)
+    start = {"build": 2, "steps": [{"basis_points": 500}]}
+    rollout = (await me.post(f"/scripts/{client.script}/rollouts", start)).json()["rollout"]["id"]
+    await me.post(f"/rollouts/{rollout}/halt", {})
     return {
         None: "",
+        "rollout": rollout,
         "project": project,
         "script": client.script,
         "user": key,
@@ -261,6 +277,11 @@ async def test_every_endpoint_answers_its_owner(
         "/scripts/{script_id}/rollback": 409,
         "/scripts/{script_id}/builds/{number}/yank": 409,
         "/scripts/{script_id}/channels/{name}/remove": 404,
+        "/rollouts/{rollout_id}/pause": 409,
+        "/rollouts/{rollout_id}/finish": 409,
+        "/rollouts/{rollout_id}/halt": 409,
+        "/scripts/{script_id}/builds/{number}/schedule": 409,
+        "/scripts/{script_id}/builds/{number}/unschedule": 409,
         "/users/{key}/pin": 404,
         "/users/{key}/licence": 400,
         "/users/{key}/unblacklist": 409,

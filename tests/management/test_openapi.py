@@ -22,6 +22,7 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from moonlatch.management.application import ROUTERS
 from moonlatch.management.document_parts import NoExample, example_of
+from support import rows
 from support.management import Api, running_api
 from support.rounds import rounds
 
@@ -43,6 +44,8 @@ MORE_THAN_A_SCHEMA_SAYS = {
     "/endpoints/{endpoint_id}/edit": "an edit must change something, and an endpoint is a URL",
     "/users/{key}/edit": "an edit must change something",
     "/scripts/{script_id}/update": "a script must be valid",
+    "/scripts/{script_id}/rollouts": "each step must give more than the one before",
+    "/scripts/{script_id}/builds/{number}/schedule": "the time must be in the future, and each step give more than the one before",
     "/scripts/{script_id}/sessions/filter": "a filter must filter something",
     "/projects/{project_id}/users": "some fields exclude each other",
     "/projects/{project_id}/users/restore": "the end must be in the future",
@@ -103,7 +106,10 @@ async def furnish(api: Api) -> Served:
     project = await me.new_project()
     key = await me.new_user(project)
     client = await api.running_script(project)
-    ids = {"project_id": project, "script_id": client.script, "key": key}
+    await rows.add_build(api.database, client.script, 2)
+    start = {"build": 2, "steps": [{"basis_points": 500}]}
+    rollout = (await me.post(f"/scripts/{client.script}/rollouts", start)).json()["rollout"]["id"]
+    ids = {"project_id": project, "script_id": client.script, "key": key, "rollout_id": rollout}
     return Served(api.url, me.token, (await api.http.get("/openapi.json")).json(), ids)
 
 

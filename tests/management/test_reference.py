@@ -27,7 +27,7 @@ def app() -> FastAPI:
     return management_app(world=world, live=nothing, publisher=nothing)
 
 
-VIEWS = {"sign-in session": "SignInSessionView"}
+VIEWS = {"sign-in session": "SignInSessionView", "scheduled build": "ScheduledBuildView"}
 """Objects whose model has another name."""
 
 ON_EVERY_CHANGE = {"dry_run"}
@@ -68,6 +68,8 @@ def test_each_objects_section_names_its_fields(app: FastAPI) -> None:
         "build",
         "channel",
         "pin",
+        "rollout",
+        "scheduled build",
         "project",
         "user",
         "execution",

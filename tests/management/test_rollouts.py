@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from typing import Any
 
 import pytest
@@ -257,9 +258,7 @@ async def test_a_script_has_one_rollout_at_a_time_and_one_that_is_halted_makes_r
     body = {"build": 4, "steps": [HALF]}
     refused(await me.post(path, body), 409, 4, NEVER_BEFORE, rollout=first["id"])
     update = {"script": "print(5)", "steps": [HALF]}
-    refused(
-        await me.post(f"/scripts/{client.script}/update", update), 409, 9, NEVER_BEFORE, rollout=first["id"]
-    )
+    refused(await me.post(f"/scripts/{client.script}/update", update), 409, 9, NEVER_BEFORE, rollout=first["id"])
     await tell(me, first, "halt")
     second = done(await me.post(path, body))["rollout"]
     assert (await rollout_of(me, first))["state"] == "superseded"
@@ -369,7 +368,7 @@ async def test_of_yanks_pins_halts_and_steps_at_once_each_is_whole(api: Api, me:
     assert {one.status_code for one in ended if hasattr(one, "status_code")} <= {200, 409}
     assert (await rollout_of(me, rollout))["state"] in ("halted", "superseded", "paused")
     states = [event["changes"]["state"] for event in await changes_of(me) if "state" in event["changes"]]
-    assert all(before[0] == after[1] for before, after in zip(states, states[1:], strict=False)), "no change is lost"
+    assert all(before[0] == after[1] for before, after in itertools.pairwise(states)), "no change is lost"
     yanked = {build["number"] for build in await builds_of(me, client) if build["state"] == "yanked"}
     assert {await started(client, each) for each in users}.isdisjoint(yanked)
 

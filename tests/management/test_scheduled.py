@@ -50,9 +50,7 @@ async def test_an_update_is_published_when_it_was_to_be_and_enables_the_script_t
     assert await release_due(api.world) == 0
 
 
-async def test_an_update_in_the_meantime_is_told_what_will_take_its_place(
-    api: Api, me: Developer, script: str
-) -> None:
+async def test_an_update_in_the_meantime_is_told_what_will_take_its_place(api: Api, me: Developer, script: str) -> None:
     await published(me, script)
     await published(me, script, publish_at=api.clock() + HOUR_MS)
     (warning,) = (await published(me, script))["warnings"]

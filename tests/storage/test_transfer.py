@@ -47,8 +47,8 @@ TABLES = [
         "member_sessions",
         "members",
     ),
-    *("passkey_challenges", "passkeys", "pins", "projects", "recovery_codes", "refusals", "removed_users", "scripts"),
-    *("tokens", "users"),
+    *("passkey_challenges", "passkeys", "pins", "projects", "recovery_codes", "refusals", "removed_users"),
+    *("rollouts", "scheduled_builds", "scripts", "tokens", "users"),
 ]
 
 
@@ -87,6 +87,10 @@ async def source(tmp_path: Path) -> Path:
         await rows.insert(database, "executions", id="e", script_id=script, build=1, executor="x", started_at=1)
         await rows.insert(database, "channels", script_id=script, name="beta", build=1)
         await rows.insert(database, "pins", user_id=user, script_id=script, channel="beta", build=1, created_at=1)
+        later = {"script_id": script, "build": 1, "steps": '[{"basis_points":500,"minutes":60}]'}
+        await rows.insert(database, "scheduled_builds", **later, channel="stable", publish_at=1)
+        state = {"state": "rolling", "step": 0, "step_since": 1, "salt": "s", "created_at": 1}
+        await rows.insert(database, "rollouts", id="r", **later, **state)
         day = {"project_id": project, "script_id": script, "day": "2026-01-01", "executor": "x", "executions": 7}
         await rows.insert(database, "execution_days", **day)
         actor = {"actor_kind": "token", "actor_id": "t", "actor_name": "Grüße 🌙"}

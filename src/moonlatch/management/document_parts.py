@@ -35,6 +35,8 @@ ERROR_EXTRAS: dict[str, dict[str, Any]] = {
     },
     "build": {"type": "integer", "description": "with `build does not exist` and `build was yanked`: its number"},
     "channel": {"type": "string", "description": "with `channel does not exist`: its name"},
+    "rollout": {"type": "string", "description": "with `another rollout is open`: its id"},
+    "state": {"type": "string", "description": "with `rollout does not stand so`: how it stands"},
     "refusal": {
         "description": "with `the key may not start this script on this device`: the code that a start is refused with",
         "type": "string",

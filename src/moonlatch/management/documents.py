@@ -52,6 +52,7 @@ _OWNED = {
     auth.own_sign_in: "session",
     auth.owned_member: "member",
     auth.owned_project: "project",
+    auth.owned_rollout: "rollout",
     auth.owned_script: "script",
     auth.owned_instance: "instance",
     auth.owned_session: "session",
