@@ -14,7 +14,7 @@ PYTEST_WORKERS ?= 4
 # The tests start hundreds of processes, each of which would compile all of it again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run try dev test setup setup-test dashboard screenshots lint types imports tests faults bench nightly format lock sbom audit clean
+.PHONY: run try dev test setup setup-test dashboard screenshots lint types imports compiled tests faults bench nightly format lock sbom audit clean
 
 run: setup
 	exec $(BIN)/moonlatch serve --data ./data
@@ -67,7 +67,8 @@ $(DASHBOARD)/page.html: $(shell find $(DASHBOARD_SOURCES) -type f) node_modules/
 	@$(WITH_NODE) node $(DASHBOARD_SOURCES)/build.mjs $(DASHBOARD)
 
 test: setup-test
-	$(MAKE) --no-print-directory lint types imports tests
+	$(MAKE) --no-print-directory --jobs 2 --output-sync=target lint types imports compiled
+	$(MAKE) --no-print-directory tests
 
 lint: setup-test
 	$(BIN)/ruff check src tests bench
@@ -79,6 +80,10 @@ types: setup-test
 
 imports: setup-test
 	$(BIN)/lint-imports
+
+# Once, and not by each of the processes that share the tests; what cannot be collected is theirs to tell.
+compiled: setup-test
+	@$(BIN)/python -m pytest --collect-only > /dev/null 2>&1 || true
 
 tests: setup-test
 	$(WITH_NODE) $(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadgroup

@@ -43,11 +43,14 @@ def serve(
     The first start makes an account, and tells its token, a link for its owner and what to
     try: at a terminal, else in a file.
     """
-    from moonlatch.app import FolderInUseError
-    from moonlatch.cli.data_folder import made_folder, storage_hint
-    from moonlatch.serving import server
-    from moonlatch.serving.supervisor import ChildFailedError
-    from moonlatch.storage.interface import StorageError
+    from moonlatch.serving import garbage
+
+    with garbage.postponed():
+        from moonlatch.app import FolderInUseError
+        from moonlatch.cli.data_folder import made_folder, storage_hint
+        from moonlatch.serving import server
+        from moonlatch.serving.supervisor import ChildFailedError
+        from moonlatch.storage.interface import StorageError
 
     settings = load_settings({"host": host, "port": port, "workers": workers, "data_dir": data})
     try:
