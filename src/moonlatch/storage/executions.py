@@ -28,20 +28,38 @@ MAX_BATCH = 256
 MOST_COMING_SECONDS = 0.002
 """A start waits no longer for others to be committed with."""
 
+TURNS_WITHOUT = 3
+"""Turns of the loop that bring no start, one after the other, until those that wait are committed. A turn in which nothing
+happens takes some microseconds; a client that is sent an answer in one asks again in the one after the next."""
+
 # The conditions repeat the verdict's: between the verdict and the commit another start may have taken the last
 # execution or bound the key, and a developer may have switched the script off or barred the user.
-_INSERT = """
+SERVED = Query(
+    "executions.served",
+    """
+    select s.build, s.plan, exists (select 1 from bars r where r.project_id = s.project_id)
+    from scripts s where s.id = :script_id and s.enabled
+    """,
+)
+INSERT = Query(
+    "executions.insert",
+    """
     insert into executions (id, script_id, build, executor, started_at)
-    select :id, s.id, {build}, :executor, :started_at from scripts s
-    where s.id = :script_id and s.enabled and {is_served} and not exists (
-        select 1 from bars r where r.project_id = s.project_id and r.fingerprint = :fingerprint
+    values (:id, :script_id, :build, :executor, :started_at)
+    on conflict (id) do nothing
+    """,
+)
+INSERT_UNLESS_BARRED = Query(
+    "executions.insert_unless_barred",
+    """
+    insert into executions (id, script_id, build, executor, started_at)
+    select cast(:id as text), cast(:script_id as text), cast(:build as bigint), cast(:executor as text),
+        cast(:started_at as bigint)
+    where not exists (
+        select 1 from bars r where r.project_id = :project_id and r.fingerprint = :fingerprint
             and (r.expires_at is null or r.expires_at > :started_at))
     on conflict (id) do nothing
-    """
-INSERT = Query("executions.insert", _INSERT.format(build="s.build", is_served="s.build = :build and s.plan is null"))
-INSERT_BY_PLAN = Query(
-    "executions.insert_by_plan",
-    _INSERT.format(build="cast(:build as bigint)", is_served="s.build = :seen_build and s.plan = :seen_plan"),
+    """,
 )
 IS_WRITTEN = Query("executions.is_written", "select 1 from executions where id = :id")
 _USE_KEY = """
@@ -158,7 +176,7 @@ class Use(msgspec.Struct, frozen=True, gc=False):
 
 _NO_USE = Use(0, None)
 _inserted_values = attrgetter(*parameter_names(INSERT.sql))
-_values_by_plan = attrgetter(*parameter_names(INSERT_BY_PLAN.sql))
+_values_unless_barred = attrgetter(*parameter_names(INSERT_UNLESS_BARRED.sql))
 _used_values = attrgetter(*parameter_names(USE_KEY_AS_SEEN.sql))
 
 
@@ -211,10 +229,11 @@ class ExecutionLog:
         self._task = None
 
     async def _let_others_come(self) -> None:
-        """Wait while every turn of the loop brings a start, for a commit costs as much as ten of them."""
+        """Wait while starts come, for a commit costs as much as ten of them."""
         assert self._loop is not None
-        known, until = 0, self._loop.time() + MOST_COMING_SECONDS
-        while known < len(self._waiting) < MAX_BATCH and self._loop.time() < until:
+        known, turns_without, until = 0, 0, self._loop.time() + MOST_COMING_SECONDS
+        while turns_without < TURNS_WITHOUT and len(self._waiting) < MAX_BATCH and self._loop.time() < until:
+            turns_without = 0 if known < len(self._waiting) else turns_without + 1
             known = len(self._waiting)
             await asyncio.sleep(0)
 
@@ -286,16 +305,33 @@ async def _write(tx: Transaction, executions: Sequence[Execution]) -> list[Use |
 
 async def _insert(tx: Transaction, executions: Sequence[Execution]) -> list[int]:
     """How many rows each execution wrote: 1, or 0 where its conditions no longer hold or it is there already."""
-    planned = [number for number, one in enumerate(executions) if one.seen_plan is not None]
-    if not planned:
-        return await tx.execute_each(INSERT, [_inserted_values(one) for one in executions])
-    others = [number for number, one in enumerate(executions) if one.seen_plan is None]
+    # What holds of a script is asked once for all of its starts.
+    scripts = sorted({one.script_id for one in executions})
+    served = {script: await tx.fetch_one(SERVED, script_id=script) for script in scripts}
+    free: list[int] = []
+    maybe_barred: list[int] = []
+    for number, one in enumerate(executions):
+        script = served[one.script_id]
+        if script is not None and _is_served(one, script):
+            _, _, has_bars = script
+            (maybe_barred if has_bars else free).append(number)
     inserted = [0] * len(executions)
-    for query, values, numbers in ((INSERT, _inserted_values, others), (INSERT_BY_PLAN, _values_by_plan, planned)):
+    for query, values, numbers in (
+        (INSERT, _inserted_values, free),
+        (INSERT_UNLESS_BARRED, _values_unless_barred, maybe_barred),
+    ):
         rows = await tx.execute_each(query, [values(executions[number]) for number in numbers])
         for number, written in zip(numbers, rows, strict=True):
             inserted[number] = written
     return inserted
+
+
+def _is_served(execution: Execution, script: Row) -> bool:
+    """Whether the build is given as it was when the verdict was made."""
+    build, plan, _ = script
+    if execution.seen_plan is None:
+        return bool(plan is None and build == execution.build)
+    return bool(plan == execution.seen_plan and build == execution.seen_build)
 
 
 async def _why_not_inserted(tx: Transaction, execution: Execution) -> Exception:
