@@ -110,11 +110,13 @@ async def test_pins_are_listed_until_nothing_is_left_of_them(api: Api, me: Devel
     (listed,) = done(await me.get(f"/scripts/{client.script}/pins"))["pins"]
     shown = {"user_key": key, "script_id": client.script, "channel": None, "build": 1, "expires": end}
     assert listed | shown == listed
+    assert done(await me.get(f"/users/{key}/pins"))["pins"] == [listed]
     event = done(await me.get("/events"))["events"][0]
     assert event["kind"] == "user.pinned"
     assert event["changes"] == {"script": [None, client.script], "build": [None, 1], "expires_at": [None, end]}
     await pin(me, client, key, build="")
     assert done(await me.get(f"/scripts/{client.script}/pins"))["pins"] == []
+    assert done(await me.get(f"/users/{key}/pins"))["pins"] == []
     assert await api.value("select plan from scripts where id = :id", id=client.script) is None
 
 

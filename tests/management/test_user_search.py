@@ -137,6 +137,20 @@ async def test_the_total_is_that_of_all_pages(
     assert done(await me.get(f"{where}?count=true"))["total"] == 5
 
 
+async def test_users_are_counted_by_state_in_one_call(
+    api: Api, me: Developer, project: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await people(api, me, project)
+    states = ("active", "expired", "blacklisted", "held", "unused")
+    listed = {state: done(await me.get(f"/projects/{project}/users?state={state}"))["users"] for state in states}
+    counts = done(await me.get(f"/projects/{project}/users/counts"))["counts"]
+    assert counts == {state: {"users": len(users), "is_exact": True} for state, users in listed.items()}
+    assert counts["active"]["users"] == 3
+    monkeypatch.setattr(user_lists, "MAX_COUNTED", 2)
+    counts = done(await me.get(f"/projects/{project}/users/counts"))["counts"]
+    assert counts["active"] == {"users": 2, "is_exact": False}
+
+
 async def test_every_wrong_search_is_listed(me: Developer, project: str) -> None:
     query = (
         f"key_starts=ab&key_ends=%25%25%25&note_contains={'x' * 256}&executor={'x' * 256}&state=gone&order=name"

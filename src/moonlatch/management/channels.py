@@ -173,6 +173,14 @@ async def list_pins(script: OwnedScript, page: Annotated[PageQuery, Query()], ca
     return PinsReply(pins=[PinView.of(pin, user_key=keys.get(pin.user_id)) for pin in found])
 
 
+@router.get("/users/{key}/pins", summary="List a user's pins", openapi_extra=needs(Permission.KEYS_READ))
+async def list_user_pins(user: OwnedUser, call: CurrentReading) -> PinsReply:
+    """What of the scripts of its project the key is given in place of their current builds, at most one for each."""
+    found = await releases.pins_of_user(call.backend.database, user.id)
+    keys = await call.keys_of(user.project_id, [pin.user_id for pin in found])
+    return PinsReply(pins=[PinView.of(pin, user_key=keys.get(pin.user_id)) for pin in found])
+
+
 @router.post(
     "/users/{key}/pin",
     summary="Put a key on a channel or pin it to a build",

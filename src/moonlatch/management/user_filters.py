@@ -11,7 +11,7 @@ from moonlatch.management.call import Reading
 from moonlatch.management.fields import Clean, OneOf
 from moonlatch.storage.user_lists import UserFilter
 
-_STATES: dict[str, dict[str, bool]] = {
+STATES: dict[str, dict[str, bool]] = {
     "active": {"blacklisted": False, "expired": False},
     "expired": {"expired": True},
     "blacklisted": {"blacklisted": True},
@@ -21,7 +21,7 @@ _STATES: dict[str, dict[str, bool]] = {
 
 UserState = Annotated[
     str,
-    OneOf(_STATES),
+    OneOf(STATES),
     Field(description="active: neither expired nor blacklisted; held: on hold; unused: never started"),
 ]
 FilteredText = Annotated[str, Field(max_length=255), Clean]
@@ -64,5 +64,5 @@ def user_filter(call: Reading, given: Conditions) -> UserFilter:
         key_starts=given.key_starts,
         key_ends=given.key_ends,
         executor=given.executor,
-        **(states if given.state is None else _STATES[given.state]),
+        **(states if given.state is None else STATES[given.state]),
     )

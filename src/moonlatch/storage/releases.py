@@ -53,6 +53,10 @@ PINS = Query(
     f"select {listed(_COLUMNS)} from pins where script_id = :script_id "
     "order by created_at, user_id limit :limit offset :offset",
 )
+PINS_OF_USER = Query(
+    "releases.pins_of_user",
+    f"select {listed(_COLUMNS)} from pins where user_id = :user_id order by script_id",
+)
 UNPIN = Query(
     "releases.unpin",
     "update pins set build = null, expires_at = null where script_id = :script_id and build = :build",
@@ -84,6 +88,11 @@ async def find_pin(db: Database | Transaction, script_id: str, user_id: str) -> 
 async def list_pins(db: Database | Transaction, script_id: str, *, offset: int, limit: int) -> list[Pin]:
     """A page of a script's pins, oldest first."""
     return [_pin(row) for row in await db.fetch_all(PINS, script_id=script_id, offset=offset, limit=limit)]
+
+
+async def pins_of_user(db: Database | Transaction, user_id: str) -> list[Pin]:
+    """The pins of a key, one for each script at most."""
+    return [_pin(row) for row in await db.fetch_all(PINS_OF_USER, user_id=user_id)]
 
 
 async def put_pin(tx: Transaction, pin: Pin) -> None:

@@ -119,14 +119,7 @@ function Figure({ label, value, isNow = false }: { label: string; value: number;
 }
 
 function Keys({ project }: { project: string }) {
-  const loaded = useLoaded(`overview keys ${project}`, (signal) =>
-    Promise.all(
-      STATES.map(async (state) => {
-        const page = await call("GET /projects/{project_id}/users", { project_id: project }, { query: { state, count: true, limit: 1 }, signal });
-        return { state, many: page.total ?? 0, isExact: page.total_is_exact ?? true };
-      }),
-    ),
-  );
+  const loaded = useLoaded(`overview keys ${project}`, async (signal) => (await call("GET /projects/{project_id}/users/counts", { project_id: project }, { signal })).counts);
   return (
     <section class="card">
       <header>
@@ -135,14 +128,18 @@ function Keys({ project }: { project: string }) {
       <Shown loaded={loaded}>
         {(counts) => (
           <ul class="cards">
-            {counts.map(({ state, many, isExact }) => (
-              <li key={state} class="figure">
-                <a class="label" href={to(`/projects/${project}/keys`, { state })}>
-                  {text.states[state]}
-                </a>
-                <span class="value">{isExact ? numberOf(many) : text.over(numberOf(many))}</span>
-              </li>
-            ))}
+            {STATES.map((state) => {
+              const count = counts[state];
+              if (!count) return null;
+              return (
+                <li key={state} class="figure">
+                  <a class="label" href={to(`/projects/${project}/keys`, { state })}>
+                    {text.states[state]}
+                  </a>
+                  <span class="value">{count.is_exact ? numberOf(count.users) : text.over(numberOf(count.users))}</span>
+                </li>
+              );
+            })}
           </ul>
         )}
       </Shown>
