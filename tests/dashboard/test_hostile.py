@@ -24,11 +24,14 @@ class Hostile:
         self.developer = developer
         self.project = developer.new_project(HOSTILE[:100])
         self.script = developer.new_script(self.project, SCRIPT, name=HOSTILE[:100])
+        update = f"/scripts/{self.script}/update?channel=beta"
+        developer.post(update, script=SCRIPT, label=HOSTILE[:100], notes=HOSTILE)
         made = developer.post(
             f"/projects/{self.project}/users", users=[{"note": HOSTILE}, {"note": ODD}, {"note": "A" * 255}]
         )
         self.users = made["users"]
         developer.post(f"/users/{self.users[1]['id']}/blacklist", reason=HOSTILE)
+        developer.post(f"/users/{self.users[0]['id']}/pin", script=self.script, channel="beta")
         gone = developer.post(f"/projects/{self.project}/users", note=MARKUP)["users"][0]["id"]
         developer.post(f"/users/{gone}/remove")
         developer.post(f"/projects/{self.project}/endpoints", url="http://127.0.0.1:9/%3Cb%3E", name=HOSTILE[:100])
@@ -48,7 +51,9 @@ def hostile(developer: Developer) -> Iterator[Hostile]:
     ):
         first.wait_line("ready")
         second.wait_line("ready")
-        eventually(lambda: developer.get(f"/users/{made.users[0]['id']}/executions")["executions"])
+        used = f"/users/{made.users[0]['id']}"
+        (device,) = eventually(lambda: developer.get(f"{used}/devices")["devices"])
+        developer.post(f"{used}/name_device", device=device["id"], name=HOSTILE[:100])
         yield made
     developer.post(f"/members/{made.member}/remove")
     developer.post(f"/projects/{made.project}/remove")
@@ -63,12 +68,15 @@ def test_no_text_becomes_markup_and_none_breaks_a_page(visit: Visit, hostile: Ho
         f"{of_project}/overview": HOSTILE[:60],
         f"{of_project}/scripts": HOSTILE[:60],
         f"{of_project}/scripts/{hostile.script}": HOSTILE[:60],
+        f"{of_project}/scripts/{hostile.script}?show=builds": HOSTILE[:60],
         f"{of_project}/live": MARKUP[:60],
         f"{of_project}/live?show=copies": None,
         f"{of_project}/keys": MARKUP[:60],
         f"{of_project}/keys/{hostile.users[0]['id']}": MARKUP[:60],
         f"{of_project}/keys/{hostile.users[1]['id']}": MARKUP[:60],
         f"{of_project}/keys/{hostile.users[0]['id']}?show=devices": MARKUP[:60],
+        f"{of_project}/keys/{hostile.users[0]['id']}?show=builds": HOSTILE[:60],
+        f"{of_project}/bars": None,
         f"{of_project}/removed": MARKUP[:60],
         f"{of_project}/events": HOSTILE[:60],
         f"{of_project}/webhooks": HOSTILE[:60],
@@ -91,6 +99,11 @@ def test_no_text_becomes_markup_and_none_breaks_a_page(visit: Visit, hostile: Ho
         page.set_viewport_size(NARROW)
         assert visit.overflow() == [], place
         page.set_viewport_size(WIDE)
+    visit.go(f"{of_project}/scripts/{hostile.script}?show=builds")
+    page.get_by_role("button", name="About build 2").click()
+    expect(page.get_by_role("dialog").get_by_text(HOSTILE[:60]).first).to_be_attached()
+    assert visit.overflow() == []
+    page.keyboard.press("Escape")
     page.keyboard.press("Control+k")
     page.get_by_role("dialog").get_by_role("combobox").fill(hostile.users[0]["key"])
     expect(page.get_by_role("dialog").get_by_role("option").first).to_contain_text(MARKUP[:40])

@@ -15,7 +15,7 @@ from playwright.sync_api import Page, ViewportSize, expect
 from support.browser import Visit
 from support.developer import Developer, eventually
 from support.lua_host.run import LoaderRun
-from support.shop import Shop
+from support.shop import DAY_MS, Shop
 
 WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 360, "height": 740}
 LOOKS: dict[str, tuple[Literal["light", "dark"], ViewportSize, list[str] | None]] = {
@@ -36,7 +36,19 @@ def select_two(page: Page) -> None:
         page.get_by_role("row").nth(index).get_by_role("checkbox").check()
 
 
+def click(button: str) -> Callable[[Page], None]:
+    """Opens a dialog by its button."""
+
+    def clicked(page: Page) -> None:
+        page.get_by_role("button", name=button, exact=True).first.click()
+        page.get_by_role("dialog").wait_for()
+        page.wait_for_function("() => !document.querySelector('dialog [aria-busy=true]')")
+
+    return clicked
+
+
 def write_faulty(page: Page) -> None:
+    page.get_by_text("Label, notes and channel").click()
     page.get_by_role("textbox", name="Source").click()
     page.keyboard.type(
         "local total: number = 0 -- all of it\nfor _, v in items do\n\ttotal += v = 1\nend\nprint(`{total} items`)"
@@ -66,7 +78,7 @@ def copies(shop: Shop) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def places(shop: Shop, copies: None, developer: Developer) -> dict[str, tuple[str, Callable[[Page], None]]]:
+def places(shop: Shop, copies: None, developer: Developer) -> Iterator[dict[str, tuple[str, Callable[[Page], None]]]]:
     """Every page by a name: where it is, and what is done there first."""
     of_project = f"/projects/{shop.project}"
     key, blacklisted = shop.users[0]["id"], shop.users[11]["id"]
@@ -79,13 +91,34 @@ def places(shop: Shop, copies: None, developer: Developer) -> dict[str, tuple[st
         "id"
     ]
     developer.post(f"/endpoints/{hook}/test")
-    return {
+    update = f"/scripts/{shop.script}/update?channel=beta"
+    developer.post(
+        update, script="print('next')", label="1.1-beta", notes="Harvests twice as fast.\nNo longer stops at night."
+    )
+    developer.post(f"/users/{key}/pin", script=shop.script, channel="beta")
+    developer.post(
+        f"/users/{shop.users[1]['id']}/pin",
+        script=shop.script,
+        build=1,
+        expires=shop.users[1]["created_at"] + 30 * DAY_MS,
+    )
+    device = developer.get(f"/users/{key}/devices")["devices"][0]["id"]
+    developer.post(f"/users/{key}/name_device", device=device, name="gaming laptop")
+    barred = shop.users[2]
+    with LoaderRun(shop.loader_url, key=barred["key"], fingerprint="Third device") as third:
+        third.wait_line("ready")
+        eventually(lambda: developer.get(f"/users/{barred['id']}/devices")["devices"])
+    developer.post(f"/users/{barred['id']}/blacklist", reason="sold on", bar_networks=True)
+    yield {
         "overview": (f"{of_project}/overview", nothing),
         "overview-bare": (f"/projects/{bare}/overview", nothing),
         "scripts": (f"{of_project}/scripts", nothing),
         "scripts-bare": (f"/projects/{bare}/scripts", nothing),
         "script-publish": (script, write_faulty),
         "script-builds": (f"{script}?show=builds", nothing),
+        "script-build": (f"{script}?show=builds", click("About build 2")),
+        "script-yank": (f"{script}?show=builds", click("Yank build 1")),
+        "script-channel": (f"{script}?show=builds", click("New channel")),
         "script-settings": (f"{script}?show=settings", nothing),
         "live": (f"{of_project}/live?script={shop.script}", select_two),
         "live-copies": (f"{of_project}/live?script={shop.script}&show=copies", nothing),
@@ -95,9 +128,15 @@ def places(shop: Shop, copies: None, developer: Developer) -> dict[str, tuple[st
         "keys-new": (f"{of_project}/keys?new=key", nothing),
         "key-starts": (f"{of_project}/keys/{key}", nothing),
         "key-devices": (f"{of_project}/keys/{key}?show=devices", nothing),
+        "key-builds": (f"{of_project}/keys/{key}?show=builds", nothing),
+        "key-builds-bare": (f"{of_project}/keys/{blacklisted}?show=builds", nothing),
+        "key-choose-build": (f"{of_project}/keys/{key}?show=builds", click("Choose a build")),
+        "key-device": (f"{of_project}/keys/{key}?show=devices", click("Name: gaming laptop")),
         "key-blacklisted": (f"{of_project}/keys/{blacklisted}?show=events", nothing),
         "key-settings": (f"{of_project}/keys/{key}?show=edit", nothing),
         "keys-removed": (f"{of_project}/removed", nothing),
+        "bars": (f"{of_project}/bars", nothing),
+        "bars-bare": (f"/projects/{bare}/bars", nothing),
         "events": (f"{of_project}/events", nothing),
         "webhooks-bare": (f"{of_project}/webhooks", nothing),
         "webhook-new": (f"{of_project}/webhooks?new=webhook", nothing),
@@ -106,10 +145,15 @@ def places(shop: Shop, copies: None, developer: Developer) -> dict[str, tuple[st
         "project-settings": (f"{of_project}/settings", nothing),
         "projects": ("/projects", nothing),
         "team": ("/team", nothing),
+        "token-new": ("/team", click("New token")),
+        "member-new": ("/team", click("Invite")),
         "me": ("/me", nothing),
         "account": ("/account", nothing),
         "palette": (f"{of_project}/scripts", find),
     }
+    # Its network is that of every other test.
+    bars = developer.get(f"/projects/{shop.project}/bars")["bars"]
+    developer.post(f"/projects/{shop.project}/bars/lift", bars=[bar["id"] for bar in bars if bar["kind"] == "network"])
 
 
 def test_every_page_reads_well_for_everybody(
@@ -125,7 +169,7 @@ def test_every_page_reads_well_for_everybody(
         visit.settle()
         prepare(visit.page)
         findings += look_at(visit, name, folder)
-        if name == "palette":
+        if visit.page.get_by_role("dialog").count():
             visit.page.keyboard.press("Escape")
     assert not findings, "\n".join(findings)
 
@@ -142,6 +186,7 @@ def look_at(visit: Visit, name: str, folder: Path | None) -> list[str]:
     page, findings = visit.page, []
     for look, (theme, window, rules) in LOOKS.items():
         page.emulate_media(color_scheme=theme, reduced_motion="reduce")
+        page.evaluate("() => scrollTo(0, 0)")
         page.set_viewport_size(window)
         page.wait_for_function(IS_PAINTED, polling=20)
         if folder is not None:

@@ -57,7 +57,7 @@ async def test_a_barred_network_keeps_new_starts_out_until_the_blacklisting_ends
     done(await me.post(f"/users/{key}/blacklist", {"bar_networks": True, "reason": "resold", "expires": until}))
     shown = await bars(me, project)
     assert sorted((each["kind"], each["expires_at"]) for each in shown) == [("device", until), ("network", until)]
-    assert {each["user_id"] for each in shown} == {(await me.user(key))["id"]}
+    assert {(each["user_id"], each["user_key"]) for each in shown} == {((await me.user(key))["id"], key)}
     seen = done(await me.get(f"/users/{key}/devices"))
     assert {each["picture"] for each in shown} == {each["picture"] for each in seen["devices"] + seen["networks"]}
     assert await start(client, key, "one") == "BLACKLISTED: This key is blacklisted"

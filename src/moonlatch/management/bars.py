@@ -9,9 +9,8 @@ from pydantic import ConfigDict, Field
 
 from moonlatch.licensing.roles import Permission
 from moonlatch.management.auth import OwnedProject
-from moonlatch.management.backend import CurrentBackend
 from moonlatch.management.body import JsonBody
-from moonlatch.management.call import CurrentCall
+from moonlatch.management.call import CurrentCall, CurrentReading
 from moonlatch.management.fields import Closed, DeviceId
 from moonlatch.management.paging import PageQuery
 from moonlatch.management.picture import squares
@@ -31,21 +30,23 @@ _PICTURES = {"device": "fingerprint", "network": "network"}
 class BarView(Reply):
     """A device or a network that is kept out of a project with a blacklisted key."""
 
-    model_config = example(id="9f" * 32, kind="device", picture="🟫⬛🟥🟥🟦🟩", user_id="USER_ID", expires_at=None)
+    model_config = example(id="9f" * 32, kind="device", picture="🟫⬛🟥🟥🟦🟩", user_id="USER_ID", user_key="USER_KEY", expires_at=None)
 
     id: str = Field(description="a keyed hash; of a device, as the list of a user's devices has it")
     kind: Literal["device", "network"]
     picture: str = Field(description="six squares, as the list of a user's devices has them")
     user_id: str = Field(description="whose key it was barred with; a bar of several keys is listed once for each")
+    user_key: str | None = Field(description="masked for those who may not see keys")
     expires_at: int | None = Field(description="Unix milliseconds; null: never")
 
     @classmethod
-    def of(cls, bar: Bar, project_id: str) -> BarView:
+    def of(cls, bar: Bar, project_id: str, *, user_key: str | None) -> BarView:
         return cls(
             id=bar.hash.hex(),
             kind=bar.kind,
             picture=squares(_PICTURES[bar.kind], project_id, bar.hash),
             user_id=bar.user_id,
+            user_key=user_key,
             expires_at=bar.expires_at,
         )
 
@@ -65,12 +66,13 @@ class LiftedReply(Success):
 
 
 @router.get("/projects/{project_id}/bars", summary="List a project's bars", openapi_extra=needs(Permission.KEYS_READ))
-async def list_bars(project: OwnedProject, page: Annotated[PageQuery, Query()], backend: CurrentBackend) -> BarsReply:
+async def list_bars(project: OwnedProject, page: Annotated[PageQuery, Query()], call: CurrentReading) -> BarsReply:
     """A page of the devices and networks that are kept out, in an order of their own."""
     found = await bars.list_of_project(
-        backend.database, project.id, now=backend.clock(), offset=page.offset, limit=page.size
+        call.backend.database, project.id, now=call.backend.clock(), offset=page.offset, limit=page.size
     )
-    return BarsReply(bars=[BarView.of(each, project.id) for each in found])
+    keys = await call.keys_of(project.id, [bar.user_id for bar in found])
+    return BarsReply(bars=[BarView.of(each, project.id, user_key=keys.get(each.user_id)) for each in found])
 
 
 @router.post(

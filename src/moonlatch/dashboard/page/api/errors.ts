@@ -23,6 +23,21 @@ export class ApiError extends Error {
   }
 }
 
+/** Somebody else has changed it since it was read. */
+export function isConflict(failure: unknown): failure is ApiError {
+  return failure instanceof ApiError && failure.status === 412;
+}
+
+/** Carry a change out; where another was quicker, read anew what the page shows before the conflict is told. */
+export async function readAnewOnConflict(reload: () => Promise<void>, change: () => Promise<unknown>): Promise<void> {
+  try {
+    await change();
+  } catch (failure) {
+    if (isConflict(failure)) await reload();
+    throw failure;
+  }
+}
+
 /** Nothing was heard of the server: nobody knows whether it did what it was asked to. */
 export class ConnectionLost extends Error {}
 

@@ -16,8 +16,11 @@ export interface Loaded<T> {
   set: (data: T) => void;
 }
 
-/** Load by `name`, which says all that the answer depends on; the last answer under a name is shown at once. */
-export function useLoaded<T>(name: string, load: (signal: AbortSignal) => Promise<T>): Loaded<T> {
+/**
+ * Load by `name`, which says all that the answer depends on; the last answer under a name is shown at once.
+ * With another `version` it is asked for again, and shown as it was until then.
+ */
+export function useLoaded<T>(name: string, load: (signal: AbortSignal) => Promise<T>, version: unknown = null): Loaded<T> {
   const loader = useMemo(() => {
     const data = signal<T | undefined>(kept.get(name) as T | undefined);
     const error = signal<unknown>(undefined);
@@ -48,7 +51,7 @@ export function useLoaded<T>(name: string, load: (signal: AbortSignal) => Promis
   useEffect(() => {
     void loader.reload();
     return loader.end;
-  }, [loader, revival]);
+  }, [loader, revival, version]);
   return loader;
 }
 

@@ -1,8 +1,12 @@
 /** Events as people read them: what, to whom, by whom, and what became of each field. */
 import type { EventView } from "../api/types";
-import { Time } from "../parts/time";
+import { moment, Time } from "../parts/time";
 import { to } from "../shell/router";
 import { text } from "../text/en/events";
+import { text as shell } from "../text/en/shell";
+
+/** September 2001 in Unix milliseconds: no other number of an event is as large. */
+const FIRST_MOMENT = 1e12;
 
 export function EventList({ events, isShort = false }: { events: readonly EventView[]; isShort?: boolean }) {
   return (
@@ -34,10 +38,17 @@ function Resource({ event: { resource, project_id: project } }: { event: EventVi
 }
 
 function Changes({ changes }: { changes: Record<string, unknown[]> }) {
-  const lines = Object.entries(changes).map(([field, [before, after]]) => `${field}: ${shown(before)} → ${shown(after)}`);
+  const lines = Object.entries(changes).flatMap(([field, [before = null, after = null]]) => {
+    if (before === null && after === null) return [];
+    const name = field.replaceAll("_", " ");
+    return before === null ? `${name}: ${shown(after)}` : `${name}: ${shown(before)} → ${shown(after)}`;
+  });
   return lines.length === 0 ? null : <span class="changes">{lines.join(" · ")}</span>;
 }
 
 function shown(value: unknown): string {
-  return typeof value === "string" ? value : JSON.stringify(value ?? null);
+  if (value === null || value === undefined) return shell.common.none;
+  if (typeof value === "number" && value > FIRST_MOMENT) return moment(value);
+  if (Array.isArray(value)) return value.map(shown).join(", ") || shell.common.none;
+  return typeof value === "string" ? value : JSON.stringify(value);
 }

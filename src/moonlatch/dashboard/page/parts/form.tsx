@@ -1,13 +1,29 @@
 /** Forms: fields with their words, what the API says against one beside it, and one send at a time. */
 import { signal, useSignal, type Signal } from "@preact/signals";
 import { type ComponentChildren, createContext, type JSX } from "preact";
-import { useContext, useId, useRef } from "preact/hooks";
+import { useContext, useId, useMemo, useRef } from "preact/hooks";
 import { ApiError } from "../api/errors";
 import { text } from "../text/en/shell";
 import { Alert } from "./alert";
 
 type Wrong = Record<string, string[]>;
 const WrongFields = createContext<Signal<Wrong>>(signal({}));
+
+/** Gives fields outside of a Form what the API says against them. */
+export function FieldErrors({ failure, children }: { failure: unknown; children: ComponentChildren }) {
+  const wrong = useMemo(() => signal<Wrong>(failure instanceof ApiError ? failure.fields : {}), [failure]);
+  return <WrongFields.Provider value={wrong}>{children}</WrongFields.Provider>;
+}
+
+/** What the page itself finds wrong with a field. */
+export class FieldError extends Error {
+  readonly field: string;
+
+  constructor(field: string, message: string) {
+    super(message);
+    this.field = field;
+  }
+}
 
 /** What was entered. */
 export class Entered {
@@ -85,7 +101,9 @@ export function Form({ run, submit, isDanger, isDisabled, onCancel, onFailure, o
 
   function show(caught: unknown) {
     const names = new Set(Array.from(form.current?.elements ?? [], (element) => element.getAttribute("name")));
-    if (caught instanceof ApiError) {
+    if (caught instanceof FieldError) {
+      wrong.value = { [caught.field]: [caught.message] };
+    } else if (caught instanceof ApiError) {
       const fields = Object.entries(caught.fields);
       wrong.value = Object.fromEntries(fields.filter(([name]) => names.has(name)));
       const elsewhere = fields.filter(([name]) => !names.has(name));
@@ -171,11 +189,20 @@ export function TextArea({ name, label, hint, ...area }: FieldProps & JSX.Intrin
   );
 }
 
-export function Choice({ name, label, hint, options, ...select }: FieldProps & { options: [value: string, words: string][] } & JSX.IntrinsicElements["select"]) {
+interface ChoiceProps extends FieldProps {
+  options: [value: string, words: string][];
+  /** What the label is about, where what stands beside it shows that already: it is read out only. */
+  about?: string;
+}
+
+export function Choice({ name, label, hint, options, about, ...select }: ChoiceProps & JSX.IntrinsicElements["select"]) {
   const { id, control, words } = useField(name, hint);
   return (
     <div class="field">
-      <label for={id}>{label}</label>
+      <label for={id}>
+        {about && <span class="visually-hidden">{about}: </span>}
+        {label}
+      </label>
       <select {...select} {...control}>
         {options.map(([value, said]) => (
           <option key={value} value={value} selected={value === select.defaultValue}>

@@ -2,7 +2,7 @@
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { useRef } from "preact/hooks";
-import { ApiError } from "../api/errors";
+import { isConflict } from "../api/errors";
 import { text } from "../text/en/shell";
 import { type Entered, Form } from "./form";
 import { tell } from "./toast";
@@ -45,9 +45,9 @@ export function SaveForm({ etag, run, reload, submit = text.common.save, childre
         await adopt();
       }}
       onFailure={(failure) => {
-        const isConflict = failure instanceof ApiError && failure.status === 412;
-        if (isConflict) newer.value = failure.detail.etag ?? "*";
-        return isConflict;
+        if (!isConflict(failure)) return false;
+        newer.value = failure.detail.etag ?? "*";
+        return true;
       }}
     >
       {newer.value !== null && (

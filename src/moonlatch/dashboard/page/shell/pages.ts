@@ -40,6 +40,7 @@ export const ROUTES: Route[] = [
   { pattern: "/projects/:project/keys", title: text.nav.keys, load: () => import("../pages/keys/list"), group: "project", icon: "keys", key: "k", permission: "keys:read" },
   { pattern: "/projects/:project/keys/:id", title: text.nav.keys, load: () => import("../pages/keys/key"), within: "/projects/:project/keys" },
   { pattern: "/projects/:project/removed", title: text.nav.removed, load: () => import("../pages/keys/removed"), within: "/projects/:project/keys", permission: "keys:read" },
+  { pattern: "/projects/:project/bars", title: text.nav.bars, load: () => import("../pages/keys/bars"), within: "/projects/:project/keys", permission: "keys:read" },
   { pattern: "/projects/:project/events", title: text.nav.events, load: () => import("../pages/events/page"), group: "project", icon: "events", key: "e", permission: "events:read" },
   { pattern: "/projects/:project/webhooks", title: text.nav.webhooks, load: () => import("../pages/webhooks/list"), group: "project", icon: "webhooks", key: "w", permission: "webhooks:read" },
   { pattern: "/projects/:project/webhooks/:id", title: text.nav.webhooks, load: () => import("../pages/webhooks/webhook"), within: "/projects/:project/webhooks" },

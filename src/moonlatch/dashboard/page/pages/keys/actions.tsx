@@ -55,7 +55,7 @@ async function carryOut(action: Action, user: UserView, entered: Entered): Promi
       await call("POST /users/{key}/reset_fingerprint", at, { body: { force: entered.flag("force") } });
       return;
     case "blacklist":
-      await call("POST /users/{key}/blacklist", at, { body: { reason: entered.text("reason") || null, expires: entered.moment("expires") } });
+      await call("POST /users/{key}/blacklist", at, { body: { reason: entered.text("reason") || null, expires: entered.moment("expires"), bar_networks: entered.flag("bar_networks") } });
       return;
     case "unblacklist":
       await call("POST /users/{key}/unblacklist", at);
@@ -97,6 +97,7 @@ export function KeyActions({ action, user, onClose, onDone }: Props) {
             <p>{words.blacklistMore}</p>
             <TextField name="reason" label={text.bulk.reason} hint={text.bulk.reasonHint} maxLength={255} autoFocus />
             <TextField name="expires" label={text.bulk.until} hint={text.bulk.untilHint} type="datetime-local" />
+            <Tick name="bar_networks" label={text.bulk.networks} hint={text.bulk.networksHint} />
           </>
         )}
         {action === "release" && <p>{words.releaseMore}</p>}

@@ -33,7 +33,7 @@ function bodyOf(action: Action, chosen: Chosen, entered: Entered): BulkUsers {
     case "extend":
       return { ...chosen, extend: { days: entered.number("extend.days") as number } };
     case "blacklist":
-      return { ...chosen, blacklist: { reason: entered.text("blacklist.reason") || null, expires: entered.moment("blacklist.expires") } };
+      return { ...chosen, blacklist: { reason: entered.text("blacklist.reason") || null, expires: entered.moment("blacklist.expires"), bar_networks: entered.flag("blacklist.bar_networks") } };
     case "unblacklist":
       return { ...chosen, unblacklist: {} };
     case "release":
@@ -76,6 +76,7 @@ export function Bulk({ project, chosen, onClose, onDone }: Props) {
           <>
             <TextField name="blacklist.reason" label={words.reason} hint={words.reasonHint} maxLength={255} />
             <TextField name="blacklist.expires" label={words.until} hint={words.untilHint} type="datetime-local" />
+            <Tick name="blacklist.bar_networks" label={words.networks} hint={words.networksHint} />
           </>
         )}
         {action.value === "reset_fingerprint" && <Tick name="reset_fingerprint.force" label={words.force} />}

@@ -1,8 +1,10 @@
 /** Where a customer runs it: whether one person has the key, or several. */
+import { useSignal } from "@preact/signals";
 import { call } from "../../api/client";
 import { useLoaded } from "../../api/load";
 import { may } from "../../api/session";
-import type { DevicesReply } from "../../api/types";
+import type { DevicesReply, UserView } from "../../api/types";
+import { projects } from "../../data/projects";
 import { Bars, type Day } from "../../parts/bars";
 import { Squares } from "../../parts/squares";
 import { Empty, Shown } from "../../parts/status";
@@ -11,6 +13,7 @@ import { DAY, dayOf, now, numberOf, Time } from "../../parts/time";
 import { to } from "../../shell/router";
 import { text } from "../../text/en/keys";
 import { ruleName } from "../../text/en/sharing";
+import { type Device, NameDevice, UnbindDevice } from "./device_actions";
 
 const words = text.page.devices;
 const DAYS_SHOWN = 30;
@@ -49,26 +52,87 @@ function Signs({ project, id }: { project: string; id: string }) {
   );
 }
 
-export function Devices({ project, id }: { project: string; id: string }) {
-  const loaded = useLoaded(`key devices ${id}`, (signal) => call("GET /users/{key}/devices", { key: id }, { signal }));
+interface Doing {
+  what: "name" | "unbind";
+  device: Device;
+}
+
+export function Devices({ project, user, reload }: { project: string; user: UserView; reload: () => Promise<void> }) {
+  const { id } = user;
+  const loaded = useLoaded(`key devices ${id}`, (signal) => call("GET /users/{key}/devices", { key: id }, { signal }), usesOf(user));
+  const doing = useSignal<Doing | null>(null);
+  const close = () => (doing.value = null);
+  const done = () => void Promise.all([loaded.reload(), reload()]);
+  const rename = (device: Device) =>
+    may("keys:write") && (
+      <button type="button" class="small" aria-label={words.renameOf(device.name ?? words.unnamed)} onClick={() => (doing.value = { what: "name", device })}>
+        {words.rename}
+      </button>
+    );
+  const acted = (
+    <>
+      {doing.value?.what === "name" && <NameDevice user={user} device={doing.value.device} onClose={close} onDone={done} />}
+      {doing.value?.what === "unbind" && <UnbindDevice user={user} device={doing.value.device} onClose={close} onDone={done} />}
+    </>
+  );
   return (
     <Shown loaded={loaded}>
-      {({ devices, networks, executors, days }) => {
-        if (days.length === 0) return <Empty title={words.none} />;
+      {({ bound, devices, networks, executors, days }) => {
+        const bindings = bound.length > 0 && (
+          <>
+            <h2>{words.bindings(bound.length, limitOf(user))}</h2>
+            <Table
+              caption={words.bindings(bound.length, limitOf(user))}
+              rows={bound}
+              keyOf={(device) => device.id}
+              columns={[
+                { label: words.picture, isLead: true, show: (device) => <Squares of={device.picture} /> },
+                { label: words.name, show: (device) => device.name && <span class="clip">{device.name}</span> },
+                { label: words.since, show: (device) => device.bound_at !== null && <Time at={device.bound_at} /> },
+                {
+                  label: words.actions,
+                  head: <span class="visually-hidden">{words.actions}</span>,
+                  isAction: true,
+                  isEnd: true,
+                  show: (device) =>
+                    may("keys:write") && (
+                      <span class="row end nowrap">
+                        {rename(device)}
+                        <button type="button" class="small" aria-label={words.unbindOf(device.name ?? words.unnamed)} onClick={() => (doing.value = { what: "unbind", device })}>
+                          {words.unbind}
+                        </button>
+                      </span>
+                    ),
+                },
+              ]}
+            />
+          </>
+        );
+        if (days.length === 0) {
+          return (
+            <>
+              {bindings}
+              <Empty title={words.none} />
+              {acted}
+            </>
+          );
+        }
         const signs = may("events:read") && <Signs project={project} id={id} />;
         const programs = Object.entries(executors);
         return (
           <>
+            {acted}
             <p>
               <strong>{words.said(devices.length, networks.length)}</strong> <span class="quiet">{words.more}</span>
             </p>
             <Bars title={words.perDay} days={everyDay(days)} />
             {signs}
-            <h2>{words.devices}</h2>
+            {bindings}
+            <h2>{words.used}</h2>
             <Table
-              caption={words.devices}
+              caption={words.used}
               rows={devices}
-              keyOf={(device) => device.picture}
+              keyOf={(device) => device.id}
               columns={[
                 {
                   label: words.picture,
@@ -80,11 +144,13 @@ export function Devices({ project, id }: { project: string; id: string }) {
                     </span>
                   ),
                 },
+                { label: words.name, show: (device) => device.name && <span class="clip short">{device.name}</span> },
                 { label: words.starts, isEnd: true, show: (device) => <span class="number">{numberOf(device.starts)}</span> },
                 { label: words.days, isEnd: true, show: (device) => <span class="number">{device.days}</span> },
                 { label: words.networks, isEnd: true, show: (device) => <span class="number">{device.networks}</span> },
                 { label: words.first, show: (device) => <Time at={device.first_at} /> },
                 { label: words.last, show: (device) => <Time at={device.last_at} /> },
+                { label: words.actions, head: <span class="visually-hidden">{words.actions}</span>, isAction: true, isEnd: true, show: (device) => !device.is_bound && rename(device) },
               ]}
             />
             <h2>{words.networks}</h2>
@@ -111,6 +177,16 @@ export function Devices({ project, id }: { project: string; id: string }) {
       }}
     </Shown>
   );
+}
+
+/** Another text after every start and every reset: what a key is bound to may have changed with either. */
+export function usesOf(user: UserView): string {
+  return `${user.executions} ${user.total_fingerprint_resets}`;
+}
+
+/** To how many devices a key may be bound. */
+export function limitOf(user: UserView): number {
+  return user.max_devices ?? projects.value?.find((project) => project.id === user.project_id)?.max_devices ?? 1;
 }
 
 /** One bar for each of the last days, used or not. */

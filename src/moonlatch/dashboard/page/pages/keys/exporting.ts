@@ -6,7 +6,7 @@ import { download } from "../../parts/download";
 import { tellFailure } from "../../parts/toast";
 
 const SIZE = 1000;
-const COLUMNS = ["key", "discord_id", "note", "key_days", "key_expires", "max_instances", "max_executions", "fingerprintless", "id", "executions", "blacklisted", "blacklist_reason", "executor", "created_at"] as const;
+const COLUMNS = ["key", "discord_id", "note", "key_days", "key_expires", "max_instances", "max_executions", "max_devices", "fingerprintless", "id", "executions", "blacklisted", "blacklist_reason", "executor", "created_at"] as const;
 const TIMES = new Set<string>(["key_expires", "created_at"]);
 
 export async function exportKeys(project: string, who: Omit<Whom, "all">): Promise<void> {

@@ -19,6 +19,7 @@ const COLUMNS: Record<string, (value: string) => unknown> = {
   key_expires: (value) => (/^[0-9]+$/.test(value) ? Number(value) : new Date(value).getTime()),
   max_instances: Number,
   max_executions: Number,
+  max_devices: Number,
   fingerprintless: (value) => /^(true|yes|1)$/i.test(value),
 };
 /** What an export has besides: shown there, not taken here. */

@@ -6,6 +6,7 @@ import { useNews } from "../../api/news";
 import { may } from "../../api/session";
 import type { UserView } from "../../api/types";
 import { EventList } from "../../data/events";
+import { current } from "../../data/projects";
 import { BADGES, stateOf } from "../../data/keys";
 import { CopyButton } from "../../parts/copy";
 import { Squares } from "../../parts/squares";
@@ -20,11 +21,12 @@ import { ruleName } from "../../text/en/sharing";
 import { text as shell } from "../../text/en/shell";
 import { type Action, KeyActions } from "./actions";
 import { KeySettings } from "./key_settings";
-import { Devices } from "./devices";
+import { Devices, limitOf, usesOf } from "./devices";
+import { KeyBuilds } from "./builds";
 import { Refusals, Starts } from "./history";
 
 const words = text.page;
-const TABS = ["history", "devices", "refusals", "events", "edit"] as const;
+const TABS = ["history", "devices", "builds", "refusals", "events", "edit"] as const;
 
 export default function Key({ project, id }: PageProps) {
   const loaded = useLoaded(`key ${id}`, (signal) => ask("GET /users/{key}", { key: id }, { signal }));
@@ -54,7 +56,8 @@ export default function Key({ project, id }: PageProps) {
             <section class="card stack">
               <Tabs label={words.title} names={TABS} shown={tab} words={words.tabs} />
               {tab === "history" && <Starts project={project} id={id} />}
-              {tab === "devices" && <Devices project={project} id={id} />}
+              {tab === "devices" && <Devices project={project} user={user} reload={loaded.reload} />}
+              {tab === "builds" && <KeyBuilds user={user} />}
               {tab === "refusals" && <Refusals project={project} id={id} />}
               {tab === "events" && <Events id={id} version={etag} />}
               {tab === "edit" && <KeySettings user={user} etag={etag} reload={loaded.reload} />}
@@ -86,6 +89,10 @@ function Buttons({ user, onChoose }: { user: UserView; onChoose: (action: Action
 function Sentence({ user }: { user: UserView }) {
   const state = stateOf(user, now.value);
   const running = useLoaded(`key running ${user.id}`, async (signal) => (await call("GET /users/{key}/executions", { key: user.id }, { query: { limit: 100 }, signal })).executions.filter((start) => start.state === "running").length);
+  useNews(user.project_id, (news) => news.scripts, () => void running.reload());
+  const limit = limitOf(user);
+  const isOneOfSeveral = limit > 1 && user.fingerprint_assigned;
+  const bound = useLoaded(`key bound ${user.id} ${isOneOfSeveral}`, async (signal) => (isOneOfSeveral ? (await call("GET /users/{key}/devices", { key: user.id }, { signal })).bound.length : null), usesOf(user));
   const said = words.sentence;
   const parts: string[] = [];
   if (state === "blacklisted") {
@@ -94,7 +101,7 @@ function Sentence({ user }: { user: UserView }) {
   } else {
     if (user.held_by !== null) parts.push(said.held(ruleName(user.held_by)), user.held_until === null ? said.untilReleased : said.until(moment(user.held_until)));
     if (user.executions === 0) parts.push(said.unused);
-    else parts.push(user.fingerprintless ? said.anyDevice : user.fingerprint_assigned ? said.bound : said.unbound);
+    else parts.push(user.fingerprintless ? said.anyDevice : user.fingerprint_assigned ? (bound.data.value ? said.boundTo(bound.data.value, limit) : said.bound) : said.unbound);
     if (running.data.value) parts.push(said.running(running.data.value));
     if (user.key_expires !== null) {
       const left = user.key_expires - now.value;
@@ -135,7 +142,9 @@ function Facts({ user }: { user: UserView }) {
           {numberOf(user.executions)} / {limit(user.max_executions)}
         </dd>
         <dt>{facts.instances}</dt>
-        <dd class="number">{limit(user.max_instances)}</dd>
+        <dd class="number">{limit(user.max_instances ?? current.value?.max_instances ?? null)}</dd>
+        <dt>{facts.devices}</dt>
+        <dd class="number">{user.fingerprintless ? shell.common.unlimited : limitOf(user)}</dd>
         <dt>{facts.executor}</dt>
         <dd>{user.executor ?? <span class="quiet">{shell.common.none}</span>}</dd>
         <dt>{facts.resets}</dt>
@@ -162,6 +171,6 @@ function Facts({ user }: { user: UserView }) {
 }
 
 function Events({ id, version }: { id: string; version: string | null }) {
-  const loaded = useLoaded(`key events ${id} ${version}`, async (signal) => (await call("GET /users/{key}/events", { key: id }, { query: { limit: 100 }, signal })).events);
+  const loaded = useLoaded(`key events ${id}`, async (signal) => (await call("GET /users/{key}/events", { key: id }, { query: { limit: 100 }, signal })).events, version);
   return <Shown loaded={loaded}>{(all) => (all.length === 0 ? <Empty title={events.none} /> : <EventList events={all} />)}</Shown>;
 }

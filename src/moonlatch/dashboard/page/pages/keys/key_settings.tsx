@@ -19,6 +19,7 @@ export function KeySettings({ user, etag, reload }: { user: UserView; etag: stri
           discord_id: entered.text("discord_id"),
           max_instances: entered.number("max_instances") ?? "",
           max_executions: entered.number("max_executions") ?? "",
+          max_devices: entered.number("max_devices") ?? "",
           fingerprintless: entered.flag("fingerprintless"),
           ...validity(entered.text("key_expires"), entered.moment("key_expires"), entered.number("key_days"), user),
         };
@@ -31,8 +32,9 @@ export function KeySettings({ user, etag, reload }: { user: UserView; etag: stri
           <TextField name="discord_id" label={words.discord} defaultValue={user.discord_id ?? ""} maxLength={40} />
           <TextField name="key_expires" label={words.expires} hint={words.expiresHint} type="datetime-local" defaultValue={localTime(user.key_expires)} />
           <TextField name="key_days" label={words.days} inputMode="numeric" defaultValue={user.key_days === null ? "" : String(user.key_days)} />
-          <TextField name="max_instances" label={words.instances} inputMode="numeric" defaultValue={user.max_instances === null ? "" : String(user.max_instances)} />
-          <TextField name="max_executions" label={words.executions} inputMode="numeric" defaultValue={user.max_executions === null ? "" : String(user.max_executions)} />
+          <TextField name="max_instances" label={words.instances} hint={words.emptyProject} inputMode="numeric" defaultValue={user.max_instances === null ? "" : String(user.max_instances)} />
+          <TextField name="max_executions" label={words.executions} hint={words.emptyAny} inputMode="numeric" defaultValue={user.max_executions === null ? "" : String(user.max_executions)} />
+          <TextField name="max_devices" label={words.deviceLimit} hint={words.emptyProject} inputMode="numeric" defaultValue={user.max_devices === null ? "" : String(user.max_devices)} />
         </div>
         <Tick name="fingerprintless" label={words.fingerprintless} defaultChecked={user.fingerprintless} />
       </fieldset>

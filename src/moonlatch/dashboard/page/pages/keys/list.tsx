@@ -49,6 +49,9 @@ export default function Keys({ project }: PageProps) {
           <a class="button" href={to(`/projects/${project}/removed`)}>
             {text.removed.title}
           </a>
+          <a class="button" href={to(`/projects/${project}/bars`)}>
+            {text.bars.open}
+          </a>
           <button
             type="button"
             disabled={isExporting.value}

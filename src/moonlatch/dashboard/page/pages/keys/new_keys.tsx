@@ -29,6 +29,7 @@ export function NewKeys({ project, onClose, onMade }: { project: string; onClose
             discord_id: entered.text("discord_id") || null,
             max_instances: entered.number("max_instances"),
             max_executions: entered.number("max_executions"),
+            max_devices: entered.number("max_devices"),
             fingerprintless: entered.flag("fingerprintless"),
           };
           const { users } = await call("POST /projects/{project_id}/users", { project_id: project }, { body });
@@ -49,7 +50,8 @@ export function NewKeys({ project, onClose, onMade }: { project: string; onClose
             <TextField name="discord_id" label={words.discord} hint={words.discordHint} maxLength={40} inputMode="numeric" />
             <div class="fields two">
               <TextField name="max_instances" label={words.instances} hint={words.instancesHint} inputMode="numeric" />
-              <TextField name="max_executions" label={words.executions} hint={words.instancesHint} inputMode="numeric" />
+              <TextField name="max_devices" label={words.deviceLimit} hint={words.instancesHint} inputMode="numeric" />
+              <TextField name="max_executions" label={words.executions} hint={words.executionsHint} inputMode="numeric" />
             </div>
             <Tick name="fingerprintless" label={words.fingerprintless} hint={words.fingerprintlessHint} />
           </div>

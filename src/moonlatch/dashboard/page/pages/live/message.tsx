@@ -3,7 +3,7 @@ import { useSignal } from "@preact/signals";
 import { call } from "../../api/client";
 import type { MessagesReply, SessionView } from "../../api/types";
 import { Dialog } from "../../parts/dialog";
-import { Form, TextArea, TextField } from "../../parts/form";
+import { FieldError, Form, TextArea, TextField } from "../../parts/form";
 import { Table } from "../../parts/table";
 import { text } from "../../text/en/live";
 
@@ -58,6 +58,6 @@ function parsed(source: string): unknown {
   try {
     return JSON.parse(source);
   } catch (failure) {
-    throw new Error(text.notJson((failure as Error).message));
+    throw new FieldError("data", text.notJson((failure as Error).message));
   }
 }

@@ -1,15 +1,40 @@
-/** The builds that are kept. */
+/** The builds that are kept, which of them is served, and which channels serve another. */
+import { useSignal } from "@preact/signals";
 import { call } from "../../api/client";
 import { useLoaded } from "../../api/load";
+import { useNews } from "../../api/news";
+import { may } from "../../api/session";
+import type { BuildView, ScriptView } from "../../api/types";
 import { Empty, Shown } from "../../parts/status";
 import { Table } from "../../parts/table";
 import { bytesOf, Time } from "../../parts/time";
 import { text } from "../../text/en/scripts";
+import { BuildFacts, RollBack, Yank } from "./build_actions";
+import { Channels } from "./channels";
+import { Pins } from "./pins";
 
 const words = text.builds;
 
-export function Builds({ script }: { script: string }) {
-  const loaded = useLoaded(`builds ${script}`, async (signal) => (await call("GET /scripts/{script_id}/builds", { script_id: script }, { signal })).builds);
+interface Doing {
+  what: "look" | "roll_back" | "yank";
+  build: BuildView;
+  /** Of the script as it was when somebody decided. */
+  etag: string | null;
+}
+
+export function Builds({ script, etag, reload: reloadScript }: { script: ScriptView; etag: string | null; reload: () => Promise<void> }) {
+  const changes = useSignal(0);
+  const version = `${etag} ${changes.value}`;
+  const loaded = useLoaded(`builds ${script.id}`, async (signal) => (await call("GET /scripts/{script_id}/builds", { script_id: script.id }, { signal })).builds, version);
+  const doing = useSignal<Doing | null>(null);
+  const close = () => (doing.value = null);
+  const reload = async () => {
+    changes.value += 1;
+    await reloadScript();
+  };
+  useNews(script.project_id, (news) => news.event, () => (changes.value += 1));
+  const mayPublish = may("scripts:publish");
+  const begin = (what: Doing["what"], build: BuildView) => () => (doing.value = { what, build, etag });
   return (
     <Shown loaded={loaded}>
       {(builds) =>
@@ -18,28 +43,58 @@ export function Builds({ script }: { script: string }) {
             <p>{words.noneMore}</p>
           </Empty>
         ) : (
-          <Table
-            caption={text.page.tabs.builds}
-            rows={builds}
-            keyOf={(build) => build.number}
-            columns={[
-              {
-                label: words.number,
-                isLead: true,
-                show: (build) => (
-                  <span class="row">
-                    <strong class="number">{build.number}</strong>
-                    {build.current && <span class="badge good">{words.current}</span>}
-                  </span>
-                ),
-              },
-              { label: words.profile, show: (build) => (build.engine === "embedded" ? build.profile : build.engine) },
-              { label: words.target, show: (build) => build.target },
-              { label: words.source, isEnd: true, show: (build) => <span class="number whole">{bytesOf(build.source_bytes)}</span> },
-              { label: words.payload, isEnd: true, show: (build) => <span class="number whole">{bytesOf(build.payload_bytes)}</span> },
-              { label: words.created, show: (build) => <Time at={build.created_at} /> },
-            ]}
-          />
+          <>
+            <Table
+              caption={text.page.tabs.builds}
+              rows={builds}
+              keyOf={(build) => build.number}
+              columns={[
+                {
+                  label: words.number,
+                  isLead: true,
+                  show: (build) => (
+                    <span class="row">
+                      <button type="button" class="link" aria-label={words.look(build.number)} onClick={begin("look", build)}>
+                        <strong class="number">{build.number}</strong>
+                      </button>
+                      {build.label !== null && <span class="clip short">{build.label}</span>}
+                      {build.current && <span class="badge good">{words.current}</span>}
+                      {build.yanked_at !== null && <span class="badge bad">{words.yanked}</span>}
+                    </span>
+                  ),
+                },
+                { label: words.profile, show: (build) => (build.engine === "embedded" ? build.profile : build.engine) },
+                { label: words.payload, isEnd: true, show: (build) => <span class="number whole">{bytesOf(build.payload_bytes)}</span> },
+                { label: words.created, show: (build) => <Time at={build.created_at} /> },
+                { label: words.by, show: (build) => build.published_by && <span class="clip short">{build.published_by.name}</span> },
+                {
+                  label: words.actions,
+                  head: <span class="visually-hidden">{words.actions}</span>,
+                  isAction: true,
+                  isEnd: true,
+                  show: (build) =>
+                    mayPublish &&
+                    build.yanked_at === null && (
+                      <span class="row end nowrap">
+                        {!build.current && (
+                          <button type="button" class="small" aria-label={words.serveNamed(build.number)} onClick={begin("roll_back", build)}>
+                            {words.serve}
+                          </button>
+                        )}
+                        <button type="button" class="small danger" aria-label={words.yankNamed(build.number)} onClick={begin("yank", build)}>
+                          {words.yank}
+                        </button>
+                      </span>
+                    ),
+                },
+              ]}
+            />
+            <Channels script={script} etag={etag} version={version} builds={builds} reload={reload} />
+            {may("keys:read") && <Pins script={script} version={version} />}
+            {doing.value?.what === "look" && <BuildFacts build={doing.value.build} onClose={close} />}
+            {doing.value?.what === "roll_back" && <RollBack script={script} {...doing.value} onClose={close} onDone={reload} />}
+            {doing.value?.what === "yank" && <Yank script={script} {...doing.value} builds={builds} onClose={close} onDone={reload} />}
+          </>
         )
       }
     </Shown>

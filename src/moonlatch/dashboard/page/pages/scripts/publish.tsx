@@ -3,10 +3,13 @@ import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { call } from "../../api/client";
 import { ApiError } from "../../api/errors";
+import { useLoaded } from "../../api/load";
 import type { UpdateScript } from "../../api/types";
 import { Alert } from "../../parts/alert";
+import { Choice, FieldErrors, TextArea, TextField } from "../../parts/form";
 import { later } from "../../shell/later";
 import { text } from "../../text/en/scripts";
+import { STABLE } from "./channels";
 import { type Fault, faultsOf, warningsOf } from "./diagnostics";
 import type { Editor } from "./editor";
 
@@ -19,7 +22,7 @@ const SCRIPT_INVALID = 2;
 /** What was written and not published, by script, as long as the page is open. */
 const drafts = new Map<string, string>();
 
-type Progress = { state: "idle" } | { state: "checking" } | { state: "fine" } | { state: "building"; since: number } | { state: "done"; build: number };
+type Progress = { state: "idle" } | { state: "checking" } | { state: "fine" } | { state: "building"; since: number } | { state: "done"; build: number; channel: string };
 
 export function Publish({ script, onPublished }: { script: string; onPublished: () => void }) {
   const place = useRef<HTMLDivElement>(null);
@@ -31,6 +34,10 @@ export function Publish({ script, onPublished }: { script: string; onPublished: 
   const faults = useSignal<readonly Fault[]>([]);
   const failure = useSignal<unknown>(undefined);
   const profile = useSignal("");
+  const label = useSignal("");
+  const notes = useSignal("");
+  const channel = useSignal(STABLE);
+  const channels = useLoaded(`channels ${script}`, async (signal) => (await call("GET /scripts/{script_id}/channels", { script_id: script }, { signal })).channels);
   const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
   const checks = useRef<AbortController | null>(null);
 
@@ -54,7 +61,7 @@ export function Publish({ script, onPublished }: { script: string; onPublished: 
     return editor.current?.text() ?? "";
   }
 
-  function body(): UpdateScript {
+  function body() {
     return { script: source(), profile: (profile.value || null) as NonNullable<UpdateScript["profile"]> | null };
   }
 
@@ -98,10 +105,11 @@ export function Publish({ script, onPublished }: { script: string; onPublished: 
     failure.value = undefined;
     progress.value = { state: "building", since: Date.now() };
     try {
-      const { build, warnings } = await call("POST /scripts/{script_id}/update", { script_id: script }, { body: body() });
+      const { build, warnings } = await call("POST /scripts/{script_id}/update", { script_id: script }, { body: { ...body(), label: label.value || null, notes: notes.value || null }, query: { channel: channel.value } });
       show(warningsOf(warnings));
-      progress.value = { state: "done", build };
+      progress.value = { state: "done", build, channel: channel.value };
       drafts.delete(script);
+      label.value = notes.value = "";
       onPublished();
     } catch (caught) {
       progress.value = { state: "idle" };
@@ -156,6 +164,27 @@ export function Publish({ script, onPublished }: { script: string; onPublished: 
       <div class="editor" ref={place} />
       {failure.value !== undefined && <Refused failure={failure.value} />}
       <Faults faults={faults.value} onChoose={(line) => editor.current?.goTo(line)} />
+      <details>
+        <summary>{words.about}</summary>
+        <div class="fields inset">
+          <FieldErrors failure={failure.value}>
+            <div class="fields two">
+              <TextField name="label" label={words.label} hint={words.labelHint} maxLength={100} value={label.value} onInput={(event) => (label.value = event.currentTarget.value)} />
+              {(channels.data.value?.length ?? 0) > 1 && (
+                <Choice
+                  name="channel"
+                  label={words.channel}
+                  hint={channel.value === STABLE ? undefined : words.channelHint}
+                  options={(channels.data.value ?? []).map(({ name }) => [name, name === STABLE ? words.everybody : name])}
+                  value={channel.value}
+                  onChange={(event) => (channel.value = event.currentTarget.value)}
+                />
+              )}
+            </div>
+            <TextArea name="notes" label={words.notes} hint={words.notesHint} rows={3} maxLength={10_000} value={notes.value} onInput={(event) => (notes.value = event.currentTarget.value)} />
+          </FieldErrors>
+        </div>
+      </details>
       <div class="row between">
         <p class="quiet" role="status">
           <Said progress={progress.value} faults={faults.value} />
@@ -205,7 +234,7 @@ function Said({ progress, faults }: { progress: Progress; faults: readonly Fault
         </>
       );
     case "done":
-      return <strong class="badge good">{words.published(progress.build)}</strong>;
+      return <strong class="badge good">{progress.channel === STABLE ? words.published(progress.build) : words.publishedOn(progress.build, progress.channel)}</strong>;
     default:
       return <>{faults.length > 0 ? words.faults(faults.length) : words.writing}</>;
   }

@@ -62,7 +62,7 @@ export default function Script({ project, id }: PageProps) {
             <section class="card stack">
               <Tabs label={text.title} names={tabs} shown={tab} words={words.tabs} />
               {tab === "publish" && <Publish script={id} onPublished={() => void loaded.reload()} />}
-              {tab === "builds" && <Builds script={id} />}
+              {tab === "builds" && <Builds script={script} etag={etag} reload={loaded.reload} />}
               {tab === "settings" && <ScriptSettings script={script} etag={etag} reload={loaded.reload} />}
             </section>
             <Executions id={id} />

@@ -6,7 +6,7 @@ import { may } from "../../api/session";
 import type { EditProject } from "../../api/types";
 import { loadProjects } from "../../data/projects";
 import { Confirm } from "../../parts/confirm";
-import { Choice, TextField, Tick } from "../../parts/form";
+import { Choice, type Entered, FieldError, TextArea, TextField, Tick } from "../../parts/form";
 import { SaveForm } from "../../parts/save";
 import { Shown } from "../../parts/status";
 import { tell } from "../../parts/toast";
@@ -16,6 +16,14 @@ import { go, to } from "../../shell/router";
 import { text } from "../../text/en/settings";
 
 const HOUR_MS = 3_600_000;
+
+function optionsEntered(entered: Entered): NonNullable<EditProject["luraph_options"]> {
+  try {
+    return JSON.parse(entered.text("luraph_options") || "{}") as NonNullable<EditProject["luraph_options"]>;
+  } catch {
+    throw new FieldError("luraph_options", text.luraphOptionsWrong);
+  }
+}
 
 export default function ProjectSettings({ project: id }: PageProps) {
   const isRemoving = useSignal(false);
@@ -41,7 +49,9 @@ export default function ProjectSettings({ project: id }: PageProps) {
                     fingerprint_reset_cooldown: typeof hours === "number" ? Math.round(hours * 3600) * 1000 : hours,
                     delete_expired_users: entered.flag("delete_expired_users"),
                     max_instances: entered.number("max_instances") ?? "",
+                    max_devices: entered.number("max_devices") ?? 1,
                     sharing: sharingEntered(entered, project.sharing),
+                    luraph_options: optionsEntered(entered),
                     engine: entered.text("engine") as "embedded" | "luraph",
                     execution_webhook: entered.text("execution_webhook"),
                     information_webhook: entered.text("information_webhook"),
@@ -58,8 +68,15 @@ export default function ProjectSettings({ project: id }: PageProps) {
                   <div class="fields two">
                     <TextField name="fingerprint_reset_cooldown" label={text.cooldown} hint={text.cooldownHint} inputMode="decimal" defaultValue={String(project.fingerprint_reset_cooldown / HOUR_MS)} />
                     <TextField name="max_instances" label={text.copies} hint={text.copiesHint} inputMode="numeric" defaultValue={project.max_instances === null ? "" : String(project.max_instances)} />
+                    <TextField name="max_devices" label={text.devices} hint={text.devicesHint} inputMode="numeric" defaultValue={String(project.max_devices)} />
                     <Choice name="engine" label={text.engine} options={text.engines} defaultValue={project.engine} />
                   </div>
+                  <details open={project.engine === "luraph"}>
+                    <summary>{text.luraphOptions}</summary>
+                    <div class="fields inset">
+                      <TextArea name="luraph_options" label={text.luraphOptions} hint={text.luraphOptionsHint} class="mono" defaultValue={JSON.stringify(project.luraph_options, null, 2)} />
+                    </div>
+                  </details>
                   <SharingFields sharing={project.sharing} />
                   <h2>{text.webhooks}</h2>
                   <p class="small quiet">{text.webhooksHint}</p>

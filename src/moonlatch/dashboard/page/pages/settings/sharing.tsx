@@ -21,7 +21,7 @@ export function SharingFields({ sharing }: { sharing: Sharing }) {
         return (
           <div key={rule} class="fields two">
             <TextField name={`sharing.${rule}.limit`} label={label} inputMode="numeric" defaultValue={limit === null ? "" : String(limit)} />
-            <Choice name={`sharing.${rule}.action`} label={text.action(label)} options={text.actions} defaultValue={action} />
+            <Choice name={`sharing.${rule}.action`} about={label} label={text.action} options={text.actions} defaultValue={action} />
           </div>
         );
       })}

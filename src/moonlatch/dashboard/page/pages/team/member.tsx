@@ -61,6 +61,11 @@ export function Member({ id, onClose, onLink }: { id: string; onClose: () => voi
               <button type="button" class="small" onClick={() => void call("POST /members/{member_id}/link", at).then(onLink, tellFailure)}>
                 {words.newLink}
               </button>
+              {member.link_expires_at !== null && (
+                <button type="button" class="small" onClick={doing(() => call("POST /members/{member_id}/link/revoke", at).then(loaded.reload), words.linkRevoked)}>
+                  {words.revokeLink}
+                </button>
+              )}
               <button type="button" class="small" onClick={doing(() => call("POST /members/{member_id}/sign_out", at), words.signedOut)}>
                 {words.signOut}
               </button>

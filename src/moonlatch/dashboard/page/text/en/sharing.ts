@@ -10,7 +10,7 @@ export const text = {
     starts_without_fingerprint: ["starts that tell no device", "Most starts a day that tell no device"],
     hooked_starts: ["starts in a changed host", "Most starts a day in a host with replaced functions"],
   } as Record<string, [short: string, label: string]>,
-  action: (rule: string) => `${rule}: what follows`,
+  action: "what follows",
   actions: [
     ["signal", "tell by an event"],
     ["hold", "put the key on hold"],

@@ -12,6 +12,7 @@ export const text = {
     live: "Live",
     keys: "Keys",
     removed: "Removed keys",
+    bars: "Barred devices",
     events: "Events",
     webhooks: "Webhooks",
     settings: "Settings",
@@ -72,6 +73,8 @@ export const text = {
     theirs: "What is there now",
     reload: "Take theirs",
     overwrite: "Save mine over it",
+    meanwhile: "Somebody changed this in the meantime",
+    again: "Nothing was done. Close this, look at what is there now, and decide again.",
   },
   colours: { red: "red", orange: "orange", yellow: "yellow", green: "green", blue: "blue", purple: "purple", brown: "brown", black: "black", white: "white" },
   time: {

@@ -36,6 +36,8 @@ export const text = {
     editTitle: (name: string) => `${name}`,
     disabled: "May not sign in, and their tokens are refused",
     newLink: "New link",
+    revokeLink: "Revoke link",
+    linkRevoked: "The link no longer works",
     signOut: "Sign out everywhere",
     signedOut: "Signed out everywhere",
     resetSecond: "Take second factor away",
