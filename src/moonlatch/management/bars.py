@@ -30,7 +30,9 @@ _PICTURES = {"device": "fingerprint", "network": "network"}
 class BarView(Reply):
     """A device or a network that is kept out of a project with a blacklisted key."""
 
-    model_config = example(id="9f" * 32, kind="device", picture="🟫⬛🟥🟥🟦🟩", user_id="USER_ID", user_key="USER_KEY", expires_at=None)
+    model_config = example(
+        id="9f" * 32, kind="device", picture="🟫⬛🟥🟥🟦🟩", user_id="USER_ID", user_key="USER_KEY", expires_at=None
+    )
 
     id: str = Field(description="a keyed hash; of a device, as the list of a user's devices has it")
     kind: Literal["device", "network"]
