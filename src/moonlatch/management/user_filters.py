@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Protocol
+from typing import Annotated, Any, Protocol
 
 from pydantic import Field, ValidationInfo
 
@@ -11,7 +11,7 @@ from moonlatch.management.call import Reading
 from moonlatch.management.fields import Clean, OneOf
 from moonlatch.storage.user_lists import UserFilter
 
-STATES: dict[str, dict[str, bool]] = {
+STATES: dict[str, dict[str, Any]] = {
     "active": {"blacklisted": False, "expired": False},
     "expired": {"expired": True},
     "blacklisted": {"blacklisted": True},
