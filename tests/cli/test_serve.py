@@ -79,7 +79,7 @@ def test_the_loader_line_of_the_first_start_names_a_loader_and_a_key_that_exist(
 def test_the_push_lines_of_the_first_start_work_as_pasted(server: MoonlatchServer, tmp_path: Path) -> None:
     (lines,) = re.findall(r"^    (echo .*\n.*\n.*push.*)$", server.told(), re.MULTILINE)
     done = subprocess.run(["sh", "-ec", lines], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, done.stderr[:8]) == (0, "source: ")
     assert re.fullmatch(r"Published hello\.lua as build \d+\.\n", done.stdout)
 
 
@@ -255,6 +255,43 @@ def test_a_push_publishes_and_tells_the_build(
     assert first["success"] is True
     second = pushed(moonlatch, server, "print(2) -- é")
     assert (second.status, second.out) == (0, f"Published mine.lua as build {first['build'] + 1}.\n")
+
+
+def test_a_push_tells_what_changed_in_size(
+    moonlatch: Command, server: MoonlatchServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MOONLATCH_TOKEN", told_token(server))
+    pushed(moonlatch, server, "print(1)\nprint(2)")
+    told = pushed(moonlatch, server, "print(1)\nprint(2)\nprint(3)\n").err
+    assert re.fullmatch(r"source: 3 lines \(\+1\), 27 bytes \(\+10\); protected: [0-9,]+ bytes \([+-][0-9,]+\)\n", told)
+
+
+def test_a_dry_run_of_a_push_publishes_nothing(
+    moonlatch: Command, server: MoonlatchServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MOONLATCH_TOKEN", told_token(server))
+    current = pushed(moonlatch, server, "print(1)", "--json").json["build"]
+    tried = pushed(moonlatch, server, "print(2)", "--dry-run")
+    assert (tried.status, tried.out) == (0, f"mine.lua would be published as build {current + 1}. Nothing was.\n")
+    assert pushed(moonlatch, server, "print(1)", "--json").json["build"] == current + 1
+
+
+def test_a_push_to_some_first_or_at_a_time_leaves_the_current_build(
+    moonlatch: Command, server: MoonlatchServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MOONLATCH_TOKEN", told_token(server))
+    current = pushed(moonlatch, server, "print(1)", "--json").json["build"]
+    later = pushed(moonlatch, server, "print(2)", "--publish-at", "2099-01-01T00:30+01:00")
+    assert later.out == f"mine.lua is build {current + 1}, and published at 2098-12-31 23:30 UTC.\n"
+    some = pushed(moonlatch, server, "print(3)", "--rollout", "5,100")
+    assert some.out == f"Published mine.lua as build {current + 2}, to 5 % of the keys. `rollout halt` takes it back.\n"
+    for time in ("tomorrow", "2099-01-01", "2099-01-01T00:00"):
+        ended = pushed(moonlatch, server, "print(4)", "--publish-at", time)
+        assert (ended.status, ended.err.startswith("error: '")) == (1, True)
+    given = ("--script", told_script(server), "--url", server.url)
+    listed = moonlatch("builds", *given, "--json").json["builds"]
+    assert [build["number"] for build in listed if build["current"]] == [current]
+    assert moonlatch("rollout", "halt", *given).status == 0
 
 
 def test_a_push_can_say_how_its_build_is_protected(

@@ -182,7 +182,7 @@ async def test_an_update_publishes_builds_and_enables_the_script(me: Developer, 
     assert done(await me.post(f"/scripts/{script}/update", {"script": "print('two')"}))["build"] == 2
     builds = done(await me.get(f"/scripts/{script}/builds"))["builds"]
     assert [(build["number"], build["current"]) for build in builds] == [(2, True), (1, False)]
-    assert builds[0]["source_bytes"] == len("print('two')")
+    assert (builds[0]["source_bytes"], builds[0]["source_lines"]) == (len("print('two')"), 1)
 
 
 async def test_a_broken_script_is_code_2_and_changes_nothing(me: Developer, script: str) -> None:

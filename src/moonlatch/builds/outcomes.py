@@ -11,11 +11,12 @@ from moonlatch.storage.loaders import LoaderInfo
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """Everything that is to be published, and not published yet. `source_bytes` is the size of the script's text; hashes are SHA-256."""
+    """Everything that is to be published, and not published yet. `source_bytes` and `source_lines` are of the script's text; hashes are SHA-256."""
 
     build: Done
     protection: Protection
     source_bytes: int
+    source_lines: int
     source_hash: bytes
     payload_hash: bytes
     loader: NewLoader | None
@@ -34,6 +35,7 @@ class Published:
     warnings: list[str]
     rollout: str | None
     source_bytes: int
+    source_lines: int
     payload_bytes: int
 
 

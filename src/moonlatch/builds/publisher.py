@@ -233,6 +233,7 @@ class Publisher:
             build=build,
             protection=piece.protection,
             source_bytes=len(piece.source),
+            source_lines=piece.source.count(b"\n") + (not piece.source.endswith(b"\n")),
             source_hash=source_hash,
             payload_hash=payload_hash,
             loader=loader,

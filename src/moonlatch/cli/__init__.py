@@ -12,6 +12,7 @@ from moonlatch.cli import (
     accounts,
     backup,
     builds,
+    channels,
     check,
     config,
     keys,
@@ -22,6 +23,7 @@ from moonlatch.cli import (
     public_key,
     push,
     restore,
+    rollout,
     rotate_loader,
     serve,
     tokens,
@@ -53,6 +55,9 @@ app.command("push")(push.push)
 app.command("builds")(builds.builds)
 app.command("rollback")(builds.rollback)
 app.command("yank")(builds.yank)
+app.add_typer(rollout.app, name="rollout")
+app.add_typer(channels.app, name="channels")
+app.command("pin")(channels.pin)
 app.command("rotate-loader")(rotate_loader.rotate_loader)
 app.command("public-key")(public_key.public_key)
 app.command("licence")(licence.licence)

@@ -6,10 +6,11 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import quote
 
 import typer
 
-from moonlatch.cli.output import CommandError, own_command
+from moonlatch.cli.output import CommandError, own_command, write_json
 
 if TYPE_CHECKING:
     import httpx
@@ -28,7 +29,34 @@ Token = Annotated[
         show_default=False,
     ),
 ]
+ScriptId = Annotated[str, typer.Option("--script", metavar="ID", help="Id of the script.", show_default=False)]
+BuildNumber = Annotated[
+    int, typer.Option("--build", metavar="NUMBER", min=1, help="Number of the build.", show_default=False)
+]
 Envelope = dict[str, Any]
+
+_OF_OWN_IDS = {404: "Are the ids right, and does the script belong to the token's account?"}
+
+
+def address(url: str, *parts: str | int) -> str:
+    """The address of a resource of a server; parts are put in as they are, whatever is in them."""
+    return "/".join([url.rstrip("/"), *(quote(str(part), safe="") for part in parts)])
+
+
+def is_done(status: int, reply: Envelope, what: str, *, as_json: bool) -> bool:
+    """Return whether there is something to say of a success; `what` says what was not done.
+
+    Raises CommandError, or typer.Exit where JSON was asked for, which is printed.
+    """
+    is_success = reply.get("success") is True
+    if as_json:
+        write_json(reply)
+        if not is_success:
+            raise typer.Exit(1)
+        return False
+    if not is_success:
+        raise refusal(what, status, reply.get("error") or {}, hint=_OF_OWN_IDS.get(status, ""))
+    return True
 
 
 def require_token(token: str) -> None:

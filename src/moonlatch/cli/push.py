@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from http import HTTPStatus
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import quote
 
 import typer
@@ -18,7 +21,9 @@ from moonlatch.cli.calling import (
     Envelope,
     Token,
     Url,
+    address,
     envelope,
+    got,
     reaching,
     refusal,
     require_token,
@@ -26,13 +31,34 @@ from moonlatch.cli.calling import (
 from moonlatch.cli.check import ScriptFile, what_cannot_be_sent
 from moonlatch.cli.choices import EngineName, Profile, Target
 from moonlatch.cli.output import CommandError, Json, read_script, remark, remarks, say, shown, write_json
+from moonlatch.cli.steps import percentage, steps_of
+from moonlatch.clock import utc_time
 
 _CHUNK_BYTES = 64 * 1024
+STEP_MINUTES = 60
+"""Of the steps of a rollout that do not say their own."""
 
 _HINTS = {
     404: "Is the script's id right, and does the script belong to the token's account?",
     413: "The script is too large for the account's tier, or for the server's management.max_body_bytes.",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Where to send it, and by whose right."""
+
+    url: str
+    token: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """How a text is to be published: fields of the update's body, those that are None left out, and its query."""
+
+    options: dict[str, Any]
+    channel: str | None = None
+    is_dry_run: bool = False
 
 
 def push(
@@ -62,6 +88,21 @@ def push(
             metavar="NAME", help="Whose keys are given it; without it everybody is, as with stable.", show_default=False
         ),
     ] = None,
+    rollout: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PERCENT,...",
+            help="Give it to a part of the keys first, as 5,25,100 or 5:30,25,100.",
+            show_default=False,
+        ),
+    ] = None,
+    publish_at: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Publish it then, as 2027-01-15T18:00Z.", show_default=False),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Have it protected, and publish nothing; it costs nothing.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Upload a script: the server protects and publishes it.
@@ -69,18 +110,26 @@ def push(
     Exit status 1 when it refuses, and tells why.
     """
     require_token(token)
-    asked = {"profile": profile, "target": target, "engine": engine, "label": label, "notes": notes}
-    given = {name: choice for name, choice in asked.items() if choice is not None}
-    body = json.dumps({"script": _text(file), **given}).encode()
-    where = "" if channel is None else f"?channel={quote(channel, safe='')}"
-    address = f"{url.rstrip('/')}/scripts/{quote(script, safe='')}/update{where}"
-    status, reply = _upload(address, token, body, file.name)
+    release = Release(
+        options={
+            "profile": profile,
+            "target": target,
+            "engine": engine,
+            "label": label,
+            "notes": notes,
+            "steps": None if rollout is None else steps_of(rollout, STEP_MINUTES),
+            "publish_at": None if publish_at is None else _moment(publish_at),
+        },
+        channel=channel,
+        is_dry_run=dry_run,
+    )
+    server = Server(url, token)
+    before = None if as_json else current_build(server, script)
+    status, reply = upload(server, script, _text(file), release, file.name)
     if as_json:
         write_json(reply)
     elif reply.get("success") is True:
-        for warning in reply.get("warnings", []):
-            remark(f"warning: {warning}", "yellow")
-        say(f"Published {shown(file)} as build {reply.get('build')}.")
+        tell(reply, release, shown(file), before)
     if reply.get("success") is not True:
         if as_json:
             raise typer.Exit(1)
@@ -96,10 +145,55 @@ def _text(file: Path) -> str:
     return source.decode()
 
 
-def _upload(url: str, token: str, body: bytes, name: str) -> tuple[int, Envelope]:
+def _moment(text: str) -> int:
+    """A time in Unix milliseconds. Raises CommandError for one without a zone: nobody's clock is guessed at."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise CommandError(f"{text!r} is not a time", "Write it like 2027-01-15T18:00Z, or with +02:00.") from None
+    if moment.tzinfo is None:
+        raise CommandError(f"{text!r} does not say in which zone", "Add Z for UTC, or an offset like +02:00.")
+    return round(moment.timestamp() * 1_000)
+
+
+def current_build(server: Server, script: str) -> Envelope | None:
+    """The build to compare with; None where there is none, or the token may not see it."""
+    status, reply = got(address(server.url, "scripts", script, "builds"), server.token)
+    if status != HTTPStatus.OK:
+        return None
+    return next((build for build in reply.get("builds", []) if build["current"]), None)
+
+
+def tell(reply: Envelope, release: Release, name: str, before: Envelope | None) -> None:
+    """Say what was published, for whom, and what has changed since the current build."""
+    for warning in reply.get("warnings", []):
+        remark(f"warning: {warning}", "yellow")
+    build, options = reply.get("build"), release.options
+    if release.is_dry_run:
+        say(f"{name} would be published as build {build}. Nothing was.")
+    elif options.get("publish_at") is not None:
+        say(f"{name} is build {build}, and published at {utc_time(options['publish_at'])} UTC.")
+    elif options.get("steps"):
+        share = percentage(options["steps"][0]["basis_points"])
+        say(f"Published {name} as build {build}, to {share} of the keys. `rollout halt` takes it back.")
+    else:
+        say(f"Published {name} as build {build}.")
+    shown_counts = [
+        f"source: {_count(reply, before, 'source_lines', 'lines')}, {_count(reply, before, 'source_bytes', 'bytes')}",
+        f"protected: {_count(reply, before, 'payload_bytes', 'bytes')}",
+    ]
+    remark("; ".join(shown_counts), "dim")
+
+
+def upload(server: Server, script: str, text: str, release: Release, name: str) -> tuple[int, Envelope]:
     """Status and JSON of the answer. Raises CommandError when the server cannot be reached or is none of ours."""
     import httpx
 
+    query = {"channel": release.channel, "dry_run": "true" if release.is_dry_run else None}
+    asked = "&".join(f"{key}={quote(value, safe='')}" for key, value in query.items() if value is not None)
+    url = address(server.url, "scripts", script, "update") + (f"?{asked}" if asked else "")
+    given = {key: choice for key, choice in release.options.items() if choice is not None}
+    body = json.dumps({"script": text, **given}).encode()
     columns = (
         SpinnerColumn(finished_text="[green]*"),
         TextColumn("{task.description}", markup=False),
@@ -117,7 +211,7 @@ def _upload(url: str, token: str, body: bytes, name: str) -> tuple[int, Envelope
                 progress.advance(task, len(chunk))
             progress.update(task, description=f"checking and protecting {name}", total=None)
 
-        headers = {"token": token, "Content-Type": "application/json", "Content-Length": str(len(body))}
+        headers = {"token": server.token, "Content-Type": "application/json", "Content-Length": str(len(body))}
         with reaching(url):
             timeout = httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS)
             answer = httpx.post(url, content=chunks(), headers=headers, timeout=timeout)
@@ -138,3 +232,12 @@ def _refusal(status: int, error: Envelope, file: Path) -> CommandError:
 def _luraph_line(error: Envelope) -> str:
     param = error.get("param")
     return f"{param}: {error.get('message')}" if param else str(error.get("message"))
+
+
+def _count(reply: Envelope, before: Envelope | None, field: str, unit: str) -> str:
+    """A number of the new build, with its difference to the current one's: `180 lines (+7)`."""
+    number = reply.get(field)
+    if number is None:  # an older server
+        return f"? {unit}"
+    earlier = None if before is None else before.get(field)
+    return f"{number:,} {unit}" + ("" if earlier is None else f" ({number - earlier:+,})")

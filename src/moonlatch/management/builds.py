@@ -123,6 +123,7 @@ class UpdateReply(Success):
     build: Annotated[int, Field(description="the number of the new build", examples=[3])]
     rollout: Annotated[str | None, Field(description="id of the rollout that it began", examples=[None])]
     source_bytes: Annotated[int, Field(examples=[5_120])]
+    source_lines: Annotated[int, Field(examples=[180])]
     payload_bytes: Annotated[int, Field(description="size of the protected text", examples=[14_336])]
     warnings: Annotated[list[str], Field(description="what the author should know, with its line", examples=[[]])]
 
@@ -165,6 +166,7 @@ class BuildView(Reply):
         target=None,
         engine="embedded",
         source_bytes=5_120,
+        source_lines=180,
         payload_bytes=14_336,
         source_sha256="9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
         payload_sha256="60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752",
@@ -182,6 +184,7 @@ class BuildView(Reply):
     target: str | None = Field(description="null: none was asked for")
     engine: str
     source_bytes: int
+    source_lines: int | None
     payload_bytes: int
     source_sha256: str | None = Field(
         description="of the source's UTF-8, in hex; null for builds from before it was kept"
@@ -205,6 +208,7 @@ class BuildView(Reply):
             target=build.protection.target,
             engine=build.protection.engine,
             source_bytes=build.source_bytes,
+            source_lines=build.source_lines,
             payload_bytes=build.payload_bytes,
             source_sha256=None if build.source_hash is None else build.source_hash.hex(),
             payload_sha256=None if build.payload_hash is None else build.payload_hash.hex(),
@@ -257,6 +261,7 @@ async def update_script(
             build=published.build,
             rollout=published.rollout,
             source_bytes=published.source_bytes,
+            source_lines=published.source_lines,
             payload_bytes=published.payload_bytes,
             warnings=list(published.warnings),
         ),

@@ -137,6 +137,7 @@ async def _publish(
         payload=prepared.build.text,
         protection=prepared.protection,
         source_bytes=prepared.source_bytes,
+        source_lines=prepared.source_lines,
         now=change.now,
         release=release,
         source_hash=prepared.source_hash,
@@ -155,6 +156,7 @@ async def _publish(
         warnings=[*prepared.build.warnings, *warnings],
         rollout=None if rollout is None else rollout.id,
         source_bytes=prepared.source_bytes,
+        source_lines=prepared.source_lines,
         payload_bytes=len(prepared.build.text),
     )
 

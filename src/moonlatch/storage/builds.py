@@ -16,9 +16,9 @@ NUMBER_NEXT = Query(
 INSERT = Query(
     "builds.insert",
     "insert into builds (script_id, number, payload, profile, target, engine, source_bytes, created_at, label, notes, "
-    "source_hash, payload_hash, publisher_kind, publisher_id, publisher_name) "
+    "source_hash, payload_hash, publisher_kind, publisher_id, publisher_name, source_lines) "
     "values (:script_id, :number, :payload, :profile, :target, :engine, :source_bytes, :created_at, :label, :notes, "
-    ":source_hash, :payload_hash, :publisher_kind, :publisher_id, :publisher_name)",
+    ":source_hash, :payload_hash, :publisher_kind, :publisher_id, :publisher_name, :source_lines)",
 )
 # A script's first build switches it on. One that was toggled off later stays off.
 SERVE = Query(
@@ -40,7 +40,7 @@ PRUNE = Query(
 )
 _INFO = (
     "select number, profile, target, engine, source_bytes, length(payload), created_at, label, notes, source_hash, "
-    "payload_hash, publisher_kind, publisher_id, publisher_name, yanked_at from builds where script_id = :script_id"
+    "payload_hash, publisher_kind, publisher_id, publisher_name, yanked_at, source_lines from builds where script_id = :script_id"
 )
 LIST = Query("builds.list", f"{_INFO} order by number desc")
 FIND = Query("builds.find", f"{_INFO} and number = :number")
@@ -76,7 +76,7 @@ UNNAMED = Release()
 class BuildInfo(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of a build besides its text. Sizes in bytes, times in Unix milliseconds, hashes SHA-256.
 
-    Hashes and publisher are None for builds from before they were kept, `yanked_at` for one that may be served.
+    Hashes, publisher and lines are None for builds from before they were kept, `yanked_at` for one that may be served.
     """
 
     number: int
@@ -89,6 +89,7 @@ class BuildInfo(msgspec.Struct, frozen=True, kw_only=True):
     payload_hash: bytes | None = None
     publisher: Publisher | None = None
     yanked_at: int | None = None
+    source_lines: int | None = None
 
 
 async def number_next(tx: Transaction, script_id: str, *, loader_id: str | None) -> int | None:
@@ -106,6 +107,7 @@ async def insert(
     protection: Protection,
     source_bytes: int,
     now: int,
+    source_lines: int | None = None,
     release: Release = UNNAMED,
     source_hash: bytes | None = None,
     payload_hash: bytes | None = None,
@@ -121,6 +123,7 @@ async def insert(
         target=protection.target,
         engine=protection.engine,
         source_bytes=source_bytes,
+        source_lines=source_lines,
         created_at=now,
         label=release.label,
         notes=release.notes,
@@ -163,7 +166,7 @@ async def list_of_script(db: Database | Transaction, script_id: str) -> list[Bui
 
 def _info(row: Row) -> BuildInfo:
     number, profile, target, engine, source_bytes, size, created_at, label, notes, *rest = row
-    source_hash, payload_hash, publisher_kind, publisher_id, publisher_name, yanked_at = rest
+    source_hash, payload_hash, publisher_kind, publisher_id, publisher_name, yanked_at, source_lines = rest
     return BuildInfo(
         number=number,
         protection=Protection(profile=profile, target=target, engine=engine),
@@ -177,4 +180,5 @@ def _info(row: Row) -> BuildInfo:
         if publisher_kind is None
         else Publisher(kind=publisher_kind, id=publisher_id, name=publisher_name),
         yanked_at=yanked_at,
+        source_lines=source_lines,
     )
