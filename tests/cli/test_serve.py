@@ -285,8 +285,8 @@ def test_a_push_to_some_first_or_at_a_time_leaves_the_current_build(
     assert later.out == f"mine.lua is build {current + 1}, and published at 2098-12-31 23:30 UTC.\n"
     some = pushed(moonlatch, server, "print(3)", "--rollout", "5,100")
     assert some.out == f"Published mine.lua as build {current + 2}, to 5 % of the keys. `rollout halt` takes it back.\n"
-    for time in ("tomorrow", "2099-01-01", "2099-01-01T00:00"):
-        ended = pushed(moonlatch, server, "print(4)", "--publish-at", time)
+    for moment in ("tomorrow", "2099-01-01", "2099-01-01T00:00"):
+        ended = pushed(moonlatch, server, "print(4)", "--publish-at", moment)
         assert (ended.status, ended.err.startswith("error: '")) == (1, True)
     given = ("--script", told_script(server), "--url", server.url)
     listed = moonlatch("builds", *given, "--json").json["builds"]

@@ -177,7 +177,8 @@ async def test_a_removed_script_is_gone_with_its_sessions_and_stays_counted(
 
 async def test_an_update_publishes_builds_and_enables_the_script(me: Developer, script: str) -> None:
     first = done(await me.post(f"/scripts/{script}/update", {"script": "print('one')"}))
-    assert first == {"success": True, "build": 1, "warnings": []}
+    sizes = {"source_bytes": len("print('one')"), "source_lines": 1, "payload_bytes": first["payload_bytes"]}
+    assert first == {"success": True, "build": 1, "rollout": None, **sizes, "warnings": []}
     assert (await me.script(script))["enabled"] is True
     assert done(await me.post(f"/scripts/{script}/update", {"script": "print('two')"}))["build"] == 2
     builds = done(await me.get(f"/scripts/{script}/builds"))["builds"]
