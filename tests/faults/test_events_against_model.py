@@ -34,10 +34,10 @@ from moonlatch.operations.refusals import NotAllowed
 from moonlatch.operations.refusals import Refused as OperationRefused
 from moonlatch.storage import events
 from moonlatch.storage.events import EventFilter
-from moonlatch.storage.interface import Query, Transaction
 from support import client as protocol
 from support.client import DEVICE, Client, Copy, Wire
 from support.database import ENGINES, engine_url
+from support.doom import DOOMED, write_doom
 from support.management import NOBODY, Developer, done
 from support.model import Model
 from support.model_events import DAY, EXPIRED_USERS_STAY, RESTORABLE, Actor, Outcome, Refused
@@ -50,19 +50,6 @@ EXAMPLES, STEPS = rounds(8, 300), rounds(50, 60)
 
 NOT_KEPT = (400, 403)
 """Statuses of refusals that are not replayed: the same call may well get another answer later."""
-
-DOOMED = "doomed"
-"""With idempotency keys that begin so the database fails as soon as the answer is to be written: at the end of the change."""
-_IS_DOOMED = f"new.key like '{DOOMED}%'"
-DOOM = {
-    "sqlite": (
-        f"create trigger doom before insert on idempotency_records when {_IS_DOOMED} begin select raise(abort, ''); end",
-    ),
-    "postgres": (
-        "create function doom() returns trigger language plpgsql as 'begin raise exception ''doomed''; end'",
-        f"create trigger doom before insert on idempotency_records for each row when ({_IS_DOOMED}) execute function doom()",
-    ),
-}
 
 HELD_ELSEWHERE = {
     *(kind for kind in EventKind if kind.startswith(("member.", "endpoint."))),
@@ -81,9 +68,8 @@ HELD_ELSEWHERE = {
     EventKind.SCRIPT_BUILD_UNSCHEDULED,
     *(kind for kind in EventKind if kind.startswith("script.rollout_")),
 }
-"""Of people who sign in, of webhooks, of rules about shared keys, of several devices, of licences and of releases the model knows nothing:
-`tests/management` holds what those leave, in `test_member_events.py`, `test_endpoints.py`, `test_sharing.py`, `test_several_devices.py`,
-`test_bars.py`, `test_licences.py`, `test_releases.py`, `test_channels.py`, `test_rollouts.py` and `test_scheduled.py`."""
+"""Of people who sign in, of webhooks, of rules about shared keys, of several devices, of licences and of releases the model knows nothing.
+That each call about those leaves exactly its events is held by `test_every_call.py`; what the events hold, by `tests/management`."""
 
 OPERATOR = Actor("cli", "ops", "Operator")
 
@@ -720,19 +706,11 @@ def _refusing(route: str, permission: str) -> Does:
     return lambda model: model.refuse_permission(route, permission)
 
 
-async def _write_doom(server: ModelServer) -> None:
-    async def unit(tx: Transaction) -> None:
-        for sql in DOOM[server.api.engine]:
-            await tx.fetch_all(Query("test.doom", sql))
-
-    await server.api.database.run(unit)
-
-
 @pytest.mark.parametrize("engine", ENGINES)
 def test_every_change_leaves_exactly_its_events(request: pytest.FixtureRequest, tmp_path: Path, engine: str) -> None:
     with engine_url(request, engine) as url, ModelServer(tmp_path, url) as world:
         kinds: set[str] = set()
-        world.run(_write_doom(world))
+        world.run(write_doom(world.api))
         counting = type("CountingChanges", (Changes,), {"world": world, "kinds": kinds})
         whole = counting()
         whole.do_everything_once()

@@ -19,10 +19,11 @@ async def lift(change: Change, project_id: str, hashes: Sequence[bytes]) -> int:
     project = await change.project(project_id)
     await change.require_active()
     lifted = await bars.lift(change.tx, project_id, hashes)
-    change.record(
-        EventKind.PROJECT_BARS_LIFTED,
-        Resource("project", project.id, project.name),
-        project_id=project_id,
-        changes={"bars": (len(lifted), 0), "lifted": (None, [each.hex() for each in lifted[:_SHOWN]])},
-    )
+    if lifted:
+        change.record(
+            EventKind.PROJECT_BARS_LIFTED,
+            Resource("project", project.id, project.name),
+            project_id=project_id,
+            changes={"bars": (len(lifted), 0), "lifted": (None, [each.hex() for each in lifted[:_SHOWN]])},
+        )
     return len(lifted)
