@@ -79,7 +79,7 @@ def test_a_key_that_waits_can_be_given_up(keys: Keys, data: Path) -> None:
     again = keys("rotate")
     assert (again.status, f"keys retire {new}" in again.err) == (1, True)
     assert keys("retire", new, "--json").json == {"id": new, "line_removed": True}
-    assert (ids(data), states(keys)) == ([old], {old: "current"})
+    assert (ids(data), states(keys)) == ([old], {old: "current", new: "retired"})
     run_once(data)
     assert keys("rotate").status == 0
 
@@ -94,7 +94,8 @@ def test_a_key_that_nothing_needs_but_copies_waits_for_them_or_not(keys: Keys, d
     assert ids(data) == [new, old]
     done = keys("retire", old, "--now")
     assert done.status == 0, done.err
-    assert (ids(data), states(keys)) == ([new], {new: "current"})
+    assert (ids(data), states(keys)) == ([new], {old: "retired", new: "current"})
+    assert re.search(rf"^{old} +retired \d{{4}}-\d\d-\d\d +.* not here +nothing *$", keys("list").out, re.MULTILINE)
     assert keys("retire", old, "--json").json == {"id": old, "line_removed": False}, "once more does no harm"
 
 
@@ -158,7 +159,7 @@ def test_the_line_goes_where_a_command_or_credential_has_it(
     monkeypatch.delenv("CREDENTIALS_DIRECTORY")
     monkeypatch.setenv("MOONLATCH_MASTER_KEY_COMMAND", f"cat {credential}")
     run_once(data)
-    assert states(keys) == {new: "current"}
+    assert states(keys) == {old: "retired", new: "current"}
 
 
 def test_what_is_known_is_listed_where_the_keys_cannot_be_read(keys: Keys, data: Path, tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from moonlatch.storage.user_keys import as_stored
 from support.client import Client, Copy, Refused, UnverifiedError
 from support.developer import Developer, eventually
 from support.killed import NO_LIMITS
+from support.lua_host import LoaderRun
 from support.rounds import rounds
 from support.server import MoonlatchServer
 
@@ -172,6 +173,7 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
 def test_a_master_key_is_changed_and_the_old_one_retired_while_everybody_goes_on(shop: Shop) -> None:
     shop.server.start()
     shop.open_shop()
+    kept = httpx.get(f"{shop.server.url}/loader/{shop.script}").content
     running = asyncio.run(shop.run(shop.loader, shop.old_ring))
     old, new = shop.old_ring.current.id, shop.keys("rotate")["id"]
     file = shop.server.data / "master.key"
@@ -207,6 +209,7 @@ def test_a_master_key_is_changed_and_the_old_one_retired_while_everybody_goes_on
     assert "1 earlier loaders still start scripts" in shop.keys("retire", old, check=False)
 
     assert shop.keys("retire", old, "--now") == {"id": old, "line_removed": True}
+    assert [(key["id"], key["state"]) for key in shop.keys("list")] == [(old, "retired"), (new, "current")]
     assert [key.id for key in shop.ring().keys] == [new]
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     shop.server.stop()
@@ -215,6 +218,11 @@ def test_a_master_key_is_changed_and_the_old_one_retired_while_everybody_goes_on
     shop.check_people()
     assert shop.luraph_key() == LURAPH
     asyncio.run(check_old_loader_is_nothing_any_more(shop, again))
+    loader_url = f"{shop.server.url}/loader/{shop.script}"
+    with LoaderRun(loader_url, key=shop.key, fingerprint="laptop", engine="lua54", loader=kept) as run:
+        assert "the server refused in a way that could not be verified" in run.wait_for("raised")
+    with LoaderRun(loader_url, key=shop.key, fingerprint="laptop", engine="lua54") as run:
+        assert run.wait_line("hello") == "hello again"
 
 
 async def check_old_loader_is_nothing_any_more(shop: Shop, running: Copy) -> None:

@@ -39,7 +39,7 @@ def list_keys(data: DataFolder = None, as_json: Json = False) -> None:
         [
             [
                 each.key.id,
-                _state(each),
+                f"retired {utc_day(each.key.retired_at)}" if each.key.retired_at else _state(each),
                 utc_day(each.key.added_at) if each.key.added_at else "the beginning",
                 str(here[each.key.id]) if each.key.id in here else "not here",
                 ", ".join(_needs(each)) or "nothing",
@@ -126,7 +126,7 @@ def retire(
         standing = next(
             (each for each in await operations.standings(database, now=now_ms()) if each.key.id == key_id), None
         )
-        if standing is not None:  # or it was retired before, and only its line is left
+        if standing is not None and standing.key.retired_at is None:  # or only its line is left
             _require_unneeded(standing, ends_copies=now)
             unneeded = standing
 
@@ -288,6 +288,8 @@ def _take_out(source: MasterKeySource, key_id: str) -> bool:
 def _state(standing: Standing) -> str:
     if standing.is_current:
         return "current"
+    if standing.key.retired_at is not None:
+        return "retired"
     return "waits" if standing.key.used_from is None else "older"
 
 
@@ -315,6 +317,7 @@ def _public(standing: Standing, here: dict[str, int]) -> dict[str, Any]:
         "state": _state(standing),
         "added_at": key.added_at,
         "used_from": key.used_from,
+        "retired_at": key.retired_at,
         "line": here.get(key.id),
         "sealed": standing.sealed,
         "loaders": [

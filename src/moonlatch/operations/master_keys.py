@@ -42,12 +42,11 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def standings(db: Database, *, now: int) -> list[Standing]:
-    """Every key that is not retired, the oldest first. Raises StorageError."""
+    """Every key that there ever was, the oldest first. Raises StorageError."""
     known = await master_keys.list_all(db)
     found = await installation.find(db)
     current = None if found is None else found.key_check
     first = next((key.id for key in known if key.is_first), None)
-    kept = [key for key in known if key.retired_at is None]
     under = await sealed.under_keys(db, [key.id for key in known], first)
     starting = await loaders.list_starting(db, now=now)
     return [
@@ -56,10 +55,10 @@ async def standings(db: Database, *, now: int) -> list[Standing]:
             is_current=key.key_check == current,
             sealed=under[key.id],
             loaders=[loader for loader in starting if _key_of(loader.id, known, first) == key.id],
-            needed_until=_needed_until(key, now),
+            needed_until=_needed_until(key, now) if key.retired_at is None else None,
             is_in_use=key.current_at is not None and key.current_at + RUNNING_MS > now,
         )
-        for key in kept
+        for key in known
     ]
 
 

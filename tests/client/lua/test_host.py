@@ -86,6 +86,25 @@ def test_a_loader_of_the_server_that_the_line_names_runs(server: ProtocolServer,
         run.wait_line("running")
 
 
+@pytest.mark.parametrize("engine", ["luau", "lua51"])
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_line_that_names_two_servers_keys_runs_the_loader_of_either(
+    server: ProtocolServer, engine: str, *, is_first: bool
+) -> None:
+    named = [server.signing_key.hex(), "ab" * 32]
+    line = " ".join(named if is_first else named[::-1])
+    with LuaRun(f'moonlatch_key = "{line}"\n' + START % server.loader_url, engine=engine) as run:
+        run.wait_line("running")
+
+
+@pytest.mark.parametrize("engine", ["luau", "lua51"])
+def test_a_line_that_names_two_others_keys_runs_none(server: ProtocolServer, engine: str) -> None:
+    line = "ab" * 32 + " " + server.signing_key.hex()[:63]
+    with LuaRun(f'moonlatch_key = "{line}"\n' + START % server.loader_url, engine=engine) as run:
+        assert "not from the server that moonlatch_key names" in run.wait_for("raised")
+    assert server.executions == []
+
+
 def test_a_network_failure_is_reported_in_words(server: ProtocolServer) -> None:
     loader = server.own_loader(
         secret=bytes(32), signing_key=bytes(32), exchange_key=bytes(32), base_url="http://127.0.0.1:1"
