@@ -31,7 +31,7 @@ def test_a_customer_with_two_machines_needs_no_reset_and_a_cheat_is_kept_out_by_
 
     # One number for the project, another for this key.
     visit.go(f"/projects/{project}/settings")
-    devices = page.get_by_label("Devices a key is bound to")
+    devices = page.get_by_label("Devices per key")
     devices.fill("0")
     button(page, "Save").click()
     expect(devices).to_have_attribute("aria-invalid", "true")
@@ -47,7 +47,7 @@ def test_a_customer_with_two_machines_needs_no_reset_and_a_cheat_is_kept_out_by_
     project_now = developer.get(f"/projects/{project}")["project"]
     assert (project_now["max_devices"], project_now["luraph_options"]) == (3, {"TARGET_VERSION": "Luau"})
     visit.go(f"{keys}/{user['id']}?show=edit")
-    page.get_by_label("Devices it is bound to").fill("2")
+    page.get_by_label("Device limit").fill("2")
     button(page, "Save").click()
     eventually(lambda: developer.get(f"/users/{user['id']}")["user"]["max_devices"] == 2)
 
@@ -64,7 +64,7 @@ def test_a_customer_with_two_machines_needs_no_reset_and_a_cheat_is_kept_out_by_
     page.get_by_role("dialog").get_by_role("button", name="Name", exact=True).click()
     expect(row(page, bound, "laptop <i>")).to_be_visible()
     button(page, "Unbind: laptop <i>").click()
-    page.get_by_role("dialog").get_by_label("Also where").check()
+    page.get_by_role("dialog").get_by_label("Even if").check()
     page.get_by_role("dialog").get_by_role("button", name="Unbind").click()
     expect(page.get_by_role("table", name="Bound to 1 of 2 devices")).to_be_visible()
     names = {each["name"]: each["is_bound"] for each in developer.get(f"/users/{user['id']}/devices")["devices"]}
@@ -83,7 +83,7 @@ def test_a_customer_with_two_machines_needs_no_reset_and_a_cheat_is_kept_out_by_
 
     # Blacklisted with his networks, until one is let in again.
     button(page, "Blacklist").click()
-    page.get_by_label("Bar its networks too").check()
+    page.get_by_label("Bar its networks as well").check()
     page.get_by_role("dialog").get_by_role("button", name="Blacklist").click()
     expect(page.get_by_text("The key is blacklisted")).to_be_visible()
     visit.go(keys)
@@ -92,8 +92,8 @@ def test_a_customer_with_two_machines_needs_no_reset_and_a_cheat_is_kept_out_by_
     expect(network).to_contain_text(user["key"])
     expect(row(page, "Barred devices and networks", "device").filter(has_text="for good")).to_have_count(2)
     network.get_by_role("checkbox").check()
-    button(page, "Let in again").click()
-    page.get_by_role("dialog").get_by_role("button", name="Let in again").click()
+    button(page, "Lift the bar").click()
+    page.get_by_role("dialog").get_by_role("button", name="Lift the bar").click()
     expect(network).to_have_count(0)
     assert {bar["kind"] for bar in developer.get(f"/projects/{project}/bars")["bars"]} == {"device"}
     developer.post(f"/projects/{project}/remove")

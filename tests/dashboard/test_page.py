@@ -77,7 +77,7 @@ def test_a_new_seller_gets_from_nothing_to_a_running_script_that_is_watched_mess
     loader = page.get_by_role("group", name="What your customers run").inner_text()
     page.get_by_role("link", name="Keys", exact=True).click()
     button(page, "Create keys").first.click()
-    page.get_by_label("Good for").select_option("days")
+    page.get_by_label("Valid", exact=True).select_option("days")
     page.get_by_role("dialog").get_by_role("button", name="Create keys").click()
     key = page.get_by_role("dialog").get_by_role("group", name="Keys").inner_text().strip()
     button(page, "Done").click()
@@ -113,7 +113,7 @@ def test_faults_stand_at_their_lines_while_somebody_writes(seller: Visit, shop: 
     expect(editor).to_be_focused()
     page.keyboard.press("Control+a")
     page.keyboard.type("local x: number = 1\nx += 1\nprint(`{x}`)\n")
-    expect(page.get_by_text("Nothing to complain about")).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("No problems found")).to_be_visible(timeout=30_000)
 
 
 def test_what_the_api_says_against_a_field_stands_at_the_field(seller: Visit, shop: Shop) -> None:
@@ -225,7 +225,7 @@ def test_many_keys_are_changed_after_a_preview(seller: Visit, shop: Shop, develo
     page.get_by_label("Select all on this page").check()
     button(page, "Change many keys").click()
     page.get_by_label("Days").fill("10")
-    button(page, "See what would happen").click()
+    button(page, "Preview").click()
     go = page.get_by_role("button", name=re.compile(r"^Change \d+ keys?$"))
     expect(go).to_be_visible()
     count = int(re.findall(r"\d+", go.inner_text())[0])
@@ -318,7 +318,7 @@ def test_one_copy_is_stopped_and_a_removed_key_is_brought_back(seller: Visit, sh
         customer.wait_line("ready")
         eventually(lambda: shop.developer.get(f"/users/{user['id']}/devices")["devices"])
         seller.go(f"/projects/{shop.project}/keys/{user['id']}?show=devices")
-        expect(page.get_by_text("on 1 device, in 1 network")).to_be_visible()
+        expect(page.get_by_text("Used on 1 device in 1 network")).to_be_visible()
         expect(page.get_by_role("table", name="Bound to 1 of 1 device").get_by_role("row")).to_have_count(2)
         button(page, "Stop all copies").click()
         page.get_by_role("dialog").get_by_role("button", name="Stop all copies").click()
@@ -327,9 +327,9 @@ def test_one_copy_is_stopped_and_a_removed_key_is_brought_back(seller: Visit, sh
     page.get_by_role("dialog").get_by_role("button", name="Remove").click()
     page.get_by_role("link", name="Removed keys").click()
     page.get_by_role("row").filter(has_text=user["key"]).get_by_role("checkbox").check()
-    button(page, "Bring back").click()
-    page.get_by_role("dialog").get_by_role("button", name="Bring back").click()
-    expect(page.get_by_text("The key is back")).to_be_visible()
+    button(page, "Restore").click()
+    page.get_by_role("dialog").get_by_role("button", name="Restore").click()
+    expect(page.get_by_text("The key was restored")).to_be_visible()
     assert shop.developer.get(f"/users/{user['id']}")["user"]["key"] == user["key"]
 
 
@@ -338,7 +338,7 @@ def test_a_loader_gets_a_new_secret(seller: Visit, shop: Shop, developer: Develo
     seller.go(f"/projects/{shop.project}/scripts/{shop.script}?show=settings")
     button(page, "New loader secret").click()
     page.get_by_role("dialog").get_by_role("button", name="Give it a new secret").click()
-    expect(page.get_by_text("The loader has a new secret; kept ones work until")).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("The loader has a new secret; saved ones work until")).to_be_visible(timeout=60_000)
     (event,) = developer.get(f"/projects/{shop.project}/events", kind="script.loader_rotated")["events"]
     assert event["changes"]["grace"] == [None, 86_400_000]
 
@@ -367,8 +367,8 @@ def test_the_line_for_customers_has_the_address_that_they_come_to(
         line = visit.page.get_by_role("group", name="What your customers run")
         expect(line).to_contain_text(f'HttpGet("https://scripts.example.com/moon/loader/{script}")')
         visit.go("/account")
-        expect(visit.page.get_by_text("You see this page at 127.0.0.1")).to_be_visible()
-        expect(visit.page.get_by_text("answers", exact=True)).to_have_count(2)
+        expect(visit.page.get_by_text("You opened this page at 127.0.0.1")).to_be_visible()
+        expect(visit.page.get_by_text("works", exact=True)).to_have_count(2)
 
 
 def test_a_key_that_several_share_is_held_by_the_projects_rules_and_released(
@@ -384,7 +384,7 @@ def test_a_key_that_several_share_is_held_by_the_projects_rules_and_released(
     button(page, "Save").click()
     expect(limit).to_have_attribute("aria-invalid", "true")
     limit.fill("1")
-    page.get_by_label("Most starts an hour: what follows").select_option("hold")
+    page.get_by_label("Most starts an hour: then").select_option("hold")
     button(page, "Save").click()
     expect(page.get_by_text("Saved", exact=True)).to_be_visible()
     for _ in range(2):
@@ -392,8 +392,8 @@ def test_a_key_that_several_share_is_held_by_the_projects_rules_and_released(
             customer.wait_line("ready")
     user = eventually(lambda: (found := developer.get(f"/users/{key}")["user"])["held_by"] and found, 30)
     seller.go(f"/projects/{project}/keys/{user['id']}?show=devices")
-    expect(page.get_by_text("On hold, because of starts an hour, until it is released")).to_be_visible()
-    expect(page.get_by_text("starts an hour: 2 (in order: 1)")).to_be_visible()
+    expect(page.get_by_text("On hold because of starts an hour, until it is released")).to_be_visible()
+    expect(page.get_by_text("starts an hour: 2 (limit: 1)")).to_be_visible()
     button(page, "Release").click()
     page.get_by_role("dialog").get_by_role("button", name="Release").click()
     expect(page.get_by_text("The key was released")).to_be_visible()

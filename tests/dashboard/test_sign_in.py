@@ -37,7 +37,7 @@ def invited(developer: Developer, shop: Shop) -> Iterator[tuple[str, str]]:
 def accept(visit: Visit, secret: str) -> None:
     visit.page.goto(f"{visit.url}/dashboard/#/invite/{secret}")
     visit.page.get_by_label("New password").fill(PASSWORD)
-    button(visit.page, "Go in").click()
+    button(visit.page, "Continue").click()
     expect(visit.page.get_by_role("heading", name="Overview", level=1)).to_be_visible()
 
 
@@ -64,7 +64,7 @@ def test_an_invitation_leads_in_once_and_the_password_leads_in_again(visit: Visi
     expect(page.get_by_role("heading", name="Overview", level=1)).to_be_visible()
     button(page, "Sign out").click()
     page.goto(f"{visit.url}/dashboard/#/invite/{secret}")
-    expect(page.get_by_text("This link is not good")).to_be_visible()
+    expect(page.get_by_text("This link no longer works")).to_be_visible()
 
 
 def test_one_time_codes_are_asked_for_as_soon_as_they_are_on(visit: Visit, invited: tuple[str, str]) -> None:
@@ -75,11 +75,11 @@ def test_one_time_codes_are_asked_for_as_soon_as_they_are_on(visit: Visit, invit
     button(page, "Set up").click()
     shared = page.get_by_role("group", name="Secret").inner_text()
     expect(page.get_by_role("img", name="The secret as a QR code")).to_be_visible()
-    page.get_by_label("Code of the app").fill(code_of(shared))
+    page.get_by_label("Code from the app").fill(code_of(shared))
     button(page, "Switch on").click()
     codes = page.get_by_role("group", name="Recovery codes").inner_text().split()
     assert len(codes) == 10
-    button(page, "I have kept them").click()
+    button(page, "I have saved them").click()
     button(page, "Sign out").click()
     sign_in(page, name)
     page.get_by_label("One-time code").fill(codes[0])
@@ -130,7 +130,7 @@ def test_sessions_elsewhere_are_seen_and_ended(opening: OpenPage, visit: Visit, 
         sign_in(other.page, name)
         expect(other.page.get_by_role("heading", name="Overview", level=1)).to_be_visible()
         visit.go("/me")
-        expect(visit.page.get_by_text("this one")).to_be_visible()
+        expect(visit.page.get_by_text("this browser")).to_be_visible()
         button(visit.page, "Sign out everywhere").click()
         expect(visit.page.get_by_label("Sign-in name")).to_be_visible()
         other.page.get_by_role("link", name="Keys", exact=True).click()
@@ -183,6 +183,6 @@ def test_a_team_is_made_in_the_page_and_each_role_sees_what_it_may(
         expect(button(support.page, "Create keys")).to_be_hidden()
         expect(support.page.get_by_role("row").nth(1)).to_contain_text("…")
     button(page, "Remove").click()
-    dialog.get_by_label("Type Sam <b>Support</b> to go on").fill("Sam <b>Support</b>")
+    dialog.get_by_label("Type Sam <b>Support</b> to confirm").fill("Sam <b>Support</b>")
     dialog.get_by_role("button", name="Remove").click()
     expect(page.get_by_text("The member was removed")).to_be_visible()

@@ -1,5 +1,6 @@
 /** From an empty installation to the first start: what is done, and what comes next. */
 import { useSignal } from "@preact/signals";
+import type { ScriptView } from "../../api/types";
 import { Icon } from "../../parts/icons";
 import { to } from "../../shell/router";
 import { text } from "../../text/en/overview";
@@ -8,7 +9,7 @@ import { NewProject } from "../settings/new_project";
 interface Props {
   project: string | null;
   /** One of the project's scripts, where it has any. */
-  script: string | undefined;
+  script: ScriptView | undefined;
   hasKey: boolean;
 }
 
@@ -17,8 +18,10 @@ export function FirstSteps({ project, script, hasKey }: Props) {
   const steps = [
     { words: text.steps.project, isDone: project !== null, address: "" },
     { words: text.steps.script, isDone: script !== undefined, address: to(`/projects/${project}/scripts`, { new: "script" }) },
+    // It is off until its first build.
+    { words: text.steps.publish, isDone: script?.enabled ?? false, address: to(`/projects/${project}/scripts/${script?.id}`) },
     { words: text.steps.key, isDone: hasKey, address: to(`/projects/${project}/keys`, { new: "key" }) },
-    { words: text.steps.start, isDone: false, address: to(`/projects/${project}/scripts/${script}`) },
+    { words: text.steps.start, isDone: false, address: to(`/projects/${project}/scripts/${script?.id}`) },
   ];
   const next = steps.findIndex((step) => !step.isDone);
   return (

@@ -5,6 +5,7 @@ import { call } from "../../api/client";
 import { useLoaded } from "../../api/load";
 import { useNews } from "../../api/news";
 import { may } from "../../api/session";
+import type { ScriptView } from "../../api/types";
 import { current, remember } from "../../data/projects";
 import { EventList } from "../../data/events";
 import { Bars, daysOf } from "../../parts/bars";
@@ -37,7 +38,7 @@ export default function Overview({ project }: PageProps) {
       <Shown loaded={scripts}>
         {(all) => (
           <>
-            {all.every((script) => script.total_executions === 0) && <Begin project={project} script={all[0]?.id} />}
+            {all.every((script) => script.total_executions === 0) && <Begin project={project} script={all.find((script) => script.enabled) ?? all[0]} />}
             <Executions project={project} instances={sum(all, "total_instances")} sessions={sum(all, "total_sessions")} />
           </>
         )}
@@ -58,7 +59,7 @@ function sum<N extends string>(rows: readonly Record<N, number>[], name: N): num
   return rows.reduce((all, row) => all + row[name], 0);
 }
 
-function Begin({ project, script }: { project: string; script: string | undefined }) {
+function Begin({ project, script }: { project: string; script: ScriptView | undefined }) {
   const first = useLoaded(`overview first ${project}`, async (signal) => (await call("GET /projects/{project_id}/users", { project_id: project }, { query: { limit: 1 }, signal })).users.length > 0);
   return <FirstSteps project={project} script={script} hasKey={first.data.value ?? false} />;
 }

@@ -1,10 +1,10 @@
 export const text = {
   palette: {
     title: "Find",
-    placeholder: "A page, a script, a key, a Discord id, a session id",
+    placeholder: "Page, script, key, Discord id or session id",
     nothing: "Nothing found.",
     searching: "Searching",
-    hint: "Enter opens, arrows choose, Esc closes",
+    hint: "Enter opens, arrows select, Esc closes",
     page: "page",
     project: "project",
     script: "script",
@@ -15,7 +15,7 @@ export const text = {
     title: "Keyboard",
     list: [
       ["Ctrl K", "find anything"],
-      ["/", "to the search of this page"],
+      ["/", "search on this page"],
       ["g o", "overview"],
       ["g k", "keys"],
       ["g s", "scripts"],
