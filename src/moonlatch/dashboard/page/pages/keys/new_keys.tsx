@@ -66,6 +66,7 @@ function Made({ users, onClose }: { users: UserView[]; onClose: () => void }) {
   return (
     <Dialog title={words.made(users.length)} onClose={onClose}>
       <Copyable value={keys.join("\n")} label={text.title} />
+      {users.length === 1 && <p class="small quiet">{words.hand}</p>}
       <div class="row end">
         <button type="button" onClick={() => download("keys.csv", "text/csv", written([["key", "note"], ...users.map((user) => [user.key, user.note])]))}>
           {words.download}

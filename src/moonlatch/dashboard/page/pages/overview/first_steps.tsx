@@ -1,5 +1,6 @@
 /** From an empty installation to the first start: what is done, and what comes next. */
 import { useSignal } from "@preact/signals";
+import { may } from "../../api/session";
 import type { ScriptView } from "../../api/types";
 import { Icon } from "../../parts/icons";
 import { to } from "../../shell/router";
@@ -26,6 +27,7 @@ export function FirstSteps({ project, script, hasKey }: Props) {
   const next = steps.findIndex((step) => !step.isDone);
   return (
     <>
+      {next === steps.length - 1 && <p class="quiet">{text.ready}</p>}
       <ol class="steps">
         {steps.map(({ words: [title, more, action], isDone, address }, index) => (
           <li key={title} class={isDone ? "done" : index === next ? "next" : ""}>
@@ -51,6 +53,14 @@ export function FirstSteps({ project, script, hasKey }: Props) {
           </li>
         ))}
       </ol>
+      {next === steps.length - 1 && may("projects:write") && (
+        <div class="row">
+          <span class="quiet">{text.own}</span>
+          <button type="button" class="small" onClick={() => (isAsking.value = true)}>
+            {text.newProject}
+          </button>
+        </div>
+      )}
       {isAsking.value && <NewProject onClose={() => (isAsking.value = false)} />}
     </>
   );

@@ -24,7 +24,14 @@ const drafts = new Map<string, string>();
 
 type Progress = { state: "idle" } | { state: "checking" } | { state: "fine" } | { state: "building"; since: number } | { state: "done"; build: number; channel: string };
 
-export function Publish({ script, onPublished }: { script: string; onPublished: () => void }) {
+interface Props {
+  script: string;
+  onPublished: () => void;
+  /** Where a newcomer goes on after a build; null for others. */
+  next: string | null;
+}
+
+export function Publish({ script, onPublished, next }: Props) {
   const place = useRef<HTMLDivElement>(null);
   const editor = useRef<Editor | null>(null);
   const isReady = useSignal(false);
@@ -188,6 +195,12 @@ export function Publish({ script, onPublished }: { script: string; onPublished: 
       <div class="row between">
         <p class="quiet" role="status">
           <Said progress={progress.value} faults={faults.value} />
+          {next !== null && progress.value.state === "done" && (
+            <>
+              {" "}
+              <a href={next}>{words.next}</a>
+            </>
+          )}
         </p>
         <div class="row">
           <label class="row">

@@ -61,7 +61,7 @@ export default function Script({ project, id }: PageProps) {
             </dl>
             <section class="card stack">
               <Tabs label={text.title} names={tabs} shown={tab} words={words.tabs} />
-              {tab === "publish" && <Publish script={id} onPublished={() => void loaded.reload()} />}
+              {tab === "publish" && <Publish script={id} next={script.total_executions === 0 ? to(`/projects/${project}/overview`) : null} onPublished={() => void loaded.reload()} />}
               {tab === "builds" && <Builds script={script} etag={etag} reload={loaded.reload} />}
               {tab === "settings" && <ScriptSettings script={script} etag={etag} reload={loaded.reload} />}
             </section>
@@ -93,14 +93,26 @@ function Loader({ script }: { script: ScriptView }) {
         <span class="small quiet">{script.free_for_all ? words.loaderFree : words.loaderMore}</span>
       </header>
       <Copyable value={script.free_for_all ? load : `script_key = "KEY"\n${load}`} label={words.loader} />
-      {script.enabled && script.total_executions === 0 && (
-        <div class="note">
-          <p class="small quiet">{words.tryIt}</p>
-          <Copyable value={`moonlatch try ${new URL(`loader/${script.id}`, address)}${script.free_for_all ? "" : " --key KEY"}`} label={words.tryIt} />
-        </div>
-      )}
+      {script.enabled && script.total_executions === 0 && <TryIt script={script} address={address} />}
       {isOfThisMachine(address) && <p class="small quiet note">{words.loaderHere(address.host)}</p>}
     </section>
+  );
+}
+
+/** The line that runs it without a game, with one of the project's keys where there is one that may be shown. */
+function TryIt({ script, address }: { script: ScriptView; address: URL }) {
+  const isAsked = !script.free_for_all && may("keys:reveal");
+  const key = useLoaded(`key to try ${script.project_id} ${isAsked}`, async (signal) => {
+    if (!isAsked) return undefined;
+    const { users } = await call("GET /projects/{project_id}/users", { project_id: script.project_id }, { query: { state: "active", limit: 1 }, signal });
+    return users[0]?.key;
+  });
+  const line = `moonlatch try ${new URL(`loader/${script.id}`, address)}${script.free_for_all ? "" : ` --key ${key.data.value ?? "KEY"}`}`;
+  return (
+    <div class="note stack tight">
+      <p class="small quiet">{words.tryIt}</p>
+      <Copyable value={line} label={words.tryIt} />
+    </div>
   );
 }
 

@@ -29,8 +29,8 @@ export function Invitation({ secret }: { secret: string }) {
           const isNew = link.kind === "invitation";
           return (
             <>
-              <h1>{isNew ? words.welcome(link.account_name) : words.renew}</h1>
-              {isNew && <p class="quiet">{words.asRole(link.role)}</p>}
+              <h1>{isNew ? words.welcome : words.renew}</h1>
+              {isNew && <p class="quiet">{words.asRole(link.role, link.account_name)}</p>}
               <Form
                 submit={words.go}
                 run={async (entered) => {

@@ -89,6 +89,7 @@ export const text = {
     fingerprintlessHint: "The key is not bound to the first device that uses it.",
     more: "More",
     made: (many: number) => (many === 1 ? "The key was created" : `${many} keys were created`),
+    hand: "Your customer needs it along with the script's loader, which is on the script's page.",
     download: "Download CSV",
     done: "Done",
   },

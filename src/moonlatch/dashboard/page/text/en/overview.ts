@@ -28,6 +28,8 @@ export const text = {
     key: ["Create a key", "One for each customer. It can last forever, or for a number of days from the first start.", "Create key"],
     start: ["Start it once", "Give a customer the script's loader and their key, or run it in your own terminal. As soon as it starts, you can watch, message and stop it under Live.", "Show the loader"],
   } as const,
+  ready: "Everything is ready for a first start, with a script and a key that are there already.",
+  own: "Or begin with a project of your own:",
   done: "done",
   newProject: "New project",
 };

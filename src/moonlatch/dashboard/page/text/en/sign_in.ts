@@ -14,8 +14,8 @@ export const text = {
   refused: "This token is not valid.",
   help: "No way in, or lost your password? Run this on the server:",
   invite: {
-    welcome: (account: string) => `Welcome to ${account}`,
-    asRole: (role: string) => `You are invited as ${role}.`,
+    welcome: "Welcome to Moonlatch",
+    asRole: (role: string, account: string) => `You join the account ${account}. Your role: ${role}.`,
     renew: "Choose a new password",
     as: "You sign in as",
     yourName: "What others call you",
