@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -176,3 +177,39 @@ async def test_offline_days_are_a_setting_of_the_script(me: Developer, project: 
     assert done(await me.get(f"/scripts/{script}"))["script"]["offline_days"] == 30
     for wrong in (31, -1, "", True):
         assert list(invalid(await me.post(f"/scripts/{script}/edit", {"offline_days": wrong}))) == ["offline_days"]
+
+
+async def overtaken(me: Developer, key: str, client: Client, change: dict[str, Any], path: str) -> list[httpx.Response]:
+    """Answers to licences that are asked for just before a change: sealing a large build takes longer than the change."""
+    asking = [asyncio.create_task(me.post(f"/users/{key}/licence", asked(client))) for _ in range(3)]
+    await asyncio.sleep(0)
+    done(await me.post(path, change))
+    return list(await asyncio.gather(*asking))
+
+
+@pytest.mark.parametrize(
+    ("path", "change", "refusal"),
+    [
+        ("/users/{key}/blacklist", {}, "BLACKLISTED"),
+        ("/users/{key}/edit", {"key_expires": 100_000_000_000}, "KEY_EXPIRED"),
+        ("/users/{other}/blacklist", {}, "BLACKLISTED"),
+        ("/scripts/{script}/toggle", {"state": False}, "SCRIPT_DISABLED"),
+    ],
+)
+async def test_no_licence_is_made_behind_a_change(
+    api: Api, me: Developer, project: str, path: str, change: dict[str, Any], refusal: str
+) -> None:
+    client = await offline_script(api, project, payload=b"--" + b"x" * 4_000_000)
+    key, other = await me.new_user(project), await me.new_user(project, fingerprintless=True)
+    if "other" in path:
+        await client.execute(key=other, fingerprint=DEVICE)
+        await api.history.settle()
+    named = path.format(key=key, other=other, script=client.script, project=project)
+    answers = await overtaken(me, key, client, change, named)
+    events = done(await me.get(f"/projects/{project}/events?limit=100"))["events"]  # the newest first
+    behind = [
+        event["kind"] for event in events[: next(n for n, each in enumerate(events) if "licensed" not in each["kind"])]
+    ]
+    assert behind == []
+    late = [error_of(answer, 403) for answer in answers if answer.status_code != 200]
+    assert {(each["code"], each["refusal"]) for each in late} <= {(3, refusal)}

@@ -14,7 +14,7 @@ from moonlatch.licensing.lease import may_be_leased, term
 from moonlatch.licensing.roles import Permission
 from moonlatch.licensing.variables import start_variables
 from moonlatch.licensing.verdict import FINGERPRINT_MISMATCH, Granted, Policy, Refusal, Start, StartFacts, decide_start
-from moonlatch.operations.changing import Change, Intent, keyring_of, perform
+from moonlatch.operations.changing import Change, Intent, perform
 from moonlatch.operations.context import Actor, World
 from moonlatch.operations.kinds import EventKind
 from moonlatch.operations.refusals import Invalid, NotFound, Reason, Refused, TryLater
@@ -49,11 +49,10 @@ class Licence:
 
 @dataclass(frozen=True, slots=True)
 class _Prepared:
-    """The script's build under a key of its own, and what the verdict on a start depends on."""
+    """The script's build under a key of its own."""
 
     payload: leases.Payload
     text: bytes
-    facts: StartFacts | None
 
 
 async def create(
@@ -64,29 +63,24 @@ async def create(
     Raises NotAllowed, NotFound, Invalid, Refused, TryLater.
     """
     actor.require(Permission.KEYS_WRITE)
-    prepared = await _prepare(world, actor, user, asked)
+    prepared = await _prepare(world, user, asked)
     return await perform(world, actor, lambda change: _create(change, user.id, asked, prepared), intent)
 
 
-async def _prepare(world: World, actor: Actor, user: User, asked: Asked) -> _Prepared | None:
-    """What is read and sealed outside of the transaction: a build may have megabytes."""
+async def _prepare(world: World, user: User, asked: Asked) -> _Prepared | None:
+    """What is sealed outside of the transaction: a build may have megabytes."""
     script = await scripts.find(world.database, asked.script)
     if script is None or script.project_id != user.project_id:
         return None
     content = await licences.payload(world.database, script.id, script.build)
     if content is None:
         return None
-    fingerprint = keyring_of(world).fingerprint(user.project_id, "fingerprint", asked.fingerprint)
-    facts = await licences.Licences(world.database).for_start(
-        Owner(script.id, script.project_id, actor.account_id),
-        StartQuestion(script.id, script.loader or "", user.key_hash, fingerprint, world.clock()),
-    )
 
     def seal() -> _Prepared:
         key = crypto.new_key()
         sealed = crypto.seal(key, content)
         payload = leases.Payload(build=script.build, key=key, digest=crypto.sealed_digest(sealed))
-        return _Prepared(payload, b64encode(sealed), facts)
+        return _Prepared(payload, b64encode(sealed))
 
     return await asyncio.to_thread(seal)
 
@@ -100,7 +94,9 @@ async def _create(change: Change, user_id: str, asked: Asked, prepared: _Prepare
     if prepared is None or prepared.payload.build != script.build:  # it was updated just now
         raise TryLater(RETRY_SECONDS)
     fingerprint = change.keyring.fingerprint(user.project_id, "fingerprint", asked.fingerprint)
-    facts, granted = _decide(prepared.facts, fingerprint, change.now)
+    owner = Owner(script.id, script.project_id, change.actor.account_id)
+    question = StartQuestion(script.id, loader, user.key_hash, fingerprint, change.now)
+    facts, granted = _decide(await licences.facts_in(change.tx, owner, question), fingerprint, change.now)
     await _bind(change, user, fingerprint)
     days = script.offline_days if asked.days is None else asked.days
     key_expires = expiry_after_first_use(user.key_expires, user.key_days, change.now)

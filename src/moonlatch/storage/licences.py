@@ -7,7 +7,6 @@ What concerns the script is the same for all its clients, so it is asked for by 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
@@ -15,7 +14,7 @@ import msgspec
 
 from moonlatch.licensing.rollout import plan_of
 from moonlatch.licensing.verdict import Facts, Running, RunningFacts, StartFacts
-from moonlatch.storage.interface import Database, Query, Transaction, parameter_names
+from moonlatch.storage.interface import Database, HotRow, Query, Transaction, parameter_names
 
 AnyFacts = TypeVar("AnyFacts", bound=Facts)
 
@@ -156,10 +155,27 @@ class Owner(msgspec.Struct, frozen=True):
     account: str
 
 
+class _Asked:
+    """A transaction, asked as a database is."""
+
+    def __init__(self, tx: Transaction) -> None:
+        self._tx = tx
+        self.fetch_one = tx.fetch_one
+
+    async def ask(self, query: Query, values: tuple[Any, ...]) -> HotRow | None:
+        row = await self._tx.fetch_one(query, **dict(zip(parameter_names(query.sql), values, strict=True)))
+        return None if row is None else tuple(row)
+
+
+async def facts_in(tx: Transaction, owner: Owner, question: StartQuestion) -> StartFacts | None:
+    """As `Licences.for_start`, of what the transaction sees."""
+    return await Licences(_Asked(tx)).for_start(owner, question)
+
+
 class Licences:
     """Answers both questions. Keeps nothing but whose script is whose, which saves a join at every heartbeat."""
 
-    def __init__(self, database: Database, max_owners: int = 10_000) -> None:
+    def __init__(self, database: Database | _Asked, max_owners: int = 10_000) -> None:
         self._database = database
         self._max_owners = max_owners
         self._owners: dict[str, Owner] = {}
@@ -182,12 +198,12 @@ class Licences:
         """Everything the verdict on a start of this owner's script depends on; None when there is no such script any more."""
         ask = self._database.ask
         script = ask(START_SCRIPT, (owner.account, question.loader, question.script))
-        if isinstance(script, asyncio.Future):
+        if not (script is None or isinstance(script, tuple)):
             script = await script
         if script is None:
             return None
         user = ask(START_USER, (question.fingerprint, question.key_hash, owner.project, question.now))
-        if isinstance(user, asyncio.Future):
+        if not (user is None or isinstance(user, tuple)):
             user = await user
         assert user is not None  # a row of nothing, when there is no such user
         facts = StartFacts(*(script[:-6] + user + script[-6:]))
@@ -227,12 +243,12 @@ class Licences:
             return None
         ask = self._database.ask
         script = ask(RUNNING_SCRIPT, (owner.account, copy.script))
-        if isinstance(script, asyncio.Future):
+        if not (script is None or isinstance(script, tuple)):
             script = await script
         if script is None:
             return None
         user = ask(query, (copy.fingerprint, copy.user_id, owner.project, now_ms, copy.instance))
-        if isinstance(user, asyncio.Future):
+        if not (user is None or isinstance(user, tuple)):
             user = await user
         assert user is not None  # a row of nothing, when there is no such user
         facts = RunningFacts(*(script + user))
@@ -247,7 +263,7 @@ class Licences:
         if facts.user_id is None:
             return facts
         row = self._database.ask(PIN, (now_ms, facts.user_id, script))
-        if isinstance(row, asyncio.Future):
+        if not (row is None or isinstance(row, tuple)):
             row = await row
         if row is None:
             return facts
@@ -257,7 +273,7 @@ class Licences:
     async def _with_reason(self, facts: AnyFacts, who: tuple[Any, ...]) -> AnyFacts:
         """The facts with why and until when somebody is kept out, as it is now."""
         row = self._database.ask(BLACKLISTING, who)
-        if isinstance(row, asyncio.Future):
+        if not (row is None or isinstance(row, tuple)):
             row = await row
         assert row is not None  # a row of nothing, when there is no such user any more
         blacklisted, reason, expires, barred_by, bar_reason, bar_expires, held_by, held_until = row
