@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs/reference/client-protocol.md").read_text()
 TABLE = PAGE[PAGE.index("\n## Refusals\n") :]
 PLACES = ("client", "jobs", "licensing", "live", "operations")
-TESTED_IN = ("client", "end_to_end", "licensing", "live", "management")
+TESTED_IN = ("checkpoints", "client", "end_to_end", "licensing", "live", "management")
 
 
 def codes_in(source: str) -> Iterator[str]:

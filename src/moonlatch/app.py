@@ -17,19 +17,24 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from moonlatch.builds.pool import WorkerPool
 from moonlatch.builds.publisher import LoaderRecipe, Publisher
 from moonlatch.builds.workshop import Workshop
-from moonlatch.client.loader_source import LOADER_VERSION, loader_source, missing_loader_source
+from moonlatch.checkpoints.face import Checkpoints
+from moonlatch.checkpoints.face import is_below as is_checkpoint
+from moonlatch.checkpoints.providers import Providers
+from moonlatch.client.loader_source import LOADER_VERSION, library_source, loader_source, missing_loader_source
 from moonlatch.client.protocol import BEAT, EXECUTE_PATH, HEARTBEAT_PATH, START, ClientProtocol
 from moonlatch.client.sharing import SharingWatch
 from moonlatch.clock import SteadyClock, now_ms
 from moonlatch.config import Settings
 from moonlatch.config.sections import ConnectionSettings
 from moonlatch.dashboard import face
+from moonlatch.dashboard.assets import built_assets
 from moonlatch.jobs.expiry import watch_expiry
 from moonlatch.jobs.releases import watch_releases
 from moonlatch.jobs.retention import (
     ANSWERS_KEPT,
     DELIVERIES_KEPT,
     REMOVED_USERS_KEPT,
+    VISITS_KEPT,
     detail_kept,
     events_kept,
     sign_ins_kept,
@@ -72,7 +77,9 @@ _FILES_FOR_ONE_CALL = 8
 
 logger = logging.getLogger(__name__)
 
-_OUR_PATHS = ("/loader/", "/client/")
+_OUR_PATHS = ("/loader/", "/client/", "/library.lua")
+_VISITORS_STYLE = "assets/visit-"
+"""How the built file begins that holds the style of the visitors' page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +192,7 @@ async def open_moonlatch(settings: Settings) -> AsyncIterator[Moonlatch]:
             trusted_proxies=settings.trusted_proxies,
             limits=limits,
             watch=SharingWatch(world),
+            library=library_source(settings.public_url),
         )
         closing.push_async_callback(client.history.close)
         _expose(
@@ -208,7 +216,7 @@ async def open_moonlatch(settings: Settings) -> AsyncIterator[Moonlatch]:
             "webhooks": deliverer.run(),
             "starts for webhooks": watch_starts(world),
         }
-        kept = [ANSWERS_KEPT, DELIVERIES_KEPT, REMOVED_USERS_KEPT, *sign_ins_kept(settings.sign_in_rules)]
+        kept = [ANSWERS_KEPT, DELIVERIES_KEPT, REMOVED_USERS_KEPT, *VISITS_KEPT, *sign_ins_kept(settings.sign_in_rules)]
         if settings.retention.detail_days:
             kept.extend(detail_kept(settings.retention.detail_days))
         if settings.retention.event_days:
@@ -219,13 +227,24 @@ async def open_moonlatch(settings: Settings) -> AsyncIterator[Moonlatch]:
             jobs["rewrapping"] = watch_rewrapping(database, keyring, now_ms, live.takes_turn)
         for name, job in jobs.items():
             closing.push_async_callback(_cancelled, asyncio.create_task(job, name=name))
+        addresses = Addresses(settings.trusted_proxies)
+        dashboard = face.Dashboard(assets := built_assets())
+        checkpoints = Checkpoints(
+            world=world,
+            providers=Providers(outgoing, settings.checkpoints, now_ms),
+            settings=settings.checkpoints,
+            public_url=settings.public_url,
+            addresses=addresses,
+            limits=limits,
+            style=next((asset.body for name, asset in assets.items() if name.startswith(_VISITORS_STYLE)), b""),
+        )
         yield Moonlatch(
             settings=settings,
             world=world,
             database=database,
             live=live,
             publisher=publisher,
-            application=_dispatcher(client, management, face.Dashboard(), Addresses(settings.trusted_proxies)),
+            application=_dispatcher(client, management, dashboard, checkpoints, addresses),
             http_transport=client.http_transport(),
             readiness=readiness,
             exposition=exposition,
@@ -320,14 +339,18 @@ def _expose(
     )
 
 
-def _dispatcher(client: ASGIApp, management: ASGIApp, dashboard: ASGIApp, addresses: Addresses) -> ASGIApp:
-    """Running scripts and the page before any framework, developers through FastAPI."""
+def _dispatcher(
+    client: ASGIApp, management: ASGIApp, dashboard: ASGIApp, checkpoints: ASGIApp, addresses: Addresses
+) -> ASGIApp:
+    """Running scripts and pages before any framework, developers through FastAPI."""
 
     async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket" or scope["path"].startswith(_OUR_PATHS):
             await client(scope, receive, send)
         elif scope["type"] == "http" and face.is_below(scope["path"]):
             await dashboard(scope, receive, send)
+        elif scope["type"] == "http" and is_checkpoint(scope["path"]):
+            await checkpoints(scope, receive, send)
         else:
             await management({**scope, "client": (addresses.of(scope["client"], scope["headers"]), 0)}, receive, send)
 

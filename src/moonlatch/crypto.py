@@ -39,6 +39,8 @@ WEBHOOK_URL = "webhook url"
 WEBHOOK_SECRET = "webhook secret"  # noqa: S105 -- a name
 """Purpose of a stored secret: what an endpoint's deliveries are signed with, owned by the endpoint's id."""
 
+AD_STEP_SECRETS = "ad step secrets"
+"""Purpose of a stored secret: what a step of a checkpoint asks its provider with, owned by the step's id."""
 
 IDENTITY_KEY = "identity key"
 """Purpose of a stored secret: what devices and addresses are hashed with, owned by the installation."""

@@ -104,6 +104,8 @@ START_GUARDS = [
     ("KEY_HELD", {"held_by": "devices"}, {}),
     ("KEY_HELD", {"held_by": "devices", "held_until": NOW + 1}, {}),
     ("KEY_EXPIRED", {"key_expires": NOW}, {}),
+    ("KEY_LOCKED", {"is_locked_elsewhere": True}, {}),
+    ("TOO_MANY_KEYS", {"is_device_full": True}, {}),
     ("FINGERPRINT_REQUIRED", {"fingerprint": b"f"}, {"fingerprint": None}),
     ("FINGERPRINT_REQUIRED", {"require_fingerprint": True}, {"fingerprint": None}),
     ("FINGERPRINT_MISMATCH", {"fingerprint": b"other"}, {}),
@@ -128,6 +130,7 @@ RUNNING_GUARDS = [
 ORDER = [
     *("SCRIPT_NOT_FOUND", "DISCONNECTED", "SCRIPT_DISABLED", "OUTDATED", "LOADER_OUTDATED", "SESSIONS_REQUIRED"),
     *("KEY_REQUIRED", "KEY_NOT_FOUND", "BLACKLISTED", "KEY_HELD", "KEY_EXPIRED"),
+    *("KEY_LOCKED", "TOO_MANY_KEYS"),
     *("FINGERPRINT_REQUIRED", "FINGERPRINT_MISMATCH"),
     *("EXECUTION_LIMIT_REACHED", "granted"),
 ]

@@ -137,6 +137,19 @@ ENDPOINTS: dict[tuple[str, str], tuple[str | None, Any]] = {
     ("POST", "/endpoints/{endpoint_id}/replay"): ("endpoint", {"failed_since": 1_700_000_000_000}),
     ("GET", "/deliveries/{delivery_id}"): ("delivery", None),
     ("POST", "/deliveries/{delivery_id}/replay"): ("delivery", {}),
+    ("GET", "/ads/providers"): (None, None),
+    ("GET", "/ads/systems"): (None, None),
+    ("POST", "/ads/systems/new"): (None, {"project_id": NOBODY, "name": "New"}),
+    ("GET", "/ads/systems/{system_id}"): ("system", None),
+    ("POST", "/ads/systems/{system_id}/edit"): ("system", {"name": "New"}),
+    ("POST", "/ads/systems/{system_id}/remove"): ("system", {}),
+    ("POST", "/ads/systems/{system_id}/steps"): (
+        "system",
+        {"provider": "custom", "settings": {"url": "https://a.example"}},
+    ),
+    ("POST", "/ads/steps/{step_id}/edit"): ("step", {"minimum_seconds": 20}),
+    ("GET", "/ads/steps/{step_id}/secrets"): ("step", None),
+    ("POST", "/ads/steps/{step_id}/remove"): ("step", {}),
     ("GET", "/me"): (None, None),
     ("GET", "/members"): (None, None),
     ("POST", "/members"): (None, {"name": "New", "sign_in_name": "new@example.com", "role": "viewer"}),
@@ -180,7 +193,13 @@ async def mine(api: Api, me: Developer, project: str, key: str) -> dict[str | No
     start = {"build": 2, "steps": [{"basis_points": 500}]}
     rollout = (await me.post(f"/scripts/{client.script}/rollouts", start)).json()["rollout"]["id"]
     await me.post(f"/rollouts/{rollout}/halt", {})
+    made = await me.post("/ads/systems/new", {"project_id": project, "name": "Free keys"})
+    system = made.json()["system_id"]
+    gate = {"provider": "custom", "settings": {"url": "https://gate.example/"}}
+    step = (await me.post(f"/ads/systems/{system}/steps", gate)).json()["step"]["id"]
     return {
+        "system": system,
+        "step": step,
         None: "",
         "rollout": rollout,
         "project": project,

@@ -35,13 +35,17 @@ OPERATIONS = [
     if isinstance(route, APIRoute) and route.include_in_schema
     for method in sorted(route.methods or ())
 ]
-WITHOUT_INPUT = {"/health/live", "/health/ready"}
+WITHOUT_INPUT = {"/health/live", "/health/ready", "/ads/providers"}
 # Where a body may fit its schema and still be refused, because no schema can say what is wrong with it.
 MORE_THAN_A_SCHEMA_SAYS = {
     "/scripts/{script_id}/edit": "an edit must change something",
     "/projects/{project_id}/edit": "an edit must change something, and a webhook is a URL",
     "/projects/{project_id}/endpoints": "an endpoint is a URL",
     "/endpoints/{endpoint_id}/edit": "an edit must change something, and an endpoint is a URL",
+    "/ads/systems/new": "the project must be there, and a slug free",
+    "/ads/systems/{system_id}/edit": "an edit must change something, and the durations fit each other",
+    "/ads/systems/{system_id}/steps": "settings are the provider's",
+    "/ads/steps/{step_id}/edit": "an edit must change something, and settings are the provider's",
     "/users/{key}/edit": "an edit must change something",
     "/scripts/{script_id}/update": "a script must be valid",
     "/scripts/{script_id}/rollouts": "each step must give more than the one before",

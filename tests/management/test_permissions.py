@@ -112,7 +112,11 @@ async def furnished(api: Api, me: Developer) -> dict[str, str]:
     session = await api.session(client, key=key)
     tokens = done(await me.get("/account/tokens"))["tokens"]
     made = done(await me.post(f"/projects/{project}/endpoints", {"url": "https://receiver.invalid/"}))["endpoint"]["id"]
+    system = done(await me.post("/ads/systems/new", {"project_id": project, "name": "Free keys"}))["system_id"]
+    gate = {"provider": "custom", "settings": {"url": "https://gate.example/"}}
     return {
+        "system_id": system,
+        "step_id": done(await me.post(f"/ads/systems/{system}/steps", gate))["step"]["id"],
         "endpoint_id": made,
         "delivery_id": done(await me.post(f"/endpoints/{made}/test", {}))["delivery"]["id"],
         "project_id": project,

@@ -27,7 +27,12 @@ def app() -> FastAPI:
     return management_app(world=world, live=nothing, publisher=nothing)
 
 
-VIEWS = {"sign-in session": "SignInSessionView", "scheduled build": "ScheduledBuildView"}
+VIEWS = {
+    "sign-in session": "SignInSessionView",
+    "scheduled build": "ScheduledBuildView",
+    "ad system": "AdSystemView",
+    "ad step": "AdStepView",
+}
 """Objects whose model has another name."""
 
 ON_EVERY_CHANGE = {"dry_run"}
@@ -86,6 +91,8 @@ def test_each_objects_section_names_its_fields(app: FastAPI) -> None:
         "link",
         "endpoint",
         "delivery",
+        "ad system",
+        "ad step",
     ):
         start = API.index(f"### The {noun} object\n")
         rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \|", API[start : API.find("\n##", start + 1)], re.MULTILINE)

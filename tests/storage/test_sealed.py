@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from moonlatch.crypto import LURAPH_KEY, WEBHOOK_SECRET, WEBHOOK_URL, new_id, seal_mark
+from moonlatch.crypto import AD_STEP_SECRETS, LURAPH_KEY, WEBHOOK_SECRET, WEBHOOK_URL, new_id, seal_mark
 from moonlatch.keyring import Keyring
 from moonlatch.proofs import TOTP_SECRET
 from moonlatch.storage import master_keys, removed_users, sealed, user_lists, users
@@ -128,6 +128,9 @@ async def test_everything_sealed_is_made_anew_and_counted_meanwhile(database: Da
         enabled=True,
         **hook,
     )
+    user_id = await rows.value(database, "select id from users limit 1")
+    step = BEFORE.seal_secret(AD_STEP_SECRETS, "a", "{}")
+    await rows.add_ad_system(database, account, project, user_id, secrets=step)
     await rows.insert(
         database,
         "idempotency_records",
@@ -150,6 +153,7 @@ async def test_everything_sealed_is_made_anew_and_counted_meanwhile(database: Da
             "addresses of webhooks": 1,
             "secrets of webhooks": 1,
             "earlier secrets of webhooks": 1,
+            "secrets of checkpoints": 1,
             "answers to calls with an idempotency key": 1,
         },
         NEW_ID: {"keys of users": 1},
@@ -173,6 +177,8 @@ async def test_everything_sealed_is_made_anew_and_counted_meanwhile(database: Da
     assert alone.open_secret(TOTP_SECRET, "m", bytes(sealed_totp)) == "totp"
     endpoint = await database.fetch_one(Query("test.endpoint", "select url, secret, previous_secret from endpoints"))
     assert endpoint is not None
+    of_step = await rows.value(database, "select secrets from ad_steps")
+    assert alone.open_secret(AD_STEP_SECRETS, "a", bytes(of_step)) == "{}"
     purposes = (WEBHOOK_URL, WEBHOOK_SECRET, WEBHOOK_SECRET)
     opened = [alone.open_secret(purpose, "e", bytes(each)) for purpose, each in zip(purposes, endpoint, strict=True)]
     assert opened == ["https://example.com/", "whsec_1", "whsec_0"]

@@ -21,6 +21,12 @@ from support.database import opened
 TABLES = [
     *(
         "accounts",
+        "ad_attempts",
+        "ad_grants",
+        "ad_passes",
+        "ad_proofs",
+        "ad_steps",
+        "ad_systems",
         "bars",
         "builds",
         "channels",
@@ -132,6 +138,7 @@ async def source(tmp_path: Path) -> Path:
         passkey = {"credential_id": b"\x03", "public_key": b"\x04", "sign_count": 2**32 - 1, "created_at": 1}
         await rows.insert(database, "passkeys", id="p", member_id="m", name="laptop", **passkey)
         await rows.insert(database, "passkey_challenges", id="c", challenge=b"\x05", expires_at=1)
+        await rows.add_ad_system(database, account, project, user)
         await rows.insert(database, "installation", id=1, key_check=b"check", identity_key=b"\x00sealed")
         await rows.insert(database, "master_keys", id="63686563", key_check=b"check", added_at=1, is_first=True)
         await rows.insert(database, "luraph_keys", account_id=account, sealed=b"sealed")

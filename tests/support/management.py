@@ -15,10 +15,19 @@ from moonlatch import crypto
 from moonlatch.builds.pool import WorkerPool
 from moonlatch.builds.publisher import LoaderRecipe, Publisher
 from moonlatch.builds.workshop import Workshop
+from moonlatch.checkpoints.face import Checkpoints
+from moonlatch.checkpoints.face import is_below as is_checkpoint
+from moonlatch.checkpoints.providers import Providers
 from moonlatch.client.history import History
 from moonlatch.client.protocol import ClientProtocol
 from moonlatch.client.sharing import SharingWatch
-from moonlatch.config.sections import ClientSettings, ConnectionSettings, ManagementSettings, ProtectorSettings
+from moonlatch.config.sections import (
+    CheckpointSettings,
+    ClientSettings,
+    ConnectionSettings,
+    ManagementSettings,
+    ProtectorSettings,
+)
 from moonlatch.keyring import Keyring
 from moonlatch.licensing.signing_in import SignInRules
 from moonlatch.licensing.tier import BUILT_IN, Tier
@@ -32,6 +41,10 @@ from moonlatch.storage.interface import Database
 from moonlatch.storage.postgres.engine import PostgresDatabase, open_postgres
 from moonlatch.storage.sqlite.engine import open_sqlite
 from moonlatch.storage.tokens import Token
+from moonlatch.web.address import Addresses
+from moonlatch.web.limits import limits_of_this_process
+from moonlatch.web.outgoing import Outgoing
+from moonlatch.web.reach import Reach
 from support import rows
 from support.answered import noting
 from support.client import Client, Wire
@@ -175,9 +188,11 @@ async def running_api(folder: Path, *, database_url: str = "", **settings: Any) 
     """A fresh server on SQLite, or on the PostgreSQL database of that URL.
 
     Settings are those of `ManagementSettings`, the arguments of `management_app`, `keep_alive_seconds`, `signing_in`, and
-    `write_loader`, what writes the loaders. Without a rate
+    `write_loader`, what writes the loaders, `checkpoints`, the settings of those, and `trusted_proxies`. Without a rate
     limit, unless the test sets one.
     """
+    of_checkpoints = settings.pop("checkpoints", CheckpointSettings())
+    trusted_proxies = settings.pop("trusted_proxies", ())
     writing = settings.pop("write_loader", write_loader)
     keep_alive_seconds = settings.pop("keep_alive_seconds", 5)
     section = {name: settings.pop(name) for name in ManagementSettings.model_fields if name in settings}
@@ -219,21 +234,39 @@ async def running_api(folder: Path, *, database_url: str = "", **settings: Any) 
         missing_loader_source=missing_loader,
         settings=ClientSettings(**ANY_RATE),
         connections=ConnectionSettings(),
+        trusted_proxies=trusted_proxies,
         watch=SharingWatch(world),
     )
+    outgoing = Outgoing(Reach(["127.0.0.0/8"]))
+    checkpoints: list[Checkpoints] = []
 
     async def either(scope: Any, receive: Any, send: Any) -> None:
         is_client = scope["path"].startswith(("/client/v1/", "/loader/"))
-        await (protocol if is_client else observed)(scope, receive, send)
+        if is_checkpoint(scope["path"]):
+            await checkpoints[0](scope, receive, send)
+        else:
+            await (protocol if is_client else observed)(scope, receive, send)
 
     try:
         async with (
             served(either, keep_alive_seconds=keep_alive_seconds) as url,
             plain_http(base_url=url, timeout=20) as http,
         ):
+            checkpoints.append(
+                Checkpoints(
+                    world=world,
+                    providers=Providers(outgoing, of_checkpoints, clock),
+                    settings=of_checkpoints,
+                    public_url=url,
+                    addresses=Addresses(trusted_proxies),
+                    limits=limits_of_this_process(lambda: clock() / 1000),
+                    style=b"body { margin: 0 }",
+                )
+            )
             yield Api(url, management, world, database, keyring, live, clock, http, protocol.history)
             await live.close_all()
     finally:
+        await outgoing.close()
         await workers.close()
         await protocol.history.close()
         await database.close()

@@ -94,3 +94,30 @@ async def id_of(database: Database, key: str, *, keyring: Keyring = KEYRING) -> 
     user = await value(database, "select id from users where key_hash = :hash", hash=hashed(key, keyring))
     assert isinstance(user, str)
     return user
+
+
+async def add_ad_system(
+    database: Database, account: str, project: str, user: str, *, secrets: bytes = b"\x00\xff"
+) -> None:
+    """A checkpoint with one row in each of its tables."""
+    system = {"id": "y", "account_id": account, "project_id": project, "name": "🌙", "slug": "free", "enabled": True}
+    limits = {"key_duration": 2**53, "max_keys": 1, "allow_extending": False, "max_duration": 2**53}
+    daily = {"network_daily_keys": 1, "device_daily_keys": 1, "created_at": 1}
+    await insert(database, "ad_systems", **system, **limits, **daily)
+    step = {"id": "a", "system_id": "y", "number": 1, "provider": "custom", "settings": "{}", "enabled": True}
+    await insert(
+        database,
+        "ad_steps",
+        **step,
+        secrets=secrets,
+        postback_hash=b"p",
+        minimum_seconds=0,
+        created_at=1,
+        down_until=None,
+    )
+    who = {"system_id": "y", "browser": b"b", "network": b"n", "address": b"\x00\xff"}
+    times = {"steps": 0, "passes": 1, "began_at": 1, "ends_at": 2**53}
+    await insert(database, "ad_attempts", id="t", **who, **times)
+    await insert(database, "ad_passes", callback_hash=b"c", attempt_id="t", step_id="a", number=1, left_at=1)
+    await insert(database, "ad_proofs", hash=b"h", used_at=1)
+    await insert(database, "ad_grants", id="g", user_id=user, made_at=1, **who)

@@ -33,6 +33,7 @@ from moonlatch.licensing.verdict import (
     with_build_given,
 )
 from moonlatch.live.interface import AliveAlreadyError, Instance, NoPlaceError
+from moonlatch.operations.locks import is_elsewhere, lock_of
 from moonlatch.storage.executions import UNKNOWN_EXECUTOR, Execution, ExecutionLog, OvertakenError, RepeatedError, Use
 from moonlatch.storage.licences import Owner, StartQuestion
 from moonlatch.storage.user_history import NewRefusal
@@ -179,6 +180,13 @@ class ExecuteEndpoint:
             if network is not None:
                 hashed = self._backend.keyring.fingerprint(owner.project, "network", network)
                 facts = await self._backend.licences.in_network(facts, hashed, now)
+        if facts is not None and facts.locked_to is not None:
+            here = lock_of(self._backend.keyring, owner.project, address)
+            facts = msgspec.structs.replace(
+                facts,
+                is_locked_elsewhere=is_elsewhere(facts.locked_to, here),
+                is_device_full=await self._backend.licences.has_full_device(facts, origin.fingerprint, now - DAY_MS),
+            )
         has_key = key_hash is not None
         verdict = decide_start(
             facts,

@@ -96,6 +96,19 @@ def loader_source(
     return (settings + modules_source(keeps_leases=keeps_leases) + _file("main")).encode("ascii")
 
 
+_OF_LIBRARY = ("attempt", "finding", "json", "roblox")
+
+
+def library_source(base_url: str) -> bytes:
+    """The library for key windows, as ASCII Lua that every Lua from 5.1 on and Luau understand. Raises ValueError as `loader_source`."""
+    if not _BASE_URL.fullmatch(base_url):
+        raise ValueError(f"not a URL that a script can use: {base_url!r}")
+    text = f'local settings = {{ base_url = "{base_url.rstrip("/")}" }}\nlocal executor_files\n'
+    for local in _OF_LIBRARY:
+        text += f"local {local} = (function()\n{_file(_MODULES[local])}end)()\n"
+    return (text + _file("library")).encode("ascii")
+
+
 def missing_loader_source(message: str) -> bytes:
     """Lua that raises `message`, for a user whose script has no loader: they see the reason instead of a syntax error."""
     return f"error({lua_string(message.encode())}, 0)\n".encode("ascii")

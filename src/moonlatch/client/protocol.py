@@ -12,12 +12,21 @@ from moonlatch.client.body import TOO_LARGE, TOO_SLOW, HungUpError, read_body
 from moonlatch.client.execute import SESSION_PATH, ExecuteEndpoint
 from moonlatch.client.heartbeat import HeartbeatEndpoint, NotOursError
 from moonlatch.client.history import History
-from moonlatch.client.loader import LoaderEndpoint
+from moonlatch.client.key_check import (
+    CHECK_PATH,
+    CHECKS_BURST,
+    LIBRARY_PATH,
+    KeyCheckEndpoint,
+    Library,
+    encoded,
+    too_many,
+)
+from moonlatch.client.loader import TEXT, LoaderEndpoint
 from moonlatch.client.payloads import Payloads
 from moonlatch.client.replies import UNAVAILABLE, RefusedError, invalid, rate_limited, respond
 from moonlatch.client.session import SessionEndpoint
 from moonlatch.client.sharing import SharingWatch
-from moonlatch.client.wire import MalformedError, decode_execute, decode_heartbeat
+from moonlatch.client.wire import MalformedError, decode_check_key, decode_execute, decode_heartbeat
 from moonlatch.clock import Clock, monotonic_seconds
 from moonlatch.config.sections import ClientSettings, ConnectionSettings
 from moonlatch.crypto import new_id
@@ -29,7 +38,7 @@ from moonlatch.metrics.counts import RouteTraffic, Traffic, Verdicts
 from moonlatch.storage.executions import ExecutionLog
 from moonlatch.storage.interface import Database, StorageError
 from moonlatch.storage.licences import Licences
-from moonlatch.web.address import Addresses
+from moonlatch.web.address import Addresses, header
 from moonlatch.web.close_codes import OVERLOADED
 from moonlatch.web.connections import Connections, TooManyError
 from moonlatch.web.direct import Answer, DirectTransport, transport_for
@@ -53,7 +62,7 @@ logger = logging.getLogger(__name__)
 
 
 class ClientProtocol:
-    """Serves `/loader/:script_id` and `/client/v1/...`; `missing_loader_source` makes Lua that raises a message.
+    """Serves `/loader/:script_id`, `/library.lua` and `/client/v1/...`; `missing_loader_source` makes Lua that raises a message.
 
     Logs no key, token, mac, fingerprint or address.
     """
@@ -71,6 +80,7 @@ class ClientProtocol:
         trusted_proxies: Iterable[str] = (),
         limits: RateLimits | None = None,
         watch: SharingWatch | None = None,
+        library: bytes = b"",
     ) -> None:
         self._addresses = Addresses(trusted_proxies)
         self.connections = Connections(
@@ -99,6 +109,13 @@ class ClientProtocol:
         self._execute = ExecuteEndpoint(backend, ExecutionLog(database), Payloads(database), settings.heartbeat_seconds)
         self._heartbeat = HeartbeatEndpoint(backend)
         self._session = SessionEndpoint(backend, self._note_session)
+        self._library = Library(library)
+        self._key_check = KeyCheckEndpoint(database, backend.licences, keyring, clock)
+        self._checks = NetworkLimit(
+            limit, "key check", per_second=settings.key_checks_per_minute_per_address / 60, burst=CHECKS_BURST
+        )
+        self._check_traffic = self.traffic.route("POST", CHECK_PATH)
+        self._library_traffic = self.traffic.route("GET", LIBRARY_PATH)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -114,7 +131,7 @@ class ClientProtocol:
             return
         except Exception as error:
             # Never the path itself: it is what the client made of it.
-            where = path if path in (EXECUTE_PATH, HEARTBEAT_PATH) else LOADER_PREFIX
+            where = path if path in (EXECUTE_PATH, HEARTBEAT_PATH, CHECK_PATH, LIBRARY_PATH) else LOADER_PREFIX
             refused = _refusal_for(where, error)
             self._traffic_at(path).add(refused.status, monotonic_seconds() - began)
             await _refuse(send, refused)
@@ -124,6 +141,10 @@ class ClientProtocol:
             return self._start_traffic
         if path == HEARTBEAT_PATH:
             return self._beat_traffic
+        if path == CHECK_PATH:
+            return self._check_traffic
+        if path == LIBRARY_PATH:
+            return self._library_traffic
         return self._loader_traffic if path.startswith(LOADER_PREFIX) else self.traffic.route("-", "-")
 
     def http_transport(self) -> type[DirectTransport]:
@@ -204,10 +225,41 @@ class ClientProtocol:
             else:
                 status = await self._loader.answer(scope, send, path[len(LOADER_PREFIX) :])
             self._loader_traffic.add(status, monotonic_seconds() - began)
+        elif path == CHECK_PATH:
+            _require_method(scope, "POST")
+            await self._check_key(scope, receive, send)
+        elif path == LIBRARY_PATH:
+            _require_method(scope, "GET", "HEAD")
+            await self._give_library(scope, send)
         elif path == SESSION_PATH:
             raise invalid("this path wants a WebSocket")
         else:
             raise invalid("the client protocol has no such path", 404)
+
+    async def _check_key(self, scope: Scope, receive: Receive, send: Send) -> None:
+        began = monotonic_seconds()
+        wait = (await self._checks.take(self._addresses.of(scope["client"], scope["headers"]))).retry_after_seconds
+        if wait:
+            status, state, headers = 429, too_many(wait), [(b"retry-after", b"%d" % wait)]
+        else:
+            status, state, headers = 200, await self._key_check.state_of(decode_check_key(await read_body(receive))), []
+        await respond(send, status, _JSON, encoded(state), [*headers, (b"cache-control", b"no-store")])
+        self._check_traffic.add(status, monotonic_seconds() - began)
+
+    async def _give_library(self, scope: Scope, send: Send) -> None:
+        began = monotonic_seconds()
+        headers = [(b"etag", self._library.etag), (b"cache-control", b"no-cache")]
+        wait = await _seconds_to_wait(self._loaders, self._addresses.of(scope["client"], scope["headers"]))
+        if wait:
+            status = await self._loader.refuse(send, wait)
+        elif self._library.etag in (header(scope["headers"], b"if-none-match") or b""):
+            status = 304
+            await send({"type": "http.response.start", "status": status, "headers": headers})
+            await send({"type": "http.response.body", "body": b""})
+        else:
+            status = 200
+            await respond(send, status, TEXT, self._library.source, headers)
+        self._library_traffic.add(status, monotonic_seconds() - began)
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()  # the handshake

@@ -50,6 +50,14 @@ class Execute(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False)
     """The host's functions were replaced, as far as the loader noticed."""
 
 
+class CheckKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
+    """Asks whether a key is good for a script, on a device if it is told."""
+
+    script_id: Id
+    key: Key
+    fingerprint: Fingerprint | None = None
+
+
 class Heartbeat(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """Asks whether an instance may go on."""
 
@@ -88,6 +96,7 @@ class Ping(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="ping"):
 
 
 _execute = msgspec.json.Decoder(Execute)
+_check_key = msgspec.json.Decoder(CheckKey)
 _heartbeat = msgspec.json.Decoder(Heartbeat)
 _frame: msgspec.json.Decoder[Open | MessageReply | Ping] = msgspec.json.Decoder(Open | MessageReply | Ping)
 
@@ -102,6 +111,14 @@ def decode_execute(body: bytes) -> Execute:
         raise MalformedError("Expected `str` of letters and digits - at `$.nonce`")
     # With `in`, bytes try first whether they are asked for a number.
     if body.find(_ESCAPED_NUL) >= 0 and any("\0" in text for text in _texts(request)):
+        raise MalformedError("a text contains a NUL character")
+    return request
+
+
+def decode_check_key(body: bytes) -> CheckKey:
+    """Raises MalformedError."""
+    request = _decode(_check_key, body)
+    if "\0" in request.script_id:
         raise MalformedError("a text contains a NUL character")
     return request
 

@@ -16,6 +16,7 @@ from pydantic import (
 )
 from pydantic_settings import NoDecode
 
+from moonlatch.licensing.checkpoints import PROVIDERS, ProviderName
 from moonlatch.licensing.tier import MEBIBYTE
 from moonlatch.licensing.verdict import ACCOUNT_GRACE_DAYS
 from moonlatch.obfuscator.options import DEFAULT_PROFILE, PROFILES, known_profile
@@ -24,6 +25,13 @@ _SECRET_URL = re.compile(
     r"(https://(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+)|http://(127\.0\.0\.1|localhost|\[::1\]))(:\d{1,5})?(/[A-Za-z0-9._~/-]*)?"
 )
 _METRICS_TOKEN = re.compile(r"[!-~]{16,}")
+
+
+def _secret_url(value: str) -> str:
+    if not _SECRET_URL.fullmatch(value):
+        raise ValueError("should look like https://api.example.com/v1")
+    return value.rstrip("/")
+
 
 HEARTBEAT_SECONDS, MAX_SESSIONS = 30, 50_000
 """Defaults that parts have, too, where nobody sets anything."""
@@ -140,6 +148,12 @@ class ClientSettings(Section):
         description="Loaders per second to one IP address, on average; 0 sets no limit.",
     )
     loader_burst: int = Field(default=400, ge=1, le=1_000_000, description="Loaders at once to one IP address.")
+    key_checks_per_minute_per_address: float = Field(
+        default=20.0,
+        gt=0,
+        le=1_000_000,
+        description="Keys that scripts may check per minute from one IP address (`/client/v1/check_key`), on average; ten at once.",
+    )
     max_sessions: int = Field(
         default=MAX_SESSIONS,
         ge=0,
@@ -281,6 +295,33 @@ class RetentionSettings(Section):
         le=36_500,
         description="Days for which events (who did what) are kept; 0 keeps them for ever.",
     )
+
+
+class CheckpointSettings(Section):
+    """Pages at which visitors earn keys: where their providers are asked, should one of them move before Moonlatch knows."""
+
+    linkvertise_api: Annotated[str, AfterValidator(_secret_url)] = Field(
+        default=PROVIDERS[ProviderName.LINKVERTISE].api,
+        max_length=500,
+        description="Where Linkvertise is asked whether a visitor went through. `https://`, or `http://` on this machine.",
+    )
+    lootlabs_api: Annotated[str, AfterValidator(_secret_url)] = Field(
+        default=PROVIDERS[ProviderName.LOOTLABS].api,
+        max_length=500,
+        description="Where Lootlabs is asked to hide where a link leads.",
+    )
+    workink_api: Annotated[str, AfterValidator(_secret_url)] = Field(
+        default=PROVIDERS[ProviderName.WORKINK].api,
+        max_length=500,
+        description="Where Work.ink is asked about a token, which is added to it.",
+    )
+    timeout_seconds: float = Field(
+        default=8.0, ge=0.5, le=30, description="Longest time for one question to a provider, in seconds."
+    )
+    views_per_second_per_address: float = Field(
+        default=2.0, gt=0, le=1_000_000, description="Pages per second that one IP address is shown, on average."
+    )
+    view_burst: int = Field(default=60, ge=1, le=1_000_000, description="Pages at once that one IP address is shown.")
 
 
 class WebhookSettings(Section):

@@ -18,6 +18,7 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 
 from moonlatch.clock import DAY_MS, HOUR_MS, MINUTE_MS
 from moonlatch.config.sections import (
+    CheckpointSettings,
     ClientSettings,
     ConnectionSettings,
     DatabaseSettings,
@@ -109,6 +110,7 @@ class Settings(BaseSettings):
     metrics: MetricsSettings = MetricsSettings()
     retention: RetentionSettings = RetentionSettings()
     webhooks: WebhookSettings = WebhookSettings()
+    checkpoints: CheckpointSettings = CheckpointSettings()
 
     @property
     def database_file(self) -> Path:

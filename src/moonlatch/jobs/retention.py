@@ -11,6 +11,7 @@ from moonlatch.jobs.periodic import run_periodically
 from moonlatch.licensing.key import RESTORABLE_DAYS
 from moonlatch.licensing.signing_in import SignInRules
 from moonlatch.storage import (
+    ad_attempts,
     deliveries,
     events,
     idempotency,
@@ -70,6 +71,15 @@ REMOVED_USERS_KEPT = Kept(
     "removed users", RESTORABLE_DAYS, lambda tx, before, most: removed_users.prune(tx, before=before, most=most)
 )
 """So that they can be brought back."""
+
+VISITS_KEPT = (
+    Kept("attempts at checkpoints", 30, lambda tx, before, most: ad_attempts.prune(tx, before=before, most=most)),
+    Kept("proofs of providers", 30, lambda tx, before, most: ad_attempts.prune_proofs(tx, before=before, most=most)),
+    Kept(
+        "earned keys that are gone", 2, lambda tx, before, most: ad_attempts.prune_grants(tx, before=before, most=most)
+    ),
+)
+"""Of visitors; what their daily limits count is of one day."""
 
 
 def sign_ins_kept(rules: SignInRules) -> list[Kept]:

@@ -28,6 +28,8 @@ class Permission(StrEnum):
     SESSIONS_STOP = "sessions:stop"
     WEBHOOKS_READ = "webhooks:read"
     WEBHOOKS_WRITE = "webhooks:write"
+    CHECKPOINTS_READ = "checkpoints:read"
+    CHECKPOINTS_WRITE = "checkpoints:write"
     EVENTS_READ = "events:read"
 
 
@@ -64,11 +66,13 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
         Permission.SESSIONS_MESSAGE,
         Permission.SESSIONS_STOP,
         Permission.WEBHOOKS_READ,
+        Permission.CHECKPOINTS_READ,
     },
     Role.SUPPORT: _VIEWER
     | {
         Permission.KEYS_REVEAL,
         Permission.KEYS_WRITE,
+        Permission.CHECKPOINTS_READ,
         Permission.SESSIONS_MESSAGE,
         Permission.SESSIONS_STOP,
     },

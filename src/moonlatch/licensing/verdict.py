@@ -30,6 +30,12 @@ class AskedFurther(msgspec.Struct, frozen=True, kw_only=True):
     held_until: int | None = None
     has_free_device: bool = False
     """The key is bound to other devices than the one that starts, and to fewer than it may be."""
+    locked_to: bytes | None = None
+    """The network that a key from a checkpoint must be started in for the first time; None where it was."""
+    is_locked_elsewhere: bool = False
+    """It is another one than the start comes from."""
+    is_device_full: bool = False
+    """The device has had as many keys from checkpoints today as it may have."""
     channel: str | None = None
     pin: int | None = None
     """The build that the key is pinned to now."""
@@ -193,6 +199,15 @@ KEY_HELD = Refusal(
     "This key is on hold, because it was used in a way that looks as if several people shared it. Nothing of it is lost: "
     "ask whoever sold it to you to release it.",
 )
+KEY_LOCKED = Refusal(
+    "KEY_LOCKED",
+    "This key has to be started for the first time in the network in which it was made. "
+    "Open the page that gave it to you from here, in the same browser, and start again.",
+)
+TOO_MANY_KEYS = Refusal(
+    "TOO_MANY_KEYS",
+    "This device has had as many free keys today as it may have. Use the key of before, or come back tomorrow.",
+)
 KEY_EXPIRED = Refusal("KEY_EXPIRED", "This key has expired. Renew it to keep using the script.")
 FINGERPRINT_REQUIRED = Refusal(
     "FINGERPRINT_REQUIRED",
@@ -250,6 +265,10 @@ def decide_start(facts: StartFacts | None, claim: Start, policy: Policy, now_ms:
         return KEY_EXPIRED
     if facts.user_id is None or expired:
         return Granted(premium=False)
+    if facts.is_locked_elsewhere:
+        return KEY_LOCKED
+    if facts.is_device_full:
+        return TOO_MANY_KEYS
     bound = is_bound(facts.fingerprint, bool(facts.fingerprintless))
     if bound and claim.fingerprint is None:
         return FINGERPRINT_REQUIRED

@@ -12,6 +12,7 @@ from moonlatch.config.sections import ManagementSettings
 from moonlatch.live.interface import Live
 from moonlatch.management import (
     account,
+    ad_systems,
     bars,
     builds,
     bulk_users,
@@ -88,6 +89,7 @@ ROUTERS = (
     own_account.router,
     sign_in.router,
     endpoints.router,
+    ad_systems.router,
     events.router,
     news.router,
     health.router,

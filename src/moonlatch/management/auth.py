@@ -21,6 +21,7 @@ from moonlatch.operations.members import reaches
 from moonlatch.operations.standing import still_standing
 from moonlatch.operations.tokens import reaches as reaches_token
 from moonlatch.storage import (
+    ad_systems,
     deliveries,
     endpoints,
     member_sessions,
@@ -32,6 +33,7 @@ from moonlatch.storage import (
     tokens,
     users,
 )
+from moonlatch.storage.ad_systems import AdStep, AdSystem
 from moonlatch.storage.deliveries import Delivery
 from moonlatch.storage.endpoints import Endpoint
 from moonlatch.storage.member_sessions import MemberSession
@@ -287,6 +289,33 @@ async def owned_delivery(
     return delivery
 
 
+async def owned_ad_system(
+    system_id: Annotated[str, Path(description="the ad system's id"), _storable("system")],
+    caller: CurrentCaller,
+    backend: CurrentBackend,
+) -> AdSystem:
+    system = await ad_systems.find_owned(backend.database, system_id, caller.account.id)
+    if system is None or not caller.actor.reaches(system.project_id):
+        raise not_found("system")
+    return system
+
+
+async def owned_ad_step(
+    step_id: Annotated[str, Path(description="the step's id"), _storable("step")],
+    caller: CurrentCaller,
+    backend: CurrentBackend,
+) -> AdStep:
+    step = await ad_systems.find_step(backend.database, step_id)
+    if step is None:
+        raise not_found("step")
+    system = await ad_systems.find_owned(backend.database, step.system_id, caller.account.id)
+    if system is None or not caller.actor.reaches(system.project_id):
+        raise not_found("step")
+    return step
+
+
+OwnedAdStep = Annotated[AdStep, Depends(owned_ad_step)]
+OwnedAdSystem = Annotated[AdSystem, Depends(owned_ad_system)]
 OwnedDelivery = Annotated[Delivery, Depends(owned_delivery)]
 OwnedEndpoint = Annotated[Endpoint, Depends(owned_endpoint)]
 OwnedInstance = Annotated[Instance, Depends(owned_instance)]

@@ -46,6 +46,8 @@ authentication, existence and ownership, validation, then the endpoint's own cod
 SUCCESS = 200
 _TEMPLATE = "#/components/schemas/{model}"
 _OWNED = {
+    auth.owned_ad_step: "step",
+    auth.owned_ad_system: "system",
     auth.owned_delivery: "delivery",
     auth.owned_endpoint: "endpoint",
     auth.own_passkey: "passkey",
@@ -93,6 +95,7 @@ def _build(app: FastAPI) -> dict[str, Any]:
             {"name": "members", "description": "Who belongs to the account"},
             {"name": "me", "description": "Who calls, and how they sign in"},
             {"name": "sign-in", "description": "For pages of this server, where somebody is nobody yet"},
+            {"name": "checkpoints", "description": "Pages at which visitors earn keys"},
             {"name": "events", "description": "Who did what, when"},
             {"name": "health", "description": "For the service manager and the proxy"},
         ],

@@ -38,7 +38,8 @@ _BLACKLISTING = (EventKind.USER_BLACKLISTED, EventKind.USER_UNBLACKLISTED)
 _INFORMATION = tuple(
     kind
     for kind in EventKind
-    if kind.partition(".")[0] in ("project", "script", "user", "endpoint") and kind not in _BLACKLISTING
+    if kind.partition(".")[0] in ("project", "script", "user", "endpoint", "ad_system", "ad_step")
+    and kind not in _BLACKLISTING
 )
 SETTINGS: dict[str, tuple[tuple[EventKind, ...], ExecutionNews]] = {
     "execution_webhook": ((), ExecutionNews.EACH),

@@ -78,6 +78,14 @@ class EventKind(StrEnum):
     ENDPOINT_REPLAYED = "endpoint.replayed"
     ENDPOINT_DISABLED = "endpoint.disabled"
     ENDPOINT_REMOVED = "endpoint.removed"
+    AD_SYSTEM_CREATED = "ad_system.created"
+    AD_SYSTEM_EDITED = "ad_system.edited"
+    AD_SYSTEM_REMOVED = "ad_system.removed"
+    AD_STEP_ADDED = "ad_step.added"
+    AD_STEP_EDITED = "ad_step.edited"
+    AD_STEP_REMOVED = "ad_step.removed"
+    AD_STEP_DOWN = "ad_step.down"
+    AD_STEP_HURRIED = "ad_step.hurried"
     PERMISSION_REFUSED = "permission.refused"
 
 
@@ -152,5 +160,13 @@ DESCRIPTIONS: dict[EventKind, str] = {
     EventKind.ENDPOINT_REPLAYED: "Deliveries to a webhook endpoint were sent again.",
     EventKind.ENDPOINT_DISABLED: "A webhook endpoint was switched off, because nothing arrived there any more.",
     EventKind.ENDPOINT_REMOVED: "A webhook endpoint was removed, with what waited for it.",
+    EventKind.AD_SYSTEM_CREATED: "An ad system, at whose page visitors earn keys, was created.",
+    EventKind.AD_SYSTEM_EDITED: "An ad system's settings were changed.",
+    EventKind.AD_SYSTEM_REMOVED: "An ad system was removed, with its steps; keys that were earned there stay.",
+    EventKind.AD_STEP_ADDED: "A step, or another way through one, was added to an ad system.",
+    EventKind.AD_STEP_EDITED: "A step of an ad system was changed; secrets are never shown.",
+    EventKind.AD_STEP_REMOVED: "A step of an ad system was removed.",
+    EventKind.AD_STEP_DOWN: "A step's provider could not be asked: visitors are sent another way, or wait; at most one event an hour.",
+    EventKind.AD_STEP_HURRIED: "A step takes visitors less than half of the time that it used to: there may be a way around it; at most one event a day.",
     EventKind.PERMISSION_REFUSED: "A call was refused because its token or member lacks the permission.",
 }

@@ -73,6 +73,9 @@ class Reason(StrEnum):
     MAX_PASSKEYS = "max passkeys reached"
     MAX_ENDPOINTS = "max endpoints reached"
     ENDPOINT_DISABLED = "endpoint is disabled"
+    MAX_AD_SYSTEMS = "max systems reached"
+    CANNOT_USE_PROJECT = "cannot use this project"
+    MAX_AD_STEPS = "max steps reached"
 
 
 class Refused(Exception):

@@ -26,7 +26,7 @@ from moonlatch.storage.users import User
 
 _OF_STARTS = ("executor", "executions", "ip", "fingerprint", "leased_until")
 _OF_HOLDS = ("held_by", "held_at", "held_until", "forgiven_until")
-BY_ITSELF = frozenset({*_OF_STARTS, *_OF_HOLDS, *STORED_KEY, "expiry_set_at", "instances_since"})
+BY_ITSELF = frozenset({*_OF_STARTS, *_OF_HOLDS, *STORED_KEY, "expiry_set_at", "instances_since", "locked_to"})
 """Fields of a user that starts change, what follows from an edit, and how its key is stored."""
 
 Changes = Mapping[str, tuple[Any, Any]]

@@ -30,8 +30,10 @@ _DEVICE = """
         (select d.fingerprint from key_devices d where d.user_id = u.id and d.fingerprint = :fingerprint), u.fingerprint) end
 """
 _OF_USER = f"u.id, u.key_expires, u.max_instances, u.fingerprintless, {_DEVICE}, {{kept_out}}, r.user_id"
-_STARTING_USER = _OF_USER.format(kept_out="u.blacklisted or u.held_by is not null")
-"""A start asks further for a key that is on hold, too; then `blacklisted` is what it says."""
+_STARTING_USER = _OF_USER.format(
+    kept_out="u.blacklisted or u.held_by is not null or (u.locked_to is not null and u.executions = 0)"
+)
+"""A start asks further for a key that is on hold or locked to a network, too; then `blacklisted` is what it says."""
 
 _RUNNING_USER = _OF_USER.format(kept_out="u.blacklisted")
 _SHOWN = "u.discord_id, u.note"
@@ -89,7 +91,7 @@ BLACKLISTING = Query(
     "licences.blacklisting",
     f"""
     select u.blacklisted, u.blacklist_reason, u.blacklist_expires, r.user_id, ru.blacklist_reason, r.expires_at,
-        u.held_by, u.held_until
+        u.held_by, u.held_until, case when u.executions = 0 then u.locked_to end
     {_BY_ID} left join users ru on ru.id = r.user_id limit 1
     """,
     is_hot=True,
@@ -129,6 +131,16 @@ HAS_FREE_DEVICE = Query(
     """
     select 1 + (select count(*) from key_devices d where d.user_id = u.id) < coalesce(u.max_devices, p.max_devices)
     from users u join projects p on p.id = u.project_id where u.id = :user
+    """,
+)
+# By way of the key's own system; what an earlier start bound counts, however often its key is started.
+HAS_FULL_DEVICE = Query(
+    "licences.has_full_device",
+    """
+    select (select count(*) from users k
+        where k.project_id = :project and k.fingerprint = :fingerprint and k.locked_to is not null and k.created_at > :since
+    ) >= y.device_daily_keys
+    from ad_grants g join ad_systems y on y.id = g.system_id where g.user_id = :user order by g.made_at limit 1
     """,
 )
 USER_WITH_KEY = Query("licences.user_with_key", "select id from users where key_hash = :key_hash")
@@ -212,8 +224,7 @@ class Licences:
         if facts.blacklisted or facts.barred_by is not None:
             facts = await self._with_reason(facts, (facts.user_id, owner.project, question.fingerprint, question.now))
         if facts.fingerprint != question.fingerprint and None not in (facts.fingerprint, question.fingerprint):
-            row = await self._database.fetch_one(HAS_FREE_DEVICE, user=facts.user_id)
-            return msgspec.structs.replace(facts, has_free_device=row is not None and bool(row[0]))
+            return msgspec.structs.replace(facts, has_free_device=await self.has_free_device(facts.user_id))
         return facts
 
     async def in_network(self, facts: StartFacts, network: bytes, now_ms: int) -> StartFacts:
@@ -223,6 +234,20 @@ class Licences:
             return facts
         reason, expires = row
         return msgspec.structs.replace(facts, is_network_barred=True, bar_reason=reason, bar_expires=expires)
+
+    async def has_free_device(self, user_id: str | None) -> bool:
+        """Return whether a key is bound to fewer devices than it may be."""
+        row = await self._database.fetch_one(HAS_FREE_DEVICE, user=user_id)
+        return row is not None and bool(row[0])
+
+    async def has_full_device(self, facts: StartFacts, fingerprint: bytes | None, since_ms: int) -> bool:
+        """Return whether a device has had as many keys of checkpoints since then as it may have in a day."""
+        if fingerprint is None:
+            return False
+        row = await self._database.fetch_one(
+            HAS_FULL_DEVICE, project=facts.project_id, fingerprint=fingerprint, user=facts.user_id, since=since_ms
+        )
+        return row is not None and bool(row[0])
 
     def for_heartbeat(self, copy: Running, now_ms: int) -> Coroutine[Any, Any, RunningFacts | None]:
         """Everything a running copy's verdict depends on; None when the script is gone."""
@@ -276,7 +301,7 @@ class Licences:
         if not (row is None or isinstance(row, tuple)):
             row = await row
         assert row is not None  # a row of nothing, when there is no such user any more
-        blacklisted, reason, expires, barred_by, bar_reason, bar_expires, held_by, held_until = row
+        blacklisted, reason, expires, barred_by, bar_reason, bar_expires, held_by, held_until, locked_to = row
         return msgspec.structs.replace(
             facts,
             blacklisted=blacklisted,
@@ -287,6 +312,7 @@ class Licences:
             bar_expires=bar_expires,
             held_by=held_by,
             held_until=held_until,
+            locked_to=None if locked_to is None else bytes(locked_to),
         )
 
 

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Protocol
 import msgspec
 
 from moonlatch.crypto import (
+    AD_STEP_SECRETS,
     IDEMPOTENT_REPLY,
     IDENTITY_KEY,
     LURAPH_KEY,
@@ -291,6 +292,7 @@ REWRAPPED: tuple[Rewrappable, ...] = (
     Column("addresses of webhooks", WEBHOOK_URL, "endpoints", "id", "url"),
     Column("secrets of webhooks", WEBHOOK_SECRET, "endpoints", "id", "secret"),
     Column("earlier secrets of webhooks", WEBHOOK_SECRET, "endpoints", "id", "previous_secret"),
+    Column("secrets of checkpoints", AD_STEP_SECRETS, "ad_steps", "id", "secrets"),
 )
 PLACES: tuple[Place, ...] = (*REWRAPPED, ANSWERS)
 QUERIES = {query.name: query for place in PLACES for query in getattr(place, "queries", {}).values()}

@@ -18,6 +18,7 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
     what `user_keys.as_stored` makes of the key.
 
     Copies that started until `instances_since` were stopped for good; the last of the leases of the key's device ends at `leased_until`. `expiry_set_at` is when the key's end was last decided upon; 0 is longer ago than anybody asks for.
+    `locked_to` is the network that it must be started in for the first time, as `operations/locks.py` has it.
     `held_by` is the rule that has put the key on hold; what it was used for before `forgiven_until` no rule looks at any more.
     """
 
@@ -52,6 +53,7 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
     held_at: int | None = None
     held_until: int | None = None
     forgiven_until: int | None = None
+    locked_to: bytes | None = None
 
 
 _NAMES = columns_of(User)

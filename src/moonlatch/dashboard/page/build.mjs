@@ -13,7 +13,7 @@ const making = `${target}.making`;
 await rm(making, { recursive: true, force: true });
 const { metafile } = await build({
   absWorkingDir: source,
-  entryPoints: ["main.tsx", "style/page.css"],
+  entryPoints: ["main.tsx", "style/page.css", "style/visit.css"],
   outdir: join(making, "assets"),
   entryNames: "[name]-[hash]",
   chunkNames: "[name]-[hash]",

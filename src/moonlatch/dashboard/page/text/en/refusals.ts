@@ -9,6 +9,8 @@ export const text: Record<string, string> = {
   BLACKLISTED: "the key or its device is blacklisted",
   KEY_HELD: "the key is on hold: several people seem to share it",
   KEY_EXPIRED: "the key has expired",
+  KEY_LOCKED: "a key from a checkpoint, first started in another network than its own",
+  TOO_MANY_KEYS: "the device has had its keys from checkpoints for today",
   FINGERPRINT_REQUIRED: "the program does not say which device it is on",
   FINGERPRINT_MISMATCH: "not the device the key is bound to: unbind it for a new computer",
   TOO_MANY_INSTANCES: "as many copies as the key allows are already running",

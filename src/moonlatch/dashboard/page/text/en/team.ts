@@ -89,6 +89,8 @@ export const text = {
     "sessions:stop": "Disconnect running copies",
     "webhooks:read": "See webhooks",
     "webhooks:write": "Change webhooks",
+    "checkpoints:read": "See checkpoints",
+    "checkpoints:write": "Change checkpoints",
     "events:read": "Read events",
   } satisfies Record<Permission, string>,
   done: "Done",

@@ -1,0 +1,1 @@
+"""Pages where visitors earn a key, and the providers behind them."""
