@@ -82,7 +82,7 @@ class World:
 
     def learn(self, reply: Any) -> None:
         """Note what a reply tells of."""
-        for kind in ("project", "script", "endpoint", "member", "token", "rollout", "delivery"):
+        for kind in ("project", "script", "endpoint", "member", "token", "rollout", "delivery", "system", "step"):
             if isinstance(reply.get(kind), dict) and "id" in reply[kind]:
                 self.make(kind, reply[kind]["id"])
         self.make("user", *(user["key"] for user in reply.get("users", ()) if "key" in user))
@@ -129,6 +129,8 @@ PLACES = {
     "{member_id}": "member",
     "{token_id}": "token",
     "{rollout_id}": "rollout",
+    "{system_id}": "system",
+    "{step_id}": "step",
     "{instance_id}": "instance",
     "{session_id}": "session",
 }
@@ -266,6 +268,24 @@ CALLS = dict(
         ),
         call("/deliveries/{delivery_id}/replay", {}, EventKind.ENDPOINT_REPLAYED),
         call("/endpoints/{endpoint_id}/remove", {}, EventKind.ENDPOINT_REMOVED),
+        call(
+            "/ads/systems/new",
+            lambda w: {"project_id": w.any("project"), "name": "Free keys"},
+            EventKind.AD_SYSTEM_CREATED,
+        ),
+        call("/ads/systems/{system_id}/edit", lambda w: {"name": w.chance.choice("abc")}, EventKind.AD_SYSTEM_EDITED),
+        call(
+            "/ads/systems/{system_id}/steps",
+            {"provider": "custom", "settings": {"url": "https://gate.invalid/"}},
+            EventKind.AD_STEP_ADDED,
+        ),
+        call(
+            "/ads/steps/{step_id}/edit",
+            lambda w: {"minimum_seconds": w.chance.choice([5, 10])},
+            EventKind.AD_STEP_EDITED,
+        ),
+        call("/ads/steps/{step_id}/remove", {}, EventKind.AD_STEP_REMOVED),
+        call("/ads/systems/{system_id}/remove", {}, EventKind.AD_SYSTEM_REMOVED),
         call("/scripts/{script_id}/remove", {}, EventKind.SCRIPT_REMOVED),
         call("/projects/{project_id}/remove", {}, EventKind.PROJECT_REMOVED),
     ]
