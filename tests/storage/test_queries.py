@@ -46,7 +46,9 @@ SCANS_ALLOWED = {
     **{name: {query.sql.split(" from ")[1].split()[0]} for name, query in sealed.QUERIES.items() if _scans(query)},
     "users.add_bars_of_known": {"known"},  # what was found, a hundred at most
     "users.add_bars_of_networks": {"known"},
-    **{query.name: {"counted"} for query in user_lists.COUNTS.values()},  # what was found, to count it
+    **{
+        query.name: {"counted"} for query in (*user_lists.COUNTS.values(), *user_lists.BY_INDEX.values())
+    },  # what was found, to count it
 }
 """By query, the tables it may go through from end to end."""
 

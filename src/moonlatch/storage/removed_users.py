@@ -25,7 +25,11 @@ KEEP = Query(
 _OF_PROJECT = f"select {_COLUMNS} from removed_users where project_id = :project_id and removed_at > :removed_after "  # noqa: S608
 _PAGE = "order by removed_at desc, key_hash desc limit :limit offset :offset"
 LIST = Query("removed_users.list", _OF_PROJECT + _PAGE)
-LIST_BY_DISCORD = Query("removed_users.list_by_discord", f"{_OF_PROJECT} and discord_id = :discord_id {_PAGE}")
+# Those of one customer are few, and so they are sorted: SQLite would look through all others in the order of their removal.
+LIST_BY_DISCORD = Query(
+    "removed_users.list_by_discord",
+    f"{_OF_PROJECT} and discord_id = :discord_id {_PAGE.replace('removed_at', 'removed_at + 0')}",
+)
 TAKE = Query(
     "removed_users.take",
     "delete from removed_users where project_id = :project_id and key_hash = :key_hash and removed_at > :removed_after "

@@ -16,7 +16,7 @@ import msgspec
 from moonlatch.crypto import CODED_CHARACTERS, MasterKey
 from moonlatch.keyring import Keyring
 from moonlatch.storage import user_keys
-from moonlatch.storage.interface import Database, Query, Row, Transaction, searching
+from moonlatch.storage.interface import Database, Query, Row, Transaction, parameter_names, searching
 from moonlatch.storage.users import COLUMNS, User, from_row
 
 MAX_COUNTED = 10_000
@@ -154,6 +154,18 @@ def count_query(name: str, master_keys: int = 1) -> Query:
     )
 
 
+# What an index says by itself: no user is fetched.
+BY_INDEX = {
+    UserFilter(unused=True): Query(
+        "users.count_by_unused",
+        "select count(*) from (select 1 from users where project_id = :project_id and unused limit :most) counted",
+    ),
+    UserFilter(expired=True): Query(
+        "users.count_by_expiry",
+        "select count(*) from (select 1 from users where project_id = :project_id "
+        f"and {_EXPIRY[0]} <= :now limit :most) counted",
+    ),
+}
 LISTS = {
     (name, order, is_reversed): list_query(name, order, is_reversed)
     for name, order in _SORTED
@@ -202,8 +214,10 @@ async def count_of_project(
     if not _is_coded(where):
         fitting = await list_of_project(db, keyring, project_id, where, now=now, offset=0, limit=MAX_UNSEALED)
         return Total(len(fitting), is_exact=True)
-    query = count_query(next(_fitting(where)), len(keyring.keys))
-    (row,) = await _asking(db, where)(query, **_parameters(keyring, project_id, where, now), most=MAX_COUNTED + 1)
+    query = BY_INDEX.get(where) or count_query(next(_fitting(where)), len(keyring.keys))
+    parameters = {**_parameters(keyring, project_id, where, now), "most": MAX_COUNTED + 1}
+    used = {name: parameters[name] for name in parameter_names(query.sql)}
+    (row,) = await _asking(db, where)(query, **used)
     return Total(min(row[0], MAX_COUNTED), is_exact=row[0] <= MAX_COUNTED)
 
 

@@ -23,7 +23,7 @@ import { type Action, KeyActions } from "./actions";
 import { KeySettings } from "./key_settings";
 import { Devices, limitOf, usesOf } from "./devices";
 import { KeyBuilds } from "./builds";
-import { Refusals, Starts } from "./history";
+import { Refusals, Starts, useStarts } from "./history";
 
 const words = text.page;
 const TABS = ["history", "devices", "builds", "refusals", "events", "edit"] as const;
@@ -31,7 +31,8 @@ const TABS = ["history", "devices", "builds", "refusals", "events", "edit"] as c
 export default function Key({ project, id }: PageProps) {
   const loaded = useLoaded(`key ${id}`, (signal) => ask("GET /users/{key}", { key: id }, { signal }));
   // What is done to it, and what its copies do, as far as either is told.
-  useNews(project, (news) => news, () => void loaded.reload());
+  const starts = useStarts(id);
+  useNews(project, (news) => news, () => void Promise.all([loaded.reload(), starts.reload()]));
   const action = useSignal<Action | null>(null);
   const tab = tabOf(TABS);
   return (
@@ -51,11 +52,11 @@ export default function Key({ project, id }: PageProps) {
               </div>
               {(may("keys:write") || may("sessions:stop")) && <Buttons user={user} onChoose={(chosen) => (action.value = chosen)} />}
             </div>
-            <Sentence user={user} />
+            <Sentence user={user} starts={starts} />
             <Facts user={user} />
             <section class="card stack">
               <Tabs label={words.title} names={TABS} shown={tab} words={words.tabs} />
-              {tab === "history" && <Starts project={project} id={id} />}
+              {tab === "history" && <Starts project={project} id={id} loaded={starts} />}
               {tab === "devices" && <Devices project={project} user={user} reload={loaded.reload} />}
               {tab === "builds" && <KeyBuilds user={user} />}
               {tab === "refusals" && <Refusals project={project} id={id} />}
@@ -86,10 +87,9 @@ function Buttons({ user, onChoose }: { user: UserView; onChoose: (action: Action
 }
 
 /** The state in words. */
-function Sentence({ user }: { user: UserView }) {
+function Sentence({ user, starts }: { user: UserView; starts: ReturnType<typeof useStarts> }) {
   const state = stateOf(user, now.value);
-  const running = useLoaded(`key running ${user.id}`, async (signal) => (await call("GET /users/{key}/executions", { key: user.id }, { query: { limit: 100 }, signal })).executions.filter((start) => start.state === "running").length);
-  useNews(user.project_id, (news) => news.scripts, () => void running.reload());
+  const running = starts.data.value?.executions.filter((start) => start.state === "running").length;
   const limit = limitOf(user);
   const isOneOfSeveral = limit > 1 && user.fingerprint_assigned;
   const bound = useLoaded(`key bound ${user.id} ${isOneOfSeveral}`, async (signal) => (isOneOfSeveral ? (await call("GET /users/{key}/devices", { key: user.id }, { signal })).bound.length : null), usesOf(user));
@@ -102,7 +102,7 @@ function Sentence({ user }: { user: UserView }) {
     if (user.held_by !== null) parts.push(said.held(ruleName(user.held_by)), user.held_until === null ? said.untilReleased : said.until(moment(user.held_until)));
     if (user.executions === 0) parts.push(said.unused);
     else parts.push(user.fingerprintless ? said.anyDevice : user.fingerprint_assigned ? (bound.data.value ? said.boundTo(bound.data.value, limit) : said.bound) : said.unbound);
-    if (running.data.value) parts.push(said.running(running.data.value));
+    if (running) parts.push(said.running(running));
     if (user.key_expires !== null) {
       const left = user.key_expires - now.value;
       parts.push(left > 0 ? said.expiresIn(span(left)) : said.expired(ago(user.key_expires)));

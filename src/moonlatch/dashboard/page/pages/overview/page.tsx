@@ -2,7 +2,7 @@
 import { useComputed, useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { call } from "../../api/client";
-import { useLoaded } from "../../api/load";
+import { type Loaded, useLoaded } from "../../api/load";
 import { useNews } from "../../api/news";
 import { may } from "../../api/session";
 import type { ScriptView } from "../../api/types";
@@ -25,7 +25,8 @@ export default function Overview({ project }: PageProps) {
   const at = { project_id: project };
   useEffect(() => remember(project), [project]);
   const scripts = useLoaded(`overview scripts ${project}`, async (signal) => (await call("GET /projects/{project_id}/scripts", at, { query: { limit: 1000 }, signal })).scripts);
-  useNews(project, (news) => news.scripts, () => void scripts.reload());
+  const executions = useLoaded(`overview executions ${project}`, async (signal) => (await call("GET /projects/{project_id}/executions", at, { signal })).executions);
+  useNews(project, (news) => news.scripts, () => void Promise.all([scripts.reload(), executions.reload()]));
   return (
     <div class="stack">
       <div class="head">
@@ -39,7 +40,7 @@ export default function Overview({ project }: PageProps) {
         {(all) => (
           <>
             {all.every((script) => script.total_executions === 0) && <Begin project={project} script={all.find((script) => script.enabled) ?? all[0]} />}
-            <Executions project={project} instances={sum(all, "total_instances")} sessions={sum(all, "total_sessions")} />
+            <Executions loaded={executions} instances={sum(all, "total_instances")} sessions={sum(all, "total_sessions")} />
           </>
         )}
       </Shown>
@@ -64,9 +65,9 @@ function Begin({ project, script }: { project: string; script: ScriptView | unde
   return <FirstSteps project={project} script={script} hasKey={first.data.value ?? false} />;
 }
 
-function Executions({ project, instances, sessions }: { project: string; instances: number; sessions: number }) {
-  const loaded = useLoaded(`overview executions ${project}`, async (signal) => (await call("GET /projects/{project_id}/executions", { project_id: project }, { signal })).executions);
-  useNews(project, (news) => news.scripts, () => void loaded.reload());
+type ByScript = Record<string, Record<string, number>>;
+
+function Executions({ loaded, instances, sessions }: { loaded: Loaded<ByScript>; instances: number; sessions: number }) {
   const chosen = useSignal("total");
   const days = useComputed(() => {
     const all = loaded.data.value ?? {};
