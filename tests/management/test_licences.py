@@ -11,6 +11,7 @@ import pytest
 
 from moonlatch.client.loader_source import loader_source
 from moonlatch.clock import DAY_MS
+from support import rows
 from support.client import Client, Refused
 from support.lua_host import LuaRun
 from support.management import NOBODY, Api, Developer, done, invalid, refused
@@ -116,11 +117,12 @@ async def test_a_reset_is_free_again_when_the_lease_is_over(api: Api, me: Develo
     assert done(await me.post(f"/users/{key}/reset_fingerprint"))
 
 
-async def test_a_dry_run_makes_one_and_changes_nothing(api: Api, me: Developer, project: str) -> None:
+async def test_a_dry_run_tells_of_one_makes_none_and_changes_nothing(api: Api, me: Developer, project: str) -> None:
     client = await offline_script(api, project)
     key = await me.new_user(project)
     reply = done(await me.post(f"/users/{key}/licence?dry_run=true", asked(client)))
     assert reply["dry_run"] is True
+    assert (reply["licence"]["program"], reply["licence"]["build"]) == ("", 1), "what is signed is good without a trace"
     assert done(await me.get(f"/users/{key}"))["user"]["fingerprint_assigned"] is False
 
 
@@ -179,12 +181,15 @@ async def test_offline_days_are_a_setting_of_the_script(me: Developer, project: 
         assert list(invalid(await me.post(f"/scripts/{script}/edit", {"offline_days": wrong}))) == ["offline_days"]
 
 
-async def overtaken(me: Developer, key: str, client: Client, change: dict[str, Any], path: str) -> list[httpx.Response]:
-    """Answers to licences that are asked for just before a change: sealing a large build takes longer than the change."""
-    asking = [asyncio.create_task(me.post(f"/users/{key}/licence", asked(client))) for _ in range(3)]
-    await asyncio.sleep(0)
-    done(await me.post(path, change))
-    return list(await asyncio.gather(*asking))
+async def test_a_key_on_another_build_gets_a_licence_for_that(api: Api, me: Developer, project: str) -> None:
+    client = await offline_script(api, project)
+    await rows.add_build(api.database, client.script, 2, b"print('build 2')")
+    key, other = await me.new_user(project), await me.new_user(project)
+    done(await me.post(f"/users/{key}/pin", {"script": client.script, "build": 2}))
+    licence = await made(me, key, client)
+    assert (licence["build"], (await made(me, other, client))["build"]) == (2, 1)
+    with run(licence["program"], key, engine="lua54") as started:
+        started.wait_line("build 2")
 
 
 @pytest.mark.parametrize(
@@ -205,11 +210,13 @@ async def test_no_licence_is_made_behind_a_change(
         await client.execute(key=other, fingerprint=DEVICE)
         await api.history.settle()
     named = path.format(key=key, other=other, script=client.script, project=project)
-    answers = await overtaken(me, key, client, change, named)
-    events = done(await me.get(f"/projects/{project}/events?limit=100"))["events"]  # the newest first
-    behind = [
-        event["kind"] for event in events[: next(n for n, each in enumerate(events) if "licensed" not in each["kind"])]
-    ]
-    assert behind == []
+    # Sealing a large build takes longer than the change.
+    asking = [asyncio.create_task(me.post(f"/users/{key}/licence", asked(client))) for _ in range(3)]
+    await asyncio.sleep(0)
+    done(await me.post(named, change))
+    changed_at = api.clock()
+    answers = await asyncio.gather(*asking)
+    events = done(await me.get(f"/projects/{project}/events?limit=100"))["events"]
+    assert [each for each in events if each["kind"] == "user.licensed" and each["at"] > changed_at] == []
     late = [error_of(answer, 403) for answer in answers if answer.status_code != 200]
     assert {(each["code"], each["refusal"]) for each in late} <= {(3, refusal)}

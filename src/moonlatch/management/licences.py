@@ -49,7 +49,9 @@ class LicenceView(Reply):
         program="moonlatch_licence = [[...]] ...", build=3, expires=1_773_216_500_000, grace=1_773_302_900_000
     )
 
-    program: str = Field(description="Lua: the script's loader and the licence it starts the build by")
+    program: str = Field(
+        description="Lua: the script's loader and the licence it starts the build by; empty of a dry run"
+    )
     build: int
     expires: int
     grace: int = Field(description="until then it starts the script, with a warning")

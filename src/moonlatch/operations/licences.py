@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 from pybase64 import b64encode
@@ -13,8 +13,17 @@ from moonlatch.licensing.key import expiry_after_first_use
 from moonlatch.licensing.lease import may_be_leased, term
 from moonlatch.licensing.roles import Permission
 from moonlatch.licensing.variables import start_variables
-from moonlatch.licensing.verdict import FINGERPRINT_MISMATCH, Granted, Policy, Refusal, Start, StartFacts, decide_start
-from moonlatch.operations.changing import Change, Intent, perform
+from moonlatch.licensing.verdict import (
+    FINGERPRINT_MISMATCH,
+    Granted,
+    Policy,
+    Refusal,
+    Start,
+    StartFacts,
+    decide_start,
+    with_build_given,
+)
+from moonlatch.operations.changing import Change, Intent, keyring_of, perform
 from moonlatch.operations.context import Actor, World
 from moonlatch.operations.kinds import EventKind
 from moonlatch.operations.refusals import Invalid, NotFound, Reason, Refused, TryLater
@@ -49,7 +58,7 @@ class Licence:
 
 @dataclass(frozen=True, slots=True)
 class _Prepared:
-    """The script's build under a key of its own."""
+    """The build that the key is given, under a key of its own."""
 
     payload: leases.Payload
     text: bytes
@@ -60,26 +69,35 @@ async def create(
 ) -> Licence:
     """Make a licence for a start that would be granted now; as a start does, it binds the key to the device and begins its days.
 
+    A dry run has no program: that would start the script, without an event and without holding the device.
     Raises NotAllowed, NotFound, Invalid, Refused, TryLater.
     """
     actor.require(Permission.KEYS_WRITE)
-    prepared = await _prepare(world, user, asked)
-    return await perform(world, actor, lambda change: _create(change, user.id, asked, prepared), intent)
+    prepared = await _prepare(world, actor, user, asked)
+    made = await perform(world, actor, lambda change: _create(change, user.id, asked, prepared), intent)
+    return replace(made, program="") if intent is not None and intent.is_dry_run else made
 
 
-async def _prepare(world: World, user: User, asked: Asked) -> _Prepared | None:
+async def _prepare(world: World, actor: Actor, user: User, asked: Asked) -> _Prepared | None:
     """What is sealed outside of the transaction: a build may have megabytes."""
     script = await scripts.find(world.database, asked.script)
     if script is None or script.project_id != user.project_id:
         return None
-    content = await licences.payload(world.database, script.id, script.build)
+    fingerprint = keyring_of(world).fingerprint(user.project_id, "fingerprint", asked.fingerprint)
+    owner = Owner(script.id, script.project_id, actor.account_id)
+    question = StartQuestion(script.id, script.loader or "", user.key_hash, fingerprint, world.clock())
+    facts = await licences.Licences(world.database).for_start(owner, question)
+    if facts is None:
+        return None
+    build = with_build_given(facts, fingerprint).build
+    content = await licences.payload(world.database, script.id, build)
     if content is None:
         return None
 
     def seal() -> _Prepared:
         key = crypto.new_key()
         sealed = crypto.seal(key, content)
-        payload = leases.Payload(build=script.build, key=key, digest=crypto.sealed_digest(sealed))
+        payload = leases.Payload(build=build, key=key, digest=crypto.sealed_digest(sealed))
         return _Prepared(payload, b64encode(sealed))
 
     return await asyncio.to_thread(seal)
@@ -91,12 +109,12 @@ async def _create(change: Change, user_id: str, asked: Asked, prepared: _Prepare
     script = await _script(change, asked.script, user)
     await change.require_active()
     loader, source = await _loader(change, script)
-    if prepared is None or prepared.payload.build != script.build:  # it was updated just now
-        raise TryLater(RETRY_SECONDS)
     fingerprint = change.keyring.fingerprint(user.project_id, "fingerprint", asked.fingerprint)
     owner = Owner(script.id, script.project_id, change.actor.account_id)
     question = StartQuestion(script.id, loader, user.key_hash, fingerprint, change.now)
     facts, granted = _decide(await licences.facts_in(change.tx, owner, question), fingerprint, change.now)
+    if prepared is None or prepared.payload.build != facts.build:  # it was updated just now
+        raise TryLater(RETRY_SECONDS)
     await _bind(change, user, fingerprint)
     days = script.offline_days if asked.days is None else asked.days
     key_expires = expiry_after_first_use(user.key_expires, user.key_days, change.now)
@@ -128,7 +146,7 @@ async def _create(change: Change, user_id: str, asked: Asked, prepared: _Prepare
     text = leases.file_of(statement, prepared.text)
     # Neither base64 nor a statement holds a bracket.
     program = f"moonlatch_licence = [[\n{text}]]\n{source}"
-    return Licence(program=program, build=script.build, expires=until.expires, grace=until.grace)
+    return Licence(program=program, build=facts.build, expires=until.expires, grace=until.grace)
 
 
 async def _script(change: Change, script_id: str, user: User) -> Script:
@@ -153,7 +171,7 @@ async def _loader(change: Change, script: Script) -> tuple[str, str]:
 
 
 def _decide(facts: StartFacts | None, fingerprint: bytes, now: int) -> tuple[StartFacts, Granted]:
-    """As for a start of it with that key on that device. Raises Refused."""
+    """As for a start of it with that key on that device, with the build that it is given. Raises Refused."""
     start = Start(has_key=True, fingerprint=fingerprint, supports_sessions=True)
     verdict = decide_start(facts, start, Policy(), now)
     if isinstance(verdict, Refusal):
@@ -161,7 +179,7 @@ def _decide(facts: StartFacts | None, fingerprint: bytes, now: int) -> tuple[Sta
     assert facts is not None  # no script, no grant
     if not verdict.premium or not may_be_leased(facts, verdict, fingerprint):
         raise Refused(Reason.NOT_LEASABLE)
-    return facts, verdict
+    return with_build_given(facts, fingerprint), verdict
 
 
 async def _bind(change: Change, user: User, fingerprint: bytes) -> None:
