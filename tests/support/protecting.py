@@ -10,6 +10,7 @@ from moonlatch.obfuscator.options import Options
 from moonlatch.obfuscator.outcome import Protected, Rejected
 from moonlatch.obfuscator.passes import constant_pool
 from moonlatch.obfuscator.target import Target
+from support.luau import run_luau
 
 PROGRAMS = Path(__file__).parents[1] / "obfuscator" / "programs"
 LUA51_PROGRAMS = sorted(PROGRAMS.glob("lua51/*.lua"))
@@ -61,3 +62,16 @@ def _target(name: str | None) -> Target | None:
 
 def _bytes(source: str | bytes) -> bytes:
     return source.encode("latin-1") if isinstance(source, str) else source
+
+
+def read_while_running(text: str, times: int) -> tuple[list[str], int]:
+    """What a build prints that is run with that argument, and how many symbols its decoders read for it.
+
+    They read one by one, with `string.byte`.
+    """
+    watched = (
+        "local made, real = 0, string local string = setmetatable({ byte = function(...) made += 1 return real.byte(...) end }, "
+        f"{{ __index = real }}) local function build(...) {text} end build({times}) print(made)"
+    )
+    *printed, made = run_luau(watched).output.splitlines()
+    return printed, int(made)

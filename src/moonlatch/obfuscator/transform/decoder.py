@@ -12,6 +12,7 @@ from moonlatch.obfuscator.syntax import spelling
 from moonlatch.obfuscator.target import Target
 from moonlatch.obfuscator.transform.keystream import FIRST, SYMBOLS, Keystream, congruent, digits
 from moonlatch.obfuscator.transform.pool import Constant
+from moonlatch.obfuscator.transform.silent_text import Assembly, Shape, digits_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +43,17 @@ class Cipher:
         """All constants in the order of their places, as one text."""
         pieces: list[str] = []
         for place, constant in enumerate(constants, 1):
-            symbols = self.symbols(constant.text)
-            header = self._header(len(symbols) * 2 + constant.is_number)
-            pieces += (header, self.keystream.shifted(symbols, self.keystream.start(place)))
+            header, symbols = self.symbols(constant)
+            pieces += (self._header(header), self.keystream.shifted(symbols, self.keystream.start(place)))
         return "".join(pieces)
 
-    def symbols(self, text: bytes) -> list[int]:
-        """What stands for the text, each from 0 to 94."""
+    def symbols(self, constant: Constant) -> tuple[int, list[int]]:
+        """The header of a constant, and what stands for it, each from 0 to 94."""
+        shape = Shape.of(constant)
+        symbols = self._letters(constant.text) if shape.is_text else digits_of(shape.value, SYMBOLS)
+        return shape.header(len(symbols)), symbols
+
+    def _letters(self, text: bytes) -> list[int]:
         symbols: list[int] = []
         base, singles = self.base, self.singles
         for byte in text:
@@ -68,30 +73,25 @@ def decoder_source(pool: str, constants: list[Constant], target: Target, generat
     """Lua that declares the local `pool`, a table with all constants at their places, decoded when first read."""
     cipher = Cipher.drawn(generator)
     data = spelling.string(cipher.encipher(constants).encode("ascii"), target)
+    assembly = Assembly.of(constants)
     captures = in_any_order(
-        generator,
-        [
-            "local _byte,_char=string.byte,string.char",
-            "local _join=table.concat",
-            "local _number=tonumber",
-            "local _starts,_ends,_kinds={},{},{}",
-        ],
+        generator, ["local _byte=string.byte", *assembly.captures(), "local _starts,_ends,_kinds={},{},{}"]
     )
     # With its array part in place at once, a constant's first use never makes the table grow.
     table = f"table.create({len(constants)})" if target is Target.LUAU else "{}"
     return (
-        f"local {pool}=(function() local _data={data} {captures} {_index_source(cipher, generator)} "
-        f"return setmetatable({table},{{__index=function(_known,_place) {_decode_source(cipher, generator)} "
+        f"local {pool}=(function() local _data={data} {captures} {_index_source(cipher, assembly, generator)} "
+        f"return setmetatable({table},{{__index=function(_known,_place) {_decode_source(cipher, assembly, generator)} "
         "_known[_place]=_value return _value end}) end)()"
     )
 
 
-def _index_source(cipher: Cipher, generator: random.Random) -> str:
-    """Finds where each constant starts and ends and whether it is a number, by the lengths in front of them."""
+def _index_source(cipher: Cipher, assembly: Assembly, generator: random.Random) -> str:
+    """Finds where each constant starts and ends and of what kind it is, by the headers in front of them."""
     leading = SYMBOLS - cipher.split
-    records = in_any_order(generator, ["_starts[_count]=_next", "_kinds[_count]=_size%2"])
+    records = in_any_order(generator, ["_starts[_place]=_next", "_kinds[_place]=_kind"])
     return f"""
-        local _next,_count=1,0
+        local _next,_place=1,0
         while _next<=#_data do
             local _size,_digit=0
             repeat
@@ -100,39 +100,36 @@ def _index_source(cipher: Cipher, generator: random.Random) -> str:
                 if _digit<{cipher.split} then _size=_size*{cipher.split}+_digit
                 else _size=_size*{leading}+_digit-{cipher.split} end
             until _digit<{cipher.split}
-            _count=_count+1
+            {assembly.header_source()}
+            _place=_place+1
             {records}
-            _next=_next+(_size-_size%2)/2
-            _ends[_count]=_next-1
+            _next=_next+_count
+            _ends[_place]=_next-1
         end"""
 
 
-def _decode_source(cipher: Cipher, generator: random.Random) -> str:
+def _decode_source(cipher: Cipher, assembly: Assembly, generator: random.Random) -> str:
     """Decodes the constant at `_place` into `_value`."""
-    start = cipher.keystream.start_source("_place")
-    state = in_any_order(generator, [f"local _state={start}", "local _out={}", "local _length=0", "local _pending=nil"])
-    symbol = symbol_source(cipher, generator)
-    loop = generator.choice(
-        [
-            f"for _at=_starts[_place],_ends[_place] do {symbol} end",
-            f"local _at,_stop=_starts[_place],_ends[_place] while _at<=_stop do {symbol} _at=_at+1 end",
-        ]
+    state = in_any_order(
+        generator, [f"local _state={cipher.keystream.start_source('_place')}", "local _kind=_kinds[_place]"]
     )
-    value = generator.choice(
-        [
-            "local _value=_join(_out) if _kinds[_place]>0 then _value=_number(_value) end",
-            "local _value=_join(_out) if _kinds[_place]~=0 then _value=_number(_value) end",
-            "local _value=_kinds[_place]<1 and _join(_out) or _number(_join(_out))",
-        ]
-    )
-    return f"{state} {loop} {value}"
+
+    def each(symbol: str) -> str:
+        return generator.choice(
+            [
+                f"for _at=_starts[_place],_ends[_place] do {symbol} end",
+                f"local _at,_stop=_starts[_place],_ends[_place] while _at<=_stop do {symbol} _at=_at+1 end",
+            ]
+        )
+
+    letters = f"local _pending {each(letter_source(cipher, assembly, generator))}"
+    return f"{state} {assembly.source(letters, each(digit_source(cipher, assembly, generator)))}"
 
 
-def symbol_source(cipher: Cipher, generator: random.Random) -> str:
+def letter_source(cipher: Cipher, assembly: Assembly, generator: random.Random) -> str:
     """Lua that decodes the symbol at `_at`: a byte of its own, or the first or second half of one."""
-    keystream = cipher.keystream
-    single = f"_length=_length+1 _out[_length]=_char((_symbol+{congruent(cipher.base, 256, generator)})%256)"
-    second = "_length=_length+1 _out[_length]=_char((_symbol+_pending)%256) _pending=nil"
+    single = assembly.append_source(f"(_symbol+{congruent(cipher.base, 256, generator)})%256")
+    second = assembly.append_source("(_symbol+_pending)%256") + " _pending=nil"
     offset = cipher.base + cipher.singles - cipher.singles * SYMBOLS
     first = f"_pending=_symbol*{SYMBOLS}+{congruent(offset, 256, generator)}"
     branches = generator.choice(
@@ -142,11 +139,20 @@ def symbol_source(cipher: Cipher, generator: random.Random) -> str:
             f"if not _pending then if _symbol>={cipher.singles} then {first} else {single} end else {second} end",
         ]
     )
+    return f"{_symbol_source(cipher, generator)} {branches}"
+
+
+def digit_source(cipher: Cipher, assembly: Assembly, generator: random.Random) -> str:
+    """Lua that adds the symbol at `_at` to the whole number `_value`."""
+    return f"{_symbol_source(cipher, generator)} {assembly.digit_source('_symbol', SYMBOLS)}"
+
+
+def _symbol_source(cipher: Cipher, generator: random.Random) -> str:
+    keystream = cipher.keystream
     return f"""
         {keystream.next_source("_state")}
         local _symbol=(_byte(_data,_at)-{congruent(FIRST, SYMBOLS, generator)}{keystream.unshift_source("_state")})%{SYMBOLS}
-        {keystream.feedback_source("_state", "_symbol")}
-        {branches}"""
+        {keystream.feedback_source("_state", "_symbol")}"""
 
 
 def in_any_order(generator: random.Random, statements: list[str]) -> str:

@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from moonlatch.obfuscator.syntax import spelling
 from moonlatch.obfuscator.syntax import tree as s
 from moonlatch.obfuscator.target import Target
-from moonlatch.obfuscator.transform.decoder import Cipher, in_any_order, symbol_source
+from moonlatch.obfuscator.transform.decoder import Cipher, digit_source, in_any_order, letter_source
 from moonlatch.obfuscator.transform.keystream import FIRST, SYMBOLS, congruent, digits
 from moonlatch.obfuscator.transform.pool import Constant
+from moonlatch.obfuscator.transform.silent_text import Assembly
 
 # Short constants are written again for every use, under another key.
 _LONGEST_REPEATED = 40
@@ -65,10 +66,11 @@ class KeyedStore:
         generator = self._generator
         cipher = Cipher.drawn(generator)
         data = spelling.string(self._lay_out(cipher).encode("ascii"), target)
-        captures = in_any_order(generator, ["local _byte,_char=string.byte,string.char", "local _join=table.concat"])
+        assembly = Assembly.of(entry.constant for entry in self._entries)
+        captures = in_any_order(generator, ["local _byte=string.byte", *assembly.captures()])
         decode = (
-            f"local {self.decode.name}=(function() local _data={data} {captures} local _number=tonumber "
-            f"return function(_reference) {self._decode_source(cipher)} return _value end end)()"
+            f"local {self.decode.name}=(function() local _data={data} {captures} "
+            f"return function(_reference) {self._decode_source(cipher, assembly)} return _value end end)()"
         )
         if not self.is_cached:
             return decode
@@ -83,8 +85,8 @@ class KeyedStore:
         pieces: list[str] = []
         length = 0
         for entry in self._entries:
-            symbols = cipher.symbols(entry.constant.text)
-            symbols[:0] = digits(len(symbols) * 2 + entry.constant.is_number, cipher.split)
+            header, symbols = cipher.symbols(entry.constant)
+            symbols[:0] = digits(header, cipher.split)
             state = (entry.key * keystream.place_factor + length * keystream.place_step) % keystream.modulus
             pieces.append(keystream.shifted(symbols, state))
             value = length * self._keys + entry.key + self._shift
@@ -93,7 +95,7 @@ class KeyedStore:
             length += len(symbols)
         return "".join(pieces)
 
-    def _decode_source(self, cipher: Cipher) -> str:
+    def _decode_source(self, cipher: Cipher, assembly: Assembly) -> str:
         """Deciphers the constant of `_reference` into `_value`."""
         generator = self._generator
         leading = SYMBOLS - cipher.split
@@ -110,23 +112,18 @@ class KeyedStore:
                 f"local _state=(_at*{keystream.place_step}+_key*{keystream.place_factor})%{keystream.modulus}",
             ]
         )
-        locals_ = in_any_order(
-            generator, ["local _size,_digit=0", "local _out={}", "local _length=0", "local _pending=nil"]
-        )
-        symbol = symbol_source(cipher, generator)
-        loop = generator.choice(
-            [
-                f"for _at=_at+1,_at+(_size-_size%2)/2 do {symbol} end",
-                f"local _stop=_at+(_size-_size%2)/2 while _at<_stop do _at=_at+1 {symbol} end",
-            ]
-        )
-        value = generator.choice(
-            [
-                "local _value=_join(_out) if _size%2>0 then _value=_number(_value) end",
-                "local _value=_size%2<1 and _join(_out) or _number(_join(_out))",
-            ]
-        )
-        return f"""{start} {state} {locals_}
+
+        def each(symbol: str) -> str:
+            return generator.choice(
+                [
+                    f"for _at=_at+1,_at+_count do {symbol} end",
+                    f"local _stop=_at+_count while _at<_stop do _at=_at+1 {symbol} end",
+                ]
+            )
+
+        letters = f"local _pending {each(letter_source(cipher, assembly, generator))}"
+        numbers = each(digit_source(cipher, assembly, generator))
+        return f"""{start} {state} local _size,_digit=0
             repeat
                 _at=_at+1
                 {keystream.next_source("_state")}
@@ -135,4 +132,4 @@ class KeyedStore:
                 if _digit<{cipher.split} then _size=_size*{cipher.split}+_digit
                 else _size=_size*{leading}+_digit-{cipher.split} end
             until _digit<{cipher.split}
-            {loop} {value}"""
+            {assembly.header_source()} {assembly.source(letters, numbers)}"""

@@ -10,7 +10,7 @@ from moonlatch.obfuscator.syntax import tree as s
 
 @dataclass(frozen=True, slots=True)
 class Constant:
-    """A string's bytes, or the digits of a number for `tonumber`."""
+    """A string's bytes, or a number as Lua spells it."""
 
     text: bytes
     is_number: bool

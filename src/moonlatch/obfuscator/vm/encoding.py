@@ -8,8 +8,11 @@ from dataclasses import dataclass
 
 from moonlatch.obfuscator.transform.keystream import FIRST, SYMBOLS, Keystream, congruent, digits
 from moonlatch.obfuscator.transform.pool import Constant
+from moonlatch.obfuscator.transform.silent_text import Assembly, Shape, digits_of
 
 _ROTATION = 64
+_BASE = 50
+"""Digits of numbers; every stream has one symbol for each of them."""
 _BODIES = (1_000_003, 9_999_991)
 """What tells the key of a constant's bytes from that of its length is drawn from these."""
 
@@ -69,33 +72,37 @@ class Pool:
 
     def decoder_source(self, name: str, *, keeps: bool) -> str:
         """Lua that makes the local `name`, a function from place to constant; it remembers them when it `keeps` them."""
-        texts = [
-            self._stream.encode([len(one.text) * 2 + one.is_number], place) + self._stream_body(one, place)
-            for one, place in self._places.items()
-        ]
+        texts = ["".join(self._header_and_body(one, place)) for one, place in self._places.items()]
         lengths = [len(text) for text in texts]
         data, starts = "".join(texts), self._stream.encode([len(texts), *lengths], 0)
         return self._decoder(name, spelled(starts + data), keeps=keeps)
 
-    def _stream_body(self, constant: Constant, place: int) -> str:
-        return self._stream.encode_bytes(constant.text, place + self._body)
+    def _header_and_body(self, constant: Constant, place: int) -> tuple[str, str]:
+        shape, below = Shape.of(constant), place + self._body
+        if shape.is_text:
+            length, body = len(constant.text), self._stream.encode_bytes(constant.text, below)
+        else:
+            found = digits_of(shape.value, _BASE)
+            length, body = len(found), self._stream.encode(found, below)
+        return self._stream.encode([shape.header(length)], place), body
 
     def _decoder(self, name: str, data: str, *, keeps: bool) -> str:
-        stream = self._stream
+        stream, assembly = self._stream, Assembly.of(self._places)
         read, start = stream.read_source, stream.keystream.start_source
+        each = f"for _index=1,_count do {read('_code', '_data', '_at', '_state', '_byte')}"
+        letters = f"{each}{assembly.append_source(f'(_code+{self._rotation})%256')} end"
+        numbers = f"{each}{assembly.digit_source('_code', _BASE)} end"
         known = "local _known={} " if keeps else ""
         look = "local _held=_known[_place]if _held~=nil then return _held end " if keeps else ""
         keep = "_known[_place]=_value " if keeps else ""
         return (
-            f"local {name}=(function() local _data={data} local _byte,_char,_join,_number=string.byte,string.char,table.concat,tonumber "
+            f"local {name}=(function() local _data={data} local _byte=string.byte {' '.join(assembly.captures())} "
             f"local _at,_state,_starts=1,{start('0')},{{}} {read('_count', '_data', '_at', '_state', '_byte')}"
             f"for _index=1,_count do {read('_length', '_data', '_at', '_state', '_byte')}_starts[_index]=_length end "
             f"for _index=1,_count do local _length=_starts[_index] _starts[_index]=_at _at=_at+_length end {known}"
             f"return function(_place) {look}local _at,_state=_starts[_place],{start('_place')} "
             f"{read('_size', '_data', '_at', '_state', '_byte')}_state={start(f'(_place+{self._body})')} "
-            f"local _out={{}} for _index=1,(_size-_size%2)/2 do {read('_code', '_data', '_at', '_state', '_byte')}"
-            f"_out[_index]=_char((_code+{self._rotation})%256) end local _value=_join(_out) "
-            f"if _size%2>0 then _value=_number(_value) end {keep}return _value end end)() "
+            f"{assembly.header_source()} {assembly.source(letters, numbers)} {keep}return _value end end)() "
         )
 
 
