@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from moonlatch import __version__
 from moonlatch.builds.pool import WorkerPool
 from moonlatch.builds.publisher import LoaderRecipe, Publisher
 from moonlatch.builds.workshop import Workshop
@@ -28,11 +29,16 @@ from moonlatch.config import Settings
 from moonlatch.config.sections import ConnectionSettings
 from moonlatch.dashboard import face
 from moonlatch.dashboard.assets import built_assets
+from moonlatch.discord.face import PATH as INTERACTIONS_PATH
+from moonlatch.discord.face import DiscordFace
+from moonlatch.discord.registering import watch_registrations
+from moonlatch.discord.role_sync import RoleSync
 from moonlatch.jobs.expiry import watch_expiry
 from moonlatch.jobs.releases import watch_releases
 from moonlatch.jobs.retention import (
     ANSWERS_KEPT,
     DELIVERIES_KEPT,
+    INTERACTIONS_KEPT,
     REMOVED_USERS_KEPT,
     VISITS_KEPT,
     detail_kept,
@@ -55,9 +61,10 @@ from moonlatch.storage.interface import Database
 from moonlatch.storage.sqlite.engine import SqliteDatabase
 from moonlatch.web.address import Addresses
 from moonlatch.web.direct import DirectTransport
+from moonlatch.web.discord_api import DiscordApi
 from moonlatch.web.limits import RateLimits, limits_of_this_process
 from moonlatch.web.outgoing import Outgoing
-from moonlatch.web.reach import Reach
+from moonlatch.web.reach import ANYWHERE, Reach
 from moonlatch.webhooks.deliverer import Deliverer
 from moonlatch.webhooks.starts import watch_starts
 
@@ -136,6 +143,9 @@ async def open_moonlatch(settings: Settings) -> AsyncIterator[Moonlatch]:
         remote = LuraphEngine(http, settings.luraph)
         outgoing = Outgoing(Reach(settings.webhooks.allow_networks), keeps_connections=True)
         closing.push_async_callback(outgoing.close)
+        # Where that is, the operator says.
+        to_discord = Outgoing(ANYWHERE, keeps_connections=True)
+        closing.push_async_callback(to_discord.close)
         workshop = Workshop(database=database, keyring=keyring, workers=workers, remote=remote)
         publisher = Publisher(
             database=database,
@@ -169,6 +179,12 @@ async def open_moonlatch(settings: Settings) -> AsyncIterator[Moonlatch]:
             publisher=publisher,
             signing_in=settings.sign_in_rules,
             outgoing=outgoing,
+            discord=DiscordApi(
+                to_discord,
+                settings.discord.base_url,
+                agent=f"DiscordBot ({settings.public_url}, {__version__})",
+                timeout_seconds=settings.discord.timeout_seconds,
+            ),
         )
         management = management_app(
             world=world,
@@ -195,6 +211,8 @@ async def open_moonlatch(settings: Settings) -> AsyncIterator[Moonlatch]:
             library=library_source(settings.public_url),
         )
         closing.push_async_callback(client.history.close)
+        discord = DiscordFace(world, settings.public_url, limits)
+        closing.push_async_callback(discord.aclose)
         _expose(
             counts=exposition.counts,
             client=client,
@@ -215,8 +233,17 @@ async def open_moonlatch(settings: Settings) -> AsyncIterator[Moonlatch]:
             "releases": watch_releases(world, live.takes_turn),
             "webhooks": deliverer.run(),
             "starts for webhooks": watch_starts(world),
+            "discord registrations": watch_registrations(world, settings.public_url, live.takes_turn),
+            "discord roles": RoleSync(world).run(),
         }
-        kept = [ANSWERS_KEPT, DELIVERIES_KEPT, REMOVED_USERS_KEPT, *VISITS_KEPT, *sign_ins_kept(settings.sign_in_rules)]
+        kept = [
+            ANSWERS_KEPT,
+            INTERACTIONS_KEPT,
+            DELIVERIES_KEPT,
+            REMOVED_USERS_KEPT,
+            *VISITS_KEPT,
+            *sign_ins_kept(settings.sign_in_rules),
+        ]
         if settings.retention.detail_days:
             kept.extend(detail_kept(settings.retention.detail_days))
         if settings.retention.event_days:
@@ -244,7 +271,7 @@ async def open_moonlatch(settings: Settings) -> AsyncIterator[Moonlatch]:
             database=database,
             live=live,
             publisher=publisher,
-            application=_dispatcher(client, management, dashboard, checkpoints, addresses),
+            application=_dispatcher(_Faces(client, management, dashboard, checkpoints, discord), addresses),
             http_transport=client.http_transport(),
             readiness=readiness,
             exposition=exposition,
@@ -339,20 +366,30 @@ def _expose(
     )
 
 
-def _dispatcher(
-    client: ASGIApp, management: ASGIApp, dashboard: ASGIApp, checkpoints: ASGIApp, addresses: Addresses
-) -> ASGIApp:
-    """Running scripts and pages before any framework, developers through FastAPI."""
+@dataclass(frozen=True, slots=True)
+class _Faces:
+    """Everything that answers requests."""
+
+    client: ASGIApp
+    management: ASGIApp
+    dashboard: ASGIApp
+    checkpoints: ASGIApp
+    discord: ASGIApp
+
+
+def _dispatcher(faces: _Faces, addresses: Addresses) -> ASGIApp:
+    """Running scripts, Discord and pages before any framework, developers through FastAPI."""
 
     async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket" or scope["path"].startswith(_OUR_PATHS):
-            await client(scope, receive, send)
+            await faces.client(scope, receive, send)
         elif scope["type"] == "http" and face.is_below(scope["path"]):
-            await dashboard(scope, receive, send)
+            await faces.dashboard(scope, receive, send)
         elif scope["type"] == "http" and is_checkpoint(scope["path"]):
-            await checkpoints(scope, receive, send)
+            await faces.checkpoints(scope, receive, send)
         else:
-            await management({**scope, "client": (addresses.of(scope["client"], scope["headers"]), 0)}, receive, send)
+            face_of = faces.discord if scope["path"] == INTERACTIONS_PATH else faces.management
+            await face_of({**scope, "client": (addresses.of(scope["client"], scope["headers"]), 0)}, receive, send)
 
     return dispatch
 

@@ -11,8 +11,8 @@ import string
 import zlib
 from collections.abc import Iterable
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.exceptions import InvalidSignature, InvalidTag
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
@@ -41,6 +41,8 @@ WEBHOOK_SECRET = "webhook secret"  # noqa: S105 -- a name
 
 AD_STEP_SECRETS = "ad step secrets"
 """Purpose of a stored secret: what a step of a checkpoint asks its provider with, owned by the step's id."""
+DISCORD_TOKEN = "discord bot token"  # noqa: S105 -- a name
+"""Purpose of a stored secret: the token of an account's bot with Discord, owned by the account's id."""
 
 IDENTITY_KEY = "identity key"
 """Purpose of a stored secret: what devices and addresses are hashed with, owned by the installation."""
@@ -180,6 +182,15 @@ def webhook_signature(secret: str, message: bytes) -> str:
     """The signature of `id.timestamp.body` under a secret of `new_webhook_secret` (Standard Webhooks 1.0, symmetric)."""
     key = base64.b64decode(secret.removeprefix(_WEBHOOK_PREFIX))
     return "v1," + base64.b64encode(hmac_sha256(key, message)).decode()
+
+
+def is_signed(public_key: bytes, signature: bytes, message: bytes) -> bool:
+    """Return whether this is the holder's Ed25519 signature (RFC 8032) of the message; a key or signature of another form signs nothing."""
+    try:
+        Ed25519PublicKey.from_public_bytes(public_key).verify(signature, message)
+    except (InvalidSignature, ValueError):
+        return False
+    return True
 
 
 def random_fraction() -> float:

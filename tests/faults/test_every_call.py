@@ -22,6 +22,7 @@ from moonlatch.storage.interface import Query
 from support import rows
 from support.client import Client
 from support.database import ENGINES, engine_url
+from support.discord import GUILD, TOKEN, fake_discord
 from support.doom import DOOMED, write_doom
 from support.management import NOBODY, Api, Developer, operations, running_api
 from support.rounds import rounds
@@ -286,6 +287,17 @@ CALLS = dict(
         ),
         call("/ads/steps/{step_id}/remove", {}, EventKind.AD_STEP_REMOVED),
         call("/ads/systems/{system_id}/remove", {}, EventKind.AD_SYSTEM_REMOVED),
+        call("/account/discord", {"bot_token": TOKEN}, EventKind.DISCORD_CONNECTED),
+        call("/account/discord/register", {}, EventKind.DISCORD_REGISTERED),
+        call(
+            "/projects/{project_id}/discord",
+            lambda w: {"guild_id": GUILD, "panel_title": w.chance.choice("abc")},
+            lambda *_: Counter(),
+            EventKind.DISCORD_LINKED,  # the one or the other: whether it was linked before, the reply does not say
+            EventKind.DISCORD_EDITED,
+        ),
+        call("/projects/{project_id}/discord/remove", {}, EventKind.DISCORD_UNLINKED),
+        call("/account/discord/remove", {}, EventKind.DISCORD_DISCONNECTED),
         call("/scripts/{script_id}/remove", {}, EventKind.SCRIPT_REMOVED),
         call("/projects/{project_id}/remove", {}, EventKind.PROJECT_REMOVED),
     ]
@@ -446,7 +458,7 @@ async def test_every_call_leaves_exactly_its_events(
     request: pytest.FixtureRequest, tmp_path: Path, engine: str
 ) -> None:
     with engine_url(request, engine) as url:
-        async with running_api(tmp_path, database_url=url) as api:
+        async with fake_discord() as discord, running_api(tmp_path, database_url=url, discord_url=discord.url) as api:
             routes = {path for method, path, _ in operations(api.app) if method == "POST"}
             assert routes == set(CALLS) | {path for path in routes if any(path.startswith(each) for each in NO_CHANGE)}
             await write_doom(api)

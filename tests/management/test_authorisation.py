@@ -44,6 +44,9 @@ OF_MEMBERS = {
 }
 """What only a browser that is signed in may call."""
 
+NOT_CONNECTED = 409
+"""What is answered where no Discord application is connected; the same path can be read."""
+
 ONLY_MEMBERS = ["this is for members who have signed in, not for tokens"]
 
 # What each protected endpoint belongs to, and a good body.
@@ -150,6 +153,16 @@ ENDPOINTS: dict[tuple[str, str], tuple[str | None, Any]] = {
     ("POST", "/ads/steps/{step_id}/edit"): ("step", {"minimum_seconds": 20}),
     ("GET", "/ads/steps/{step_id}/secrets"): ("step", None),
     ("POST", "/ads/steps/{step_id}/remove"): ("step", {}),
+    ("GET", "/account/discord"): (None, None),
+    ("POST", "/account/discord"): (None, {"bot_token": "A" * 30}),
+    ("POST", "/account/discord/register"): (None, {}),
+    ("POST", "/account/discord/remove"): (None, {}),
+    ("GET", "/account/discord/check"): (None, None),
+    ("GET", "/account/discord/servers"): (None, None),
+    ("GET", "/account/discord/servers/{guild_id}/roles"): (None, None),
+    ("GET", "/projects/{project_id}/discord"): ("project", None),
+    ("POST", "/projects/{project_id}/discord"): ("project", {"guild_id": "5"}),
+    ("POST", "/projects/{project_id}/discord/remove"): ("project", {}),
     ("GET", "/me"): (None, None),
     ("GET", "/members"): (None, None),
     ("POST", "/members"): (None, {"name": "New", "sign_in_name": "new@example.com", "role": "viewer"}),
@@ -309,12 +322,14 @@ async def test_every_endpoint_answers_its_owner(
         "/users/{key}/release": 409,
         "/users/{key}/name_device": 404,
         "/scripts/{script_id}/sessions/filter": 400,
+        "/projects/{project_id}/discord/remove": 404,
         "/projects/{project_id}/users/restore": 409,
     }
     # Nobody answers the message: the wait itself is tested with the sessions.
     if path != "/sessions/{session_id}/message":
         response = await me.call(method, fill(path, mine[noun]), body)
-        assert response.status_code == unready.get(path, 200), response.text
+        wanted = NOT_CONNECTED if (method, path) == ("POST", "/projects/{project_id}/discord") else 200
+        assert response.status_code == unready.get(path, wanted), response.text
 
 
 async def test_a_bearer_token_is_as_good(api: Api, me: Developer) -> None:

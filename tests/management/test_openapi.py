@@ -46,6 +46,8 @@ MORE_THAN_A_SCHEMA_SAYS = {
     "/ads/systems/{system_id}/edit": "an edit must change something, and the durations fit each other",
     "/ads/systems/{system_id}/steps": "settings are the provider's",
     "/ads/steps/{step_id}/edit": "an edit must change something, and settings are the provider's",
+    "/account/discord": "Discord must know the token",
+    "/projects/{project_id}/discord": "an edit must change something",
     "/users/{key}/edit": "an edit must change something",
     "/scripts/{script_id}/update": "a script must be valid",
     "/scripts/{script_id}/rollouts": "each step must give more than the one before",

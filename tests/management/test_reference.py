@@ -32,6 +32,7 @@ VIEWS = {
     "scheduled build": "ScheduledBuildView",
     "ad system": "AdSystemView",
     "ad step": "AdStepView",
+    "Discord link": "DiscordLinkView",
 }
 """Objects whose model has another name."""
 
@@ -93,6 +94,8 @@ def test_each_objects_section_names_its_fields(app: FastAPI) -> None:
         "delivery",
         "ad system",
         "ad step",
+        "application",
+        "Discord link",
     ):
         start = API.index(f"### The {noun} object\n")
         rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \|", API[start : API.find("\n##", start + 1)], re.MULTILINE)

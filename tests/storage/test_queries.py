@@ -29,6 +29,8 @@ SCANS_ALLOWED = {
     "accounts.list": {"accounts"},  # for the operator; everything is the answer
     "deliveries.release_all": {"deliveries"},  # once, at the start
     "deliveries.waiting": {"w"},  # the endpoints that were found
+    "discord_applications.list": {"discord_applications"},  # one an account that has one, every few seconds
+    "discord_roles.waiting": {"a"},  # the same
     "endpoints.unkept": {"p"},  # once, at the start
     "expiry.remove": {"projects"},  # once a minute, and there are few
     "licences.beating_user": {"nobody"},  # the one row that stands for whoever has no user

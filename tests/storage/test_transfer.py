@@ -33,6 +33,11 @@ TABLES = [
         "deliveries",
         "delivery_attempts",
         "device_names",
+        "discord_applications",
+        "discord_dues",
+        "discord_grants",
+        "discord_interactions",
+        "discord_links",
         "endpoints",
         "event_retention",
         "events",
@@ -97,6 +102,15 @@ async def source(tmp_path: Path) -> Path:
         await rows.insert(database, "scheduled_builds", **later, channel="stable", publish_at=1)
         state = {"state": "rolling", "step": 0, "step_since": 1, "salt": "s", "created_at": 1}
         await rows.insert(database, "rollouts", id="r", **later, **state)
+        bot = {"application_id": "5", "public_key": b"\x00\xff", "name": "🌙", "bot_token": b"\x00", "created_at": 1}
+        await rows.insert(database, "discord_applications", account_id=account, **bot)
+        await rows.insert(database, "discord_interactions", id="7", at=1)
+        await rows.change(database, "update users set discord_id = '8' where id = :id", id=user)
+        link = {"guild_id": "6", "customer_role_id": "9", "roles": '{"1":"support"}', "created_at": 1}
+        await rows.insert(database, "discord_links", project_id=project, account_id=account, **link)
+        whose = {"account_id": account, "guild_id": "6", "discord_id": "8"}
+        await rows.insert(database, "discord_grants", **whose, role_id="9", given_at=1)
+        await rows.insert(database, "discord_dues", **whose, due_at=2**53, attempts=3)
         day = {"project_id": project, "script_id": script, "day": "2026-01-01", "executor": "x", "executions": 7}
         await rows.insert(database, "execution_days", **day)
         actor = {"actor_kind": "token", "actor_id": "t", "actor_name": "Grüße 🌙"}

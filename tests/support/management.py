@@ -33,6 +33,7 @@ from moonlatch.licensing.signing_in import SignInRules
 from moonlatch.licensing.tier import BUILT_IN, Tier
 from moonlatch.live.memory import LocalLive
 from moonlatch.management.application import management_app
+from moonlatch.management.readiness import About, Engine
 from moonlatch.management.sign_in_limits import Rate, SignInRates
 from moonlatch.operations.context import World
 from moonlatch.storage import accounts, tokens
@@ -42,9 +43,10 @@ from moonlatch.storage.postgres.engine import PostgresDatabase, open_postgres
 from moonlatch.storage.sqlite.engine import open_sqlite
 from moonlatch.storage.tokens import Token
 from moonlatch.web.address import Addresses
+from moonlatch.web.discord_api import DiscordApi
 from moonlatch.web.limits import limits_of_this_process
 from moonlatch.web.outgoing import Outgoing
-from moonlatch.web.reach import Reach
+from moonlatch.web.reach import ANYWHERE, Reach
 from support import rows
 from support.answered import noting
 from support.client import Client, Wire
@@ -58,6 +60,9 @@ TINY = Tier(
 )
 TIERS = {**BUILT_IN, TINY.name: TINY}
 OFTEN = SignInRates(per_name=Rate(seconds=1, burst=1_000_000), per_address=Rate(seconds=1, burst=1_000_000))
+NOWHERE = "http://127.0.0.1:9"
+"""Where nobody answers."""
+
 NOBODY = "A" * 32
 """An id and key that nothing has."""
 
@@ -189,6 +194,7 @@ async def running_api(folder: Path, *, database_url: str = "", **settings: Any) 
 
     Settings are those of `ManagementSettings`, the arguments of `management_app`, `keep_alive_seconds`, `signing_in`, and
     `write_loader`, what writes the loaders, `checkpoints`, the settings of those, and `trusted_proxies`. Without a rate
+    `write_loader`, what writes the loaders; `discord_url` is Discord's API. Without a rate
     limit, unless the test sets one.
     """
     of_checkpoints = settings.pop("checkpoints", CheckpointSettings())
@@ -209,6 +215,7 @@ async def running_api(folder: Path, *, database_url: str = "", **settings: Any) 
         loader=LoaderRecipe(version=1, write=writing),
         clock=clock,
     )
+    to_discord = Outgoing(ANYWHERE)
     world = World(
         database=database,
         keyring=keyring,
@@ -217,11 +224,14 @@ async def running_api(folder: Path, *, database_url: str = "", **settings: Any) 
         live=live,
         publisher=publisher,
         signing_in=settings.pop("signing_in", SignInRules()),
+        discord=DiscordApi(to_discord, settings.pop("discord_url", NOWHERE)),
     )
+    about = About(settings.pop("public_url", ""), [Engine("live", "memory", lambda: live.counts(""))])
     management = management_app(
         world=world,
         live=live,
         publisher=publisher,
+        about=settings.pop("about", about),
         settings=ManagementSettings(**{"requests_per_second": 1e6, "burst": 1_000_000, **section}),
         **{"failures_burst": 1_000_000, "sign_in_rates": OFTEN, **settings},
     )
@@ -267,6 +277,7 @@ async def running_api(folder: Path, *, database_url: str = "", **settings: Any) 
             await live.close_all()
     finally:
         await outgoing.close()
+        await to_discord.close()
         await workers.close()
         await protocol.history.close()
         await database.close()

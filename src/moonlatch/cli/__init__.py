@@ -15,6 +15,7 @@ from moonlatch.cli import (
     channels,
     check,
     config,
+    discord,
     keys,
     licence,
     members,
@@ -49,6 +50,7 @@ app.add_typer(accounts.app, name="accounts")
 app.add_typer(tokens.app, name="tokens")
 app.add_typer(members.app, name="members")
 app.add_typer(webhooks.app, name="webhooks")
+app.add_typer(discord.app, name="discord")
 app.command("check")(check.check)
 app.command("protect")(protect.protect)
 app.command("push")(push.push)

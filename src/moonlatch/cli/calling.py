@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote
@@ -83,6 +83,24 @@ def got(url: str, token: str) -> tuple[int, Envelope]:
         timeout = httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS)
         answer = httpx.get(url, headers={"token": token}, timeout=timeout)
     return answer.status_code, envelope(answer)
+
+
+def asked(url: str, path: str, token: str, hints: Mapping[int, str] = {}) -> Envelope:
+    """The reply to a GET at a server's address, by whoever has the token. `hints` may help, by status. Raises CommandError."""
+    require_token(token)
+    return _succeeded(*got(url.rstrip("/") + path, token), hints)
+
+
+def changed(url: str, path: str, token: str, body: Any, hints: Mapping[int, str] = {}) -> Envelope:
+    """As `asked`, of a POST."""
+    require_token(token)
+    return _succeeded(*posted(url.rstrip("/") + path, token, body), hints)
+
+
+def _succeeded(status: int, reply: Envelope, hints: Mapping[int, str]) -> Envelope:
+    if reply.get("success") is not True:
+        raise refusal("nothing was done", status, reply.get("error") or {}, hint=hints.get(status, ""))
+    return reply
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import typer
 
-from moonlatch.cli.calling import DEFAULT_URL, Envelope, Token, Url, got, posted, refusal, require_token
+from moonlatch.cli.calling import DEFAULT_URL, Envelope, Token, Url, asked, changed
 from moonlatch.cli.output import CommandError, Json, say, show_table, write_json
 from moonlatch.clock import HOUR_MS, now_ms, utc_time
 
@@ -21,7 +21,7 @@ _HINTS = {404: "Is the id right, and does it belong to the token's account?"}
 @app.command("list")
 def list_endpoints(project: Project, *, url: Url = DEFAULT_URL, token: Token = "", as_json: Json = False) -> None:
     """List a project's webhook endpoints, oldest first."""
-    reply = _asked(url, f"/projects/{_path(project)}/endpoints", token)
+    reply = asked(url, f"/projects/{_path(project)}/endpoints", token, _HINTS)
     if as_json:
         write_json(reply["endpoints"])
         return
@@ -51,7 +51,7 @@ def create(
     Without --event it gets every event of the project.
     """
     body = {"url": address, "name": name, "events": event or None, "executions": executions}
-    reply = _posted(url, f"/projects/{_path(project)}/endpoints", token, body)
+    reply = changed(url, f"/projects/{_path(project)}/endpoints", token, body, _HINTS)
     if as_json:
         write_json({"endpoint": reply["endpoint"], "secret": reply["secret"]})
         return
@@ -61,7 +61,7 @@ def create(
 @app.command("test")
 def send_test(endpoint: Endpoint, *, url: Url = DEFAULT_URL, token: Token = "", as_json: Json = False) -> None:
     """Send a test; `webhooks deliveries` tells how it went."""
-    reply = _posted(url, f"/endpoints/{_path(endpoint)}/test", token, {})
+    reply = changed(url, f"/endpoints/{_path(endpoint)}/test", token, {}, _HINTS)
     if as_json:
         write_json(reply["delivery"])
         return
@@ -71,14 +71,14 @@ def send_test(endpoint: Endpoint, *, url: Url = DEFAULT_URL, token: Token = "", 
 @app.command("enable")
 def enable(endpoint: Endpoint, *, url: Url = DEFAULT_URL, token: Token = "") -> None:
     """Switch an endpoint on, again after its receiver was mended."""
-    _posted(url, f"/endpoints/{_path(endpoint)}/edit", token, {"enabled": True})
+    changed(url, f"/endpoints/{_path(endpoint)}/edit", token, {"enabled": True}, _HINTS)
     say("The endpoint is on. `webhooks replay --failed-hours` sends what was missed.")
 
 
 @app.command("remove")
 def remove(endpoint: Endpoint, *, url: Url = DEFAULT_URL, token: Token = "") -> None:
     """Remove an endpoint with its log, and with what waits for it."""
-    _posted(url, f"/endpoints/{_path(endpoint)}/remove", token, {})
+    changed(url, f"/endpoints/{_path(endpoint)}/remove", token, {}, _HINTS)
     say("The endpoint is removed.")
 
 
@@ -93,7 +93,7 @@ def deliveries(
     as_json: Json = False,
 ) -> None:
     """List an endpoint's deliveries, the newest first."""
-    reply = _asked(url, f"/endpoints/{_path(endpoint)}/deliveries?limit={limit}&state={quote(state)}", token)
+    reply = asked(url, f"/endpoints/{_path(endpoint)}/deliveries?limit={limit}&state={quote(state)}", token, _HINTS)
     if as_json:
         write_json(reply["deliveries"])
         return
@@ -125,7 +125,7 @@ def replay(
     body: dict[str, Any] = {"deliveries": delivery}
     if failed_hours is not None:
         body = {"failed_since": now_ms() - failed_hours * HOUR_MS}
-    reply = _posted(url, f"/endpoints/{_path(endpoint)}/replay", token, body)
+    reply = changed(url, f"/endpoints/{_path(endpoint)}/replay", token, body, _HINTS)
     say(f"{reply['replayed']} deliveries are sent again.")
 
 
@@ -139,19 +139,3 @@ def _state(endpoint: Envelope) -> str:
 
 def _path(name: str) -> str:
     return quote(name, safe="")
-
-
-def _asked(url: str, path: str, token: str) -> Envelope:
-    require_token(token)
-    return _succeeded(*got(url.rstrip("/") + path, token))
-
-
-def _posted(url: str, path: str, token: str, body: Any) -> Envelope:
-    require_token(token)
-    return _succeeded(*posted(url.rstrip("/") + path, token, body))
-
-
-def _succeeded(status: int, reply: Envelope) -> Envelope:
-    if reply.get("success") is not True:
-        raise refusal("nothing was done", status, reply.get("error") or {}, hint=_HINTS.get(status, ""))
-    return reply

@@ -180,6 +180,24 @@ class LuraphSettings(Section):
         return value.rstrip("/")
 
 
+class DiscordSettings(Section):
+    """Discord, for accounts that have connected an application of their own."""
+
+    base_url: str = Field(
+        default="https://discord.com/api/v10",
+        max_length=500,
+        description="Address of its API. `https://`, or `http://` on this machine: the bots' tokens go there.",
+    )
+    timeout_seconds: float = Field(default=10.0, ge=0.5, le=60, description="Longest time for one call, in seconds.")
+
+    @field_validator("base_url")
+    @classmethod
+    def _check_base_url(cls, value: str) -> str:
+        if not _SECRET_URL.fullmatch(value):
+            raise ValueError("should look like https://discord.com/api/v10")
+        return value.rstrip("/")
+
+
 class ManagementSettings(Section):
     """The API for script developers."""
 

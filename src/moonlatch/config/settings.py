@@ -22,6 +22,7 @@ from moonlatch.config.sections import (
     ClientSettings,
     ConnectionSettings,
     DatabaseSettings,
+    DiscordSettings,
     LogSettings,
     LuraphSettings,
     ManagementSettings,
@@ -111,6 +112,7 @@ class Settings(BaseSettings):
     retention: RetentionSettings = RetentionSettings()
     webhooks: WebhookSettings = WebhookSettings()
     checkpoints: CheckpointSettings = CheckpointSettings()
+    discord: DiscordSettings = DiscordSettings()
 
     @property
     def database_file(self) -> Path:

@@ -13,6 +13,7 @@ from moonlatch.licensing.signing_in import SignInRules
 from moonlatch.storage import (
     ad_attempts,
     deliveries,
+    discord_applications,
     events,
     idempotency,
     key_signals,
@@ -63,6 +64,11 @@ def events_kept(days: int) -> Kept:
 
 ANSWERS_KEPT = Kept("answers", 1, lambda tx, before, most: idempotency.prune(tx, before=before, most=most))
 """To calls with an idempotency key."""
+
+INTERACTIONS_KEPT = Kept(
+    "interactions", 1, lambda tx, before, most: discord_applications.prune_answered(tx, before=before, most=most)
+)
+"""From Discord: their signatures are too old long before."""
 
 DELIVERIES_KEPT = Kept("deliveries", 30, lambda tx, before, most: deliveries.prune(tx, before=before, most=most))
 """With the attempts of each; those that wait stay."""

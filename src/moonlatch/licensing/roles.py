@@ -30,6 +30,8 @@ class Permission(StrEnum):
     WEBHOOKS_WRITE = "webhooks:write"
     CHECKPOINTS_READ = "checkpoints:read"
     CHECKPOINTS_WRITE = "checkpoints:write"
+    DISCORD_READ = "discord:read"
+    DISCORD_WRITE = "discord:write"
     EVENTS_READ = "events:read"
 
 
@@ -67,6 +69,7 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
         Permission.SESSIONS_STOP,
         Permission.WEBHOOKS_READ,
         Permission.CHECKPOINTS_READ,
+        Permission.DISCORD_READ,
     },
     Role.SUPPORT: _VIEWER
     | {

@@ -10,6 +10,7 @@ from pydantic import AfterValidator
 
 from moonlatch import crypto
 from moonlatch.errors import ApiError, forbidden, not_found, unauthorized
+from moonlatch.licensing.discord import is_id
 from moonlatch.licensing.roles import Permission
 from moonlatch.live.interface import Instance, Session
 from moonlatch.management.backend import Backend, CurrentBackend, backend_of
@@ -316,6 +317,16 @@ async def owned_ad_step(
 
 OwnedAdStep = Annotated[AdStep, Depends(owned_ad_step)]
 OwnedAdSystem = Annotated[AdSystem, Depends(owned_ad_system)]
+
+
+async def named_server(guild_id: Annotated[str, Path(description="the Discord server's id")]) -> str:
+    """The id of a Discord server, which only Discord knows whether the account's bot is on."""
+    if not is_id(guild_id):
+        raise not_found("server")
+    return guild_id
+
+
+NamedServer = Annotated[str, Depends(named_server)]
 OwnedDelivery = Annotated[Delivery, Depends(owned_delivery)]
 OwnedEndpoint = Annotated[Endpoint, Depends(owned_endpoint)]
 OwnedInstance = Annotated[Instance, Depends(owned_instance)]

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import Depends
 from pydantic import AfterValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
+from moonlatch.clock import DAY_MS
 from moonlatch.errors import invalid_field
 from moonlatch.licensing.roles import Permission
 from moonlatch.management.auth import OwnedProject
@@ -139,7 +140,7 @@ class BulkUsers(Closed):
             raise invalid_field(name, "must be the only one of: " + ", ".join(_ACTIONS))
         match given[0][1]:
             case Extension() as extension:
-                return actions.Extend(extension.days)
+                return actions.Extend(extension.days * DAY_MS)
             case EditMany() as edit:
                 if not edit.changes():
                     raise invalid_field("edit", "must change something")

@@ -33,6 +33,7 @@ ERROR_EXTRAS: dict[str, dict[str, Any]] = {
         "type": "array",
         "items": {"$ref": "#/components/schemas/ParameterError"},
     },
+    "why": {"type": "string", "description": "with `discord did not answer`: what came instead"},
     "build": {"type": "integer", "description": "with `build does not exist` and `build was yanked`: its number"},
     "channel": {"type": "string", "description": "with `channel does not exist`: its name"},
     "rollout": {"type": "string", "description": "with `another rollout is open`: its id"},

@@ -23,7 +23,7 @@ from pydantic import (
 from pydantic_core import CoreSchema
 from pydantic_core.core_schema import no_info_after_validator_function, no_info_plain_validator_function
 
-from moonlatch.licensing.discord import discord_user_id
+from moonlatch.licensing.discord import discord_user_id, is_id
 from moonlatch.licensing.key import MAX_KEY_DAYS
 from moonlatch.obfuscator.engine_name import EngineName
 from moonlatch.obfuscator.options import PROFILES
@@ -159,6 +159,12 @@ class OneOf:
         return {**handler(schema), "enum": list(self._choices)}
 
 
+def _check_snowflake(text: str) -> str:
+    if text and not is_id(text):
+        raise ValueError("must be an id of Discord's: its digits, like 123456789012345678")
+    return text
+
+
 class _DiscordId:
     """A Discord user id in its one spelling, as `discord_user_id` has it; `clearable` takes `""` as well."""
 
@@ -185,6 +191,12 @@ class _DiscordId:
 Clean = _CleanText()
 Integral = BeforeValidator(integral)
 Name = Annotated[str, Field(min_length=1, max_length=100), Clean]
+Snowflake = Annotated[
+    str, Field(min_length=1, max_length=20, pattern=r"^[1-9][0-9]{0,19}$"), AfterValidator(_check_snowflake)
+]
+ClearableSnowflake = Annotated[
+    str, Field(max_length=20, pattern=r"^([1-9][0-9]{0,19})?$"), AfterValidator(_check_snowflake)
+]
 ClearableNote = Annotated[str, Field(max_length=255), Clean]
 DiscordId = Annotated[str, _DiscordId()]
 ClearableDiscordId = Annotated[str, _DiscordId(clearable=True)]

@@ -10,7 +10,7 @@ from moonlatch.operations import tokens
 from moonlatch.operations.changing import Change, Resource, differences
 from moonlatch.operations.kinds import EventKind
 from moonlatch.operations.refusals import NotFound, Reason, Refused
-from moonlatch.storage import accounts, events, luraph_keys
+from moonlatch.storage import accounts, discord_roles, events, luraph_keys
 from moonlatch.storage.accounts import Account
 from moonlatch.storage.interface import UniqueViolation
 from moonlatch.storage.tokens import Token
@@ -98,6 +98,7 @@ async def remove(change: Change, *, with_projects: bool) -> None:
         raise Refused(Reason.ACCOUNT_HAS_PROJECTS)
     if not await accounts.remove(change.tx, account.id):
         raise NotFound("account")
+    await discord_roles.forget_account(change.tx, account.id)
     await events.erase_account(change.tx, account.id)
     change.record(EventKind.ACCOUNT_REMOVED, Resource("account", account.id))
 

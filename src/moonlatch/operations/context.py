@@ -19,13 +19,14 @@ from moonlatch.storage.interface import Database
 if TYPE_CHECKING:  # the command line starts without what it does not use
     from moonlatch.builds.publisher import Publisher
     from moonlatch.live.interface import Live
+    from moonlatch.web.discord_api import DiscordApi
     from moonlatch.web.outgoing import Outgoing
 
 
 @dataclass(frozen=True, slots=True)
 class World:
     """One installation. Times come from `clock`, in Unix milliseconds.
-    `live`, `publisher` and `outgoing` are None where no server runs, `keyring` where the master key is not at hand.
+    `live`, `publisher`, `outgoing` and `discord` are None where no server runs, `keyring` where the master key is not at hand.
     """
 
     database: Database
@@ -35,6 +36,7 @@ class World:
     live: Live | None = None
     publisher: Publisher | None = None
     outgoing: Outgoing | None = None
+    discord: DiscordApi | None = None
     signing_in: SignInRules = field(default=SignInRules())
 
     def tier_of(self, account: Account) -> Tier:
@@ -52,13 +54,22 @@ class ActorKind(StrEnum):
     IMPORT = "import"
 
 
+@dataclass(frozen=True, slots=True)
+class GuildMember:
+    """A member of a Discord server, as Discord signed it; `roles` are ids of that server's roles."""
+
+    guild_id: str
+    roles: frozenset[str]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Actor:
     """Who acts on an account, and what they may do. `projects` None reaches every project of the account.
 
     `expires_at` (Unix milliseconds) and `networks` limit the token that stands for them, and so the tokens it makes.
     `member_id` is the member who acts, also by a token of theirs; `session_id` the sign-in session they act by, and
-    `confirmed_at` (Unix milliseconds) when they proved there who they are.
+    `confirmed_at` (Unix milliseconds) when they proved there who they are. `guild_member` is what they act as from Discord, where `id`
+    is their Discord id.
     """
 
     account_id: str
@@ -72,6 +83,7 @@ class Actor:
     member_id: str | None = None
     session_id: str | None = None
     confirmed_at: int | None = None
+    guild_member: GuildMember | None = None
     address: str | None = None
     request_id: str | None = None
 

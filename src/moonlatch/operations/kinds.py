@@ -51,6 +51,7 @@ class EventKind(StrEnum):
     USER_INSTANCES_REVOKED = "user.instances_revoked"
     USER_LICENSED = "user.licensed"
     USER_PINNED = "user.pinned"
+    USER_REDEEMED = "user.redeemed"
     USER_REMOVED = "user.removed"
     USER_RESTORED = "user.restored"
     INSTANCE_STOPPED = "instance.stopped"
@@ -86,6 +87,13 @@ class EventKind(StrEnum):
     AD_STEP_REMOVED = "ad_step.removed"
     AD_STEP_DOWN = "ad_step.down"
     AD_STEP_HURRIED = "ad_step.hurried"
+    DISCORD_CONNECTED = "discord.connected"
+    DISCORD_REGISTERED = "discord.registered"
+    DISCORD_FAILED = "discord.failed"
+    DISCORD_DISCONNECTED = "discord.disconnected"
+    DISCORD_LINKED = "discord.linked"
+    DISCORD_EDITED = "discord.edited"
+    DISCORD_UNLINKED = "discord.unlinked"
     PERMISSION_REFUSED = "permission.refused"
 
 
@@ -133,6 +141,7 @@ DESCRIPTIONS: dict[EventKind, str] = {
     EventKind.USER_INSTANCES_REVOKED: "Every running copy of a user's key was stopped for good.",
     EventKind.USER_LICENSED: "An offline licence was made for a user's device.",
     EventKind.USER_PINNED: "A user was put on a channel of a script or pinned to a build, or is so no longer.",
+    EventKind.USER_REDEEMED: "A customer redeemed a key: it is theirs, by their Discord account.",
     EventKind.USER_REMOVED: "A user was removed, by somebody or because their key had expired.",
     EventKind.USER_RESTORED: "A removed user was brought back.",
     EventKind.INSTANCE_STOPPED: "A running copy was stopped for good.",
@@ -168,5 +177,12 @@ DESCRIPTIONS: dict[EventKind, str] = {
     EventKind.AD_STEP_REMOVED: "A step of an ad system was removed.",
     EventKind.AD_STEP_DOWN: "A step's provider could not be asked: visitors are sent another way, or wait; at most one event an hour.",
     EventKind.AD_STEP_HURRIED: "A step takes visitors less than half of the time that it used to: there may be a way around it; at most one event a day.",
+    EventKind.DISCORD_CONNECTED: "An application with Discord was connected to the account, or its bot's token changed.",
+    EventKind.DISCORD_REGISTERED: "Discord was told of the bot's commands and where interactions go, or is to be told again.",
+    EventKind.DISCORD_FAILED: "The bot stopped working with Discord; the event says why.",
+    EventKind.DISCORD_DISCONNECTED: "The account's application with Discord was disconnected, with its projects' links.",
+    EventKind.DISCORD_LINKED: "A project was linked to a Discord server.",
+    EventKind.DISCORD_EDITED: "A project's link to a Discord server was changed: its roles, its panel or the server.",
+    EventKind.DISCORD_UNLINKED: "A project's link to a Discord server was removed.",
     EventKind.PERMISSION_REFUSED: "A call was refused because its token or member lacks the permission.",
 }

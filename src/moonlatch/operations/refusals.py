@@ -41,6 +41,7 @@ class Reason(StrEnum):
     DISCORD_TAKEN = "key already exists with this discord"
     KEY_TAKEN = "key already exists"
     NEVER_EXPIRES = "key never expires"
+    ONLY_DAYS = "key counts in whole days until it is used"
     EXPIRES_TOO_LATE = "key would expire too late"
     TOO_MANY_MATCHED = "too many users matched"
     NOT_REMOVED = "user was not removed"
@@ -76,6 +77,14 @@ class Reason(StrEnum):
     MAX_AD_SYSTEMS = "max systems reached"
     CANNOT_USE_PROJECT = "cannot use this project"
     MAX_AD_STEPS = "max steps reached"
+    DISCORD_AWAY = "discord did not answer"
+    NO_APPLICATION = "no discord application connected"
+    APPLICATION_TAKEN = "discord application belongs to another account"
+    NO_SUCH_KEY = "key does not exist"
+    KEY_REDEEMED = "key was redeemed already"
+    KEY_EXPIRED = "key expired"
+    HAS_KEY = "customer has a key already"
+    NO_KEY = "customer has no key"
 
 
 class Refused(Exception):

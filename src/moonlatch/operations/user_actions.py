@@ -87,19 +87,22 @@ class Edit(_NewSettings):
 
 @dataclass(frozen=True, slots=True)
 class Extend(_NewSettings):
-    """Gives a key more days: from its end or, where that has passed, from now; one that nobody used yet gets longer days."""
+    """Gives a key more time: from its end or, where that has passed, from now; one that nobody used yet gets longer days."""
 
-    days: int
+    milliseconds: int
 
     def judge(self, user: User, project: Project, now: int) -> User:  # noqa: ARG002
         if user.key_expires is not None:
-            expires = max(user.key_expires, now) + self.days * DAY_MS
+            expires = max(user.key_expires, now) + self.milliseconds
             if expires > MAX_TIME_MS:
                 raise Refused(Reason.EXPIRES_TOO_LATE)
             return msgspec.structs.replace(user, key_expires=expires, expiry_set_at=now)
         if user.key_days is None:
             raise Refused(Reason.NEVER_EXPIRES)
-        days = user.key_days + self.days
+        more, rest = divmod(self.milliseconds, DAY_MS)
+        if rest:
+            raise Refused(Reason.ONLY_DAYS)
+        days = user.key_days + more
         if days > MAX_KEY_DAYS:
             raise Refused(Reason.EXPIRES_TOO_LATE)
         return msgspec.structs.replace(user, key_days=days, expiry_set_at=now)

@@ -15,6 +15,7 @@ from moonlatch.operations.user_actions import (
     Action,
     Blacklist,
     Edit,
+    Extend,
     Release,
     Remove,
     ResetFingerprint,
@@ -29,6 +30,17 @@ from moonlatch.storage import accounts, key_devices, users
 from moonlatch.storage.interface import UniqueViolation
 from moonlatch.storage.user_keys import as_stored
 from moonlatch.storage.users import User
+
+_HANDED_ON = (
+    "note",
+    "key_expires",
+    "key_days",
+    "max_instances",
+    "max_executions",
+    "max_devices",
+    "fingerprintless",
+)
+"""Settings of a key that the one in its place gets."""
 
 
 def version(user: User) -> str:
@@ -101,6 +113,36 @@ async def edit(change: Change, user_id: str, changes: dict[str, Any]) -> User:
         return await _carry_out(change, user_id, Edit(changes))
     except UniqueViolation:
         raise Refused(Reason.DISCORD_TAKEN) from None
+
+
+async def extend(change: Change, user_id: str, *, milliseconds: int) -> User:
+    """As `Extend`. Raises NotAllowed, NotFound, Refused, ChangedMeanwhile."""
+    return await _carry_out(change, user_id, Extend(milliseconds))
+
+
+async def replace_unused(change: Change, project_id: str, *, most: int) -> list[User]:
+    """Put new keys in place of up to `most` that nobody used or was given, with their settings: the old ones start nothing any more.
+
+    Raises NotAllowed, NotFound, Refused.
+    """
+    replaced = await remove_unused(change, project_id, most=most)
+    settings = [{name: getattr(user, name) for name in _HANDED_ON} for user in replaced]
+    return await create(change, project_id, settings, keys=[None] * len(replaced)) if replaced else []
+
+
+async def remove_unused(change: Change, project_id: str, *, most: int) -> list[User]:
+    """Remove up to `most` keys that nobody used or was given; gives them. Raises NotAllowed, NotFound, Refused."""
+    change.actor.require(Permission.KEYS_WRITE)
+    await change.require_active()
+    await change.project(project_id)
+    action = Remove(forever=False)
+    found = await users.list_unused(change.tx, project_id, most=most)
+    await action.write(change.tx, found, change.now)
+    for user in found:
+        leave_event(change, action, user, user)
+    if found:
+        change.tell(lambda live: live.project_changed(project_id))
+    return found
 
 
 async def blacklist(

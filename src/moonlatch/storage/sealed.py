@@ -15,6 +15,7 @@ import msgspec
 
 from moonlatch.crypto import (
     AD_STEP_SECRETS,
+    DISCORD_TOKEN,
     IDEMPOTENT_REPLY,
     IDENTITY_KEY,
     LURAPH_KEY,
@@ -293,6 +294,7 @@ REWRAPPED: tuple[Rewrappable, ...] = (
     Column("secrets of webhooks", WEBHOOK_SECRET, "endpoints", "id", "secret"),
     Column("earlier secrets of webhooks", WEBHOOK_SECRET, "endpoints", "id", "previous_secret"),
     Column("secrets of checkpoints", AD_STEP_SECRETS, "ad_steps", "id", "secrets"),
+    Column("bot tokens with Discord", DISCORD_TOKEN, "discord_applications", "account_id", "bot_token"),
 )
 PLACES: tuple[Place, ...] = (*REWRAPPED, ANSWERS)
 QUERIES = {query.name: query for place in PLACES for query in getattr(place, "queries", {}).values()}

@@ -148,6 +148,15 @@ REVOKE_INSTANCES = Query("users.revoke_instances", "update users set instances_s
 _LICENCE = ("fingerprint", "key_expires", "expiry_set_at", "leased_until")
 SAVE_LICENCE = Query("users.save_licence", f"update users set {assigned(_LICENCE)} where id = :id")
 REMOVE = Query("users.remove", "delete from users where id = :id")
+FIND_BY_DISCORD = Query(
+    "users.find_by_discord",
+    f"select {COLUMNS} from users where project_id = :project_id and discord_id = :discord_id",
+)
+UNUSED = Query(
+    "users.unused",
+    f"select {COLUMNS} from users where project_id = :project_id and unused and discord_id is null and not blacklisted "
+    "order by created_at, id limit :most",
+)
 HAS_DISCORD = Query(
     "users.has_discord", "select 1 from users where project_id = :project_id and discord_id = :discord_id"
 )
@@ -206,6 +215,17 @@ async def _find_all(
         rows = await db.fetch_all(query, project_id=project_id, **dict(zip(_NAMES_AT_ONCE, padded, strict=True)))
         found.extend(map(from_row, rows))
     return found
+
+
+async def find_by_discord(db: Database | Transaction, project_id: str, discord_id: str) -> User | None:
+    """The user of a project with this Discord id."""
+    row = await db.fetch_one(FIND_BY_DISCORD, project_id=project_id, discord_id=discord_id)
+    return None if row is None else from_row(row)
+
+
+async def list_unused(tx: Transaction, project_id: str, *, most: int) -> list[User]:
+    """Users of a project whose keys never started anything and belong to nobody, the oldest first."""
+    return [from_row(row) for row in await tx.fetch_all(UNUSED, project_id=project_id, most=most)]
 
 
 async def insert(tx: Transaction, created: Sequence[User]) -> list[bool]:

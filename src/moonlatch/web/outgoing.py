@@ -214,7 +214,7 @@ def _request(method: str, destination: Destination, headers: Mapping[str, str], 
         f"Host: {destination.authority}",
         # Uncompressed, because a few compressed bytes can stand for gigabytes.
         "Accept-Encoding: identity",
-        "User-Agent: moonlatch",
+        *(() if "User-Agent" in headers else ("User-Agent: moonlatch",)),
         *(f"{name}: {value}" for name, value in headers.items()),
     ]
     if content is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,6 +9,7 @@ import msgspec
 
 from moonlatch import crypto
 from moonlatch.clock import iso_time
+from moonlatch.licensing.discord import cut, plain
 from moonlatch.operations.endpoints import TEST
 from moonlatch.operations.kinds import DESCRIPTIONS, EventKind
 from moonlatch.storage.deliveries import Claimed
@@ -23,7 +23,6 @@ MOST_CHARACTERS = 6_000
 _EMBED_CHARACTERS = MOST_CHARACTERS // MOST_EMBEDS - 20
 _TITLE, _NAME, _VALUE = 120, 60, 200
 _FIELDS = 8
-_MARKDOWN = re.compile(r"([\\*_~`|>\[\]()<#:-])")
 _ELLIPSIS = "…"
 
 
@@ -47,7 +46,7 @@ def embed_of(claimed: Claimed, project_id: str) -> dict[str, Any] | None:
     else:
         return None
     return {
-        "title": _cut(title, _TITLE),
+        "title": cut(title, _TITLE),
         "color": colour_of(project_id),
         "fields": _bounded(fields),
         "timestamp": iso_time(delivery.created_at),
@@ -61,33 +60,33 @@ def colour_of(project_id: str) -> int:
 
 
 def _happened(event: Event) -> tuple[str, list[tuple[str, str]]]:
-    fields = [(event.resource_kind, _named(event.resource_label, event.resource_id)), ("by", _plain(event.actor_name))]
+    fields = [(event.resource_kind, _named(event.resource_label, event.resource_id)), ("by", plain(event.actor_name))]
     for name, (before, after) in event.changes.items():
         fields.append(
-            (name, _plain(_said(after)) if before is None else f"{_plain(_said(before))} → {_plain(_said(after))}")
+            (name, plain(_said(after)) if before is None else f"{plain(_said(before))} → {plain(_said(after))}")
         )
     return DESCRIPTIONS[EventKind(event.kind)], fields
 
 
 def _told(kind: str, body: Any) -> tuple[str, list[tuple[str, str]]]:
     if kind == TEST:
-        return "A test, as you asked.", [("by", _plain(body["requested_by"]))]
+        return "A test, as you asked.", [("by", plain(body["requested_by"]))]
     if kind == STARTED:
         lines = [_start_line(start) for start in body["starts"]]
         return f"{len(lines)} start{'s' * (len(lines) != 1)}", [("starts", "\n".join(lines))]
     if kind == COUNTED:
         counts = [(script["name"], str(script["starts"])) for script in body["scripts"]]
-        return f"{body['starts']} starts", [(_plain(name), count) for name, count in counts]
+        return f"{body['starts']} starts", [(plain(name), count) for name, count in counts]
     return kind, []
 
 
 def _start_line(start: Mapping[str, Any]) -> str:
-    who = f"<@{start['discord_id']}>" if start["discord_id"] else _plain(start["user_id"] or "without a key")[:10]
-    return f"{_plain(start['script'])[:40]} · {who} · {_plain(start['executor'] or 'unknown')[:24]}"
+    who = f"<@{start['discord_id']}>" if start["discord_id"] else plain(start["user_id"] or "without a key")[:10]
+    return f"{plain(start['script'])[:40]} · {who} · {plain(start['executor'] or 'unknown')[:24]}"
 
 
 def _named(label: str | None, resource_id: str) -> str:
-    return _plain(label or resource_id)
+    return plain(label or resource_id)
 
 
 def _said(value: Any) -> str:
@@ -96,23 +95,14 @@ def _said(value: Any) -> str:
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
-def _plain(text: str) -> str:
-    """Text without what Discord would take for formatting, links or mentions."""
-    return _MARKDOWN.sub(r"\\\1", text).replace("@", "@\u200b")
-
-
 def _bounded(fields: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
     """As many of them, and as much of each, as every embed of a full message may have."""
     left, kept = _EMBED_CHARACTERS - _TITLE - len(_ELLIPSIS) - 40, []
     for name, value in fields[:_FIELDS]:
-        name = _cut(name, _NAME) or _ELLIPSIS
-        value = _cut(value, min(_VALUE if len(fields) > 1 else left, left - len(name))) or _ELLIPSIS
+        name = cut(name, _NAME) or _ELLIPSIS
+        value = cut(value, min(_VALUE if len(fields) > 1 else left, left - len(name))) or _ELLIPSIS
         left -= len(name) + len(value)
         if left < 0:
             break
         kept.append({"name": name, "value": value, "inline": len(value) < 40})
     return kept
-
-
-def _cut(text: str, most: int) -> str:
-    return text if len(text) <= most else text[: max(0, most - 1)] + _ELLIPSIS

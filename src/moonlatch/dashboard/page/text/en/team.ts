@@ -89,6 +89,8 @@ export const text = {
     "sessions:stop": "Disconnect running copies",
     "webhooks:read": "See webhooks",
     "webhooks:write": "Change webhooks",
+    "discord:read": "See the Discord bot, and which server each project is linked to",
+    "discord:write": "Connect the Discord bot, link projects to servers, post panels",
     "checkpoints:read": "See checkpoints",
     "checkpoints:write": "Change checkpoints",
     "events:read": "Read events",

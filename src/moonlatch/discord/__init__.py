@@ -1,0 +1,1 @@
+"""Discord: interactions over HTTP, the panel that customers use, and the roles that keys give."""
