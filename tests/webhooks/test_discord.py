@@ -122,3 +122,25 @@ async def test_a_webhook_that_has_used_up_its_calls_is_left_alone_for_so_long(ho
     assert times[2] - times[1] >= 0.3
     assert there.most_open == 1
     assert sum(len(got.json["embeds"]) for got in there.received) == 45
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://bot.example.com/moonlatch", "https://bot.example.com/moonlatch"),
+        ("http://bot.example.com:8080/api/v2/hooks/events.php", "http://bot.example.com:8080/api/v2/hooks/events.php"),
+        ("https://bot.example.com", "https://bot.example.com"),
+        ("https://bot.example.com/", "https://bot.example.com/"),
+        ("https://bot.example.com/a/?key=s3cret", "https://bot.example.com/a/?…"),
+        (
+            "https://hooks.slack.com/services/T0123ABCD/B0123ABCD/aBcDeFgHiJkLmNoPqRsTuVwX",
+            "https://hooks.slack.com/services/…/…/…",
+        ),
+        ("https://api.telegram.org/bot123456:AAE-abc_def/sendMessage", "https://api.telegram.org/…/sendMessage"),
+        ("https://hook.eu1.make.com/abcdefghijklmnopqrstuvwxyz012345", "https://hook.eu1.make.com/…"),
+        ("https://bot.example.com/%73ecret", "https://bot.example.com/…"),
+    ],
+)
+def test_nothing_is_shown_of_a_url_that_may_let_others_post_there(url: str, shown: str) -> None:
+    assert shown_url(url) == shown
+    assert shown_url(shown) == shown

@@ -59,6 +59,8 @@ _DISCORD = re.compile(
     r"https://(?:(?:ptb|canary)\.)?(?:discord|discordapp)\.com(?::443)?/api(?:/v[0-9]{1,2})?/webhooks/([0-9]{1,20})/[A-Za-z0-9_-]+/?(?:\?.*)?",
     re.IGNORECASE,
 )
+# Slack, Telegram and others have their secrets in the path.
+_WORD = re.compile(r"[A-Za-z][A-Za-z._-]{0,15}|v?[0-9]{1,4}")
 _WAIT = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")
 
 
@@ -68,12 +70,15 @@ def kind_of(url: str) -> EndpointKind:
 
 
 def shown_url(url: str) -> str:
-    """A URL without what lets anybody post there: of Discord's the token, of others the query."""
+    """A URL without what may let anybody post there: of Discord's the token, of others the query and what is no word of the path."""
     discord = _DISCORD.fullmatch(url)
     if discord:
         return f"https://discord.com/api/webhooks/{discord[1]}/…"
     bare, mark, _ = url.partition("?")
-    return bare + ("?…" if mark else "")
+    scheme, _, place = bare.partition("://")
+    host, *path = place.split("/")
+    words = [part if not part or _WORD.fullmatch(part) else "…" for part in path]
+    return "/".join([f"{scheme}://{host}", *words]) + ("?…" if mark else "")
 
 
 @dataclass(frozen=True, slots=True)
