@@ -79,6 +79,12 @@ class Held:
             int(devtools.send("Runtime.getHeapUsage")["usedSize"]), counted["nodes"], counted["jsEventListeners"]
         )
 
+    def must_be_about(self, before: Held) -> None:
+        """Nothing may be kept for each of the updates."""
+        assert self.nodes - before.nodes < UPDATES
+        assert self.listeners - before.listeners < UPDATES / 4
+        assert self.heap - before.heap < KEPT_BYTES
+
 
 async def first_token(moonlatch: Moonlatch) -> str:
     first = await first_account(moonlatch.world, tier="unlimited")
@@ -132,10 +138,26 @@ def test_a_page_that_follows_for_long_keeps_nothing_of_what_is_over(
             follow(STAYING + WARM, STAYING + WARM + UPDATES)
             expect(page.get_by_role("row")).to_have_count(STAYING + 1)
             after = Held.of(devtools)
-            print(f"over {UPDATES} updates: {before} became {after}")
-            assert after.nodes - before.nodes < UPDATES
-            assert after.listeners - before.listeners < UPDATES / 4
-            assert after.heap - before.heap < KEPT_BYTES
+            print(f"live, over {UPDATES} updates: {before} became {after}")
+            after.must_be_about(before)
+
+            # The overview asks anew for what it shows with every one.
+            visit.go(f"/projects/{project}/overview")
+            visit.settle()
+
+            def look(first: int, last: int) -> None:
+                for number in range(first, last):
+                    with page.expect_response(lambda answer: answer.url.endswith(f"/projects/{project}/executions")):
+                        exchange(number)
+                visit.settle()
+
+            begun = STAYING + WARM + UPDATES
+            look(begun, begun + WARM)
+            before = Held.of(devtools)
+            look(begun + WARM, begun + WARM + UPDATES)
+            after = Held.of(devtools)
+            print(f"overview, over {UPDATES} updates: {before} became {after}")
+            after.must_be_about(before)
         server.do(emptied)
 
 

@@ -264,6 +264,29 @@ def test_a_viewer_is_shown_no_key_and_offered_no_change(opening, shop: Shop, dev
         visit.go(f"/projects/{shop.project}/keys")
         expect(visit.page.get_by_role("row").nth(1)).to_contain_text("…")
         assert not any(user["key"] in visit.page.content() for user in shop.users)
+        # Nor on the pages where builds are chosen and devices are let in.
+        update = f"/scripts/{shop.script}/update?channel=viewed"
+        developer.post(update, script=SCRIPT)
+        developer.post(f"/users/{shop.users[0]['id']}/pin", script=shop.script, channel="viewed")
+        offered = {
+            f"scripts/{shop.script}?show=builds": "Keys with a build of their own",
+            f"keys/{shop.users[0]['id']}?show=builds": "Which build this key gets",
+            f"keys/{shop.users[0]['id']}?show=devices": None,
+            "bars": None,
+        }
+        for place, table in offered.items():
+            visit.go(f"/projects/{shop.project}/{place}")
+            visit.settle()
+            if table is not None:
+                expect(visit.page.get_by_role("table", name=table)).to_be_visible()
+            assert not any(user["key"] in visit.page.content() for user in shop.users), place
+            buttons = visit.page.get_by_role("main").get_by_role("button").all_inner_texts()
+            assert [each for each in buttons if each.strip() not in ("", "Copy", "Previous", "Next", "1", "2")] == [], (
+                place
+            )
+            assert visit.page.get_by_role("main").get_by_role("checkbox").count() == 0, place
+        developer.post(f"/scripts/{shop.script}/channels/viewed/remove")
+        developer.post(f"/users/{shop.users[0]['id']}/pin", script=shop.script, channel="")
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

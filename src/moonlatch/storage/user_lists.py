@@ -141,8 +141,9 @@ def list_query(name: str, order: Order | None, is_reversed: bool, master_keys: i
     )
 
 
-# Without an order SQLite goes along any index of the project, and fetches each user from another page of the file.
-_ORDER_OF_COUNT = {"all": f"order by {', '.join(_CREATION)}"}
+# Without an order SQLite goes along any index of the project, and fetches each user from another page of the file;
+# PostgreSQL gathers all who are blacklisted before it counts the first.
+_ORDER_OF_COUNT = {name: f"order by {', '.join(_CREATION)}" for name in ("all", "blacklisted")}
 
 
 @cache
