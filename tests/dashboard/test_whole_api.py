@@ -29,7 +29,7 @@ ELSEWHERE = {
 }
 """Operations that the page does not call as such, and why."""
 
-COMING = re.compile("rollout|schedule|/ads/|discord")
+COMING = re.compile("rollout|schedule|discord")
 COMING_FIELDS = {"basis_points", "minutes", "publish_at", "steps"}
 """Of operations, and of the fields of an update, whose place in the page is still being built."""
 

@@ -60,7 +60,7 @@ def _steps(shown: Shown) -> str:
     for number in range(1, shown.steps + 1):
         state = "done" if number <= done else "next" if number == done + 1 and shown.attempt is not None else ""
         name = text.STEP.format(number=number)
-        if number == done + 1 and shown.next_steps:
+        if number == done + 1 and shown.next_steps and shown.next_steps[0].provider != ProviderName.CUSTOM:
             title = PROVIDERS[ProviderName(shown.next_steps[0].provider)].title
             name = text.STEP_BY.format(number=number, provider=title)
         word = {"done": text.DONE, "next": text.NEXT}.get(state, text.LATER if shown.attempt is not None else "")

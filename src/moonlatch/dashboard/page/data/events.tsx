@@ -32,7 +32,7 @@ export function EventList({ events, isShort = false }: { events: readonly EventV
 
 function Resource({ event: { resource, project_id: project } }: { event: EventView }) {
   const label = resource.label ?? text.erased;
-  const page = { user: "keys", script: "scripts", endpoint: "webhooks" }[resource.kind];
+  const page = { user: "keys", script: "scripts", endpoint: "webhooks", ad_system: "checkpoints" }[resource.kind];
   if (resource.kind === "project" && project) return <a href={to(`/projects/${project}/overview`)}>{label}</a>;
   return page && project && resource.label !== null ? <a href={to(`/projects/${project}/${page}/${resource.id}`)}>{label}</a> : <span>{label}</span>;
 }

@@ -7,6 +7,7 @@ const shapes = {
   events: "M12 7v5l3 2M21 12a9 9 0 1 1-2.6-6.3M21 4v4h-4",
   settings: "M4 7h9M17 7h3M4 17h3M11 17h9M15 4.8v4.4M9 14.8v4.4",
   webhooks: "M4 12h11M11 7l5 5-5 5M20 5v14",
+  checkpoints: "M6 21V4M6 5h11l-2.5 4L17 13H6",
   projects: "M4 6.5h5l2 2.5h9v9.5H4z",
   team: "M9 11a3.2 3.2 0 1 0 0-6.4A3.2 3.2 0 0 0 9 11zM3 19.5c.4-3.4 2.6-5.2 6-5.2s5.6 1.8 6 5.2M16 5a3 3 0 0 1 0 5.8M17.5 14.7c2 .6 3.2 2.2 3.5 4.8",
   installation: "M5 5h14v6H5zM5 13h14v6H5zM8 8h.01M8 16h.01",

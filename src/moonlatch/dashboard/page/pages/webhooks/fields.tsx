@@ -5,7 +5,7 @@ import { text as events } from "../../text/en/events";
 import { text } from "../../text/en/webhooks";
 
 /** Kinds of events that belong to a project. */
-const OF_PROJECT = /^(project|script|user|instance|session|endpoint)\./;
+const OF_PROJECT = /^(project|script|user|instance|session|endpoint|ad_system|ad_step)\./;
 
 interface Props {
   /** The kinds that it gets; null: all of them. */

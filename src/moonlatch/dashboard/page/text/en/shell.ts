@@ -15,6 +15,7 @@ export const text = {
     bars: "Barred devices",
     events: "Events",
     webhooks: "Webhooks",
+    checkpoints: "Checkpoints",
     settings: "Settings",
     projects: "Projects",
     team: "Team and tokens",
