@@ -294,6 +294,90 @@ def test_a_push_to_some_first_or_at_a_time_leaves_the_current_build(
     assert moonlatch("rollout", "halt", *given).status == 0
 
 
+def folder_of(**files: str) -> None:
+    for name, text in files.items():
+        path = Path("game", name.replace("__", "/") + ".luau")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+
+def test_a_folder_of_modules_is_pushed_as_one_script(
+    moonlatch: Command, server: MoonlatchServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MOONLATCH_TOKEN", told_token(server))
+    folder_of(main="local a = require('./lib/a')\nprint(a)\nlocal x = require(a)", lib__a="return 1")
+    given = ("push", "game", "--script", told_script(server), "--url", server.url)
+    ended = moonlatch(*given)
+    assert (ended.status, ended.out.startswith("Published game as build ")) == (0, True)
+    assert "warning: main.luau:3: the module is chosen while it runs, so it is not in the bundle\n" in ended.err
+    folder_of(lib__a="local t = 1\nla_is_premium = true\nreturn t")
+    ended = moonlatch(*given)
+    assert ended.status == 1
+    assert re.search(r"^  game/lib/a.luau:2: .*la_is_premium", ended.err, re.MULTILINE), ended.err
+    folder_of(lib__a="return require('../main')")
+    ended = moonlatch(*given)
+    assert ended.err == (
+        "error: game/lib/a.luau:1: The modules ask for each other in a circle: main.luau -> lib/a.luau -> main.luau\n"
+    )
+    ended = moonlatch(*given, "--entry", "lib/b.luau")
+    assert ended.err == "error: game/lib/b.luau: There is no such file in the folder\n"
+    assert moonlatch("push", "mine.lua", *given[2:], "--entry", "x").status == 1
+
+
+def test_a_bundle_is_printed_or_written_and_links_lead_nowhere_else(moonlatch: Command, tmp_path: Path) -> None:
+    folder_of(main="return require('./lib/a')", lib__a="return 1")
+    printed = moonlatch("bundle", "game").out
+    assert "return 1" in printed
+    assert moonlatch("bundle", "game", "-o", "out.lua").out == "out.lua is 2 modules of game.\n"
+    assert Path("out.lua").read_text() == printed
+    assert moonlatch("bundle", "game", "--json").json["files"] == ["main.luau", "lib/a.luau"]
+    Path("secret.luau").write_text("return 'secret'")
+    Path("game/lib/a.luau").unlink()
+    Path("game/lib/a.luau").symlink_to(tmp_path / "secret.luau")
+    ended = moonlatch("bundle", "game")
+    assert (ended.status, ended.err) == (1, "error: game/main.luau:1: There is no module ./lib/a\n")
+    assert moonlatch("bundle", "nowhere").err == "error: nowhere is not a folder\n"
+
+
+def test_what_is_saved_is_published_to_a_channel_for_ones_own_key(server: MoonlatchServer) -> None:
+    folder_of(main="print(require('./lib/a'))", lib__a="return 1")
+    (key,) = re.findall(r'script_key = "(\w{32})"', server.told())
+    command = [sys.executable, "-m", "moonlatch", "watch", "game", "--script", told_script(server), "--url", server.url]
+    environment = {**os.environ, "MOONLATCH_TOKEN": told_token(server), "PYTHONUNBUFFERED": "1"}
+    with (
+        Developer(server.url, told_token(server)) as developer,
+        subprocess.Popen(
+            [*command, "--key", key, "--channel", "mine"],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as watching,
+    ):
+        assert watching.stdout is not None
+        assert watching.stderr is not None
+        try:
+            first = watching.stdout.readline()
+            assert first.startswith("Published game as build "), first + watching.stderr.read()
+            assert watching.stdout.readline() == (
+                "The key is on mine: it is given these builds from its next start on.\n"
+            )
+            (pin,) = developer.get(f"/users/{key}/pins")["pins"]
+            assert pin["channel"] == "mine"
+            folder_of(lib__a="return = 2")
+            while "error:" not in (line := watching.stderr.readline()):
+                assert line, "it has ended"
+            assert "game/lib/a.luau:1: " in line
+            folder_of(lib__a="return 2")
+            second = watching.stdout.readline()
+            found = developer.get(f"/scripts/{told_script(server)}/channels")["channels"]
+            build = {each["name"]: each["build"] for each in found}["mine"]
+            assert second == f"Published game as build {build}.\n"
+        finally:
+            watching.send_signal(signal.SIGINT)
+        assert watching.wait(20) == 0
+
+
 def test_a_push_can_say_how_its_build_is_protected(
     moonlatch: Command, server: MoonlatchServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -49,7 +49,7 @@ def click(button: str) -> Callable[[Page], None]:
 
 
 def write_faulty(page: Page) -> None:
-    page.get_by_text("Label, notes and channel").click()
+    page.get_by_text("Label, notes, and who gets it when").click()
     page.get_by_role("textbox", name="Source").click()
     page.keyboard.type(
         "local total: number = 0 -- all of it\nfor _, v in items do\n\ttotal += v = 1\nend\nprint(`{total} items`)"
@@ -96,6 +96,10 @@ def places(shop: Shop, copies: None, developer: Developer) -> Iterator[dict[str,
     developer.post(
         update, script="print('next')", label="1.1-beta", notes="Harvests twice as fast.\nNo longer stops at night."
     )
+    steps = [{"basis_points": 2_500, "minutes": 60}, {"basis_points": 10_000, "minutes": 60}]
+    later = shop.users[1]["created_at"] + 30 * DAY_MS
+    developer.post(f"/scripts/{shop.script}/builds/2/schedule", publish_at=later, channel="beta")
+    developer.post(f"/scripts/{shop.script}/rollouts", build=2, steps=steps)
     developer.post(f"/users/{key}/pin", script=shop.script, channel="beta")
     developer.post(
         f"/users/{shop.users[1]['id']}/pin",
@@ -120,6 +124,8 @@ def places(shop: Shop, copies: None, developer: Developer) -> Iterator[dict[str,
         "script-build": (f"{script}?show=builds", click("About build 2")),
         "script-yank": (f"{script}?show=builds", click("Yank build 1")),
         "script-channel": (f"{script}?show=builds", click("New channel")),
+        "script-finish": (f"{script}?show=builds", click("Finish")),
+        "script-schedule": (f"{script}?show=builds", click("Schedule a build")),
         "script-settings": (f"{script}?show=settings", nothing),
         "live": (f"{of_project}/live?script={shop.script}", select_two),
         "live-copies": (f"{of_project}/live?script={shop.script}&show=copies", nothing),

@@ -29,7 +29,7 @@ def test_a_build_goes_to_a_few_customers_first_and_a_bad_one_is_taken_back(visit
     visit.go(f"/projects/{project}/scripts/{script}")
     page.get_by_role("textbox", name="Source").click()
     page.keyboard.type("print('second')")
-    page.get_by_text("Label, notes and channel").click()
+    page.get_by_text("Label, notes, and who gets it when").click()
     page.get_by_label("Label", exact=True).fill("1.1 <b>")
     page.get_by_label("What is new").fill("Faster.\nAnd smaller.")
     expect(page.get_by_text("No problems found")).to_be_visible(timeout=60_000)

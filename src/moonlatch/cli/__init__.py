@@ -16,6 +16,7 @@ from moonlatch.cli import (
     check,
     config,
     discord,
+    folder,
     keys,
     licence,
     members,
@@ -30,6 +31,7 @@ from moonlatch.cli import (
     tokens,
     transfer,
     trial,
+    watch,
     webhooks,
 )
 from moonlatch.cli.output import CommandError, show_error
@@ -53,7 +55,9 @@ app.add_typer(webhooks.app, name="webhooks")
 app.add_typer(discord.app, name="discord")
 app.command("check")(check.check)
 app.command("protect")(protect.protect)
+app.command("bundle")(folder.bundle_)
 app.command("push")(push.push)
+app.command("watch")(watch.watch)
 app.command("builds")(builds.builds)
 app.command("rollback")(builds.rollback)
 app.command("yank")(builds.yank)

@@ -14,6 +14,7 @@ from urllib.parse import quote
 import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn
 
+from moonlatch.bundler.bundle import Bundle
 from moonlatch.cli.calling import (
     ANSWER_SECONDS,
     CONNECT_SECONDS,
@@ -28,9 +29,10 @@ from moonlatch.cli.calling import (
     refusal,
     require_token,
 )
-from moonlatch.cli.check import ScriptFile, what_cannot_be_sent
+from moonlatch.cli.check import what_cannot_be_sent
 from moonlatch.cli.choices import EngineName, Profile, Target
-from moonlatch.cli.output import CommandError, Json, read_script, remark, remarks, say, shown, write_json
+from moonlatch.cli.folder import Entry, FileOrFolder, source_of
+from moonlatch.cli.output import CommandError, Json, remark, remarks, say, shown, write_json
 from moonlatch.cli.steps import percentage, steps_of
 from moonlatch.clock import utc_time
 
@@ -62,9 +64,10 @@ class Release:
 
 
 def push(
-    file: ScriptFile,
+    file: FileOrFolder,
     *,
     script: Annotated[str, typer.Option(metavar="ID", help="Id of the script to update.", show_default=False)],
+    entry: Entry = None,
     url: Url = DEFAULT_URL,
     token: Token = "",
     profile: Annotated[
@@ -107,7 +110,7 @@ def push(
 ) -> None:
     """Upload a script: the server protects and publishes it.
 
-    Exit status 1 when it refuses, and tells why.
+    A folder of modules is made one script first. Exit status 1 when it refuses, and tells why.
     """
     require_token(token)
     release = Release(
@@ -125,24 +128,28 @@ def push(
     )
     server = Server(url, token)
     before = None if as_json else current_build(server, script)
-    status, reply = upload(server, script, _text(file), release, file.name)
+    text, bundled = text_of(file, entry)
+    status, reply = upload(server, script, text, release, file.name)
     if as_json:
         write_json(reply)
     elif reply.get("success") is True:
-        tell(reply, release, shown(file), before)
+        tell(reply, release, shown(file), before, bundled)
     if reply.get("success") is not True:
         if as_json:
             raise typer.Exit(1)
-        raise _refusal(status, reply.get("error") or {}, file)
+        raise refused(status, reply.get("error") or {}, file, bundled)
 
 
-def _text(file: Path) -> str:
-    source = read_script(file)
+def text_of(file: Path, entry: str | None) -> tuple[str, Bundle | None]:
+    """The script as it is sent, and of a folder how it was put together. Raises CommandError."""
+    source, bundled = source_of(file, entry)
+    for warning in [] if bundled is None else bundled.warnings:
+        remark(f"warning: {warning}", "yellow")
     unsendable = what_cannot_be_sent(source)
     if unsendable is not None:
         hint = f"{unsendable.hint} Nothing was sent." if unsendable.hint else "Nothing was sent."
         raise CommandError(f"{file}:{unsendable.line}: {unsendable.message}", hint)
-    return source.decode()
+    return source.decode(), bundled
 
 
 def _moment(text: str) -> int:
@@ -164,10 +171,10 @@ def current_build(server: Server, script: str) -> Envelope | None:
     return next((build for build in reply.get("builds", []) if build["current"]), None)
 
 
-def tell(reply: Envelope, release: Release, name: str, before: Envelope | None) -> None:
+def tell(reply: Envelope, release: Release, name: str, before: Envelope | None, bundled: Bundle | None) -> None:
     """Say what was published, for whom, and what has changed since the current build."""
     for warning in reply.get("warnings", []):
-        remark(f"warning: {warning}", "yellow")
+        remark(f"warning: {warning if bundled is None else bundled.in_files(warning)}", "yellow")
     build, options = reply.get("build"), release.options
     if release.is_dry_run:
         say(f"{name} would be published as build {build}. Nothing was.")
@@ -218,11 +225,15 @@ def upload(server: Server, script: str, text: str, release: Release, name: str) 
     return answer.status_code, envelope(answer)
 
 
-def _refusal(status: int, error: Envelope, file: Path) -> CommandError:
+def refused(status: int, error: Envelope, file: Path, bundled: Bundle | None) -> CommandError:
     """What the server's error object says, for people."""
+    output = str(error.get("parser_output") or "").splitlines()
     details = [
         # Luau calls every chunk "script"; here the file's own name leads to the place.
-        *(str(file) + line.removeprefix("script") for line in str(error.get("parser_output") or "").splitlines()),
+        *(
+            str(file) + line.removeprefix("script") if bundled is None else str(file / bundled.in_files(line))
+            for line in output
+        ),
         *(f"hint: {line}" for line in str(error.get("hint") or "").splitlines()),
         *(_luraph_line(one) for one in error.get("luraph_errors", [])),
     ]

@@ -14,6 +14,7 @@ from moonlatch.licensing.rollout import (
     MAX_STEPS,
     OPEN,
     SERVING,
+    STABLE,
     WHOLE,
     RolloutState,
     Step,
@@ -134,7 +135,7 @@ async def begin(change: Change, script: Script, number: int, steps: tuple[Step, 
     )
     rollout = _at_step(rollout, 0, now=change.now)
     await rollouts.insert(change.tx, rollout)
-    await scheduled_builds.remove(change.tx, script.id, number)
+    await scheduled_builds.take_off(change.tx, script.id, number, channel=STABLE)
     _tell(change, script, rollout, EventKind.SCRIPT_ROLLOUT_STARTED, {"basis_points": (0, rollout.basis_points)})
     await plans.write(change.tx, script.id)
     return rollout
@@ -143,7 +144,7 @@ async def begin(change: Change, script: Script, number: int, steps: tuple[Step, 
 async def serve(change: Change, script: Script, number: int) -> None:
     """Make a build the current one. A rollout is over by that, and the build is not to be published later."""
     await builds.serve(change.tx, script.id, number)
-    await scheduled_builds.remove(change.tx, script.id, number)
+    await scheduled_builds.take_off(change.tx, script.id, number, channel=STABLE)
     await give_way(change, script, serving=number)
 
 

@@ -33,6 +33,10 @@ PUT = Query(
 REMOVE = Query(
     "scheduled_builds.remove", "delete from scheduled_builds where script_id = :script_id and build = :build"
 )
+TAKE_OFF = Query(
+    "scheduled_builds.take_off",
+    "delete from scheduled_builds where script_id = :script_id and build = :build and channel = :channel",
+)
 LIST = Query(
     "scheduled_builds.list",
     f"select {_LISTED} from scheduled_builds where script_id = :script_id order by publish_at, build",
@@ -53,6 +57,11 @@ async def put(tx: Transaction, scheduled: ScheduledBuild) -> None:
 async def remove(tx: Transaction, script_id: str, build: int) -> bool:
     """Let a build be published at no time. False where it was not to be."""
     return await tx.execute(REMOVE, script_id=script_id, build=build) == 1
+
+
+async def take_off(tx: Transaction, script_id: str, build: int, *, channel: str) -> None:
+    """As `remove`, where it was to be published to that channel."""
+    await tx.execute(TAKE_OFF, script_id=script_id, build=build, channel=channel)
 
 
 async def list_of_script(db: Database | Transaction, script_id: str) -> list[ScheduledBuild]:

@@ -9,9 +9,9 @@ import { Alert } from "./alert";
 type Wrong = Record<string, string[]>;
 const WrongFields = createContext<Signal<Wrong>>(signal({}));
 
-/** Gives fields outside of a Form what the API says against them. */
+/** Gives fields outside of a Form what the API, or the page itself, says against them. */
 export function FieldErrors({ failure, children }: { failure: unknown; children: ComponentChildren }) {
-  const wrong = useMemo(() => signal<Wrong>(failure instanceof ApiError ? failure.fields : {}), [failure]);
+  const wrong = useMemo(() => signal<Wrong>(failure instanceof ApiError ? failure.fields : failure instanceof FieldError ? { [failure.field]: [failure.message] } : {}), [failure]);
   return <WrongFields.Provider value={wrong}>{children}</WrongFields.Provider>;
 }
 

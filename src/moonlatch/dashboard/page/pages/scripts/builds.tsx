@@ -12,6 +12,8 @@ import { text } from "../../text/en/scripts";
 import { BuildFacts, RollBack, Yank } from "./build_actions";
 import { Channels } from "./channels";
 import { Pins } from "./pins";
+import { Rollouts } from "./rollouts";
+import { Scheduled } from "./scheduled";
 
 const words = text.builds;
 
@@ -89,6 +91,8 @@ export function Builds({ script, etag, reload: reloadScript }: { script: ScriptV
                 },
               ]}
             />
+            <Rollouts script={script} etag={etag} version={version} builds={builds} reload={reload} />
+            <Scheduled script={script} etag={etag} version={version} builds={builds} reload={reload} />
             <Channels script={script} etag={etag} version={version} builds={builds} reload={reload} />
             {may("keys:read") && <Pins script={script} version={version} />}
             {doing.value?.what === "look" && <BuildFacts build={doing.value.build} onClose={close} />}

@@ -4,14 +4,16 @@ import { useEffect, useRef } from "preact/hooks";
 import { call } from "../../api/client";
 import { ApiError } from "../../api/errors";
 import { useLoaded } from "../../api/load";
-import type { UpdateScript } from "../../api/types";
+import type { StepFields, UpdateScript } from "../../api/types";
 import { Alert } from "../../parts/alert";
 import { Choice, FieldErrors, TextArea, TextField } from "../../parts/form";
 import { later } from "../../shell/later";
+import { text as releases } from "../../text/en/releases";
 import { text } from "../../text/en/scripts";
 import { STABLE } from "./channels";
 import { type Fault, faultsOf, warningsOf } from "./diagnostics";
 import type { Editor } from "./editor";
+import { stepsOf } from "./steps";
 
 const words = text.publish;
 const PAUSE_MS = 500;
@@ -22,7 +24,7 @@ const SCRIPT_INVALID = 2;
 /** What was written and not published, by script, as long as the page is open. */
 const drafts = new Map<string, string>();
 
-type Progress = { state: "idle" } | { state: "checking" } | { state: "fine" } | { state: "building"; since: number } | { state: "done"; build: number; channel: string };
+type Progress = { state: "idle" } | { state: "checking" } | { state: "fine" } | { state: "building"; since: number } | { state: "done"; build: number; said: string };
 
 interface Props {
   script: string;
@@ -44,6 +46,8 @@ export function Publish({ script, onPublished, next }: Props) {
   const label = useSignal("");
   const notes = useSignal("");
   const channel = useSignal(STABLE);
+  const steps = useSignal("");
+  const publishAt = useSignal("");
   const channels = useLoaded(`channels ${script}`, async (signal) => (await call("GET /scripts/{script_id}/channels", { script_id: script }, { signal })).channels);
   const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
   const checks = useRef<AbortController | null>(null);
@@ -112,11 +116,12 @@ export function Publish({ script, onPublished, next }: Props) {
     failure.value = undefined;
     progress.value = { state: "building", since: Date.now() };
     try {
-      const { build, warnings } = await call("POST /scripts/{script_id}/update", { script_id: script }, { body: { ...body(), label: label.value || null, notes: notes.value || null }, query: { channel: channel.value } });
+      const release = { label: label.value || null, notes: notes.value || null, steps: steps.value === "" ? null : stepsOf(steps.value), publish_at: publishAt.value === "" ? null : new Date(publishAt.value).getTime() };
+      const { build, warnings } = await call("POST /scripts/{script_id}/update", { script_id: script }, { body: { ...body(), ...release }, query: { channel: channel.value } });
       show(warningsOf(warnings));
-      progress.value = { state: "done", build, channel: channel.value };
+      progress.value = { state: "done", build, said: saidOf(build, channel.value, release) };
       drafts.delete(script);
-      label.value = notes.value = "";
+      label.value = notes.value = steps.value = publishAt.value = "";
       onPublished();
     } catch (caught) {
       progress.value = { state: "idle" };
@@ -189,6 +194,10 @@ export function Publish({ script, onPublished, next }: Props) {
               )}
             </div>
             <TextArea name="notes" label={words.notes} hint={words.notesHint} rows={3} maxLength={10_000} value={notes.value} onInput={(event) => (notes.value = event.currentTarget.value)} />
+            <div class="fields two">
+              <TextField name="steps" label={releases.scheduled.steps} hint={releases.scheduled.stepsHint} value={steps.value} onInput={(event) => (steps.value = event.currentTarget.value)} inputMode="decimal" />
+              <TextField name="publish_at" type="datetime-local" label={releases.scheduled.at} hint={releases.scheduled.atHint} value={publishAt.value} onInput={(event) => (publishAt.value = event.currentTarget.value)} />
+            </div>
           </FieldErrors>
         </div>
       </details>
@@ -223,6 +232,12 @@ export function Publish({ script, onPublished, next }: Props) {
   );
 }
 
+function saidOf(build: number, channel: string, { steps, publish_at }: { steps: StepFields[] | null; publish_at: number | null }): string {
+  if (publish_at !== null) return releases.scheduled.set(build);
+  if (steps !== null) return releases.rollout.started(build);
+  return channel === STABLE ? words.published(build) : words.publishedOn(build, channel);
+}
+
 function isFaulty(failure: unknown): failure is ApiError {
   return failure instanceof ApiError && failure.status === 422 && failure.detail.code === SCRIPT_INVALID;
 }
@@ -247,7 +262,7 @@ function Said({ progress, faults }: { progress: Progress; faults: readonly Fault
         </>
       );
     case "done":
-      return <strong class="badge good">{progress.channel === STABLE ? words.published(progress.build) : words.publishedOn(progress.build, progress.channel)}</strong>;
+      return <strong class="badge good">{progress.said}</strong>;
     default:
       return <>{faults.length > 0 ? words.faults(faults.length) : words.writing}</>;
   }

@@ -110,7 +110,7 @@ end)
     tooLarge: (limit: string) => `This file is larger than your tier allows (${limit}).`,
     profile: "Profile for this build",
     asSet: "the script's profile",
-    about: "Label, notes and channel",
+    about: "Label, notes, and who gets it when",
     label: "Label",
     labelHint: "What you call this build, such as 1.4.2",
     notes: "What is new",
