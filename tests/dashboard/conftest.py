@@ -12,13 +12,17 @@ from playwright.sync_api import Browser, expect
 
 from support.browser import Visit, open_page, running_browser
 from support.developer import Developer
-from support.server import MoonlatchServer
+from support.server import MoonlatchServer, free_port
 from support.shop import Shop, opened_shop
 
 # What is waited for comes within a second; a machine that is busy with other tests takes longer.
 expect.set_options(timeout=20_000)
 
+DISCORD_PORT = free_port()
+"""Where a Discord of our own is, while a test runs one."""
+
 SETTINGS = {
+    "MOONLATCH_DISCORD__BASE_URL": f"http://127.0.0.1:{DISCORD_PORT}",
     "MOONLATCH_CLIENT__HEARTBEAT_SECONDS": "5",
     "MOONLATCH_WEBHOOKS__ALLOW_NETWORKS": "127.0.0.0/8",
     "MOONLATCH_MANAGEMENT__REQUESTS_PER_SECOND": "10000",
@@ -36,6 +40,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.xdist_group("dashboard"))
+
+
+@pytest.fixture(scope="package")
+def discord_port() -> int:
+    return DISCORD_PORT
 
 
 @pytest.fixture(scope="package")

@@ -23,7 +23,14 @@ CONFIG_VARIABLE = "MOONLATCH_CONFIG"
 FILE_NAME = "moonlatch.toml"
 # Variables with our prefix that are not settings of the server.
 OTHER_VARIABLES = frozenset(
-    {CONFIG_VARIABLE, "MOONLATCH_BACKUP_PASSPHRASE", "MOONLATCH_LURAPH_KEY", "MOONLATCH_TOKEN", "MOONLATCH_URL"}
+    {
+        CONFIG_VARIABLE,
+        "MOONLATCH_BACKUP_PASSPHRASE",
+        "MOONLATCH_DISCORD_TOKEN",
+        "MOONLATCH_LURAPH_KEY",
+        "MOONLATCH_TOKEN",
+        "MOONLATCH_URL",
+    }
 )
 
 DEFAULT_ORIGIN = "default"

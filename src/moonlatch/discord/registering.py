@@ -16,7 +16,7 @@ from moonlatch.storage import discord_applications
 from moonlatch.storage.discord_applications import Application
 from moonlatch.web.discord_api import DiscordError, DiscordRefused
 
-EVERY_SECONDS = 5.0
+EVERY_SECONDS = 2.0
 UNREADABLE = "the bot's token was sealed under another master key: connect the application again"
 _PATIENCE_SECONDS = 30.0
 _UNAUTHORIZED = 401

@@ -22,13 +22,16 @@ from moonlatch.storage.interface import StorageError, Transaction
 from moonlatch.web.discord_api import DiscordBusy, DiscordError, DiscordRefused
 
 EVERY_SECONDS = 2.0
-AT_ONCE = 20
+AT_ONCE = 5
 """Members of one application that are claimed together: within their lease, at one call a second, there is time for all."""
+
+LEFT_MS = 12_000
+"""As much of the lease must be left to begin with somebody: a call may take 10 s, and wait for the one before."""
 
 MOST_APPLICATIONS = 16
 """That are served at once."""
 
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 2.0
 SERVER_PAUSE_MS = 10 * MINUTE_MS
 """A server that does not let the bot give roles is left alone for so long."""
 
@@ -104,6 +107,9 @@ async def sync_some(world: World, account_id: str) -> bool:
     except UnreadableSecretError:
         return False
     for position, due in enumerate(claimed):
+        if world.clock() > due.due_at - LEFT_MS:
+            await _put_off(world, claimed[position:], 0)
+            break
         try:
             await _look_at(world, due, token)
         except DiscordRefused as error:

@@ -9,7 +9,7 @@ import msgspec
 
 from moonlatch.storage.interface import Database, Query, Transaction
 
-LEASE_MS = 120_000
+LEASE_MS = 20_000
 """For so long nobody else looks at what was claimed."""
 
 

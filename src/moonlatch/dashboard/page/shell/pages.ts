@@ -46,6 +46,7 @@ export const ROUTES: Route[] = [
   { pattern: "/projects/:project/webhooks/:id", title: text.nav.webhooks, load: () => import("../pages/webhooks/webhook"), within: "/projects/:project/webhooks" },
   { pattern: "/projects/:project/checkpoints", title: text.nav.checkpoints, load: () => import("../pages/checkpoints/list"), group: "project", icon: "checkpoints", key: "c", permission: "checkpoints:read" },
   { pattern: "/projects/:project/checkpoints/:id", title: text.nav.checkpoints, load: () => import("../pages/checkpoints/checkpoint"), within: "/projects/:project/checkpoints" },
+  { pattern: "/projects/:project/discord", title: text.nav.discord, load: () => import("../pages/discord/page"), group: "project", icon: "message", key: "d", permission: "discord:read" },
   { pattern: "/projects/:project/settings", title: text.nav.settings, load: () => import("../pages/settings/project"), group: "project", icon: "settings", permission: "projects:read" },
   { pattern: "/projects", title: text.nav.projects, load: () => import("../pages/settings/projects"), group: "account", icon: "projects", key: "p", permission: "projects:read" },
   { pattern: "/team", title: text.nav.team, load: () => import("../pages/team/page"), group: "account", icon: "team", key: "t", permission: "tokens:read" },

@@ -16,6 +16,7 @@ export const text = {
     events: "Events",
     webhooks: "Webhooks",
     checkpoints: "Checkpoints",
+    discord: "Discord",
     settings: "Settings",
     projects: "Projects",
     team: "Team and tokens",
