@@ -30,7 +30,7 @@ from support.server import MoonlatchServer
 
 PASSWORD = "correct horse battery"
 LURAPH = "a-luraph-key-0123456789"
-MANY = rounds(3_000, 100_000)
+MANY = rounds(1_000, 100_000)
 
 
 @dataclass
