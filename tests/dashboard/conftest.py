@@ -100,6 +100,5 @@ def visit(opening: OpenPage) -> Iterator[Visit]:
 @pytest.fixture
 def seller(visit: Visit, shop: Shop) -> Visit:
     """A page on which the owner of the shop is signed in."""
-    visit.sign_in()
-    visit.go(f"/projects/{shop.project}/overview")
+    visit.arrive(f"/projects/{shop.project}/overview")
     return visit

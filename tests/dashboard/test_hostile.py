@@ -116,12 +116,18 @@ def test_no_text_becomes_markup_and_none_breaks_a_page(visit: Visit, hostile: Ho
     assert dialogs == []
 
 
-@pytest.mark.parametrize(
-    "place",
-    ["/projects/<b>/keys", "/projects/%/keys", "/%00/x", "/projects/../../x", "/invite/<script>", "/keys/__proto__"],
+ODD_PLACES = (
+    "/projects/<b>/keys",
+    "/projects/%/keys",
+    "/%00/x",
+    "/projects/../../x",
+    "/invite/<script>",
+    "/keys/__proto__",
 )
-def test_an_odd_address_is_only_a_page_that_is_not_there(seller: Visit, place: str) -> None:
-    page = seller.page
-    page.evaluate("place => { location.hash = place }", place)
-    page.locator("main h1, main h2").first.wait_for()
-    seller.go("/projects")
+
+
+def test_an_odd_address_is_only_a_page_that_is_not_there(seller: Visit) -> None:
+    for place in ODD_PLACES:
+        seller.page.evaluate("place => { location.hash = place }", place)
+        seller.page.locator("main h1, main h2").first.wait_for()
+        seller.go("/projects")

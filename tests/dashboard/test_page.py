@@ -281,23 +281,23 @@ def test_a_viewer_is_shown_no_key_and_offered_no_change(opening, shop: Shop, dev
                 expect(visit.page.get_by_role("table", name=table)).to_be_visible()
             assert not any(user["key"] in visit.page.content() for user in shop.users), place
             buttons = visit.page.get_by_role("main").get_by_role("button").all_inner_texts()
-            assert [each for each in buttons if each.strip() not in ("", "Copy", "Previous", "Next", "1", "2")] == [], (
-                place
-            )
+            # Builds are looked at by their numbers.
+            named = {each.strip() for each in buttons if not each.strip().isdigit()}
+            assert named <= {"", "Copy", "Previous", "Next"}, place
             assert visit.page.get_by_role("main").get_by_role("checkbox").count() == 0, place
         developer.post(f"/scripts/{shop.script}/channels/viewed/remove")
         developer.post(f"/users/{shop.users[0]['id']}/pin", script=shop.script, channel="")
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_the_theme_is_chosen_and_kept(seller: Visit, theme: str) -> None:
+def test_the_theme_is_chosen_and_kept(seller: Visit) -> None:
     page = seller.page
-    page.get_by_label("Colours").select_option(theme)
-    page.reload()
-    page.locator("main h1").wait_for()
-    background = page.evaluate("() => getComputedStyle(document.documentElement).backgroundColor")
-    brightness = sum(map(int, re.findall(r"\d+", background)[:3]))
-    assert (brightness > 600) is (theme == "light")
+    for theme in ("light", "dark"):
+        page.get_by_label("Colours").select_option(theme)
+        page.reload()
+        page.locator("main h1").wait_for()
+        background = page.evaluate("() => getComputedStyle(document.documentElement).backgroundColor")
+        brightness = sum(map(int, re.findall(r"\d+", background)[:3]))
+        assert (brightness > 600) is (theme == "light")
 
 
 def test_nothing_but_documented_calls_is_made(seller: Visit, shop: Shop) -> None:
@@ -407,7 +407,7 @@ def test_a_key_that_several_share_is_held_by_the_projects_rules_and_released(
     button(page, "Save").click()
     expect(limit).to_have_attribute("aria-invalid", "true")
     limit.fill("1")
-    page.get_by_label("Most starts an hour: then").select_option("hold")
+    page.get_by_label("Most starts an hour: Then").select_option("hold")
     button(page, "Save").click()
     expect(page.get_by_text("Saved", exact=True)).to_be_visible()
     for _ in range(2):

@@ -64,6 +64,13 @@ class Visit:
         self.page.get_by_role("button", name="Sign in", exact=True).click()
         self.page.locator('main h1:not(:has-text("Sign in"))').wait_for()
 
+    def arrive(self, place: str) -> None:
+        """Open a place of the dashboard as whoever signed in by the token in this tab before."""
+        self.page.goto(f"{self.url}/dashboard/licences.txt")
+        self.page.evaluate("token => sessionStorage.setItem('moonlatch.token', token)", self.token)
+        self.page.goto(f"{self.url}/dashboard/#{place}")
+        self.page.locator(f'main[data-place="{place.partition("?")[0]}"] h1').first.wait_for()
+
     def settle(self) -> None:
         """Until nothing is asked for and nothing is announced as loading."""
         self.page.wait_for_function("() => !document.querySelector('main [aria-busy=true]')")

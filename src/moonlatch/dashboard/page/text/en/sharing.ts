@@ -10,7 +10,7 @@ export const text = {
     starts_without_fingerprint: ["starts without a device", "Most starts a day without a device"],
     hooked_starts: ["starts in a changed host", "Most starts a day in a host with replaced functions"],
   } as Record<string, [short: string, label: string]>,
-  action: "then",
+  action: "Then",
   actions: [
     ["signal", "record an event"],
     ["hold", "put the key on hold"],
