@@ -220,3 +220,14 @@ async def test_no_licence_is_made_behind_a_change(
     assert [each for each in events if each["kind"] == "user.licensed" and each["at"] > changed_at] == []
     late = [error_of(answer, 403) for answer in answers if answer.status_code != 200]
     assert {(each["code"], each["refusal"]) for each in late} <= {(3, refusal)}
+
+
+async def test_who_asks_for_many_at_once_waits_and_others_do_not(api: Api, me: Developer, project: str) -> None:
+    client, key = await offline_script(api, project), await me.new_user(project)
+    answers = await asyncio.gather(*(me.post(f"/users/{key}/licence", asked(client)) for _ in range(40)))
+    late = [answer for answer in answers if answer.status_code != 200]
+    assert {answer.status_code for answer in late} == {429}
+    assert {answer.headers["retry-after"] for answer in late} == {"1"}
+    other = await api.developer()
+    elsewhere = await other.new_project()
+    assert await made(other, await other.new_user(elsewhere), await offline_script(api, elsewhere))

@@ -62,6 +62,10 @@ from moonlatch.web.origin import Origins
 DEADLINE_SECONDS = 100.0
 FAILURES_PER_SECOND = 1.0
 FAILURES_BURST = 20
+LICENCES_PER_SECOND = 1.0
+LICENCES_BURST = 10
+"""Of an account: each is an answer of a whole build of its own, which is held until its caller has read it."""
+
 REFUSALS_PER_SECOND = 1 / 60
 """Events of one actor's refusals for lack of one permission, and of failures to sign in as one member."""
 
@@ -149,6 +153,7 @@ def management_app(
         sign_in_limits=SignInLimits.of(limit, sign_in_rates or SignInRates()),
         failed_sign_ins=FailedSignIns(world, limit("failed sign-in", per_second=REFUSALS_PER_SECOND, burst=1)),
         newsroom=Newsroom(world.database, live, is_ending=lambda: readiness.is_draining),
+        licences_made=limit("licence", per_second=LICENCES_PER_SECOND, burst=LICENCES_BURST),
     )
     traffic = Traffic()
     backend.exposition.counts.traffic.append(traffic)

@@ -48,6 +48,8 @@ class Backend:
     sign_in_limits: SignInLimits
     failed_sign_ins: FailedSignIns
     newsroom: Newsroom
+    licences_made: RateLimit
+    """How many an account is made."""
 
     @property
     def database(self) -> Database:

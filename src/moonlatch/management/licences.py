@@ -7,9 +7,11 @@ from typing import Annotated
 from fastapi import Depends
 from pydantic import ConfigDict, Field
 
+from moonlatch.errors import rate_limited
 from moonlatch.licensing.lease import MAX_LICENCE_DAYS
 from moonlatch.licensing.roles import Permission
 from moonlatch.management.auth import OwnedUser
+from moonlatch.management.backend import CurrentBackend
 from moonlatch.management.body import JsonBody
 from moonlatch.management.call import CurrentCall
 from moonlatch.management.fields import Closed, Id, Integral
@@ -68,9 +70,15 @@ class LicenceReply(Success):
     openapi_extra=needs(Permission.KEYS_WRITE),
 )
 async def create_licence(
-    user: OwnedUser, new: Annotated[NewLicence, Depends(JsonBody(NewLicence))], call: CurrentCall
+    user: OwnedUser,
+    new: Annotated[NewLicence, Depends(JsonBody(NewLicence))],
+    call: CurrentCall,
+    backend: CurrentBackend,
 ) -> LicenceReply:
     """For a key on one device whose program has no HTTP. Binds the key to the device, as a start does."""
+    allowance = await backend.licences_made.take(call.actor.account_id)
+    if not allowance.allowed:
+        raise rate_limited(allowance.retry_after_seconds)
     asked = licences.Asked(script=new.script_id, fingerprint=new.device, days=new.days)
     return await call.carry_out(
         lambda intent: licences.create(call.world, call.actor, user, asked, intent=intent),
