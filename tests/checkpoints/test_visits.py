@@ -421,6 +421,19 @@ async def test_a_keys_lock_follows_the_browser_that_earned_it(
     assert await start(api, client, key, ELSEWHERE) == "granted"
 
 
+async def test_a_lock_does_not_follow_who_only_makes_the_key_last_longer(
+    api: Api, me: Developer, project: str, browser: Visitor
+) -> None:
+    client = await api.running_script(project)
+    system = await new_system(me, project, "custom", device_daily_keys=9)
+    await browser.begin(system)
+    key = str(key_on(await browser.pass_custom(system, str(system.secrets[0]))))
+    async with visitor(api, ELSEWHERE) as other:
+        assert told(await other.begin(system, key=key)) == text.AWAY[Away.NOT_EXTENDABLE]
+        assert await start(api, client, key, HERE) == "granted"
+        assert told(await other.begin(system, key=key)) == "", "once it belongs to a device there is no lock to move"
+
+
 async def test_networks_of_two_families_are_not_compared(
     api: Api, me: Developer, project: str, browser: Visitor
 ) -> None:

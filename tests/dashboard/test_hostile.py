@@ -35,6 +35,10 @@ class Hostile:
         gone = developer.post(f"/projects/{self.project}/users", note=MARKUP)["users"][0]["id"]
         developer.post(f"/users/{gone}/remove")
         developer.post(f"/projects/{self.project}/endpoints", url="http://127.0.0.1:9/%3Cb%3E", name=HOSTILE[:100])
+        system = developer.post("/ads/systems/new", project_id=self.project, name=HOSTILE[:100])
+        self.system, self.checkpoint = system["system_id"], system["system"]["url"]
+        gate = {"url": "https://gate.example/%3Cb%3E"}
+        developer.post(f"/ads/systems/{self.system}/steps", provider="custom", settings=gate)
         developer.post("/account/tokens", name=HOSTILE[:100], permissions=["keys:read"])
         self.member = developer.post("/members", name=HOSTILE[:100], sign_in_name="hostile", role="viewer")["member"][
             "id"
@@ -80,6 +84,8 @@ def test_no_text_becomes_markup_and_none_breaks_a_page(visit: Visit, hostile: Ho
         f"{of_project}/removed": MARKUP[:60],
         f"{of_project}/events": HOSTILE[:60],
         f"{of_project}/webhooks": HOSTILE[:60],
+        f"{of_project}/checkpoints": HOSTILE[:60],
+        f"{of_project}/checkpoints/{hostile.system}": HOSTILE[:60],
         f"{of_project}/settings": None,
         "/projects": HOSTILE[:60],
         "/team": HOSTILE[:60],

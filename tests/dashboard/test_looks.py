@@ -92,6 +92,15 @@ def places(shop: Shop, copies: None, developer: Developer) -> Iterator[dict[str,
         "id"
     ]
     developer.post(f"/endpoints/{hook}/test")
+    system, stepless = (
+        developer.post("/ads/systems/new", project_id=bare, name="Free keys")["system_id"] for _ in "12"
+    )
+    for provider, settings in (
+        ("linkvertise", {"publisher_id": "12345", "token": "a-token-of-the-seller"}),
+        ("custom", {"url": "https://gate.example/in"}),
+        ("lootlabs", {"link": "https://loot-link.com/s?abc"}),
+    ):
+        developer.post(f"/ads/systems/{system}/steps", provider=provider, settings=settings)
     update = f"/scripts/{shop.script}/update?channel=beta"
     developer.post(
         update, script="print('next')", label="1.1-beta", notes="Harvests twice as fast.\nNo longer stops at night."
@@ -149,6 +158,14 @@ def places(shop: Shop, copies: None, developer: Developer) -> Iterator[dict[str,
         "webhook-new": (f"{of_project}/webhooks?new=webhook", nothing),
         "webhook": (f"/projects/{bare}/webhooks/{hook}", nothing),
         "webhook-settings": (f"/projects/{bare}/webhooks/{hook}?show=settings", nothing),
+        "checkpoints-bare": (f"{of_project}/checkpoints", nothing),
+        "checkpoints": (f"/projects/{bare}/checkpoints", nothing),
+        "checkpoint-new": (f"{of_project}/checkpoints?new=checkpoint", nothing),
+        "checkpoint": (f"/projects/{bare}/checkpoints/{system}", nothing),
+        "checkpoint-bare": (f"/projects/{bare}/checkpoints/{stepless}", nothing),
+        "checkpoint-settings": (f"/projects/{bare}/checkpoints/{system}?show=settings", nothing),
+        "step-new": (f"/projects/{bare}/checkpoints/{system}", click("Add step")),
+        "step": (f"/projects/{bare}/checkpoints/{system}", click("Lootlabs")),
         "project-settings": (f"{of_project}/settings", nothing),
         "projects": ("/projects", nothing),
         "team": ("/team", nothing),

@@ -143,7 +143,7 @@ async def begin(change: Change, system: AdSystem, visitor: Visitor, *, extends: 
         if current.ends_at > change.now and not extends and not is_elsewhere(current.network, visitor.network):
             return current
         await ad_attempts.close(change.tx, current.id, now=change.now)
-    user = await _extendable(change, system, extends) if extends else None
+    user = await _extendable(change, system, visitor, extends) if extends else None
     await _check_limits(change, system, visitor, is_new=user is None)
     attempt = AdAttempt(
         id=crypto.new_id(),
@@ -410,11 +410,14 @@ async def _check_limits(change: Change, system: AdSystem, visitor: Visitor, *, i
             raise TurnedAway(Away.FULL) from None
 
 
-async def _extendable(change: Change, system: AdSystem, key: str) -> User:
+async def _extendable(change: Change, system: AdSystem, visitor: Visitor, key: str) -> User:
     found = await users.find_by_key(change.tx, change.keyring.user_key_hashes(key))
     if found is None or not await ad_attempts.is_earned_at(change.tx, system.id, found.id):
         raise TurnedAway(Away.NOT_EXTENDABLE)
     user = _require_extendable(system, found, change.now)
+    # Its lock would follow whoever made it last longer.
+    if user.executions == 0 and user.locked_to is not None and is_elsewhere(user.locked_to, visitor.network):
+        raise TurnedAway(Away.NOT_EXTENDABLE)
     if (user.key_expires or 0) >= change.now + system.max_duration - MINUTE_MS:
         raise TurnedAway(Away.LONG_ENOUGH)
     return user

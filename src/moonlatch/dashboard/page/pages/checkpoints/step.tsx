@@ -9,6 +9,7 @@ import { Choice, type Entered, Form, TextField, Tick } from "../../parts/form";
 import { Shown } from "../../parts/status";
 import { tell, tellFailure } from "../../parts/toast";
 import { text } from "../../text/en/checkpoints";
+import { text as shell } from "../../text/en/shell";
 
 type Providers = ProvidersReply["providers"];
 
@@ -84,7 +85,7 @@ export function EditStep({ step, onClose, reload }: { step: AdStepView; onClose:
       <Shown loaded={loaded}>
         {(providers: Providers) => (
           <Form
-            submit={text.edit}
+            submit={shell.common.save}
             onCancel={onClose}
             run={async (entered) => {
               const body = {

@@ -46,7 +46,6 @@ export const text = {
   minimumHint: "Who is back sooner has to go again",
   isOn: "Visitors are sent this way",
   secretKept: "Set. Empty: as it is",
-  edit: "Edit",
   secrets: "What the provider has to know",
   secretsMore: "Keep the postback and the signing secret to yourself.",
   showSecrets: "Show secrets",
