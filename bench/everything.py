@@ -19,6 +19,7 @@ import heartbeat
 import messages
 import pages
 import rates
+import rollout
 import servers
 import sessions
 import workers
@@ -35,6 +36,7 @@ MEASURES: dict[str, tuple[Measure, bool]] = {
     "heartbeat-postgres": (lambda: heartbeat.measure(rates.ROUNDS, rates.SECONDS, POSTGRES), True),
     "execute": (lambda: execute.measure(rates.ROUNDS, rates.SECONDS, SQLITE), True),
     "execute-postgres": (lambda: execute.measure(rates.ROUNDS, rates.SECONDS, POSTGRES), True),
+    "rollout": (lambda: rollout.measure(rates.ROUNDS, rates.SECONDS, SQLITE), True),
     "workers": (workers.measure, False),
     "sessions": (sessions.measure, True),
     "messages": (messages.measure, True),

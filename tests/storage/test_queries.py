@@ -36,6 +36,7 @@ SCANS_ALLOWED = {
     "licences.beating_user": {"nobody"},  # the one row that stands for whoever has no user
     "licences.blacklisting": {"nobody"},
     "licences.connected_user": {"nobody"},
+    "licences.start_pinned_user": {"nobody"},
     "licences.start_user": {"nobody"},
     "installation.any_removed": {"removed_users"},  # stops at the first
     "installation.any_user": {"users"},

@@ -97,6 +97,7 @@ def _own_build(plan: Plan, current: int, channel: str | None, pin: int | None) -
     return current if channel == STABLE else plan.channels.get(channel)
 
 
+@lru_cache(maxsize=16_384)
 def place_of(salt: str, holder: bytes) -> int:
     """Where a key or device stands in a rollout, from 0 to 9999: always the same, and in another one anywhere else.
 
@@ -104,7 +105,7 @@ def place_of(salt: str, holder: bytes) -> int:
     than one in 10^15.
     """
     digest = hashlib.sha256(salt.encode() + holder).digest()
-    return int.from_bytes(digest[:8]) % WHOLE
+    return int.from_bytes(digest[:8], "big") % WHOLE
 
 
 _decode = msgspec.json.Decoder(Plan).decode

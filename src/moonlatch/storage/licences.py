@@ -68,6 +68,14 @@ START_USER = Query(
     f"select {_STARTING_USER}, {_SHOWN}, u.executions, u.key_days, u.max_executions {_BY_KEY} limit 1",
     is_hot=True,
 )
+# By itself, because most scripts have no pins; where there are some, a second question costs more than a longer one.
+START_PINNED_USER = Query(
+    "licences.start_pinned_user",
+    f"select {_STARTING_USER}, {_SHOWN}, u.executions, u.key_days, u.max_executions, n.channel, "
+    "case when n.expires_at is null or n.expires_at > :now then n.build end "
+    f"{_BY_KEY} left join pins n on n.user_id = u.id and n.script_id = :script limit 1",
+    is_hot=True,
+)
 RUNNING_SCRIPT = Query(
     "licences.running_script",
     f"""
@@ -107,6 +115,7 @@ PIN = Query(
 # What `Licences` gives them, in this order.
 assert parameter_names(START_SCRIPT.sql) == ("account", "loader", "script")
 assert parameter_names(START_USER.sql) == ("fingerprint", "key_hash", "project", "now")
+assert parameter_names(START_PINNED_USER.sql) == ("fingerprint", "now", "key_hash", "project", "script")
 assert parameter_names(BLACKLISTING.sql) == ("user", "project", "fingerprint", "now")
 assert parameter_names(PIN.sql) == ("now", "user", "script")
 assert parameter_names(RUNNING_SCRIPT.sql) == ("account", "script")
@@ -214,13 +223,20 @@ class Licences:
             script = await script
         if script is None:
             return None
-        user = ask(START_USER, (question.fingerprint, question.key_hash, owner.project, question.now))
+        plan: str | None = script[-7]
+        has_pins = plan is not None and plan_of(plan).has_pins
+        if has_pins:
+            pinned = (question.fingerprint, question.now, question.key_hash, owner.project, question.script)
+            user = ask(START_PINNED_USER, pinned)
+        else:
+            user = ask(START_USER, (question.fingerprint, question.key_hash, owner.project, question.now))
         if not (user is None or isinstance(user, tuple)):
             user = await user
         assert user is not None  # a row of nothing, when there is no such user
-        facts = StartFacts(*(script[:-6] + user + script[-6:]))
-        if facts.plan is not None and plan_of(facts.plan).has_pins:
-            facts = await self._with_pin(facts, question.script, question.now)
+        if has_pins:
+            facts = StartFacts(*(script[:-6] + user[:-2] + script[-6:]), channel=user[-2], pin=user[-1])
+        else:
+            facts = StartFacts(*(script[:-6] + user + script[-6:]))
         if facts.blacklisted or facts.barred_by is not None:
             facts = await self._with_reason(facts, (facts.user_id, owner.project, question.fingerprint, question.now))
         if facts.fingerprint != question.fingerprint and None not in (facts.fingerprint, question.fingerprint):
