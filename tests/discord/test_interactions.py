@@ -10,9 +10,13 @@ import msgspec
 import pytest
 
 from moonlatch.discord.face import MOST_BYTES
-from moonlatch.discord.panel import panel_of  # noqa: F401 -- the names of its buttons are what is pressed here
+from moonlatch.operations import discord as operations
+from moonlatch.operations.changing import perform
+from moonlatch.operations.context import Actor, ActorKind
+from moonlatch.operations.refusals import Reason, Refused
 from moonlatch.storage import discord_applications
 from moonlatch.web.limits import limits_of_this_process
+from support import rows
 from support.database import opened_at
 from support.discord import (
     APPLICATION,
@@ -22,11 +26,13 @@ from support.discord import (
     GUILD,
     OTHER_GUILD,
     PING,
+    TOKEN,
     FakeDiscord,
     Person,
     Signer,
     buttons_of,
     text_of,
+    too_many,
 )
 from support.discord_seller import Seller, no_limit, seller_on
 
@@ -220,8 +226,6 @@ async def test_an_answer_that_takes_long_comes_later(
 async def test_a_late_answer_waits_for_discords_limits(
     database_url: str, tmp_path: Path, discord: FakeDiscord, staff: Person
 ) -> None:
-    from support.discord import too_many
-
     async with opened_at(database_url, tmp_path) as database, seller_on(database, discord, answer_seconds=0) as seller:
         discord.replies = [too_many(0.05), too_many(0.05, is_global=True)]
         assert "Keys: 0" in text_of(await seller.client.use("stats", staff))
@@ -264,13 +268,6 @@ async def test_too_many_keys_cannot_be_tried(
 
 
 async def test_another_account_cannot_take_an_application(seller: Seller) -> None:
-    from moonlatch.operations import discord as operations
-    from moonlatch.operations.changing import perform
-    from moonlatch.operations.context import Actor, ActorKind
-    from moonlatch.operations.refusals import Reason, Refused
-    from support import rows
-    from support.discord import TOKEN
-
     project = await rows.add_project(seller.database)
     account = await rows.value(seller.database, "select account_id from projects where id = :id", id=project)
     thief = Actor(account_id=account, kind=ActorKind.CLI, id="t", name="thief")

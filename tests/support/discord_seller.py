@@ -20,7 +20,7 @@ from moonlatch.storage.discord_links import Link
 from moonlatch.storage.events import Event, EventFilter
 from moonlatch.storage.interface import Database
 from moonlatch.storage.user_keys import key_of
-from moonlatch.storage.users import User
+from moonlatch.storage.users import User, find_by_discord
 from moonlatch.web.discord_api import DiscordApi
 from moonlatch.web.limits import Buckets, RateLimit
 from moonlatch.web.outgoing import Outgoing
@@ -89,8 +89,6 @@ class Seller:
 
     async def owned(self, person: Person, project: str | None = None) -> User | None:
         """The user who is theirs now."""
-        from moonlatch.storage.users import find_by_discord
-
         return await find_by_discord(self.database, project or self.project, person.id)
 
     async def events(self, kind: str) -> list[Event]:
