@@ -107,7 +107,6 @@ end)
     next: "Next step",
     warnings: "What you should know",
     line: (line: number) => `Line ${line}`,
-    tooLarge: (limit: string) => `This file is larger than your tier allows (${limit}).`,
     profile: "Profile for this build",
     asSet: "the script's profile",
     about: "Label, notes, and who gets it when",

@@ -27,7 +27,6 @@ export const text = {
     signOut: "Sign out",
     you: "Your sign-in",
     asToken: "API token",
-    allProjects: "All projects",
     choose: "Show project",
   },
   theme: { label: "Colours", system: "system", light: "light", dark: "dark" },
@@ -65,8 +64,6 @@ export const text = {
     name: "Name",
     note: "Note",
     typeName: (name: string) => `Type ${name} to confirm`,
-    unsaved: "Discard what you entered?",
-    range: (from: number, to: number) => `${from} to ${to}`,
     of: (shown: string, total: string) => `${shown} of ${total}`,
   },
   conflict: {
