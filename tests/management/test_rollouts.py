@@ -22,7 +22,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 HALF = {"basis_points": 5_000, "minutes": 60}
 ALL = {"basis_points": 10_000, "minutes": 60}
-NEVER_BEFORE = "another rollout is open"
+ALREADY_OPEN = "another rollout is open"
 
 
 async def running(api: Api, project: str, *, builds: int = 4, current: int = 2, **columns: Any) -> Client:
@@ -256,9 +256,9 @@ async def test_a_script_has_one_rollout_at_a_time_and_one_that_is_halted_makes_r
     client = await running(api, project)
     path, first = f"/scripts/{client.script}/rollouts", await start(me, client)
     body = {"build": 4, "steps": [HALF]}
-    refused(await me.post(path, body), 409, 4, NEVER_BEFORE, rollout=first["id"])
+    refused(await me.post(path, body), 409, 4, ALREADY_OPEN, rollout=first["id"])
     update = {"script": "print(5)", "steps": [HALF]}
-    refused(await me.post(f"/scripts/{client.script}/update", update), 409, 9, NEVER_BEFORE, rollout=first["id"])
+    refused(await me.post(f"/scripts/{client.script}/update", update), 409, 9, ALREADY_OPEN, rollout=first["id"])
     await tell(me, first, "halt")
     second = done(await me.post(path, body))["rollout"]
     assert (await rollout_of(me, first))["state"] == "superseded"
