@@ -14,6 +14,7 @@ from moonlatch.cli import (
     builds,
     channels,
     check,
+    checkpoints,
     config,
     discord,
     folder,
@@ -52,6 +53,7 @@ app.add_typer(accounts.app, name="accounts")
 app.add_typer(tokens.app, name="tokens")
 app.add_typer(members.app, name="members")
 app.add_typer(webhooks.app, name="webhooks")
+app.add_typer(checkpoints.app, name="checkpoints")
 app.add_typer(discord.app, name="discord")
 app.command("check")(check.check)
 app.command("protect")(protect.protect)
