@@ -71,8 +71,8 @@ test: setup-test
 	$(MAKE) --no-print-directory tests
 
 lint: setup-test
-	$(BIN)/ruff check src tests bench
-	$(BIN)/ruff format --check src tests bench
+	$(BIN)/ruff check src tests bench scripts
+	$(BIN)/ruff format --check src tests bench scripts
 
 types: setup-test
 	$(BIN)/mypy
@@ -112,8 +112,8 @@ nightly: setup-test
 	PYTHONPATH=tests $(BIN)/python -m support.every_script --seeds 10 --first $(SEED)
 
 format: setup-test
-	$(BIN)/ruff format src tests bench
-	$(BIN)/ruff check --fix src tests bench
+	$(BIN)/ruff format src tests bench scripts
+	$(BIN)/ruff check --fix src tests bench scripts
 
 # Renews the locked versions; run it on Python 3.11, which the lock files are made for.
 lock: setup-test

@@ -25,7 +25,9 @@ def main(lock_files: list[str]) -> int:
     files = [word for file in lock_files for word in ("--requirement", file)]
     command = [tool, *files, "--disable-pip", "--require-hashes", "--progress-spinner", "off", "--format", "json"]
     for service in SERVICES:
-        done = subprocess.run([*command, "--vulnerability-service", service], capture_output=True, text=True)
+        done = subprocess.run(
+            [*command, "--vulnerability-service", service], check=False, capture_output=True, text=True
+        )
         try:
             packages: list[dict[str, Any]] = json.loads(done.stdout)["dependencies"]
         except (ValueError, KeyError):
