@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import typer
 
-from moonlatch.cli.calling import DEFAULT_URL, Envelope, Token, Url, got, posted, refusal, require_token
+from moonlatch.cli.calling import DEFAULT_URL, Token, Url, asked, changed
 from moonlatch.cli.output import Json, say, show_table, write_json
 from moonlatch.clock import HOUR_MS
 
@@ -20,7 +20,7 @@ _HINTS = {404: "Is the id right, and does it belong to the token's account?"}
 @app.command("list")
 def list_checkpoints(*, url: Url = DEFAULT_URL, token: Token = "", as_json: Json = False) -> None:
     """List the account's checkpoints, oldest first."""
-    reply = _asked(url, "/ads/systems", token)
+    reply = asked(url, "/ads/systems", token, _HINTS)
     if as_json:
         write_json(reply["systems"])
         return
@@ -45,7 +45,7 @@ def show(system: System, *, url: Url = DEFAULT_URL, token: Token = "", as_json: 
 
     The median is of how long visitors took: when it falls, there is a way around the step.
     """
-    reply = _asked(url, f"/ads/systems/{quote(system, safe='')}", token)
+    reply = asked(url, f"/ads/systems/{quote(system, safe='')}", token, _HINTS)
     if as_json:
         write_json({name: reply[name] for name in ("system", "steps", "statistics", "keys_today")})
         return
@@ -83,17 +83,4 @@ def disable(system: System, *, url: Url = DEFAULT_URL, token: Token = "") -> Non
 
 
 def _switch(url: str, system: str, token: str, *, is_on: bool) -> None:
-    require_token(token)
-    path = f"{url.rstrip('/')}/ads/systems/{quote(system, safe='')}/edit"
-    _succeeded(*posted(path, token, {"enabled": is_on}))
-
-
-def _asked(url: str, path: str, token: str) -> Envelope:
-    require_token(token)
-    return _succeeded(*got(url.rstrip("/") + path, token))
-
-
-def _succeeded(status: int, reply: Envelope) -> Envelope:
-    if reply.get("success") is not True:
-        raise refusal("nothing was done", status, reply.get("error") or {}, hint=_HINTS.get(status, ""))
-    return reply
+    changed(url, f"/ads/systems/{quote(system, safe='')}/edit", token, {"enabled": is_on}, _HINTS)
