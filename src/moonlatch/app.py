@@ -22,7 +22,15 @@ from moonlatch.checkpoints.face import Checkpoints
 from moonlatch.checkpoints.face import is_below as is_checkpoint
 from moonlatch.checkpoints.providers import Providers
 from moonlatch.client.loader_source import LOADER_VERSION, library_source, loader_source, missing_loader_source
-from moonlatch.client.protocol import BEAT, EXECUTE_PATH, HEARTBEAT_PATH, START, ClientProtocol
+from moonlatch.client.protocol import (
+    BEAT,
+    EXECUTE_PATH,
+    HEARTBEAT_PATH,
+    READ,
+    START,
+    VARIABLE_PATH,
+    ClientProtocol,
+)
 from moonlatch.client.sharing import SharingWatch
 from moonlatch.clock import SteadyClock, now_ms
 from moonlatch.config import Settings
@@ -351,7 +359,11 @@ def _expose(
     """Show the parts' counts in the metrics."""
     counts.traffic.append(client.traffic)
     counts.verdicts = client.verdicts
-    counts.granted = (GrantedCalls(START, "POST", EXECUTE_PATH), GrantedCalls(BEAT, "POST", HEARTBEAT_PATH))
+    counts.granted = (
+        GrantedCalls(START, "POST", EXECUTE_PATH),
+        GrantedCalls(BEAT, "POST", HEARTBEAT_PATH),
+        GrantedCalls(READ, "POST", VARIABLE_PATH),
+    )
     counts.builds = publisher.counts
     counts.commit_units = database.batches
     counts.gauges += [

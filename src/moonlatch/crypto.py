@@ -44,6 +44,9 @@ AD_STEP_SECRETS = "ad step secrets"
 DISCORD_TOKEN = "discord bot token"  # noqa: S105 -- a name
 """Purpose of a stored secret: the token of an account's bot with Discord, owned by the account's id."""
 
+SERVER_VARIABLE = "server variable"
+"""Purpose of a stored secret: the value of a server variable, owned by the variable's id."""
+
 IDENTITY_KEY = "identity key"
 """Purpose of a stored secret: what devices and addresses are hashed with, owned by the installation."""
 

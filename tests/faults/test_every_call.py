@@ -83,7 +83,18 @@ class World:
 
     def learn(self, reply: Any) -> None:
         """Note what a reply tells of."""
-        for kind in ("project", "script", "endpoint", "member", "token", "rollout", "delivery", "system", "step"):
+        for kind in (
+            "project",
+            "script",
+            "endpoint",
+            "member",
+            "token",
+            "rollout",
+            "delivery",
+            "system",
+            "step",
+            "variable",
+        ):
             if isinstance(reply.get(kind), dict) and "id" in reply[kind]:
                 self.make(kind, reply[kind]["id"])
         self.make("user", *(user["key"] for user in reply.get("users", ()) if "key" in user))
@@ -127,6 +138,7 @@ PLACES = {
     "{key}": "user",
     "{endpoint_id}": "endpoint",
     "{delivery_id}": "delivery",
+    "{variable_id}": "variable",
     "{member_id}": "member",
     "{token_id}": "token",
     "{rollout_id}": "rollout",
@@ -258,6 +270,13 @@ CALLS = dict(
         call("/members/{member_id}/reset_second_factor", {}, EventKind.MEMBER_SECOND_FACTOR_RESET),
         call("/members/{member_id}/sign_out", {}, EventKind.MEMBER_SIGNED_OUT),
         call("/members/{member_id}/remove", {}, EventKind.MEMBER_REMOVED),
+        *(
+            call(
+                f"/{place}/variables", lambda w: {"name": "a", "value": w.chance.choice("abc")}, EventKind.VARIABLE_SET
+            )
+            for place in ("users/{key}", "scripts/{script_id}", "projects/{project_id}")
+        ),
+        call("/variables/{variable_id}/remove", {}, EventKind.VARIABLE_REMOVED),
         call("/projects/{project_id}/endpoints", {"url": "https://receiver.invalid/"}, EventKind.ENDPOINT_CREATED),
         call("/endpoints/{endpoint_id}/edit", lambda w: {"name": w.chance.choice("abc")}, EventKind.ENDPOINT_EDITED),
         call("/endpoints/{endpoint_id}/rotate_secret", {}, EventKind.ENDPOINT_SECRET_ROTATED),

@@ -129,6 +129,14 @@ ENDPOINTS: dict[tuple[str, str], tuple[str | None, Any]] = {
     ("POST", "/account/luraph"): (None, {"api_key": "key"}),
     ("POST", "/account/tokens"): (None, {"name": "New"}),
     ("POST", "/account/tokens/{token_id}/revoke"): ("token", {}),
+    ("GET", "/projects/{project_id}/variables"): ("project", None),
+    ("POST", "/projects/{project_id}/variables"): ("project", {"name": "greeting", "value": "hello"}),
+    ("GET", "/scripts/{script_id}/variables"): ("script", None),
+    ("POST", "/scripts/{script_id}/variables"): ("script", {"name": "greeting", "value": "hello"}),
+    ("GET", "/users/{key}/variables"): ("user", None),
+    ("POST", "/users/{key}/variables"): ("user", {"name": "greeting", "value": "hello"}),
+    ("GET", "/variables/{variable_id}"): ("variable", None),
+    ("POST", "/variables/{variable_id}/remove"): ("variable", {}),
     ("GET", "/projects/{project_id}/endpoints"): ("project", None),
     ("POST", "/projects/{project_id}/endpoints"): ("project", {"url": "https://receiver.invalid/"}),
     ("GET", "/endpoints/{endpoint_id}"): ("endpoint", None),
@@ -202,6 +210,7 @@ async def mine(api: Api, me: Developer, project: str, key: str) -> dict[str | No
     hook = await me.post(f"/projects/{project}/endpoints", {"url": "https://receiver.invalid/"})
     endpoint = hook.json()["endpoint"]["id"]
     delivery = (await me.post(f"/endpoints/{endpoint}/test", {})).json()["delivery"]["id"]
+    variable = await me.post(f"/projects/{project}/variables", {"name": "mine", "value": 1})
     await rows.add_build(api.database, client.script, 2)
     start = {"build": 2, "steps": [{"basis_points": 500}]}
     rollout = (await me.post(f"/scripts/{client.script}/rollouts", start)).json()["rollout"]["id"]
@@ -222,6 +231,7 @@ async def mine(api: Api, me: Developer, project: str, key: str) -> dict[str | No
         "instance": copy.instance,
         "token": tokens[0]["id"],
         "endpoint": endpoint,
+        "variable": variable.json()["variable"]["id"],
         "delivery": delivery,
         "member": (await member_of(api, me.account, Role.VIEWER)).id,
     }

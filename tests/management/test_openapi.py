@@ -40,6 +40,9 @@ WITHOUT_INPUT = {"/health/live", "/health/ready", "/ads/providers"}
 MORE_THAN_A_SCHEMA_SAYS = {
     "/scripts/{script_id}/edit": "an edit must change something",
     "/projects/{project_id}/edit": "an edit must change something, and a webhook is a URL",
+    "/projects/{project_id}/variables": "integers in a value must be exact, and it has a size",
+    "/scripts/{script_id}/variables": "integers in a value must be exact, and it has a size",
+    "/users/{key}/variables": "integers in a value must be exact, and it has a size",
     "/projects/{project_id}/endpoints": "an endpoint is a URL",
     "/endpoints/{endpoint_id}/edit": "an edit must change something, and an endpoint is a URL",
     "/ads/systems/new": "the project must be there, and a slug free",

@@ -10,7 +10,15 @@ from typing import Any
 import msgspec
 import pytest
 
-from moonlatch.crypto import AD_STEP_SECRETS, LURAPH_KEY, WEBHOOK_SECRET, WEBHOOK_URL, new_id, seal_mark
+from moonlatch.crypto import (
+    AD_STEP_SECRETS,
+    LURAPH_KEY,
+    SERVER_VARIABLE,
+    WEBHOOK_SECRET,
+    WEBHOOK_URL,
+    new_id,
+    seal_mark,
+)
 from moonlatch.keyring import Keyring
 from moonlatch.proofs import TOTP_SECRET
 from moonlatch.storage import master_keys, removed_users, sealed, user_lists, users
@@ -128,6 +136,11 @@ async def test_everything_sealed_is_made_anew_and_counted_meanwhile(database: Da
         enabled=True,
         **hook,
     )
+    kept = {"value_bytes": 1, "cache_seconds": 1, "revision": 1, "created_at": 1, "updated_at": 1}
+    value = BEFORE.seal_secret(SERVER_VARIABLE, "v", '"sesame"')
+    await rows.insert(
+        database, "variables", id="v", account_id=account, project_id=project, name="x", value=value, **kept
+    )
     user_id = await rows.value(database, "select id from users limit 1")
     step = BEFORE.seal_secret(AD_STEP_SECRETS, "a", "{}")
     await rows.add_ad_system(database, account, project, user_id, secrets=step)
@@ -154,6 +167,7 @@ async def test_everything_sealed_is_made_anew_and_counted_meanwhile(database: Da
             "secrets of webhooks": 1,
             "earlier secrets of webhooks": 1,
             "secrets of checkpoints": 1,
+            "values of server variables": 1,
             "answers to calls with an idempotency key": 1,
         },
         NEW_ID: {"keys of users": 1},
@@ -177,6 +191,8 @@ async def test_everything_sealed_is_made_anew_and_counted_meanwhile(database: Da
     assert alone.open_secret(TOTP_SECRET, "m", bytes(sealed_totp)) == "totp"
     endpoint = await database.fetch_one(Query("test.endpoint", "select url, secret, previous_secret from endpoints"))
     assert endpoint is not None
+    of_variable = await rows.value(database, "select value from variables")
+    assert alone.open_secret(SERVER_VARIABLE, "v", bytes(of_variable)) == '"sesame"'
     of_step = await rows.value(database, "select secrets from ad_steps")
     assert alone.open_secret(AD_STEP_SECRETS, "a", bytes(of_step)) == "{}"
     purposes = (WEBHOOK_URL, WEBHOOK_SECRET, WEBHOOK_SECRET)

@@ -59,7 +59,7 @@ TABLES = [
         "members",
     ),
     *("passkey_challenges", "passkeys", "pins", "projects", "recovery_codes", "refusals", "removed_users"),
-    *("rollouts", "scheduled_builds", "scripts", "tokens", "users"),
+    *("rollouts", "scheduled_builds", "scripts", "tokens", "users", "variables"),
 ]
 
 
@@ -121,6 +121,9 @@ async def source(tmp_path: Path) -> Path:
         await rows.insert(database, "events", id="0-e", account_id=account, project_id=project, at=1, **actor, **about)
         attempt = {"delivery_id": "0-e-h", "number": 1, "at": 1, "milliseconds": 2, "status": 200, "answer": "🌙"}
         await rows.insert(database, "delivery_attempts", **attempt)
+        kept = {"value_bytes": 1, "cache_seconds": 1, "revision": 1, "created_at": 1, "updated_at": 2**53}
+        whose_it_is = {"account_id": account, "project_id": project, "script_id": script, "user_id": None}
+        await rows.insert(database, "variables", id="v", name="x", value=b"\x00\xff", **whose_it_is, **kept)
         await rows.insert(database, "event_retention", id=1, before=1)
         answer = {"request_hash": b"\x00\xff", "status": 200, "reply": b"{}", "created_at": 1}
         await rows.insert(database, "idempotency_records", account_id=account, key="k", **answer)

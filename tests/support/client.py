@@ -262,6 +262,28 @@ class Copy:
         left: int | None = reply["seconds_left"]
         return left
 
+    async def variable(self, name: str, sequence: int | None = None, **changes: Any) -> Any:
+        """The value of a server variable, verified; None where there is none. Raises Refused, UnverifiedError."""
+        asked = self.moments.next() if sequence is None else sequence
+        body = {"instance": self.instance, "token": self.reply["token"], "sequence": asked, "name": name}
+        body |= {} if self.share is None else {"share": self.share}
+        response = await self.client.post("/client/v1/variable", body | changes)
+        try:
+            reply = accepted(response)
+        except Refused as refused:
+            if refused.code not in ("INVALID_REQUEST", "RATE_LIMITED"):
+                self.client.check_refusal(response, refused)
+            raise
+        plain = {field: value for field, value in reply.items() if field != "mac"}
+        if mac(derive(self.live, "variable", str(asked), name), transcript(plain)) != reply["mac"]:
+            raise UnverifiedError
+        self.reply["token"] = reply["token"] or self.reply["token"]
+        self.cache_seconds = reply["cache_seconds"]
+        if reply["value"] is None:
+            return None
+        key = ChaCha20Poly1305(derive(self.live, "variable value", str(asked), name, reply["nonce"]))
+        return json.loads(key.decrypt(bytes(12), base64.b64decode(reply["value"]), b"moonlatch/1 payload"))
+
     def opening(self, **changes: Any) -> dict[str, Any]:
         return {
             "type": "open",

@@ -31,6 +31,9 @@ class Recorded:
     def show(self, variables: dict[str, Any]) -> None:
         self.heard.append(variables)
 
+    def forget(self, name: str) -> None:
+        self.heard.append(f"forget {name}")
+
     def assure(self) -> None:
         self.heard.append("alive")
 

@@ -28,13 +28,8 @@ class HeartbeatEndpoint:
 
     async def beat(self, request: Heartbeat) -> bytes:
         """Take one beat; gives the reply's body. Raises RefusedError, StorageError."""
-        token = self._tokens.read(request.token, request.instance)
-        if token is None:
-            raise NotOursError(INSTANCE_UNKNOWN)
         now = self._backend.clock()
-        if token[0].is_over(now):
-            raise RefusedError(INSTANCE_UNKNOWN)
-        claims, live = token
+        claims, live = self.token_of(request, now)
         if claims.tells_moments():
             await self._backend.check_moment(claims.instance, request.sequence, now)
         if claims.version != CLAIMS_VERSION:
@@ -71,13 +66,28 @@ class HeartbeatEndpoint:
             raise RefusedError(REPLAYED)  # by another copy of this request, while facts were asked for
         left = seconds_left(granted.key_expires, now)
         if claims.tells_moments():
-            further = renewed(claims, now)
-            if request.share is not None and claims.copy_key is None:
-                further, live = self._agree(further or claims, request.share)
-            next_token = None if further is None else issue(self._backend.keyring, further)
+            live, next_token = self.next_token(claims, live, request.share, now)
             return renewing_reply(live, request.sequence, left, next_token)
         mac = heartbeat_mac(live, request.sequence, left)
         return f'{{"success":true,"seconds_left":{"null" if left is None else left},"mac":"{mac}"}}'.encode()
+
+    def token_of(self, request: Heartbeat, now: int) -> tuple[Claims, FixedKeyHmac]:
+        """What a copy's token holds, and the root of its replies' macs. Raises NotOursError, RefusedError for one that has ended."""
+        token = self._tokens.read(request.token, request.instance)
+        if token is None:
+            raise NotOursError(INSTANCE_UNKNOWN)
+        if token[0].is_over(now):
+            raise RefusedError(INSTANCE_UNKNOWN)
+        return token
+
+    def next_token(
+        self, claims: Claims, live: FixedKeyHmac, share: str | None, now: int
+    ) -> tuple[FixedKeyHmac, str | None]:
+        """The root of this reply's mac and the token that the copy uses from now on; mostly as before, and None. Raises RefusedError."""
+        further = renewed(claims, now)
+        if share is not None and claims.copy_key is None:
+            further, live = self._agree(further or claims, share)
+        return live, None if further is None else issue(self._backend.keyring, further)
 
     def loader_of(self, request: Heartbeat) -> str | None:
         """Id of the loader that a beat's copy was started by; None where its token is none of ours."""

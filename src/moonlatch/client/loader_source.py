@@ -10,7 +10,7 @@ from importlib import resources
 
 from moonlatch.paseto import key_id
 
-LOADER_VERSION = 5
+LOADER_VERSION = 6
 """Grows whenever scripts are to get a new loader with their next update."""
 
 _MODULES = {
@@ -40,6 +40,7 @@ _MODULES = {
     "post": "transport",
     "runtimes": "runtime",
     "instances": "instance",
+    "server_variables": "variables",
     "execute": "execute",
     "keep_beating": "heartbeat",
     "keep_session": "session",

@@ -26,7 +26,16 @@ from moonlatch.client.payloads import Payloads
 from moonlatch.client.replies import UNAVAILABLE, RefusedError, invalid, rate_limited, respond
 from moonlatch.client.session import SessionEndpoint
 from moonlatch.client.sharing import SharingWatch
-from moonlatch.client.wire import MalformedError, decode_check_key, decode_execute, decode_heartbeat
+from moonlatch.client.variables import VariableEndpoint
+from moonlatch.client.wire import (
+    Heartbeat,
+    MalformedError,
+    ReadVariable,
+    decode_check_key,
+    decode_execute,
+    decode_heartbeat,
+    decode_read_variable,
+)
 from moonlatch.clock import Clock, monotonic_seconds
 from moonlatch.config.sections import ClientSettings, ConnectionSettings
 from moonlatch.crypto import new_id
@@ -47,10 +56,11 @@ from moonlatch.web.socket import Headers, Peer, Receive, Scope, Send
 
 EXECUTE_PATH = "/client/v1/execute"
 HEARTBEAT_PATH = "/client/v1/heartbeat"
+VARIABLE_PATH = "/client/v1/variable"
 LOADER_PREFIX = "/loader/"
 LOADER_ROUTE = "/loader/{script_id}"
 
-START, BEAT, SESSION = "start", "heartbeat", "session"
+START, BEAT, SESSION, READ = "start", "heartbeat", "session", "variable"
 """The moments of a running script's life at which it is judged."""
 
 BAD_BEATS_PER_SECOND, BAD_BEATS_BURST = 10, 300
@@ -105,9 +115,11 @@ class ClientProtocol:
         self.verdicts = Verdicts()
         self._start_traffic = self.traffic.route("POST", EXECUTE_PATH)
         self._beat_traffic = self.traffic.route("POST", HEARTBEAT_PATH)
+        self._read_traffic = self.traffic.route("POST", VARIABLE_PATH)
         self._loader_traffic = self.traffic.route("GET", LOADER_ROUTE)
         self._execute = ExecuteEndpoint(backend, ExecutionLog(database), Payloads(database), settings.heartbeat_seconds)
         self._heartbeat = HeartbeatEndpoint(backend)
+        self._variable = VariableEndpoint(backend, database, self._heartbeat, limit)
         self._session = SessionEndpoint(backend, self._note_session)
         self._library = Library(library)
         self._key_check = KeyCheckEndpoint(database, backend.licences, keyring, clock)
@@ -116,6 +128,11 @@ class ClientProtocol:
         )
         self._check_traffic = self.traffic.route("POST", CHECK_PATH)
         self._library_traffic = self.traffic.route("GET", LIBRARY_PATH)
+        self._calls = {
+            EXECUTE_PATH: (self._start, self._start_traffic),
+            HEARTBEAT_PATH: (self._beat, self._beat_traffic),
+            VARIABLE_PATH: (self._read, self._read_traffic),
+        }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -131,16 +148,15 @@ class ClientProtocol:
             return
         except Exception as error:
             # Never the path itself: it is what the client made of it.
-            where = path if path in (EXECUTE_PATH, HEARTBEAT_PATH, CHECK_PATH, LIBRARY_PATH) else LOADER_PREFIX
+            where = path if path in self._calls or path in (CHECK_PATH, LIBRARY_PATH) else LOADER_PREFIX
             refused = _refusal_for(where, error)
             self._traffic_at(path).add(refused.status, monotonic_seconds() - began)
             await _refuse(send, refused)
 
     def _traffic_at(self, path: str) -> RouteTraffic:
-        if path == EXECUTE_PATH:
-            return self._start_traffic
-        if path == HEARTBEAT_PATH:
-            return self._beat_traffic
+        call = self._calls.get(path)
+        if call is not None:
+            return call[1]
         if path == CHECK_PATH:
             return self._check_traffic
         if path == LIBRARY_PATH:
@@ -153,7 +169,7 @@ class ClientProtocol:
         Only for engines that wait for nothing but plain futures, of which tasks are one kind, as all of ours do.
         """
         return transport_for(
-            {EXECUTE_PATH.encode(): self._start, HEARTBEAT_PATH.encode(): self._beat},
+            {path.encode(): answer for path, (answer, _) in self._calls.items()},
             too_slow=_answer(invalid(TOO_SLOW)),
             too_large=_answer(invalid(TOO_LARGE, 413)),
             places=self.connections,
@@ -161,23 +177,42 @@ class ClientProtocol:
 
     async def _beat(self, body: bytes, peer: Peer, headers: Headers) -> Answer:
         began = monotonic_seconds()
+        request: Heartbeat | None = None
         answer: Answer
         try:
             request = decode_heartbeat(body)
             answer = 200, [await self._heartbeat.beat(request)], []
-        except (MalformedError, NotOursError) as error:
-            # Copies that run send none of these. What a real token is refused with must always be said: it stops the copy.
-            wait = (await self._bad_beats.take(self._addresses.of(peer, headers))).retry_after_seconds
-            if isinstance(error, NotOursError) and not wait:
-                await self._signatures_for(None).sign(error, body)
-            answer = self._refusal(BEAT, HEARTBEAT_PATH, rate_limited(wait, "heartbeats of no copy") if wait else error)
-        except RefusedError as refused:
-            await self._signatures_for(self._heartbeat.loader_of(request)).sign(refused, body)
-            answer = self._refusal(BEAT, HEARTBEAT_PATH, refused)
         except Exception as error:
-            answer = self._refusal(BEAT, HEARTBEAT_PATH, error)
+            answer = self._refusal(BEAT, HEARTBEAT_PATH, await self._proven(error, request, body, peer, headers))
         self._beat_traffic.add(answer[0], monotonic_seconds() - began)
         return answer
+
+    async def _read(self, body: bytes, peer: Peer, headers: Headers) -> Answer:
+        began = monotonic_seconds()
+        request: ReadVariable | None = None
+        answer: Answer
+        try:
+            request = decode_read_variable(body)
+            answer = 200, [await self._variable.read(request)], []
+        except Exception as error:
+            answer = self._refusal(READ, VARIABLE_PATH, await self._proven(error, request, body, peer, headers))
+        self._read_traffic.add(answer[0], monotonic_seconds() - began)
+        return answer
+
+    async def _proven(
+        self, error: Exception, request: Heartbeat | None, body: bytes, peer: Peer, headers: Headers
+    ) -> Exception:
+        """What a copy is told that asked so: signed where it was understood. Who is no copy may not ask often."""
+        if isinstance(error, MalformedError | NotOursError):
+            # Copies that run send none of these. What a real token is refused with must always be said: it stops the copy.
+            wait = (await self._bad_beats.take(self._addresses.of(peer, headers))).retry_after_seconds
+            if wait:
+                return rate_limited(wait, "heartbeats of no copy")
+            if isinstance(error, NotOursError):
+                await self._signatures_for(None).sign(error, body)
+        elif isinstance(error, RefusedError) and request is not None:
+            await self._signatures_for(self._heartbeat.loader_of(request)).sign(error, body)
+        return error
 
     async def _start(self, body: bytes, peer: Peer, headers: Headers) -> Answer:
         began = monotonic_seconds()
@@ -211,9 +246,9 @@ class ClientProtocol:
             raise rate_limited(wait, "starts")
 
     async def _dispatch(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
-        if path in (EXECUTE_PATH, HEARTBEAT_PATH):
+        if path in self._calls:
             _require_method(scope, "POST")
-            answer = self._start if path == EXECUTE_PATH else self._beat
+            answer, _ = self._calls[path]
             status, parts, headers = await answer(await read_body(receive), scope["client"], scope["headers"])
             await respond(send, status, _JSON, b"".join(parts), headers)
         elif path.startswith(LOADER_PREFIX):

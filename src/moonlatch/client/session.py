@@ -67,6 +67,9 @@ class SessionConnection:
     def show(self, variables: dict[str, Any]) -> None:
         self.outgoing.put({"type": "variables", "variables": variables})
 
+    def forget(self, name: str) -> None:
+        self.outgoing.put({"type": "variable_changed", "name": name})
+
     def keep(self, claims: Claims) -> None:
         """Hold the same claims in less memory."""
         self._claims = claims

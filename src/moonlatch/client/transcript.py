@@ -93,6 +93,22 @@ def renewing_mac(live: FixedKeyHmac, sequence: int, seconds_left: int | None, to
     return hmac_sha256(key, f"o3;s12:seconds_left{left}s7:successts5:token{further}".encode()).hex()
 
 
+class VariableKeys:
+    """The keys of one answer to a question for a server variable."""
+
+    __slots__ = ("_mac", "seal")
+
+    def __init__(self, live: FixedKeyHmac, sequence: int, name: str, nonce: str) -> None:
+        """`nonce` is the server's: who asks twice is answered under other keys."""
+        self._mac = live.digest(f"variable\n{sequence}\n{name}".encode())
+        self.seal = live.digest(f"variable value\n{sequence}\n{name}\n{nonce}".encode())
+        """Seals this value, and nothing else ever."""
+
+    def mac(self, transcript: bytes) -> str:
+        """Authenticates the `encode` of the reply without its `mac`; hex."""
+        return hmac_sha256(self._mac, transcript).hex()
+
+
 def session_key(live: bytes, nonce: str) -> bytes:
     """Authenticates one session's frames, `C` in the protocol."""
     return derive(live, "session", nonce)

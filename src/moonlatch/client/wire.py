@@ -7,6 +7,7 @@ from typing import Annotated, Literal, TypeVar
 import msgspec
 from msgspec import Meta
 
+from moonlatch.licensing.server_variables import NAME
 from moonlatch.web.bounds import MAX_FRAME_BYTES
 
 _MAX_EXACT_INTEGER = 2**53
@@ -22,6 +23,7 @@ PlatformId = Annotated[int, Meta(ge=0, le=_MAX_EXACT_INTEGER)]
 Token = Annotated[str, Meta(max_length=1024)]
 Share = Annotated[str, Meta(min_length=64, max_length=64)]
 Build = Annotated[int, Meta(ge=1, le=_MAX_EXACT_INTEGER)]
+VariableName = Annotated[str, Meta(pattern=rf"\A{NAME}\Z")]
 Sequence = Annotated[int, Meta(ge=1, le=_MAX_EXACT_INTEGER)]
 
 
@@ -67,6 +69,12 @@ class Heartbeat(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=Fals
     share: Share | None = None
 
 
+class ReadVariable(Heartbeat, frozen=True, forbid_unknown_fields=True, kw_only=True, gc=False):
+    """Asks whether an instance may go on, and for a server variable."""
+
+    name: VariableName
+
+
 class Open(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="open"):
     """A session's first frame."""
 
@@ -98,6 +106,7 @@ class Ping(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="ping"):
 _execute = msgspec.json.Decoder(Execute)
 _check_key = msgspec.json.Decoder(CheckKey)
 _heartbeat = msgspec.json.Decoder(Heartbeat)
+_read_variable = msgspec.json.Decoder(ReadVariable)
 _frame: msgspec.json.Decoder[Open | MessageReply | Ping] = msgspec.json.Decoder(Open | MessageReply | Ping)
 
 T = TypeVar("T")
@@ -126,6 +135,11 @@ def decode_check_key(body: bytes) -> CheckKey:
 def decode_heartbeat(body: bytes) -> Heartbeat:
     """Raises MalformedError."""
     return _decode(_heartbeat, body)
+
+
+def decode_read_variable(body: bytes) -> ReadVariable:
+    """Raises MalformedError."""
+    return _decode(_read_variable, body)
 
 
 def decode_frame(text: str, most_bytes: int = MAX_FRAME_BYTES) -> Open | MessageReply | Ping:

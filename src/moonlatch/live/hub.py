@@ -16,7 +16,7 @@ from moonlatch.clock import SECOND_MS, Clock
 from moonlatch.licensing.variables import changing_variables, variables_hash
 from moonlatch.licensing.verdict import Granted, Refusal, Running, RunningFacts
 from moonlatch.live.directory import Directory
-from moonlatch.live.interface import Connection, Instance, NoPlaceError, Session, Told
+from moonlatch.live.interface import Connection, Instance, NoPlaceError, Session, Told, VariableOwner
 from moonlatch.live.judge import Judge
 from moonlatch.storage.interface import StorageError
 
@@ -129,6 +129,16 @@ class Hub:
     async def look_again_at_project(self, project_id: str) -> None:
         for script_id in list(self._by_project.get(project_id, ())):
             await self.look_again_at(self.of_script(script_id))
+
+    def forget_variable(self, owner: VariableOwner, owner_id: str, name: str) -> None:
+        """Have the scripts that may have been told of a server variable ask for it anew."""
+        if owner == "user":
+            members = list(self._by_user.get(owner_id, {}).values())
+        else:
+            scripts = [owner_id] if owner == "script" else list(self._by_project.get(owner_id, ()))
+            members = [member for script_id in scripts for member in self.of_script(script_id)]
+        for member in members:
+            member.connection.forget(name)
 
     async def run(self) -> None:
         """End sessions whose key expires, and sweep over all of them, for ever."""

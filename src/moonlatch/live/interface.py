@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import msgspec
 
@@ -77,6 +77,9 @@ class RunningCopy(msgspec.Struct, frozen=True):
 NEVER_RESPONDED = MessageOutcome(processed=False, reason="client never responded")
 
 
+VariableOwner = Literal["project", "script", "user"]
+
+
 class LiveCounts(msgspec.Struct, frozen=True):
     sessions: int
     instances: int
@@ -95,6 +98,10 @@ class Connection(Protocol):
 
     def show(self, variables: dict[str, Any]) -> None:
         """Give the script new values of some runtime variables."""
+        ...
+
+    def forget(self, name: str) -> None:
+        """Have the script ask anew for the server variable of this name."""
         ...
 
     def assure(self) -> None:
@@ -282,6 +289,10 @@ class Live(Protocol):
 
     async def project_changed(self, project_id: str) -> None:
         """The project was removed, or a device barred from it: check its sessions again, at once."""
+        ...
+
+    async def variable_changed(self, owner: VariableOwner, owner_id: str, name: str) -> None:
+        """A server variable of a project, script or user was set or removed: have their sessions' scripts ask anew for it."""
         ...
 
 

@@ -24,6 +24,7 @@ from moonlatch.live.interface import (
     Session,
     SessionFilter,
     Told,
+    VariableOwner,
 )
 from moonlatch.live.judge import Judge
 from moonlatch.live.presence import Presence
@@ -176,6 +177,9 @@ class LocalLive:
 
     async def project_changed(self, project_id: str) -> None:
         await _looked_at(self._hub.look_again_at_project(project_id))
+
+    async def variable_changed(self, owner: VariableOwner, owner_id: str, name: str) -> None:
+        self._hub.forget_variable(owner, owner_id, name)
 
     # What the client protocol does.
 

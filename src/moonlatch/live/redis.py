@@ -25,6 +25,7 @@ from moonlatch.live.interface import (
     Session,
     SessionFilter,
     Told,
+    VariableOwner,
 )
 from moonlatch.live.memory import FIRST_SESSION_MS, NEXT_SESSION_MS
 from moonlatch.live.records import (
@@ -141,6 +142,10 @@ class RedisLive(Connected):
     async def project_changed(self, project_id: str) -> None:
         self._directory.tell("change", self._who, "project", project_id)
         await self.here.project_changed(project_id)
+
+    async def variable_changed(self, owner: VariableOwner, owner_id: str, name: str) -> None:
+        self._directory.tell("change", self._who, "variable", f"{owner} {owner_id} {name}")
+        await self.here.variable_changed(owner, owner_id, name)
 
     # What the client protocol does.
 

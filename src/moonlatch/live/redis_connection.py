@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -18,6 +18,7 @@ from moonlatch.live.hub import Member
 from moonlatch.live.interface import (
     Instance,
     LiveUnavailableError,
+    VariableOwner,
 )
 from moonlatch.live.memory import NEXT_SESSION_MS, LocalLive, lease_ms
 from moonlatch.live.presence import overdue_ms
@@ -233,6 +234,10 @@ class Connected(ABC):
                 self.here.take_over(entry[b"session"].decode())
             case b"stop":
                 self.here.stop_instance(entry[b"instance"].decode(), DISCONNECTED)
+            case b"variable":
+                if entry[b"origin"].decode() != self._who:
+                    owner, owner_id, name = entry[b"id"].decode().split(" ")
+                    await self.here.variable_changed(cast("VariableOwner", owner), owner_id, name)
             case kind if entry[b"origin"].decode() != self._who:
                 self._start(self._look_again(kind.decode(), entry[b"id"].decode()))
 

@@ -43,6 +43,7 @@ from moonlatch.management import (
     user_devices,
     user_history,
     users,
+    variables,
 )
 from moonlatch.management.backend import Backend
 from moonlatch.management.documents import openapi
@@ -96,6 +97,7 @@ ROUTERS = (
     endpoints.router,
     ad_systems.router,
     discord.router,
+    variables.router,
     events.router,
     news.router,
     health.router,

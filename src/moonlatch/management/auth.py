@@ -33,6 +33,7 @@ from moonlatch.storage import (
     scripts,
     tokens,
     users,
+    variables,
 )
 from moonlatch.storage.ad_systems import AdStep, AdSystem
 from moonlatch.storage.deliveries import Delivery
@@ -45,6 +46,7 @@ from moonlatch.storage.rollouts import Rollout
 from moonlatch.storage.scripts import Script
 from moonlatch.storage.tokens import Token
 from moonlatch.storage.users import User
+from moonlatch.storage.variables import Variable
 from moonlatch.web.address import parse_address
 
 
@@ -183,6 +185,17 @@ async def owned_user(
     if user is None or not caller.actor.reaches(user.project_id):
         raise not_found("user")
     return user
+
+
+async def owned_variable(
+    variable_id: Annotated[str, Path(description="the server variable's id"), _storable("variable")],
+    caller: CurrentCaller,
+    backend: CurrentBackend,
+) -> Variable:
+    variable = await variables.find_owned(backend.database, variable_id, caller.account.id)
+    if variable is None or not caller.actor.reaches(variable.project_id):
+        raise not_found("variable")
+    return variable
 
 
 async def owned_session(
@@ -328,6 +341,7 @@ async def named_server(guild_id: Annotated[str, Path(description="the Discord se
 
 NamedServer = Annotated[str, Depends(named_server)]
 OwnedDelivery = Annotated[Delivery, Depends(owned_delivery)]
+OwnedVariable = Annotated[Variable, Depends(owned_variable)]
 OwnedEndpoint = Annotated[Endpoint, Depends(owned_endpoint)]
 OwnedInstance = Annotated[Instance, Depends(owned_instance)]
 OwnedProject = Annotated[Project, Depends(owned_project)]

@@ -13,6 +13,7 @@ from moonlatch.obfuscator.analysis.dialect import constructs_without_counterpart
 from moonlatch.obfuscator.analysis.hash_literals import hash_warnings
 from moonlatch.obfuscator.analysis.plain_lua_limits import plain_lua_faults
 from moonlatch.obfuscator.analysis.scopes import Resolution, resolve
+from moonlatch.obfuscator.analysis.secret_literals import secret_warnings
 from moonlatch.obfuscator.analysis.sharing import shared_functions
 from moonlatch.obfuscator.observation import Observer, census, observed
 from moonlatch.obfuscator.options import PLAINEST_PROFILE, PROFILES, Options
@@ -80,7 +81,7 @@ def warnings_or_faults(source: bytes, options: Options) -> list[str] | Rejected:
         if isinstance(accepted, Rejected):
             return accepted
         chunk, (_, expansion, _) = accepted
-        return _warnings(chunk, options, expansion)
+        return _warnings(chunk, source, options, expansion)
 
 
 def protect_with(
@@ -130,7 +131,7 @@ def _transformed(
         target,
         seed,
         pool,
-        warnings=_warnings(chunk, options, expansion),
+        warnings=_warnings(chunk, source, options, expansion),
         sealed=expansion.untouched,
         native=expansion.native,
         shared=shared,
@@ -177,8 +178,8 @@ def _accepted(
     return prepared if isinstance(prepared, Rejected) else (chunk, prepared)
 
 
-def _warnings(chunk: s.Chunk, options: Options, expansion: Expansion) -> list[str]:
-    return [*hash_warnings(chunk, options.target), *expansion.warnings]
+def _warnings(chunk: s.Chunk, source: bytes, options: Options, expansion: Expansion) -> list[str]:
+    return [*hash_warnings(chunk, options.target), *secret_warnings(chunk, source), *expansion.warnings]
 
 
 def _faults_of_output(output: Protected, *, is_plain: bool) -> list[Diagnostic]:

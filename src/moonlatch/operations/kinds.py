@@ -39,6 +39,8 @@ class EventKind(StrEnum):
     SCRIPT_ROLLOUT_SUPERSEDED = "script.rollout_superseded"
     SCRIPT_LOADER_ROTATED = "script.loader_rotated"
     SCRIPT_REMOVED = "script.removed"
+    VARIABLE_SET = "variable.set"
+    VARIABLE_REMOVED = "variable.removed"
     USER_CREATED = "user.created"
     USER_EDITED = "user.edited"
     USER_BLACKLISTED = "user.blacklisted"
@@ -129,6 +131,8 @@ DESCRIPTIONS: dict[EventKind, str] = {
     EventKind.SCRIPT_ROLLOUT_SUPERSEDED: "A rollout is over because something else took its place.",
     EventKind.SCRIPT_LOADER_ROTATED: "A script got a loader with a new secret.",
     EventKind.SCRIPT_REMOVED: "A script was removed, with its builds.",
+    EventKind.VARIABLE_SET: "A server variable was set; its value is never shown here.",
+    EventKind.VARIABLE_REMOVED: "A server variable was removed.",
     EventKind.USER_CREATED: "A user was created.",
     EventKind.USER_EDITED: "A user's settings were changed.",
     EventKind.USER_BLACKLISTED: "A user was blacklisted, and every copy stopped.",

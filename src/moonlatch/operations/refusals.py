@@ -73,6 +73,7 @@ class Reason(StrEnum):
     PASSKEYS_UNAVAILABLE = "passkeys are not available here"
     MAX_PASSKEYS = "max passkeys reached"
     MAX_ENDPOINTS = "max endpoints reached"
+    MAX_VARIABLES = "max variables reached"
     ENDPOINT_DISABLED = "endpoint is disabled"
     MAX_AD_SYSTEMS = "max systems reached"
     CANNOT_USE_PROJECT = "cannot use this project"

@@ -21,6 +21,7 @@ from moonlatch.crypto import (
     LURAPH_KEY,
     SEAL_MARK_BYTES,
     SEALED,
+    SERVER_VARIABLE,
     USER_KEY,
     WEBHOOK_SECRET,
     WEBHOOK_URL,
@@ -295,6 +296,7 @@ REWRAPPED: tuple[Rewrappable, ...] = (
     Column("earlier secrets of webhooks", WEBHOOK_SECRET, "endpoints", "id", "previous_secret"),
     Column("secrets of checkpoints", AD_STEP_SECRETS, "ad_steps", "id", "secrets"),
     Column("bot tokens with Discord", DISCORD_TOKEN, "discord_applications", "account_id", "bot_token"),
+    Column("values of server variables", SERVER_VARIABLE, "variables", "id", "value"),
 )
 PLACES: tuple[Place, ...] = (*REWRAPPED, ANSWERS)
 QUERIES = {query.name: query for place in PLACES for query in getattr(place, "queries", {}).values()}

@@ -7,7 +7,7 @@ from support.protecting import faults, protected
 
 RUNTIME = (
     "{ la_is_premium = true, la_executions = 12, la_discord_id = 'd', la_seconds_left = 100, la_user_note = 'note', "
-    "la_script_name = 'name', la_supports_sessions = false, la_script_build = 7, la_handle = function(...) print('handle', ...) end }"
+    "la_script_name = 'name', la_supports_sessions = false, la_script_build = 7, la_handle = function(...) print('handle', ...) end, la_var = function(name) return name .. '!' end }"
 )
 
 

@@ -2,17 +2,6 @@
 -- Refusals that say nothing about the script: too many requests, or a beat that something on the way delivered twice.
 local PASSING = { RATE_LIMITED = true, REPLAYED = true }
 
-local function verified(instance, sequence, reply)
-  local mac = reply.mac
-  if type(mac) ~= "string" then
-    return false
-  end
-  reply.mac = nil
-  local encoded = encode_transcript(reply)
-  local key = sha256.derive(instance.live_key, "heartbeat", string.format("%.0f", sequence))
-  return encoded ~= nil and sha256.equal(sha256.hex(sha256.hmac(key, encoded)), mac)
-end
-
 -- Gives whether the beat named a wrong time and another one, at once, would name the right one.
 local function beat(instance)
   local host, sequence = instance.host, moments.next()
@@ -25,7 +14,7 @@ local function beat(instance)
   if instance.stopped then
     return false
   end
-  if outcome == "granted" and verified(instance, sequence, answer) then
+  if outcome == "granted" and instance.verified(answer, "heartbeat", string.format("%.0f", sequence)) then
     instance.reached()
     instance.renew(answer.token)
     instance.runtime.set({ la_seconds_left = answer.seconds_left })

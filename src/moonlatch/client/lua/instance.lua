@@ -44,8 +44,16 @@ function instances.create(host, key, reply, runtime, outlive)
     stopped = false,
     socket = nil, -- of the session that stands
   }
+
+  -- Costs milliseconds: not for a copy that says nothing more to the server.
+  function instance.agree()
+    if not instance.live_key then
+      instance.live_key, instance.share = agree(reply.instance)
+    end
+  end
+
   if instance.heartbeat_seconds or instance.session_path then
-    instance.live_key, instance.share = agree(reply.instance)
+    instance.agree()
   end
   local last_contact, misses = host.clock(), 0
   runtime.set(reply.variables)
@@ -85,6 +93,18 @@ function instances.create(host, key, reply, runtime, outlive)
     if type(token) == "string" then
       instance.token = token
     end
+  end
+
+  -- Whether a reply is the server's to this copy; what it answers, in words, names the key.
+  function instance.verified(answer, ...)
+    local mac = answer.mac
+    if type(mac) ~= "string" then
+      return false
+    end
+    answer.mac = nil
+    local encoded = encode_transcript(answer)
+    local key = sha256.derive(instance.live_key, ...)
+    return encoded ~= nil and sha256.equal(sha256.hex(sha256.hmac(key, encoded)), mac)
   end
 
   function instance.reached()

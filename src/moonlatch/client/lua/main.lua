@@ -17,6 +17,7 @@ local function join(host, key, runtime, reply)
       return lease
     end
   )
+  runtime.join(instance)
   if instance.heartbeat_seconds then
     host.spawn(function()
       keep_beating(instance)
@@ -72,6 +73,7 @@ local function start(...)
     error("this script must stay in touch with its server, which needs spawn and wait in the moonlatch_host table", 0)
   end
   local runtime, variables = runtimes.create(host.clock), (reply or lease).variables
+  server_variables.offer(host, runtime)
   local chunk, problem = host.load(source, "=" .. variables.la_script_name)
   if not chunk then
     error("the script could not be loaded: " .. tostring(problem), 0)

@@ -62,11 +62,16 @@ local function connect(instance)
   function receivers.opened(body)
     connection.opened = true
     instance.socket = socket
+    instance.runtime.forget() -- nobody said what changed while there was no session
     instance.runtime.set_seconds_left(body.seconds_left)
   end
 
   function receivers.variables(body)
     instance.runtime.set(body.variables)
+  end
+
+  function receivers.variable_changed(body)
+    instance.runtime.forget(body.name)
   end
 
   function receivers.token(body)

@@ -27,6 +27,7 @@ VARIABLES = frozenset(
         "la_supports_sessions",
         "la_script_build",
         "la_handle",
+        "la_var",
     }
 )
 ALIASES = {

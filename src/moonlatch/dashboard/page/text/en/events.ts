@@ -51,6 +51,8 @@ export const text = {
     "script.rollout_superseded": "Rollout superseded",
     "script.loader_rotated": "Loader given a new secret",
     "script.removed": "Script removed",
+    "variable.set": "Server variable set",
+    "variable.removed": "Server variable removed",
     "user.created": "Key created",
     "user.edited": "Key changed",
     "user.blacklisted": "Key blacklisted",
