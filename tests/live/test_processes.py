@@ -259,6 +259,20 @@ async def test_a_disconnect_and_a_change_reach_a_session_anywhere(
     assert await other.counts(script) == LiveCounts(0, 0)
 
 
+async def test_whose_variable_changed_is_told_wherever_they_are_connected(pair: tuple[RedisLive, RedisLive]) -> None:
+    one, other = pair
+    _, ours = await join_as(one, new_instance(key="key"))
+    _, theirs = await join_as(one, new_instance(key="another"))
+    await other.variable_changed("user", "key", "a")
+    await other.variable_changed("script", "script", "b")
+    await one.variable_changed("project", "project", "c")
+    for what in ("forget b", "forget c"):
+        await heard(theirs, what)
+        await heard(ours, what)
+    assert "forget a" in ours.heard
+    assert "forget a" not in theirs.heard
+
+
 async def test_a_session_that_moves_closes_the_old_one(pair: tuple[RedisLive, RedisLive]) -> None:
     one, other = pair
     instance = new_instance(key="key")
