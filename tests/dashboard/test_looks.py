@@ -15,7 +15,7 @@ from playwright.sync_api import Page, ViewportSize, expect
 from support.browser import Visit
 from support.developer import Developer, eventually
 from support.lua_host.run import LoaderRun
-from support.shop import DAY_MS, Shop
+from support.shop import DAY_MS, SCRIPT, Shop
 
 WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 360, "height": 740}
 LOOKS: dict[str, tuple[Literal["light", "dark"], ViewportSize, list[str] | None]] = {
@@ -102,9 +102,9 @@ def places(shop: Shop, copies: None, developer: Developer) -> Iterator[dict[str,
     ):
         developer.post(f"/ads/systems/{system}/steps", provider=provider, settings=settings)
     update = f"/scripts/{shop.script}/update?channel=beta"
-    developer.post(
-        update, script="print('next')", label="1.1-beta", notes="Harvests twice as fast.\nNo longer stops at night."
-    )
+    # Other tests start what is published here.
+    notes = "Harvests twice as fast.\nNo longer stops at night."
+    developer.post(update, script=SCRIPT + "print('next')", label="1.1-beta", notes=notes)
     steps = [{"basis_points": 2_500, "minutes": 60}, {"basis_points": 10_000, "minutes": 60}]
     later = shop.users[1]["created_at"] + 30 * DAY_MS
     developer.post(f"/scripts/{shop.script}/builds/2/schedule", publish_at=later, channel="beta")

@@ -162,6 +162,7 @@ def test_a_team_is_made_in_the_page_and_each_role_sees_what_it_may(
             "Live",
             "Keys",
             "Events",
+            "Checkpoints",
             "Settings",
             "Projects",
             "All events",

@@ -9,11 +9,11 @@ DOOMED = "doomed"
 _IS_DOOMED = f"new.key like '{DOOMED}%'"
 _DOOM = {
     "sqlite": (
-        f"create trigger doom before insert on idempotency_records when {_IS_DOOMED} begin select raise(abort, ''); end",
+        f"create trigger if not exists doom before insert on idempotency_records when {_IS_DOOMED} begin select raise(abort, ''); end",
     ),
     "postgres": (
-        "create function doom() returns trigger language plpgsql as 'begin raise exception ''doomed''; end'",
-        f"create trigger doom before insert on idempotency_records for each row when ({_IS_DOOMED}) execute function doom()",
+        "create or replace function doom() returns trigger language plpgsql as 'begin raise exception ''doomed''; end'",
+        f"create or replace trigger doom before insert on idempotency_records for each row when ({_IS_DOOMED}) execute function doom()",
     ),
 }
 

@@ -127,8 +127,8 @@ def push(
         is_dry_run=dry_run,
     )
     server = Server(url, token)
-    before = None if as_json else current_build(server, script)
     text, bundled = text_of(file, entry)
+    before = None if as_json else current_build(server, script)
     status, reply = upload(server, script, text, release, file.name)
     if as_json:
         write_json(reply)
