@@ -32,7 +32,7 @@ from support.rounds import rounds
 
 T = TypeVar("T")
 
-EXAMPLES, STEPS = rounds(20, 300), rounds(50, 60)
+EXAMPLES, STEPS = rounds(14, 300), rounds(50, 60)
 SETTLED_SECONDS = 10.0
 """Less than the server's sweep takes: what it is told of a change has to do, the sweep does not make up for it."""
 

@@ -27,7 +27,7 @@ from support.management import Api, running_api
 from support.rounds import rounds
 
 ROOT = Path(__file__).parents[2]
-EXAMPLES_PER_OPERATION = rounds(4, 40)
+EXAMPLES_PER_OPERATION = rounds(3, 40)
 OPERATIONS = [
     (method, route.path)
     for router in ROUTERS

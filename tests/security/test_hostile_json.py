@@ -41,14 +41,13 @@ TRIES = 5
 """A short measurement on a busy machine may be anything once; what a thing costs it costs each time."""
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="module")
 def _a_collector_as_in_a_server() -> Iterator[None]:
     """Tests that ran before leave a million objects, which no server looks through while it decodes."""
     thresholds = gc.get_threshold()
     garbage.settle()
     yield
     gc.set_threshold(*thresholds)
-    gc.unfreeze()
 
 
 def steps(reading: Any) -> Iterator[float]:

@@ -11,8 +11,11 @@ import pytest
 from moonlatch.storage.interface import Database, HotRow, Query
 from moonlatch.storage.postgres.engine import PostgresOptions, open_postgres
 from moonlatch.storage.sqlite.engine import SqliteDatabase, open_sqlite
+from support.rounds import IS_LONG
 
 ENGINES = ("sqlite", "postgres")
+FIRST_ENGINES = ENGINES if IS_LONG else ENGINES[:1]
+"""For what is decided before a database is asked: the short form looks at it once."""
 PATIENT = PostgresOptions(deadline_seconds=30)
 """A busy machine may need longer than a server in use would wait; tests that look at deadlines set their own."""
 
