@@ -54,6 +54,10 @@ async def http() -> AsyncIterator[httpx.AsyncClient]:
         yield one
 
 
+AHEAD = "f" * 32
+"""The end of a nonce whose moment is still to come."""
+
+
 async def refused(client: Client, request: dict[str, object]) -> str:
     with pytest.raises(Refused) as caught:
         await client.send_execute(request)
@@ -63,7 +67,7 @@ async def refused(client: Client, request: dict[str, object]) -> str:
 async def live_of_an_owner(world: World, client: Client, key: str) -> Copy:
     """Everything that a loader asks of the server, refused and granted; the copy runs at the end."""
     user, away = await world.id_of(key), client.moments.next() + 20_000
-    assert await refused(client, client.request(key=key, nonce=f"{away:011x}" + "a" * 32)) == "CLOCK_WRONG"
+    assert await refused(client, client.request(key=key, nonce=f"{away:011x}" + AHEAD)) == "CLOCK_WRONG"
     assert await refused(client, client.request(key=key, nonce=f"{away - 200_000:011x}" + "a" * 32)) == "CLOCK_WRONG"
     await world.change("update users set key_expires = 1 where id = :id", id=user)
     assert await refused(client, client.request(key=key)) == "KEY_EXPIRED"
@@ -122,7 +126,9 @@ async def test_nothing_recorded_is_taken_again(world: World, recorder: Recorder,
     # Another process, or this one after a restart.
     options = {"redis_url": world.redis_url} if world.redis_url else {"since": world.clock()}
     async with another_process(world.database, world.clock, **options) as restarted:
-        assert await accepted_of(restarted.url, recorded) == 0
+        # Refused starts whose clock was ahead are remembered by the process alone, as SECURITY.md says.
+        kept = [sent for sent in recorded if world.redis_url or AHEAD.encode() not in sent]
+        assert await accepted_of(restarted.url, kept) == 0
 
     # The copies are forgotten, then their starts are.
     recorded = recorder.recorded

@@ -82,7 +82,6 @@ class VariablesReply(Success):
 
 
 _REFUSED = refusing(ACCOUNT_EXPIRED, MAX_VARIABLES)
-_NEEDED = needs(Permission.SCRIPTS_WRITE, is_conditional=True)
 Wanted = Annotated[SetVariable, Depends(JsonBody(SetVariable))]
 
 
@@ -100,7 +99,7 @@ async def list_project_variables(project: OwnedProject, backend: CurrentBackend)
     "/projects/{project_id}/variables",
     summary="Set a server variable of a project",
     responses=_REFUSED,
-    openapi_extra=_NEEDED,
+    openapi_extra=needs(Permission.SCRIPTS_WRITE, is_conditional=True),
 )
 async def set_project_variable(project: OwnedProject, wanted: Wanted, call: CurrentCall) -> VariableReply:
     """For all of its scripts and keys that have none of that name themselves. Copies with a session ask anew at once."""
@@ -121,7 +120,7 @@ async def list_script_variables(script: OwnedScript, backend: CurrentBackend) ->
     "/scripts/{script_id}/variables",
     summary="Set a server variable of a script",
     responses=_REFUSED,
-    openapi_extra=_NEEDED,
+    openapi_extra=needs(Permission.SCRIPTS_WRITE, is_conditional=True),
 )
 async def set_script_variable(script: OwnedScript, wanted: Wanted, call: CurrentCall) -> VariableReply:
     """It goes before the project's of that name."""
@@ -137,7 +136,10 @@ async def list_user_variables(user: OwnedUser, backend: CurrentBackend) -> Varia
 
 
 @router.post(
-    "/users/{key}/variables", summary="Set a server variable of a user", responses=_REFUSED, openapi_extra=_NEEDED
+    "/users/{key}/variables",
+    summary="Set a server variable of a user",
+    responses=_REFUSED,
+    openapi_extra=needs(Permission.SCRIPTS_WRITE, is_conditional=True),
 )
 async def set_user_variable(user: OwnedUser, wanted: Wanted, call: CurrentCall) -> VariableReply:
     """For that key alone; it goes before the script's and the project's of that name."""
