@@ -35,9 +35,10 @@ export function replace(address: string): void {
   place.value = read();
 }
 
-/** Change parts of the query where one is. */
+/** Change parts of the query where one is: by the address, which somebody may have changed since the page was last told. */
 export function refine(changes: Record<string, string | undefined>): void {
-  replace(to(place.value.path, { ...Object.fromEntries(place.value.query), ...changes }));
+  const { path, query } = read();
+  replace(to(path, { ...Object.fromEntries(query), ...changes }));
 }
 
 /** The named parts of a path, where it is of the pattern's form: `/keys/:key`. */
