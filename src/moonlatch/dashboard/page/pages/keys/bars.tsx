@@ -6,6 +6,7 @@ import { useLoaded } from "../../api/load";
 import { useNews } from "../../api/news";
 import { may } from "../../api/session";
 import type { BarView } from "../../api/types";
+import { choosing } from "../../parts/chosen";
 import { Confirm } from "../../parts/confirm";
 import { Foot } from "../../parts/pages";
 import { Squares } from "../../parts/squares";
@@ -29,11 +30,7 @@ export default function BarredOut({ project }: PageProps) {
   useEffect(() => {
     chosen.value = new Set();
   }, [project, from]);
-  function choose(ids: string[], isChosen: boolean) {
-    const next = new Set(chosen.value);
-    for (const id of ids) isChosen ? next.add(id) : next.delete(id);
-    chosen.value = next;
-  }
+  const choose = choosing(chosen);
   return (
     <div class="stack">
       <div class="head">

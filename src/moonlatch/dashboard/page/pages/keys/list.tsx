@@ -6,6 +6,7 @@ import { useLoaded } from "../../api/load";
 import { may } from "../../api/session";
 import type { UserPage, UserView } from "../../api/types";
 import { BADGES, stateOf } from "../../data/keys";
+import { choosing } from "../../parts/chosen";
 import { Icon } from "../../parts/icons";
 import { Foot } from "../../parts/pages";
 import { Empty, Shown } from "../../parts/status";
@@ -191,11 +192,7 @@ function conditionName(given: Filters): string {
 
 function Rows({ project, users, chosen }: { project: string; users: UserView[]; chosen: Signal<ReadonlySet<string>> }) {
   const areAll = useComputed(() => users.length > 0 && users.every((user) => chosen.value.has(user.id)));
-  function choose(ids: string[], isChosen: boolean) {
-    const next = new Set(chosen.value);
-    for (const id of ids) isChosen ? next.add(id) : next.delete(id);
-    chosen.value = next;
-  }
+  const choose = choosing(chosen);
   const mayChoose = may("keys:write");
   return (
     <Table

@@ -7,6 +7,7 @@ import { useNews } from "../../api/news";
 import { may } from "../../api/session";
 import type { UserView } from "../../api/types";
 import { BADGES, stateOf } from "../../data/keys";
+import { choosing } from "../../parts/chosen";
 import { Dialog } from "../../parts/dialog";
 import { Form, TextField } from "../../parts/form";
 import { Foot } from "../../parts/pages";
@@ -31,11 +32,7 @@ export default function Removed({ project }: PageProps) {
     chosen.value = new Set();
   }, [project, from]);
   const mayRestore = may("keys:write") && may("keys:reveal");
-  function choose(ids: string[], isChosen: boolean) {
-    const next = new Set(chosen.value);
-    for (const id of ids) isChosen ? next.add(id) : next.delete(id);
-    chosen.value = next;
-  }
+  const choose = choosing(chosen);
   return (
     <div class="stack">
       <div class="head">

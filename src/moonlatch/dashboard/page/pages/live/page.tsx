@@ -4,6 +4,7 @@ import { useEffect } from "preact/hooks";
 import { may } from "../../api/session";
 import type { SessionView } from "../../api/types";
 import { useScripts } from "../../data/scripts";
+import { choosing } from "../../parts/chosen";
 import { TextField } from "../../parts/form";
 import { Empty, Failure, Shown } from "../../parts/status";
 import { Table } from "../../parts/table";
@@ -159,11 +160,7 @@ interface RowsProps {
 }
 
 function Rows({ project, rows, gone, chosen }: RowsProps) {
-  function choose(ids: string[], isChosen: boolean) {
-    const next = new Set(chosen.value);
-    for (const id of ids) isChosen ? next.add(id) : next.delete(id);
-    chosen.value = next;
-  }
+  const choose = choosing(chosen);
   return (
     <Table
       caption={text.title}
