@@ -211,6 +211,7 @@ def test_anything_is_found_by_the_keyboard(seller: Visit, shop: Shop) -> None:
         expect(page.get_by_role("dialog").get_by_role("option").first).to_be_visible()
         page.keyboard.press("Enter")
         expect(page.get_by_role("heading", name=heading, level=1)).to_be_focused()
+    expect(page.get_by_role("dialog")).to_have_count(0)  # while one is open, keys are not for the page
     page.keyboard.press("g")
     page.keyboard.press("e")
     expect(page.get_by_role("heading", name="Events", level=1)).to_be_focused()
