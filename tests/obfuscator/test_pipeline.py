@@ -20,10 +20,10 @@ def test_the_same_seed_gives_the_same_bytes(profile: str) -> None:
 
 @pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("program", ALL_PROGRAMS, ids=lambda program: program.name)
-def test_the_output_is_one_line_of_ascii(program: Path, profile: str) -> None:
+def test_the_output_is_printable_ascii(program: Path, profile: str) -> None:
     text = build_of(program, profile)
     assert text.isascii()
-    assert text.isprintable()
+    assert text.replace("\n", "").isprintable()
 
 
 @pytest.mark.parametrize("program", ALL_PROGRAMS, ids=lambda program: program.name)

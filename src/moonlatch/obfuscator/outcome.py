@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from moonlatch.obfuscator.line_map import LineMap
 from moonlatch.obfuscator.syntax.diagnostics import Diagnostic, hint_of, parser_output
 from moonlatch.obfuscator.target import Target
 
 
 @dataclass(frozen=True, slots=True)
 class Protected:
-    """The finished text, pure ASCII on one line. `warnings` are for the script's author and name a line each.
+    """The finished text, pure ASCII. `warnings` are for the script's author and name a line each.
 
-    `target` is the language it is written in, which the script decides where the options leave it open.
+    `target` is the language it is written in, which the script decides where the options leave it open. `line_map` leads
+    from the text's lines to the source's; it is empty where the engine does not tell.
     """
 
     text: str
     warnings: list[str] = field(default_factory=list)
     target: Target = Target.LUAU
+    line_map: LineMap = field(default_factory=LineMap)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,15 +6,18 @@ Deterministic: the same source, options and seed give the same bytes. It reads n
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 
 from moonlatch.obfuscator.analysis.builtins import CHANGE_ENVIRONMENT
 from moonlatch.obfuscator.analysis.check import check_parsed
 from moonlatch.obfuscator.analysis.dialect import constructs_without_counterpart, most_portable_target
+from moonlatch.obfuscator.analysis.function_names import function_lines
 from moonlatch.obfuscator.analysis.hash_literals import hash_warnings
 from moonlatch.obfuscator.analysis.plain_lua_limits import plain_lua_faults
 from moonlatch.obfuscator.analysis.scopes import Resolution, resolve
 from moonlatch.obfuscator.analysis.secret_literals import secret_warnings
 from moonlatch.obfuscator.analysis.sharing import shared_functions
+from moonlatch.obfuscator.line_map import LineMap
 from moonlatch.obfuscator.observation import Observer, census, observed
 from moonlatch.obfuscator.options import PLAINEST_PROFILE, PROFILES, Options
 from moonlatch.obfuscator.outcome import EngineError, Failure, Outcome, Protected, Rejected
@@ -41,7 +44,7 @@ from moonlatch.obfuscator.preparation.runtime_variables import (
 from moonlatch.obfuscator.syntax import tree as s
 from moonlatch.obfuscator.syntax.diagnostics import Diagnostic, LuauSyntaxError
 from moonlatch.obfuscator.syntax.parser import collector_at_rest, parse
-from moonlatch.obfuscator.syntax.printer import print_chunk
+from moonlatch.obfuscator.syntax.printer import print_chunk, print_with_lines
 from moonlatch.obfuscator.target import Target
 from moonlatch.obfuscator.transform.identity import keep_shared_closures
 from moonlatch.obfuscator.transform.pool import ConstantPool
@@ -61,7 +64,7 @@ def protect(source: bytes, options: Options, seed: int, observer: Observer | Non
             outcome = _protect(source, options, seed, PROFILES[plainer], observer)
             if isinstance(outcome, Protected):
                 warning = f"line 1: this script is too close to the compiler's limits; it is protected as '{plainer}'"
-                return Protected(outcome.text, [*outcome.warnings, warning], outcome.target)
+                return replace(outcome, warnings=[*outcome.warnings, warning])
         return failure if isinstance(outcome, Failure) else outcome
 
 
@@ -113,6 +116,7 @@ def _transformed(
     if isinstance(accepted, Rejected):
         return accepted
     chunk, (resolution, expansion, shared) = accepted
+    functions = function_lines(chunk)
     if b"^" in source and keep_powers(chunk, resolution):
         resolution = resolve(chunk)
     if write_out_late_arguments(chunk, resolution, expansion.untouched):
@@ -154,8 +158,8 @@ def _transformed(
     if unit.diagnostics:
         return Rejected(unit.diagnostics)
     with observed(observer, "print"):
-        text = print_chunk(chunk, target)
-    return Protected(text, unit.warnings, target)
+        text, lines = print_with_lines(chunk, target)
+    return Protected(text, unit.warnings, target, LineMap(lines, functions))
 
 
 def _accepted(

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from moonlatch.obfuscator.syntax.parser import parse
-from moonlatch.obfuscator.syntax.printer import print_chunk
+from moonlatch.obfuscator.syntax.printer import print_chunk, print_with_lines
 from moonlatch.obfuscator.target import Target
 from support.protecting import ALL_PROGRAMS
 
@@ -89,3 +89,28 @@ def test_printing_what_was_printed_changes_nothing(program: object) -> None:
     assert once.isascii()
     assert "\n" not in once
     assert printed(once) == once
+
+
+@pytest.mark.parametrize("program", ALL_PROGRAMS, ids=lambda program: program.name)
+def test_printing_lines_that_were_printed_changes_nothing(program: object) -> None:
+    once, lines = print_with_lines(parse(program.read_bytes()), Target.LUAU)
+    again, numbers = print_with_lines(parse(once.encode("ascii")), Target.LUAU)
+    assert again == once
+    assert numbers == list(range(1, len(lines) + 1))
+
+
+def test_what_stands_on_lines_of_its_own_does_so_in_the_text() -> None:
+    source = """
+local a = f(1,
+
+    2) + b
+    .c
+    :d() -- one
+    "x" g {
+        k = 1, [2] = 3, 4,
+    } ; (h)(`{1
+    }`)
+"""
+    text, lines = print_with_lines(parse(source.encode()), Target.LUAU)
+    assert text.split("\n") == ["local a=f(1,", "2)+b", ".c", ":d()", '"x"g{', "k=1,[2]=3,4}", "h(`{1}`)"]
+    assert lines == [2, 4, 5, 6, 7, 8, 9]

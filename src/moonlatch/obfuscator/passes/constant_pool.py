@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from moonlatch.obfuscator.analysis.capacity import needs_own_function
-from moonlatch.obfuscator.syntax.parser import parse
+from moonlatch.obfuscator.syntax.parser import parse_written
 from moonlatch.obfuscator.transform.decoder import decoder_source
 from moonlatch.obfuscator.transform.enclosure import enclose
 from moonlatch.obfuscator.transform.unit import Unit
@@ -19,4 +19,4 @@ def run(unit: Unit) -> None:
     main = unit.resolution.main
     if needs_own_function(main):
         enclose(unit.chunk, uses_varargs=main.uses_varargs)
-    unit.chunk.body.body[:0] = parse(source.encode("ascii")).body.body
+    unit.chunk.body.body[:0] = parse_written(source).body.body

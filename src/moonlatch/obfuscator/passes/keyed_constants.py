@@ -14,7 +14,7 @@ from moonlatch.obfuscator.analysis.capacity import Capacity, needs_own_function
 from moonlatch.obfuscator.passes.encrypt_numbers import is_telling
 from moonlatch.obfuscator.syntax import spelling
 from moonlatch.obfuscator.syntax import tree as s
-from moonlatch.obfuscator.syntax.parser import parse
+from moonlatch.obfuscator.syntax.parser import parse_written
 from moonlatch.obfuscator.syntax.rewriter import AnyLoop, AroundLoops, InFunctions, Replacement, Rewriter
 from moonlatch.obfuscator.target import Target
 from moonlatch.obfuscator.transform.enclosure import enclose
@@ -55,7 +55,7 @@ def run(unit: Unit) -> None:
     if needs_own_function(main):
         enclose(unit.chunk, uses_varargs=main.uses_varargs)
     for store in used:
-        declarations = parse(store.source(unit.target).encode("ascii")).body.body
+        declarations = parse_written(store.source(unit.target)).body.body
         _seal(unit, declarations)
         unit.chunk.body.body[:0] = declarations
     unit.resolve_anew()

@@ -15,7 +15,7 @@ from moonlatch.obfuscator.analysis.scopes import Resolution
 from moonlatch.obfuscator.passes.lowering import plain_lua
 from moonlatch.obfuscator.passes.lowering.continue_lowering import lower_continue
 from moonlatch.obfuscator.syntax import tree as s
-from moonlatch.obfuscator.syntax.parser import parse
+from moonlatch.obfuscator.syntax.parser import parse_written
 from moonlatch.obfuscator.syntax.printer_expressions import unwrapped
 from moonlatch.obfuscator.syntax.rewriter import InFunctions, Replacement, Rewriter
 from moonlatch.obfuscator.target import Target
@@ -39,7 +39,7 @@ def run(unit: Unit) -> None:
             enclose(unit.chunk, uses_varargs=unit.resolution.main.uses_varargs)
         generator = unit.random(KEY)
         sources = [helper.source(name, generator) for name, helper in lowerer.helpers.items()]
-        unit.chunk.body.body[:0] = parse("".join(sources)).body.body
+        unit.chunk.body.body[:0] = parse_written("".join(sources)).body.body
     unit.resolve_anew()
     unit.diagnostics += plain_lua_faults(unit.chunk, unit.resolution)
 

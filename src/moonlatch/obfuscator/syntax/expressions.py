@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+NO_LINE = 0
+"""That of a node which stands for nothing in the source."""
+
 
 class Node:
     """Anything in the tree. Nodes are compared and hashed by identity, so they serve as dictionary keys."""

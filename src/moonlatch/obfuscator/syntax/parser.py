@@ -19,7 +19,7 @@ from moonlatch.obfuscator.syntax.lexer import EOF, Tokens
 from moonlatch.obfuscator.syntax.parser_declarations import BrokenStatement, DeclarationParser
 from moonlatch.obfuscator.syntax.parser_expressions import location_of
 from moonlatch.obfuscator.syntax.recovery import MAX_NESTING, ParsingEndedError
-from moonlatch.obfuscator.syntax.tree import Binding, Block, Chunk, Expression, Statement
+from moonlatch.obfuscator.syntax.tree import NO_LINE, Binding, Block, Chunk, Expression, Statement
 
 # Python calls per level of Luau's nesting counter are at most six or so; these calls take heap, not stack.
 RECURSION_LIMIT = 20 * MAX_NESTING
@@ -46,6 +46,13 @@ def parse(source: bytes | str) -> Chunk:
 def tokens_of(source: bytes | str) -> Tokens:
     """The tokens of a script, behind what only marks the file as text or as a program."""
     return Tokens(without_marks(utf8(source)).decode("latin-1"))
+
+
+def parse_written(source: str) -> Chunk:
+    """As `parse`, for Lua that the protector itself has written: none of its nodes stands on a line of the script's, so all have 0."""
+    tokens = tokens_of(source)
+    tokens.lines = [NO_LINE] * len(tokens.texts)
+    return parse_tokens(tokens)
 
 
 def parse_tokens(tokens: Tokens) -> Chunk:

@@ -1,4 +1,4 @@
-"""Turns a syntax tree into the tightest text that parses back to it: one line, ASCII, no types, no comments.
+"""Turns a syntax tree into the tightest text that parses back to it: ASCII, no types, no comments.
 
 It never changes a meaning: parentheses stay where they truncate to one value, and `;` where a call could begin.
 """
@@ -12,7 +12,7 @@ from moonlatch.obfuscator.syntax import tree as s
 from moonlatch.obfuscator.syntax.printer_expressions import WRAPPERS, ExpressionPrinter, unwrapped
 from moonlatch.obfuscator.target import Target
 
-__all__ = ["print_chunk", "unwrapped"]
+__all__ = ["print_chunk", "print_with_lines", "unwrapped"]
 
 _SELF_CONTAINED = (s.Do, s.While, s.NumericFor, s.GenericFor, s.If, s.LocalFunction, s.FunctionDeclaration)
 _WITH_OBJECT = (s.IndexName, s.Index, s.MethodCall)
@@ -21,9 +21,19 @@ _TYPES = (s.TypeAlias, s.TypeFunction)
 
 def print_chunk(chunk: s.Chunk, target: Target = Target.LUAU) -> str:
     """The chunk as one line of text. The caller has made sure that `target` has every construct in it."""
-    printer = _Printer(target)
+    printer = _Printer(target, has_lines=False)
     printer.block(chunk.body)
     return printer.text()
+
+
+def print_with_lines(chunk: s.Chunk, target: Target) -> tuple[str, list[int]]:
+    """The chunk as text of several lines, and for each of them the line of the source that all on it has, 0 for none.
+
+    What stands on one line of the source stays on one line, and what does not does not: a host says of an error only its line.
+    """
+    printer = _Printer(target, has_lines=True)
+    printer.block(chunk.body)
+    return printer.text(), printer.lines
 
 
 class _Printer(ExpressionPrinter):
@@ -39,6 +49,7 @@ class _Printer(ExpressionPrinter):
                 and _begins_with_parenthesis(statement)
             ):
                 self._mark(";")
+            self._begin(statement.line)
             statements[type(statement)](self, statement)
             previous = statement
 

@@ -48,11 +48,15 @@ def unwrapped(node: s.Expression) -> s.Expression:
 class ExpressionPrinter(ABC):
     """Tokens and expressions. `_last` is what the last token leaves for the next one to mind."""
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, *, has_lines: bool) -> None:
         self._target = target
         self._out: list[str] = []
         self._last = ";"
         self._numbers: dict[str, str] = {}
+        self.lines: list[int] = [s.NO_LINE]
+        """The source's line for each line of the text, `NO_LINE` where it has none."""
+        self._line: int = s.NO_LINE
+        self._keeps_line = not has_lines
 
     def text(self) -> str:
         return "".join(self._out)
@@ -60,6 +64,23 @@ class ExpressionPrinter(ABC):
     @abstractmethod
     def block(self, block: s.Block) -> None:
         """Writes the statements of a block."""
+
+    # Lines
+
+    def _begin(self, line: int) -> None:
+        """What follows stands on that line of the source, and so not on a line of the text with what stands on another.
+
+        Never called before a parenthesis that belongs to what is in front of it: on a line of its own it would not.
+        """
+        if line == self._line or not line or self._keeps_line:
+            return
+        if self._line:
+            self._out.append("\n")
+            self._last = "\n"
+            self.lines.append(line)
+        else:
+            self.lines[-1] = line
+        self._line = line
 
     # Tokens
 
@@ -77,12 +98,14 @@ class ExpressionPrinter(ABC):
         self._last = text[-1]
 
     def _number(self, node: s.Number) -> None:
+        self._begin(node.line)
         text = self._numbers.get(node.text)
         if text is None:
             text = self._numbers[node.text] = spelling.number(node.value, node.text, self._target)
         self._digits(text)
 
     def _integer(self, node: s.Integer) -> None:
+        self._begin(node.line)
         self._digits(f"{node.value}i" if node.value >= 0 else f"{node.value & 0xFFFFFFFFFFFFFFFF:#x}i")
 
     def _digits(self, text: str) -> None:
@@ -93,6 +116,7 @@ class ExpressionPrinter(ABC):
         self._last = _AFTER_NUMBER
 
     def _string(self, node: s.String) -> None:
+        self._begin(node.line)
         self._mark(spelling.string(node.value, self._target))
 
     # Expressions
@@ -100,19 +124,25 @@ class ExpressionPrinter(ABC):
     def _expression(self, node: s.Expression) -> None:
         self._expressions[type(node)](self, node)
 
-    def _nil(self, _: s.Nil) -> None:
+    def _nil(self, node: s.Nil) -> None:
+        self._begin(node.line)
         self._word("nil")
 
-    def _true(self, _: s.TrueValue) -> None:
+    def _true(self, node: s.TrueValue) -> None:
+        self._begin(node.line)
         self._word("true")
 
-    def _false(self, _: s.FalseValue) -> None:
+    def _false(self, node: s.FalseValue) -> None:
+        self._begin(node.line)
         self._word("false")
 
-    def _varargs(self, _: s.Varargs) -> None:
+    def _varargs(self, node: s.Varargs) -> None:
+        self._begin(node.line)
         self._mark("...")
 
     def _name(self, node: s.Name) -> None:
+        if node.line != self._line:
+            self._begin(node.line)
         if self._last in _AFTER_TEXT:
             self._out.append(" ")
         self._out.append(node.name)
@@ -152,6 +182,8 @@ class ExpressionPrinter(ABC):
             self._parenthesised(inner)
 
     def _interpolated(self, node: s.InterpolatedString) -> None:
+        self._begin(node.line)
+        kept_line, self._keeps_line = self._keeps_line, True
         self._out.append("`")
         for position, part in enumerate(node.parts):
             if position:
@@ -165,9 +197,11 @@ class ExpressionPrinter(ABC):
             self._out.append(spelling.escaped(part, self._target, "`{"))
         self._out.append("`")
         self._last = "`"
+        self._keeps_line = kept_line
 
     def _index_name(self, node: s.IndexName) -> None:
         self._prefix(node.object)
+        self._begin(node.line)
         if self._target is Target.LUA51 and node.name in spelling.RESERVED_ELSEWHERE:
             self._mark(f'["{node.name}"]')
             return
@@ -177,6 +211,7 @@ class ExpressionPrinter(ABC):
 
     def _index(self, node: s.Index) -> None:
         self._prefix(node.object)
+        self._begin(node.line)
         key = unwrapped(node.key)
         if isinstance(key, s.String) and spelling.is_identifier(key.value, self._target):
             self._mark(".")
@@ -206,6 +241,7 @@ class ExpressionPrinter(ABC):
 
     def _method_call(self, node: s.MethodCall) -> None:
         self._prefix(node.object)
+        self._begin(node.line)
         self._mark(":")
         self._word(node.name)
         self._arguments(node.arguments)
@@ -224,6 +260,7 @@ class ExpressionPrinter(ABC):
             self._expression(inner)
 
     def _unary(self, node: s.Unary) -> None:
+        self._begin(node.line)
         if node.operator == "not":
             self._word("not")
         else:
@@ -241,6 +278,7 @@ class ExpressionPrinter(ABC):
             self._parenthesised(left)
         else:
             self._operand(left, strength, ties=strength == right_strength)
+        self._begin(node.line)
         if node.operator in ("and", "or"):
             self._word(node.operator)
         else:
@@ -248,6 +286,7 @@ class ExpressionPrinter(ABC):
         self._operand(node.right, strength, ties=strength != right_strength)
 
     def _if_expression(self, node: s.IfExpression) -> None:
+        self._begin(node.line)
         for position, (condition, value) in enumerate(node.clauses):
             self._word("elseif" if position else "if")
             self._expression(condition)
@@ -257,6 +296,7 @@ class ExpressionPrinter(ABC):
         self._expression(node.otherwise)
 
     def _table(self, node: s.Table) -> None:
+        self._begin(node.line)
         self._mark("{")
         final = len(node.items) - 1
         for position, item in enumerate(node.items):
@@ -272,6 +312,7 @@ class ExpressionPrinter(ABC):
         self._mark("}")
 
     def _keyed_item(self, item: s.TableItem) -> None:
+        self._begin(item.line)
         if isinstance(item, s.NamedItem):
             if self._target is Target.LUA51 and item.name in spelling.RESERVED_ELSEWHERE:
                 self._mark(f'["{item.name}"]')
@@ -295,6 +336,7 @@ class ExpressionPrinter(ABC):
             self._word(attribute.name)
 
     def _function(self, node: s.Function) -> None:
+        self._begin(node.line)
         self._attributes(node)
         self._word("function")
         self._function_rest(node, node.parameters)

@@ -4,7 +4,7 @@ It describes what a script says, not what it means: which variable a `Name` refe
 types are checked by the parser but not kept, because no pass and no output needs them.
 
 Every node's last field is `line`, the 1-based source line of its first token unless its class says otherwise.
-A node that a pass makes up takes the line of the node it replaces.
+A node that a pass makes up takes the line of the node it replaces, or `NO_LINE` where it stands for nothing in the source.
 """
 
 from __future__ import annotations

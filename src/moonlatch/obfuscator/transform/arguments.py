@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from moonlatch.obfuscator.analysis.scopes import resolve
 from moonlatch.obfuscator.syntax import tree as s
-from moonlatch.obfuscator.syntax.parser import parse
+from moonlatch.obfuscator.syntax.parser import parse_written
 from moonlatch.obfuscator.syntax.rewriter import Rewriter
 
 IMPLICIT_ARGUMENTS = "arg"
@@ -34,7 +34,7 @@ def keep_global_argument(chunk: s.Chunk) -> list[s.Statement]:
         return []
     name = resolution.fresh_name("global")
     _GlobalReader(name).chunk(chunk)
-    return parse(global_argument(name)).body.body
+    return parse_written(global_argument(name)).body.body
 
 
 class _InVarargs(Rewriter):

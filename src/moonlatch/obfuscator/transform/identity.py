@@ -10,7 +10,7 @@ from moonlatch.obfuscator.analysis.capacity import needs_own_function
 from moonlatch.obfuscator.analysis.scopes import Symbol
 from moonlatch.obfuscator.analysis.sharing import shared_functions
 from moonlatch.obfuscator.syntax import tree as s
-from moonlatch.obfuscator.syntax.parser import parse
+from moonlatch.obfuscator.syntax.parser import parse_written
 from moonlatch.obfuscator.syntax.rewriter import InFunctions, Replacement, Rewriter
 from moonlatch.obfuscator.transform.enclosure import enclose
 from moonlatch.obfuscator.transform.rooms import Rooms
@@ -47,7 +47,7 @@ def keep_shared_closures(unit: Unit) -> None:
     if table is not None:
         line = table.line
         declaration = s.Local([table], [s.Table([], line)], is_const=False, is_exported=False, line=line)
-        keeper = parse(_KEEPER.replace("TABLE", table.name).replace("PLACE", "1").encode("ascii"))
+        keeper = parse_written(_KEEPER.replace("TABLE", table.name).replace("PLACE", "1"))
         unit.chunk.body.body[:0] = [declaration, *keeper.body.body]
         unit.resolve_anew()
 

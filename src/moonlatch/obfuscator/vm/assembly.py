@@ -6,7 +6,7 @@ import random
 import re
 
 from moonlatch.obfuscator.syntax import tree as s
-from moonlatch.obfuscator.syntax.parser import parse
+from moonlatch.obfuscator.syntax.parser import parse_written
 from moonlatch.obfuscator.syntax.rewriter import Rewriter
 from moonlatch.obfuscator.target import Target
 from moonlatch.obfuscator.transform.arguments import global_argument
@@ -88,12 +88,12 @@ def _write(program: Program, functions: dict[Proto, list[Linked]], chunk: s.Chun
     head += [pool.decoder_source(f"{names.prefix}D{number}", keeps=True) for number, pool in enumerate(decoders)]
     declared = ",".join(names.machine(number) for number in range(program.machines))
     text = "".join([*head, support, f"local {declared} ", *sources])
-    written = parse(text.encode("ascii"))
+    written = parse_written(text)
     sealed = _functions_of(written)
     main = program.protos[None]
     start = f"return {names.machine(main.machine)}({protos}[{places[main]}],{{}})({'...' if main.is_vararg else ''})"
     natives = [_native_statement(program, place) for place in range(1, len(program.natives) + 1)]
-    chunk.body.body = [*written.body.body, *natives, *parse(start.encode("ascii")).body.body]
+    chunk.body.body = [*written.body.body, *natives, *parse_written(start).body.body]
     return sealed
 
 
