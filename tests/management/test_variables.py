@@ -95,7 +95,9 @@ async def test_what_is_no_variable_is_refused(me: Developer, project: str, field
     assert done(await me.get(f"/projects/{project}/variables"))["variables"] == []
 
 
-async def test_there_are_so_many_of_one_owner_and_no_more(api: Api, me: Developer, project: str, script: str) -> None:
+async def test_there_are_so_many_of_one_owner_and_no_more(
+    api: Api, me: Developer, project: str, script: str, key: str
+) -> None:
     first = await put(me, f"projects/{project}", "a", 1)
     await api.change(
         "insert into variables (id, account_id, project_id, name, value, value_bytes, cache_seconds, revision, created_at, "
@@ -104,9 +106,31 @@ async def test_there_are_so_many_of_one_owner_and_no_more(api: Api, me: Develope
         "select n from numbers) counted where id = :id",
         id=first["id"],
     )
-    refused(await me.post(f"/projects/{project}/variables", {"name": "c", "value": 1}), 403, 1, "max variables reached")
     await put(me, f"projects/{project}", "a", 2)
-    await put(me, f"scripts/{script}", "c", 2)
+    for owner, column, owner_id in (
+        (f"projects/{project}", "script_id", None),
+        (f"scripts/{script}", "script_id", script),
+        (f"users/{key}", "user_id", await rows.id_of(api.database, key)),
+    ):
+        if owner_id is not None:
+            await put(me, owner, "a", 1)
+            await api.change(f"update variables set {column} = :id where id like 'more%'", id=owner_id)
+        refused(await me.post(f"/{owner}/variables", {"name": "c", "value": 1}), 403, 1, "max variables reached")
+        if owner_id is not None:
+            await api.change(f"update variables set {column} = null where id like 'more%'")
+    await api.change("delete from variables where id like 'more%'")
+    await put(me, f"projects/{project}", "c", 2)
+
+
+async def test_an_expired_account_changes_no_variables(
+    api: Api, me: Developer, project: str, script: str, key: str
+) -> None:
+    made = await put(me, f"projects/{project}", "a", 1)
+    await api.expire(me)
+    for owner in (f"projects/{project}", f"scripts/{script}", f"users/{key}"):
+        refused(await me.post(f"/{owner}/variables", {"name": "a", "value": 2}), 403, 0, "account expired")
+    assert done(await me.get(f"/variables/{made['id']}"))["value"] == 1
+    done(await me.post(f"/variables/{made['id']}/remove"))
 
 
 async def test_what_two_set_at_once_is_what_one_of_them_set(me: Developer, project: str) -> None:

@@ -68,7 +68,12 @@ class Route(APIRoute):
         self.needs: Permission | Own | None = extra[_PERMISSION]
         responses = options.get("responses") or {}
         self.refusals: dict[str, DocumentedError] = {
-            refusal.message: refusal for response in responses.values() for refusal in response.pop(REFUSALS, ())
+            refusal.message: refusal for response in responses.values() for refusal in response.get(REFUSALS, ())
+        }
+        # Copied: several routes may share what they answer with.
+        options["responses"] = {
+            status: {name: each for name, each in response.items() if name != REFUSALS}
+            for status, response in responses.items()
         }
         if self.needs is not None and "POST" in (options.get("methods") or ()):
             extra["parameters"].append(dict(_KEY_PARAMETER))
