@@ -1,6 +1,7 @@
 """What every engine behind `storage.interface` must do. A new engine joins in `support.database`."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -25,6 +26,10 @@ from support.accounts import (
 )
 from support.database import ENGINES, asked, engine_url, opened_at
 
+RAISE_USED = Query(
+    "test.raise_used",
+    "update accounts set obfuscations_used = :used where id = :id and obfuscations_used < :used",
+)
 RETURNING = Query("test.returning", "update accounts set tier = 'pro' returning id")
 
 
@@ -447,6 +452,19 @@ async def test_closing_finishes_the_writes_that_wait(database: Database):
         await add_account(database, "too late")
     with pytest.raises(StorageError):
         await account_ids(database)
+
+
+async def test_a_statement_for_many_rows_may_name_a_parameter_twice(database: Database, account: str):
+    await database.run(lambda tx: tx.execute_each(RAISE_USED, [(3, "ann"), (2, "ann"), (4, "nobody")]))
+
+    assert await used(database, "ann") == 3
+
+
+def test_what_has_places_for_values_has_no_names():
+    """Named and numbered ones are not to be had with a sequence, says Python 3.12, or only from 3.12.4 on."""
+    assert RAISE_USED.positional.count("?") == 3
+    assert re.search(r"[:?$@]\w", RAISE_USED.positional) is None
+    assert RAISE_USED.in_places((3, "ann")) == (3, "ann", 3)
 
 
 async def test_a_statement_for_many_rows_tells_what_each_of_them_changed(database: Database, account: str):

@@ -7,6 +7,7 @@ import re
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from operator import itemgetter
 from typing import Any, Protocol, TypeVar
 
 T = TypeVar("T")
@@ -28,10 +29,13 @@ class Query:
     is_hot: bool = False
     """For `Database.ask`: asked so often that an engine may answer many callers at once. Its answer is one row or none."""
     positional: str = field(init=False)
-    """The statement with `?1`, `?2` ... for the parameters, by their number in `parameter_names`."""
+    """The statement with a `?` for each place that names a parameter."""
+    in_places: Callable[[tuple[Any, ...]], tuple[Any, ...]] = field(init=False, compare=False)
+    """Gives the values for the places of `positional`, of the parameters' in the order of `parameter_names`."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "positional", numbered(self.sql, "?"))
+        object.__setattr__(self, "positional", _PARAMETER.sub("?", self.sql))
+        object.__setattr__(self, "in_places", _in_places(self.sql))
 
 
 _PARAMETER = re.compile(r"(?<!:):(\w+)")  # not PostgreSQL's casts
@@ -44,9 +48,18 @@ def parameter_names(sql: str) -> tuple[str, ...]:
 
 @cache
 def numbered(sql: str, sign: str) -> str:
-    """The statement with its parameters by their number in `parameter_names`, as `$1` or `?1`."""
+    """The statement with its parameters by their number in `parameter_names`, as `$1`."""
     names = parameter_names(sql)
     return _PARAMETER.sub(lambda match: f"{sign}{names.index(match[1]) + 1}", sql)
+
+
+def _in_places(sql: str) -> Callable[[tuple[Any, ...]], tuple[Any, ...]]:
+    names, places = parameter_names(sql), _PARAMETER.findall(sql)
+    return itemgetter(*map(names.index, places)) if len(places) > len(names) else _as_they_are
+
+
+def _as_they_are(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    return values
 
 
 class Row(Protocol):

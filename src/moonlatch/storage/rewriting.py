@@ -13,7 +13,7 @@ from typing import Any
 
 from moonlatch.keyring import Keyring
 from moonlatch.master_key import MasterKeySource
-from moonlatch.storage.interface import StorageError, numbered, parameter_names
+from moonlatch.storage.interface import StorageError, parameter_names
 
 ROWS_AT_ONCE = 500
 """Per commit: some 20 ms, so that others who write do not wait for long."""
@@ -59,10 +59,6 @@ class Rewrite:
 
     def place_of(self, row: Row) -> Row:
         return tuple(row[column] for column in self._columns)
-
-    def statements(self, sign: str) -> tuple[str, str]:
-        """`select` and `update` with numbered parameters, as `$1` or `?1`."""
-        return numbered(self.select, sign), numbered(self.update, sign)
 
 
 def master_key_in(data_dir: Path) -> MasterKey:

@@ -9,7 +9,7 @@ import asyncpg
 
 from moonlatch.clock import now_ms
 from moonlatch.keyring import Keyring
-from moonlatch.storage.interface import StorageError
+from moonlatch.storage.interface import StorageError, numbered
 from moonlatch.storage.migration import (
     BEGUN,
     CREATE_HISTORY,
@@ -191,11 +191,11 @@ class _Rewriter:
                     place = rewrite.before_all
 
     async def _batch(self, rewrite: Rewrite, place: Row) -> list[Row]:
-        select, update = rewrite.statements("$")
-        rows = [tuple(row) for row in await self._connection.fetch(select, *place, ROWS_AT_ONCE)]
+        rows = [tuple(row) for row in await self._connection.fetch(numbered(rewrite.select, "$"), *place, ROWS_AT_ONCE)]
         if rows:
             keyring = await self._opened()
-            await self._connection.executemany(update, [rewrite.made(keyring, row) for row in rows])
+            made = [rewrite.made(keyring, row) for row in rows]
+            await self._connection.executemany(numbered(rewrite.update, "$"), made)
         return rows
 
     async def _opened(self) -> Keyring:

@@ -8,10 +8,11 @@ import shutil
 import sqlite3
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from moonlatch.clock import now_ms
 from moonlatch.keyring import Keyring
-from moonlatch.storage.interface import StorageError
+from moonlatch.storage.interface import StorageError, parameter_names
 from moonlatch.storage.migration import BEGUN, CREATE_HISTORY, VERSIONS, Migration, missing
 from moonlatch.storage.rewriting import (
     ROWS_AT_ONCE,
@@ -175,11 +176,12 @@ class _Rewriter:
                     place = rewrite.before_all
 
     def _batch(self, rewrite: Rewrite, place: Row) -> list[Row]:
-        select, update = rewrite.statements("?")
-        rows = [tuple(row) for row in self._connection.execute(select, (*place, ROWS_AT_ONCE))]
+        behind = _named(rewrite.select, (*place, ROWS_AT_ONCE))
+        rows = [tuple(row) for row in self._connection.execute(rewrite.select, behind)]
         if rows:
             keyring = self._opened()
-            self._connection.executemany(update, [rewrite.made(keyring, row) for row in rows])
+            made = [_named(rewrite.update, rewrite.made(keyring, row)) for row in rows]
+            self._connection.executemany(rewrite.update, made)
         return rows
 
     def _opened(self) -> Keyring:
@@ -216,6 +218,10 @@ def _remove_remains(connection: sqlite3.Connection) -> None:
             path.name,
             error,
         )
+
+
+def _named(sql: str, values: Row) -> dict[str, Any]:
+    return dict(zip(parameter_names(sql), values, strict=True))
 
 
 def _statements(sql: str) -> Iterator[str]:

@@ -60,7 +60,7 @@ class SnapshotReader:
         try:
             if not self._open:
                 self._begin()
-            answer: HotRow | None = self._hot.execute(query.positional, values).fetchone()
+            answer: HotRow | None = self._hot.execute(query.positional, query.in_places(values)).fetchone()
         except DRIVER_ERRORS as error:
             raise storage_error(error) from error
         if query.shared:

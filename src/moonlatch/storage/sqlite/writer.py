@@ -60,7 +60,7 @@ class SqliteTransaction:
         self._refuse_when_ended(query)
         execute = self._connection.cursor().execute
         try:
-            return [execute(query.positional, row).rowcount for row in rows]
+            return [execute(query.positional, query.in_places(row)).rowcount for row in rows]
         except DRIVER_ERRORS as error:
             raise self._failed(error) from error
 
