@@ -6,8 +6,8 @@ from pathlib import Path
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from moonlatch.client.payloads import Payloads, SealedPayload
-from moonlatch.storage.sqlite.engine import open_sqlite
 from support import rows
+from support.database import fresh_sqlite
 
 
 def opened(sealed: SealedPayload) -> bytes:
@@ -16,7 +16,7 @@ def opened(sealed: SealedPayload) -> bytes:
 
 
 async def test_payloads_are_kept_up_to_a_number_of_bytes(tmp_path: Path) -> None:
-    database = await open_sqlite(tmp_path / "moonlatch.db")
+    database = await fresh_sqlite(tmp_path / "moonlatch.db")
     project = await rows.add_project(database)
     script, _ = await rows.add_script(database, project, payload=b"1" * 60)
     await rows.add_build(database, script, 2, b"2" * 60)

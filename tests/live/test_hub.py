@@ -9,14 +9,14 @@ import pytest
 from moonlatch.crypto import new_id
 from moonlatch.live.interface import SessionFilter
 from moonlatch.live.memory import LocalLive
-from moonlatch.storage.sqlite.engine import open_sqlite
 from support import rows
 from support.client_server import MovableClock
+from support.database import fresh_sqlite
 from support.live import empty, join
 
 
 async def test_a_change_is_looked_at_where_it_matters_and_nowhere_else(tmp_path: Path) -> None:
-    database = await open_sqlite(tmp_path / "moonlatch.db")
+    database = await fresh_sqlite(tmp_path / "moonlatch.db")
     live = LocalLive(database=database, clock=MovableClock())
     project = await rows.add_project(database)
     user = await rows.id_of(database, await rows.add_user(database, project, blacklisted=True))
@@ -38,7 +38,7 @@ async def test_a_change_is_looked_at_where_it_matters_and_nowhere_else(tmp_path:
 
 
 async def test_nothing_is_kept_of_sessions_that_left(tmp_path: Path) -> None:
-    database = await open_sqlite(tmp_path / "moonlatch.db")
+    database = await fresh_sqlite(tmp_path / "moonlatch.db")
     live = LocalLive(database=database, clock=MovableClock())
     joined = [(await join(live, f"script {number % 3}", "project", f"key {number % 5}"))[0] for number in range(30)]
     for session in joined:
@@ -56,7 +56,7 @@ async def test_nothing_is_kept_of_sessions_that_left(tmp_path: Path) -> None:
 
 
 async def test_a_stopped_session_is_gone_before_its_socket_is(tmp_path: Path) -> None:
-    database = await open_sqlite(tmp_path / "moonlatch.db")
+    database = await fresh_sqlite(tmp_path / "moonlatch.db")
     live = LocalLive(database=database, clock=MovableClock())
     session, connection = await join(live, "script", "project", None)
     await live.script_changed("script")
@@ -74,7 +74,7 @@ async def test_every_session_hears_of_the_server_in_its_turn_and_all_within_one_
 ) -> None:
     monkeypatch.setattr("moonlatch.live.hub.TICK_SECONDS", 0.01)
     monkeypatch.setattr("moonlatch.live.hub.SWEEP_SECONDS", 0.2)
-    database = await open_sqlite(tmp_path / "moonlatch.db")
+    database = await fresh_sqlite(tmp_path / "moonlatch.db")
     live = LocalLive(database=database, clock=MovableClock())
     project = await rows.add_project(database)
     script, _ = await rows.add_script(database, project, free_for_all=True)
@@ -95,7 +95,7 @@ async def test_sessions_hear_of_the_server_also_while_its_database_fails(
 ) -> None:
     monkeypatch.setattr("moonlatch.live.hub.TICK_SECONDS", 0.01)
     monkeypatch.setattr("moonlatch.live.hub.SWEEP_SECONDS", 0.05)
-    database = await open_sqlite(tmp_path / "moonlatch.db")
+    database = await fresh_sqlite(tmp_path / "moonlatch.db")
     await rows.change(database, "drop table scripts")
     live = LocalLive(database=database, clock=MovableClock())
     _, connection = await join(live, "script", "project", None)

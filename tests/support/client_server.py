@@ -22,13 +22,12 @@ from moonlatch.live.redis import RedisLive
 from moonlatch.live.redis_directory import RedisDirectory
 from moonlatch.storage.interface import Database
 from moonlatch.storage.postgres.engine import open_postgres
-from moonlatch.storage.sqlite.engine import open_sqlite
 from moonlatch.web.bounds import MAX_FRAME_BYTES
 from moonlatch.web.limits import limits_of_this_process
 from moonlatch.web.transport import SessionTransport
 from support import rows
 from support.client import Client
-from support.database import PATIENT
+from support.database import PATIENT, fresh_sqlite
 from support.keys import MASTER
 from support.quick_server import QuickServer, loopback_listener
 
@@ -145,7 +144,7 @@ async def served(app: Any, http: Any = "httptools", keep_alive_seconds: int = 5)
 async def running_world(folder: Path, **settings: Any) -> AsyncIterator[World]:
     """A fresh server; settings are those of `another_process`, and `database_url` for PostgreSQL."""
     url = settings.pop("database_url", None)
-    database = await (open_postgres(url, PATIENT) if url else open_sqlite(folder / "moonlatch.db"))
+    database = await (open_postgres(url, PATIENT) if url else fresh_sqlite(folder / "moonlatch.db"))
     try:
         async with another_process(database, MovableClock(), **settings) as world:
             world.project = await rows.add_project(database)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -30,10 +31,26 @@ def engine_url(request: pytest.FixtureRequest, engine: str) -> Iterator[str]:
         yield url
 
 
+_migrated: list[bytes] = []
+
+
+async def fresh_sqlite(path: Path) -> SqliteDatabase:
+    """The database at `path`, which is a copy of one that is migrated once per process where there is none yet."""
+    if not path.exists():
+        if not _migrated:
+            with TemporaryDirectory() as folder:
+                file = Path(folder) / "moonlatch.db"
+                await (await open_sqlite(file)).close()
+                _migrated.append(file.read_bytes())
+        path.touch(mode=0o600)
+        path.write_bytes(_migrated[0])
+    return await open_sqlite(path)
+
+
 @asynccontextmanager
 async def opened_at(url: str, folder: Path) -> AsyncIterator[Database]:
     """The database that these settings mean, closed at the end."""
-    database = await (open_postgres(url, PATIENT) if url else open_sqlite(folder / "moonlatch.db"))
+    database = await (open_postgres(url, PATIENT) if url else fresh_sqlite(folder / "moonlatch.db"))
     try:
         yield database
     finally:
@@ -49,7 +66,7 @@ async def asked(database: Database, hot: Query, *values: Any) -> HotRow | None:
 @asynccontextmanager
 async def opened(path: Path) -> AsyncIterator[SqliteDatabase]:
     """The SQLite database at `path`, closed at the end."""
-    database = await open_sqlite(path)
+    database = await fresh_sqlite(path)
     try:
         yield database
     finally:

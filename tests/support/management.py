@@ -40,7 +40,6 @@ from moonlatch.storage import accounts, tokens
 from moonlatch.storage.accounts import Account
 from moonlatch.storage.interface import Database
 from moonlatch.storage.postgres.engine import PostgresDatabase, open_postgres
-from moonlatch.storage.sqlite.engine import open_sqlite
 from moonlatch.storage.tokens import Token
 from moonlatch.web.address import Addresses
 from moonlatch.web.discord_api import DiscordApi
@@ -51,7 +50,7 @@ from support import rows
 from support.answered import noting
 from support.client import Client, Wire
 from support.client_server import ANY_RATE, MovableClock, missing_loader, plain_http, served
-from support.database import PATIENT
+from support.database import PATIENT, fresh_sqlite
 from support.keys import MASTER
 from support.publishing import write_loader
 
@@ -202,7 +201,7 @@ async def running_api(folder: Path, *, database_url: str = "", **settings: Any) 
     writing = settings.pop("write_loader", write_loader)
     keep_alive_seconds = settings.pop("keep_alive_seconds", 5)
     section = {name: settings.pop(name) for name in ManagementSettings.model_fields if name in settings}
-    database = await (open_postgres(database_url, PATIENT) if database_url else open_sqlite(folder / "moonlatch.db"))
+    database = await (open_postgres(database_url, PATIENT) if database_url else fresh_sqlite(folder / "moonlatch.db"))
     clock = MovableClock()
     keyring = Keyring(MASTER)
     live = LocalLive(database=database, clock=clock)

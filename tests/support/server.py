@@ -18,6 +18,7 @@ from typing import Self
 from urllib.parse import urlsplit
 
 from moonlatch.cli.first_start import FILE_NAME
+from support.forked import ForkedCommand, can_be_forked, template
 
 START_SECONDS = 120.0
 STOP_SECONDS = 20.0
@@ -78,7 +79,7 @@ class MoonlatchServer:
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = data.parent / f"{data.name}.log"
         self._settings = dict(settings or {})
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | ForkedCommand | None = None
 
     @property
     def pid(self) -> int:
@@ -98,9 +99,12 @@ class MoonlatchServer:
 
     def cli(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a command of the real command line, with this server's settings."""
+        environment = self.environment()
+        if can_be_forked(self._python, environment):
+            return template().run(arguments, environment, timeout=60, check=check)
         return subprocess.run(
             [self._python, "-m", "moonlatch", *arguments],
-            env=self.environment(),
+            env=environment,
             capture_output=True,
             text=True,
             timeout=60,
@@ -122,14 +126,14 @@ class MoonlatchServer:
 
     def start(self) -> Self:
         """Start it and wait until it is ready."""
+        environment = self.environment()
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                self.command,
-                env=self.environment(),
-                stdout=log,
-                stderr=log,
-                stdin=subprocess.DEVNULL,
-            )
+            if can_be_forked(self._python, environment):
+                self._process = template().start(self.command[3:], environment, log, log)
+            else:
+                self._process = subprocess.Popen(
+                    self.command, env=environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL
+                )
         give_up = time.monotonic() + START_SECONDS
         while time.monotonic() < give_up:
             if self._process.poll() is not None:

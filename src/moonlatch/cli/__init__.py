@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import typer
 
@@ -90,10 +92,16 @@ def _options(
     pass
 
 
+@functools.cache
+def _command() -> Callable[..., Any]:
+    # Typer reads all signatures anew at each call of `app`.
+    return typer.main.get_command(app)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command. Ends the process: status 0, 1 when it failed, 2 when it was called wrongly."""
     try:
-        app(args=None if arguments is None else list(arguments), prog_name="moonlatch")
+        _command()(args=None if arguments is None else list(arguments), prog_name="moonlatch")
     except CommandError as error:
         show_error(error.message, error.hint)
     except (InvalidSettingsError, MissingExtraError) as error:

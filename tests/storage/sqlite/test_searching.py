@@ -9,8 +9,8 @@ import pytest
 
 from moonlatch.storage.interface import Query, Unavailable
 from moonlatch.storage.sqlite import searching
-from moonlatch.storage.sqlite.engine import open_sqlite
 from support import rows
+from support.database import fresh_sqlite
 
 ENDLESS = Query(
     "test.endless",
@@ -23,7 +23,7 @@ async def test_the_loop_goes_on_during_a_search_and_the_search_ends(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(searching, "MOST_SECONDS", 0.5)
-    database = await open_sqlite(tmp_path / "moonlatch.db")
+    database = await fresh_sqlite(tmp_path / "moonlatch.db")
     project = await rows.add_project(database)
     search = asyncio.create_task(database.search(ENDLESS, most=MANY))
     answered = 0
@@ -38,7 +38,7 @@ async def test_the_loop_goes_on_during_a_search_and_the_search_ends(
 
 
 async def test_a_search_sees_what_was_committed(tmp_path: Path) -> None:
-    database = await open_sqlite(tmp_path / "moonlatch.db")
+    database = await fresh_sqlite(tmp_path / "moonlatch.db")
     project = await rows.add_project(database)
     ((found,),) = await database.search(Query("test.find", "select id from projects where id = :id"), id=project)
     assert found == project
@@ -47,7 +47,7 @@ async def test_a_search_sees_what_was_committed(tmp_path: Path) -> None:
 
 async def test_no_more_than_two_search_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(searching, "MOST_SECONDS", 0.3)
-    database = await open_sqlite(tmp_path / "moonlatch.db")
+    database = await fresh_sqlite(tmp_path / "moonlatch.db")
     searches = [asyncio.create_task(database.search(ENDLESS, most=MANY)) for _ in range(3)]
     done, _ = await asyncio.wait(searches, return_when=asyncio.FIRST_COMPLETED)
     assert len(done) < 3
