@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -12,17 +11,11 @@ import pytest_asyncio
 
 from moonlatch.licensing.roles import Role
 from support import rows
-from support.database import FIRST_ENGINES, engine_url
+from support.database import first_engine_url as first_engine_url
 from support.management import NOBODY, Api, Developer, operations, refused
 from support.members import member_of, signed_in
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest.fixture(scope="module", params=FIRST_ENGINES)
-def database_url(request: pytest.FixtureRequest) -> Iterator[str]:
-    with engine_url(request, request.param) as url:
-        yield url
 
 
 INVALID = "unauthorized or invalid request"

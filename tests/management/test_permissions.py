@@ -13,6 +13,7 @@ from moonlatch import crypto
 from moonlatch.clock import DAY_MS
 from moonlatch.licensing.roles import PERMISSIONS, Permission, Role
 from moonlatch.management.routes import Own, Route
+from support.database import first_engine_url as first_engine_url
 from support.management import NOBODY, Api, Developer, done, refused
 from support.members import Browser, browser_of, member_of, signed_in
 

@@ -31,6 +31,13 @@ def engine_url(request: pytest.FixtureRequest, engine: str) -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="module", params=FIRST_ENGINES, name="database_url")
+def first_engine_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """As `engine_url`; import it into a module that shall run on the other engine in the long form only."""
+    with engine_url(request, request.param) as url:
+        yield url
+
+
 _migrated: list[bytes] = []
 
 
