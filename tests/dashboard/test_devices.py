@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import re
 
+import httpx
 from playwright.sync_api import Page, expect
 
 from support.browser import Visit
 from support.developer import Developer, eventually
 from support.lua_host.run import LoaderRun
 from support.shop import SCRIPT
+
+REPLACED = (
+    b"string = table.clone(string)\nlocal real = string.char\nstring.char = function(...) return real(...) end\n"
+)
+"""Before a loader: what somebody does who wants to see what it decodes."""
 
 
 def button(page: Page, name: str):  # type: ignore[no-untyped-def]
@@ -58,6 +64,7 @@ def test_a_customer_with_two_machines_needs_no_reset_and_a_cheat_is_kept_out_by_
     eventually(lambda: len(developer.get(f"/users/{user['id']}/devices")["devices"]) == 2)
     page.get_by_role("link", name="Devices", exact=True).click()
     expect(page.get_by_text("Bound to 2 of 2 devices,")).to_be_visible()
+    expect(page.get_by_text("changed host")).to_have_count(0)
     bound = "Bound to 2 of 2 devices"
     page.get_by_role("table", name=bound).get_by_role("button", name=re.compile("^Name")).first.click()
     page.get_by_role("dialog").get_by_label("Name", exact=True).fill("laptop <i>")
@@ -69,6 +76,16 @@ def test_a_customer_with_two_machines_needs_no_reset_and_a_cheat_is_kept_out_by_
     expect(page.get_by_role("table", name="Bound to 1 of 2 devices")).to_be_visible()
     names = {each["name"]: each["is_bound"] for each in developer.get(f"/users/{user['id']}/devices")["devices"]}
     assert names == {"laptop <i>": False, None: True}
+
+    # Where functions were replaced, the day says so.
+    changed = REPLACED + httpx.get(loader, trust_env=False).content
+    with LoaderRun(loader, key=user["key"], fingerprint="two", loader=changed) as customer:
+        customer.wait_line("ready")
+    eventually(lambda: developer.get(f"/users/{user['id']}/devices")["days"][-1]["hooked"] == 1)
+    page.reload()
+    expect(page.get_by_text("1 start in a changed host, on 1 of the last 30 days")).to_be_visible()
+    today = page.get_by_role("img", name="3, 2 devices, 1 network, 1 in a changed host")
+    expect(today).to_have_count(1)
 
     # A file lets one start where there is no internet.
     page.get_by_role("link", name="Builds", exact=True).click()

@@ -52,6 +52,19 @@ function Signs({ project, id }: { project: string; id: string }) {
   );
 }
 
+/** On which days the loader found the host's functions replaced; says nothing where it never did. */
+function Hooked({ days }: { days: DevicesReply["days"] }) {
+  const found = days.filter((day) => day.hooked > 0);
+  if (found.length === 0) return null;
+  const starts = found.reduce((all, day) => all + day.hooked, 0);
+  return (
+    <div class="alert warn">
+      <strong>{words.hooked(numberOf(starts), starts === 1, found.length)}</strong>
+      <span>{words.hookedMore}</span>
+    </div>
+  );
+}
+
 interface Doing {
   what: "name" | "unbind";
   device: Device;
@@ -126,6 +139,7 @@ export function Devices({ project, user, reload }: { project: string; user: User
               <strong>{words.said(devices.length, networks.length)}</strong> <span class="quiet">{words.more}</span>
             </p>
             <Bars title={words.perDay} days={everyDay(days)} />
+            <Hooked days={days} />
             {signs}
             {bindings}
             <h2>{words.used}</h2>
@@ -195,7 +209,7 @@ function everyDay(used: DevicesReply["days"]): Day[] {
   return Array.from({ length: DAYS_SHOWN }, (_, index) => {
     const at = now.value - (DAYS_SHOWN - 1 - index) * DAY;
     const day = known.get(new Date(at).toISOString().slice(0, 10));
-    const isShared = day !== undefined && (day.devices > 1 || day.networks > 1);
-    return { label: dayOf(at), value: day?.starts ?? 0, ...(isShared && { more: words.ofDay(day.devices, day.networks) }) };
+    const more = day === undefined ? [] : [...(day.devices > 1 || day.networks > 1 ? [words.ofDay(day.devices, day.networks)] : []), ...(day.hooked > 0 ? [words.hookedOfDay(day.hooked)] : [])];
+    return { label: dayOf(at), value: day?.starts ?? 0, ...(more.length > 0 && { more: more.join(", ") }) };
   });
 }

@@ -223,6 +223,9 @@ export const text = {
       last: "Last",
       perDay: "Starts, last 30 days",
       ofDay: (devices: number, networks: number) => `${devices} device${devices === 1 ? "" : "s"}, ${networks} network${networks === 1 ? "" : "s"}`,
+      hookedOfDay: (starts: number) => `${starts} in a changed host`,
+      hooked: (starts: string, isOne: boolean, days: number) => `${starts} start${isOne ? "" : "s"} in a changed host, on ${days} of the last 30 days`,
+      hookedMore: "Functions that the loader uses had been replaced there. That is a sign of somebody who takes scripts apart, but some executors do it themselves.",
     },
     builds: {
       none: "This key gets the current build of every script",
