@@ -12,9 +12,7 @@ from support.developer import Developer, eventually
 from support.lua_host.run import LoaderRun
 from support.shop import SCRIPT
 
-REPLACED = (
-    b"string = table.clone(string)\nlocal real = string.char\nstring.char = function(...) return real(...) end\n"
-)
+REPLACED = b"string = table.clone(string)\nlocal real = string.char\nstring.char = function(...) return real(...) end\n"
 """Before a loader: what somebody does who wants to see what it decodes."""
 
 

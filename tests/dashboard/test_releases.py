@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 
 from playwright.sync_api import Page, expect
 
 from support.browser import Visit
 from support.developer import Developer
-from support.shop import SCRIPT
+from support.shop import SCRIPT, Shop
 
 
 def button(page: Page, name: str):  # type: ignore[no-untyped-def]
@@ -92,3 +93,22 @@ def test_a_build_goes_to_a_few_customers_first_and_a_bad_one_is_taken_back(visit
     expect(page.get_by_text("This key gets the current build of every script")).to_be_visible()
     assert developer.get(f"/users/{user['id']}/pins")["pins"] == []
     developer.post(f"/projects/{project}/remove")
+
+
+def test_what_a_page_shows_is_asked_for_at_once_and_not_one_thing_after_the_other(seller: Visit, shop: Shop) -> None:
+    page, held, again = seller.page, [], []
+    page.route(f"**/scripts/{shop.script}", lambda route: held.append(route))  # noqa: PLW0108 -- Playwright marks what it is given
+    parts = ("builds", "rollouts", "scheduled", "channels", "pins", "executions")
+    with contextlib.ExitStack() as asked:
+        for part in parts:
+            asked.enter_context(page.expect_request(re.compile(rf"/scripts/{shop.script}/{part}(\?|$)")))
+        page.evaluate(
+            "place => { location.hash = place }", f"/projects/{shop.project}/scripts/{shop.script}?show=builds"
+        )
+    expect(page.get_by_role("table", name="Builds", exact=True)).to_have_count(0)
+    page.on("request", lambda request: again.append(request.url.rpartition("/")[2].partition("?")[0]))
+    for route in held:
+        route.continue_()
+    expect(row(page, "Builds", "served now")).to_be_visible()
+    seller.settle()
+    assert not {*again} & {*parts}, "what was asked for is not asked for again"

@@ -1,10 +1,16 @@
 /** Data that a page shows: asked for when the page comes or what it depends on changes, shown as it was until the new is there. */
 import { type ReadonlySignal, signal } from "@preact/signals";
-import { useEffect, useMemo } from "preact/hooks";
+import { useLayoutEffect, useMemo } from "preact/hooks";
 import { revivals } from "./connection";
 
 const KEPT = 60;
 const kept = new Map<string, unknown>();
+/** For so long an answer that was asked for ahead is one of now. */
+const AHEAD_MS = 2000;
+const asked = new Map<string, { at: number; answer: Promise<unknown> }>();
+
+/** What is loaded: a name, which says all that the answer depends on, and how it is asked for. */
+export type Question<T> = readonly [name: string, load: (signal: AbortSignal) => Promise<T>];
 
 export interface Loaded<T> {
   /** undefined until something is there. */
@@ -35,7 +41,7 @@ export function useLoaded<T>(name: string, load: (signal: AbortSignal) => Promis
       const own = (stop = new AbortController());
       isLoading.value = true;
       try {
-        const value = await load(own.signal);
+        const value = await (taken<T>(name) ?? load(own.signal));
         if (own.signal.aborted) return;
         set(value);
         error.value = undefined;
@@ -48,16 +54,38 @@ export function useLoaded<T>(name: string, load: (signal: AbortSignal) => Promis
     return { data, error, isLoading, reload, set, end: () => stop.abort() };
   }, [name]);
   const revival = revivals.value;
-  useEffect(() => {
+  // Not when the page has been painted first: what is asked for a frame later is there a frame later.
+  useLayoutEffect(() => {
     void loader.reload();
     return loader.end;
   }, [loader, revival, version]);
   return loader;
 }
 
+/**
+ * Ask at once for what parts of a page load as soon as they are shown, which is when something else is there.
+ * They are given these answers, and ask by themselves from then on.
+ */
+export function askAhead(...questions: Question<unknown>[]): void {
+  for (const [name, load] of questions) {
+    if (kept.has(name)) continue;
+    const answer = load(new AbortController().signal);
+    // Whoever it was asked for is told; where nobody is there any more, nobody need be.
+    answer.catch(() => undefined);
+    asked.set(name, { at: performance.now(), answer });
+  }
+}
+
+function taken<T>(name: string): Promise<T> | undefined {
+  const ahead = asked.get(name);
+  asked.delete(name);
+  return ahead && performance.now() - ahead.at < AHEAD_MS ? (ahead.answer as Promise<T>) : undefined;
+}
+
 /** Nothing of one person is shown to the next. */
 export function forgetLoaded(): void {
   kept.clear();
+  asked.clear();
 }
 
 function keep(name: string, value: unknown): void {

@@ -1,12 +1,14 @@
 /** What the server says of itself; only for those who may see the account. */
 import { call } from "../api/client";
 import { API } from "../api/connection";
-import { type Loaded, useLoaded } from "../api/load";
+import { type Loaded, type Question, useLoaded } from "../api/load";
 import { may } from "../api/session";
 import type { ServerView } from "../api/types";
 
+export const SERVER: Question<ServerView | null> = ["server", async (signal) => (may("account:read") ? (await call("GET /server", {}, { signal })).server : null)];
+
 export function useServer(): Loaded<ServerView | null> {
-  return useLoaded("server", async (signal) => (may("account:read") ? (await call("GET /server", {}, { signal })).server : null));
+  return useLoaded(...SERVER);
 }
 
 /** Where customers' programs find the server: behind a proxy the page may know it by another address. */

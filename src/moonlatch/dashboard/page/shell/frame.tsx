@@ -1,7 +1,7 @@
 /** What is around every page, and which page is in it. */
 import { useSignal } from "@preact/signals";
 import type { ComponentType } from "preact";
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { isConnected } from "../api/connection";
 import { follow } from "../api/news";
 import { may } from "../api/session";
@@ -61,7 +61,7 @@ function toMain(event: Event) {
 function Page() {
   const shown = useSignal<Current | null>(null);
   const wanted = path.value;
-  useEffect(() => {
+  useLayoutEffect(() => {
     let isWanted = true;
     const found = pageAt(wanted);
     void open(wanted, found).then((next) => {

@@ -1,9 +1,9 @@
 /** Where a customer runs it: whether one person has the key, or several. */
 import { useSignal } from "@preact/signals";
 import { call } from "../../api/client";
-import { useLoaded } from "../../api/load";
+import { askAhead, type Question, useLoaded } from "../../api/load";
 import { may } from "../../api/session";
-import type { DevicesReply, UserView } from "../../api/types";
+import type { DevicesReply, EventView, UserView } from "../../api/types";
 import { projects } from "../../data/projects";
 import { Bars, type Day } from "../../parts/bars";
 import { Squares } from "../../parts/squares";
@@ -19,9 +19,22 @@ const words = text.page.devices;
 const DAYS_SHOWN = 30;
 const SIGNS = 20;
 
+function signsOf(id: string): Question<EventView[]> {
+  return [`key signs ${id}`, async (signal) => (await call("GET /users/{key}/events", { key: id }, { query: { kind: "user.sharing_suspected", limit: SIGNS }, signal })).events];
+}
+
+function devicesOf(id: string): Question<DevicesReply> {
+  return [`key devices ${id}`, (signal) => call("GET /users/{key}/devices", { key: id }, { signal })];
+}
+
+/** Before it is known whose they are: all of it at once. */
+export function askForDevices(id: string): void {
+  askAhead(devicesOf(id), ...(may("events:read") ? [signsOf(id)] : []));
+}
+
 /** What the rules about shared keys said of it. */
 function Signs({ project, id }: { project: string; id: string }) {
-  const loaded = useLoaded(`key signs ${id}`, async (signal) => (await call("GET /users/{key}/events", { key: id }, { query: { kind: "user.sharing_suspected", limit: SIGNS }, signal })).events);
+  const loaded = useLoaded(...signsOf(id));
   return (
     <>
       <div class="row between">
@@ -72,7 +85,7 @@ interface Doing {
 
 export function Devices({ project, user, reload }: { project: string; user: UserView; reload: () => Promise<void> }) {
   const { id } = user;
-  const loaded = useLoaded(`key devices ${id}`, (signal) => call("GET /users/{key}/devices", { key: id }, { signal }), usesOf(user));
+  const loaded = useLoaded(...devicesOf(id), usesOf(user));
   const doing = useSignal<Doing | null>(null);
   const close = () => (doing.value = null);
   const done = () => void Promise.all([loaded.reload(), reload()]);

@@ -1,5 +1,6 @@
 /** Everything about one customer on one page, and everything that a supporter does for them. */
 import { useSignal } from "@preact/signals";
+import { useMemo } from "preact/hooks";
 import { ask, call } from "../../api/client";
 import { useLoaded } from "../../api/load";
 import { useNews } from "../../api/news";
@@ -21,7 +22,7 @@ import { ruleName } from "../../text/en/sharing";
 import { text as shell } from "../../text/en/shell";
 import { type Action, KeyActions } from "./actions";
 import { KeySettings } from "./key_settings";
-import { Devices, limitOf, usesOf } from "./devices";
+import { askForDevices, Devices, limitOf, usesOf } from "./devices";
 import { KeyBuilds } from "./builds";
 import { Refusals, Starts, useStarts } from "./history";
 
@@ -35,6 +36,9 @@ export default function Key({ project, id }: PageProps) {
   useNews(project, (news) => news, () => void Promise.all([loaded.reload(), starts.reload()]));
   const action = useSignal<Action | null>(null);
   const tab = tabOf(TABS);
+  useMemo(() => {
+    if (tab === "devices") askForDevices(id);
+  }, [id, tab]);
   return (
     <div class="stack">
       <Shown loaded={loaded}>

@@ -1,7 +1,7 @@
 /** The builds that are kept, which of them is served, and which channels serve another. */
 import { useSignal } from "@preact/signals";
 import { call } from "../../api/client";
-import { useLoaded } from "../../api/load";
+import { askAhead, type Question, useLoaded } from "../../api/load";
 import { useNews } from "../../api/news";
 import { may } from "../../api/session";
 import type { BuildView, ScriptView } from "../../api/types";
@@ -10,10 +10,10 @@ import { Table } from "../../parts/table";
 import { bytesOf, Time } from "../../parts/time";
 import { text } from "../../text/en/scripts";
 import { BuildFacts, RollBack, Yank } from "./build_actions";
-import { Channels } from "./channels";
-import { Pins } from "./pins";
-import { Rollouts } from "./rollouts";
-import { Scheduled } from "./scheduled";
+import { Channels, channelsOf } from "./channels";
+import { Pins, pinsFrom, pinsOf } from "./pins";
+import { Rollouts, rolloutsOf } from "./rollouts";
+import { Scheduled, scheduledOf } from "./scheduled";
 
 const words = text.builds;
 
@@ -24,10 +24,19 @@ interface Doing {
   etag: string | null;
 }
 
+function buildsOf(script: string): Question<BuildView[]> {
+  return [`builds ${script}`, async (signal) => (await call("GET /scripts/{script_id}/builds", { script_id: script }, { signal })).builds];
+}
+
+/** Before it is known which script it is about: all of it at once. */
+export function askForBuilds(script: string): void {
+  askAhead(buildsOf(script), rolloutsOf(script), scheduledOf(script), channelsOf(script), ...(may("keys:read") ? [pinsOf(script, pinsFrom())] : []));
+}
+
 export function Builds({ script, etag, reload: reloadScript }: { script: ScriptView; etag: string | null; reload: () => Promise<void> }) {
   const changes = useSignal(0);
   const version = `${etag} ${changes.value}`;
-  const loaded = useLoaded(`builds ${script.id}`, async (signal) => (await call("GET /scripts/{script_id}/builds", { script_id: script.id }, { signal })).builds, version);
+  const loaded = useLoaded(...buildsOf(script.id), version);
   const doing = useSignal<Doing | null>(null);
   const close = () => (doing.value = null);
   const reload = async () => {

@@ -2,7 +2,7 @@
 import { useSignal } from "@preact/signals";
 import { call } from "../../api/client";
 import { readAnewOnConflict } from "../../api/errors";
-import { useLoaded } from "../../api/load";
+import { type Question, useLoaded } from "../../api/load";
 import { may } from "../../api/session";
 import type { BuildView, ChannelView, ScriptView } from "../../api/types";
 import { Confirm } from "../../parts/confirm";
@@ -33,9 +33,13 @@ interface Doing {
   etag: string | null;
 }
 
+export function channelsOf(script: string): Question<ChannelView[]> {
+  return [`channels ${script}`, async (signal) => (await call("GET /scripts/{script_id}/channels", { script_id: script }, { signal })).channels];
+}
+
 export function Channels({ script, etag, version, builds, reload }: Props) {
   const at = { script_id: script.id };
-  const loaded = useLoaded(`channels ${script.id}`, async (signal) => (await call("GET /scripts/{script_id}/channels", at, { signal })).channels, version);
+  const loaded = useLoaded(...channelsOf(script.id), version);
   const doing = useSignal<Doing | null>(null);
   const close = () => (doing.value = null);
   async function done(said: string) {

@@ -1,7 +1,7 @@
 /** The keys that are given another build of a script than everybody else. */
 import { call } from "../../api/client";
-import { useLoaded } from "../../api/load";
-import type { ScriptView } from "../../api/types";
+import { type Question, useLoaded } from "../../api/load";
+import type { PinView, ScriptView } from "../../api/types";
 import { Foot } from "../../parts/pages";
 import { Shown } from "../../parts/status";
 import { Table } from "../../parts/table";
@@ -12,9 +12,18 @@ import { text } from "../../text/en/scripts";
 const words = text.pins;
 const SIZE = 50;
 
+/** How many are before the first that the address asks for. */
+export function pinsFrom(): number {
+  return Math.max(0, Number(place.value.query.get("from")) || 0);
+}
+
+export function pinsOf(script: string, from: number): Question<PinView[]> {
+  return [`pins ${script} ${from}`, async (signal) => (await call("GET /scripts/{script_id}/pins", { script_id: script }, { query: { from, limit: SIZE }, signal })).pins];
+}
+
 export function Pins({ script, version }: { script: ScriptView; version: string }) {
-  const from = Math.max(0, Number(place.value.query.get("from")) || 0);
-  const loaded = useLoaded(`pins ${script.id} ${from}`, async (signal) => (await call("GET /scripts/{script_id}/pins", { script_id: script.id }, { query: { from, limit: SIZE }, signal })).pins, version);
+  const from = pinsFrom();
+  const loaded = useLoaded(...pinsOf(script.id, from), version);
   return (
     <>
       <h2>{words.title}</h2>

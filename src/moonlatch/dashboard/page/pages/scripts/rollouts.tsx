@@ -2,7 +2,7 @@
 import { useSignal } from "@preact/signals";
 import { call } from "../../api/client";
 import { readAnewOnConflict } from "../../api/errors";
-import { useLoaded } from "../../api/load";
+import { type Question, useLoaded } from "../../api/load";
 import { may } from "../../api/session";
 import type { BuildView, RolloutView, ScriptView } from "../../api/types";
 import { Confirm } from "../../parts/confirm";
@@ -30,8 +30,12 @@ interface Props {
 
 type Doing = { what: "start"; etag: string | null } | { what: "resume" | "finish"; rollout: RolloutView };
 
+export function rolloutsOf(script: string): Question<RolloutView[]> {
+  return [`rollouts ${script}`, async (signal) => (await call("GET /scripts/{script_id}/rollouts", { script_id: script }, { query: { limit: SHOWN }, signal })).rollouts];
+}
+
 export function Rollouts({ script, etag, version, builds, reload }: Props) {
-  const loaded = useLoaded(`rollouts ${script.id}`, async (signal) => (await call("GET /scripts/{script_id}/rollouts", { script_id: script.id }, { query: { limit: SHOWN }, signal })).rollouts, version);
+  const loaded = useLoaded(...rolloutsOf(script.id), version);
   const doing = useSignal<Doing | null>(null);
   const close = () => (doing.value = null);
   async function done(said: string) {

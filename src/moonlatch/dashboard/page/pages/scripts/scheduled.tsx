@@ -2,7 +2,7 @@
 import { useSignal } from "@preact/signals";
 import { call } from "../../api/client";
 import { readAnewOnConflict } from "../../api/errors";
-import { useLoaded } from "../../api/load";
+import { type Question, useLoaded } from "../../api/load";
 import { may } from "../../api/session";
 import type { BuildView, ScheduledBuildView, ScriptView } from "../../api/types";
 import { Dialog } from "../../parts/dialog";
@@ -33,9 +33,13 @@ interface Doing {
   etag: string | null;
 }
 
+export function scheduledOf(script: string): Question<ScheduledBuildView[]> {
+  return [`scheduled ${script}`, async (signal) => (await call("GET /scripts/{script_id}/scheduled", { script_id: script }, { signal })).scheduled];
+}
+
 export function Scheduled({ script, etag, version, builds, reload }: Props) {
   const at = { script_id: script.id };
-  const loaded = useLoaded(`scheduled ${script.id}`, async (signal) => (await call("GET /scripts/{script_id}/scheduled", at, { signal })).scheduled, version);
+  const loaded = useLoaded(...scheduledOf(script.id), version);
   const doing = useSignal<Doing | null>(null);
   const mayPublish = may("scripts:publish");
   async function done(said: string) {

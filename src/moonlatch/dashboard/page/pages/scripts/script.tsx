@@ -1,11 +1,12 @@
 /** One script: what its customers run, its builds, how it is set. */
 import { useSignal } from "@preact/signals";
-import { ask, call } from "../../api/client";
-import { useLoaded } from "../../api/load";
+import { useMemo } from "preact/hooks";
+import { type Answer, ask, call } from "../../api/client";
+import { askAhead, type Question, useLoaded } from "../../api/load";
 import { useNews } from "../../api/news";
 import { may } from "../../api/session";
 import type { ScriptView } from "../../api/types";
-import { addressOf, isOfThisMachine, useServer } from "../../data/server";
+import { addressOf, isOfThisMachine, SERVER, useServer } from "../../data/server";
 import { Bars, daysOf } from "../../parts/bars";
 import { Confirm } from "../../parts/confirm";
 import { Copyable } from "../../parts/copy";
@@ -16,7 +17,7 @@ import { Tabs, tabOf } from "../../parts/tabs";
 import type { PageProps } from "../../shell/pages";
 import { to } from "../../shell/router";
 import { text } from "../../text/en/scripts";
-import { Builds } from "./builds";
+import { askForBuilds, Builds } from "./builds";
 import { Publish } from "./publish";
 import { ScriptSettings } from "./script_settings";
 
@@ -24,10 +25,23 @@ const words = text.page;
 const TABS = ["publish", "builds", "settings"] as const;
 type Tab = (typeof TABS)[number];
 
+function scriptOf(id: string): Question<Answer<"GET /scripts/{script_id}">> {
+  return [`script ${id}`, (signal) => ask("GET /scripts/{script_id}", { script_id: id }, { signal })];
+}
+
+function executionsOf(id: string): Question<Record<string, number>> {
+  return [`script executions ${id}`, async (signal) => (await call("GET /scripts/{script_id}/executions", { script_id: id }, { signal })).executions];
+}
+
 export default function Script({ project, id }: PageProps) {
-  const loaded = useLoaded(`script ${id}`, (signal) => ask("GET /scripts/{script_id}", { script_id: id }, { signal }));
   const tabs: readonly [Tab, ...Tab[]] = may("scripts:publish") ? TABS : ["builds", "settings"];
   const tab = tabOf(tabs);
+  useMemo(() => {
+    askAhead(scriptOf(id));
+    if (tab === "builds") askForBuilds(id);
+    askAhead(executionsOf(id), SERVER);
+  }, [id, tab]);
+  const loaded = useLoaded(...scriptOf(id));
   useNews(project, (news) => [news.event, news.scripts.find((each) => each.id === id)], () => void loaded.reload());
   return (
     <div class="stack">
@@ -153,7 +167,7 @@ function Switch({ script, reload }: { script: ScriptView; reload: () => Promise<
 }
 
 function Executions({ id }: { id: string }) {
-  const loaded = useLoaded(`script executions ${id}`, async (signal) => (await call("GET /scripts/{script_id}/executions", { script_id: id }, { signal })).executions);
+  const loaded = useLoaded(...executionsOf(id));
   return (
     <section class="card">
       <header>
