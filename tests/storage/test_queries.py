@@ -50,7 +50,8 @@ SCANS_ALLOWED = {
     "users.add_bars_of_known": {"known"},  # what was found, a hundred at most
     "users.add_bars_of_networks": {"known"},
     **{
-        query.name: {"counted"} for query in (*user_lists.COUNTS.values(), *user_lists.BY_INDEX.values())
+        query.name: {"counted"}
+        for query in (*user_lists.COUNTS.values(), *user_lists.BY_STATE.values(), user_lists.COUNT_EACH)
     },  # what was found, to count it
 }
 """By query, the tables it may go through from end to end."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated
 
 from pydantic import Field
@@ -13,9 +12,11 @@ from moonlatch.management.backend import CurrentBackend
 from moonlatch.management.replies import Reply, Success, example
 from moonlatch.management.routes import needs, resource_router
 from moonlatch.management.user_filters import STATES
-from moonlatch.storage.user_lists import MAX_COUNTED, UserFilter, count_of_project
+from moonlatch.storage.user_lists import MAX_COUNTED, Total, UserFilter, count_by_state
 
 router = resource_router("users")
+
+_FILTERS = {state: UserFilter(**conditions) for state, conditions in STATES.items()}
 
 
 class CountView(Reply):
@@ -25,6 +26,10 @@ class CountView(Reply):
 
     users: int
     is_exact: bool = Field(description=f"false: there are more; {MAX_COUNTED:,} of a state are counted")
+
+    @classmethod
+    def of(cls, total: Total) -> CountView:
+        return cls(users=total.users, is_exact=total.is_exact)
 
 
 class CountsReply(Success):
@@ -40,16 +45,5 @@ class CountsReply(Success):
 )
 async def count_users(project: OwnedProject, backend: CurrentBackend) -> CountsReply:
     """How many are in each `state` of the list, up to 10,000. Somebody may be in two: on hold and blacklisted."""
-    now = backend.clock()
-    totals = await asyncio.gather(
-        *(
-            count_of_project(backend.database, backend.keyring, project.id, UserFilter(**conditions), now=now)
-            for conditions in STATES.values()
-        )
-    )
-    return CountsReply(
-        counts={
-            state: CountView(users=total.users, is_exact=total.is_exact)
-            for state, total in zip(STATES, totals, strict=True)
-        }
-    )
+    totals = await count_by_state(backend.database, project.id, now=backend.clock())
+    return CountsReply(counts={state: CountView.of(totals[where]) for state, where in _FILTERS.items()})

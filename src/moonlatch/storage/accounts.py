@@ -6,7 +6,7 @@ from __future__ import annotations
 import msgspec
 
 from moonlatch.storage.columns import columns_of, listed, placed, values_of
-from moonlatch.storage.interface import Database, Query, Row, Transaction, searching
+from moonlatch.storage.interface import Database, Query, Row, Transaction
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,7 +47,8 @@ USAGE = Query(
     "select "
     "(select count(*) from projects where account_id = :id), "
     "(select count(*) from scripts s join projects p on p.id = s.project_id where p.account_id = :id), "
-    "(select count(*) from users u join projects p on p.id = u.project_id where p.account_id = :id)",
+    "(select cast(coalesce(sum(t.users), 0) as bigint) from user_totals t join projects p on p.id = t.project_id "
+    "where p.account_id = :id)",
 )
 
 
@@ -100,5 +101,6 @@ async def remove(tx: Transaction, account_id: str) -> bool:
 
 
 async def usage(db: Database | Transaction, account_id: str) -> Usage:
-    (row,) = await searching(db)(USAGE, id=account_id)
+    row = await db.fetch_one(USAGE, id=account_id)
+    assert row is not None  # three numbers, also of an account that is gone
     return Usage(projects=row[0], scripts=row[1], users=row[2])

@@ -85,9 +85,11 @@ EXECUTIONS_BY_DAY = Query(
 )
 EXECUTIONS_BY_SCRIPT = Query(
     "projects.executions_by_script",
-    "select s.id, s.name, d.day, sum(d.executions) from scripts s "
-    "left join execution_days d on d.script_id = s.id and d.day >= :since "
-    "where s.project_id = :id group by s.id, s.name, s.created_at, d.day order by s.created_at, s.id",
+    "select d.script_id, d.day, sum(d.executions) from execution_days d "
+    "where d.script_id in (select id from scripts where project_id = :id) and d.day >= :since group by d.script_id, d.day",
+)
+SCRIPT_NAMES = Query(
+    "projects.script_names", "select id, name from scripts where project_id = :id order by created_at, id"
 )
 EXECUTORS = Query(
     "projects.executors",
@@ -149,23 +151,29 @@ async def remove(tx: Transaction, project_id: str) -> bool:
     return await tx.execute(REMOVE, id=project_id) == 1
 
 
-async def executions_by_day(db: Database | Transaction, project_id: str, *, since: str) -> dict[str, int]:
-    """Executions per UTC day (`YYYY-MM-DD`) of all scripts, removed ones too; days without any are missing."""
-    rows = await db.fetch_all(EXECUTIONS_BY_DAY, id=project_id, since=since)
+async def executions_by_day(db: Database, project_id: str, *, since: str) -> dict[str, int]:
+    """Executions per UTC day (`YYYY-MM-DD`) of all scripts, removed ones too; days without any are missing.
+
+    Raises Unavailable as `Database.search` does.
+    """
+    rows = await db.search(EXECUTIONS_BY_DAY, id=project_id, since=since)
     return {day: int(executions) for day, executions in rows}
 
 
-async def executions_by_script(db: Database | Transaction, project_id: str, *, since: str) -> list[ScriptDays]:
-    """Executions per script and UTC day, oldest script first; a script without any has no days."""
-    by_script: dict[str, ScriptDays] = {}
-    for script_id, name, day, executions in await db.fetch_all(EXECUTIONS_BY_SCRIPT, id=project_id, since=since):
-        script = by_script.setdefault(script_id, ScriptDays(script_id=script_id, name=name, days={}))
-        if day is not None:
-            script.days[day] = int(executions)
-    return list(by_script.values())
+async def executions_by_script(db: Database, project_id: str, *, since: str) -> list[ScriptDays]:
+    """Executions per script and UTC day, oldest script first; a script without any has no days.
+
+    Raises Unavailable as `Database.search` does.
+    """
+    names = await db.fetch_all(SCRIPT_NAMES, id=project_id)
+    days: dict[str, dict[str, int]] = {script_id: {} for script_id, _ in names}
+    for script_id, day, executions in await db.search(EXECUTIONS_BY_SCRIPT, id=project_id, since=since):
+        if script_id in days:  # or it has come since
+            days[script_id][day] = int(executions)
+    return [ScriptDays(script_id=script_id, name=name, days=days[script_id]) for script_id, name in names]
 
 
-async def executors(db: Database | Transaction, project_id: str, *, since: str) -> dict[str, int]:
-    """Executions per executor since a UTC day, the most used first."""
-    rows = await db.fetch_all(EXECUTORS, id=project_id, since=since)
+async def executors(db: Database, project_id: str, *, since: str) -> dict[str, int]:
+    """Executions per executor since a UTC day, the most used first. Raises Unavailable as `Database.search` does."""
+    rows = await db.search(EXECUTORS, id=project_id, since=since)
     return {executor: int(executions) for executor, executions in rows}

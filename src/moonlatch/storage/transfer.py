@@ -36,6 +36,9 @@ _AFTER = {"endpoints": {"events"}, "discord_links": {"users"}}
 """Where a trigger would make rows of rows that are among those to come: each event is handed over to endpoints that are there,
 and the roles of each key's owner are due where its project is linked to a server."""
 
+_MADE = {"user_totals"}
+"""Tables that a trigger fills as the rows of another one come."""
+
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -97,7 +100,7 @@ def _tables(file: sqlite3.Connection) -> Iterator[Table]:
     names = [
         name for (name,) in file.execute("select name from sqlite_master where type = 'table'") if name != _HISTORY
     ]
-    names = [name for name in names if not name.startswith("sqlite_")]
+    names = [name for name in names if not name.startswith("sqlite_") and name not in _MADE]
     references = {
         name: {row[2] for row in file.execute(f"pragma foreign_key_list({_quoted(name)})")} - {name} for name in names
     }

@@ -155,25 +155,43 @@ def count_query(name: str, master_keys: int = 1) -> Query:
     )
 
 
-# What an index says by itself: no user is fetched.
-BY_INDEX = {
-    UserFilter(unused=True): Query(
-        "users.count_by_unused",
-        "select count(*) from (select 1 from users where project_id = :project_id and unused limit :most) counted",
+# Without the conditions that nobody gave; of most of them an index says by itself who fits.
+_BY_STATE = {
+    UserFilter(blacklisted=False, expired=False): (
+        "active",
+        f"not {_BLACKLISTED} and (key_expires is null or key_expires > :now) order by {', '.join(_CREATION)}",
     ),
-    UserFilter(expired=True): Query(
-        "users.count_by_expiry",
-        "select count(*) from (select 1 from users where project_id = :project_id "
-        f"and {_EXPIRY[0]} <= :now limit :most) counted",
-    ),
+    UserFilter(expired=True): ("expired", f"{_EXPIRY[0]} <= :now"),
+    UserFilter(blacklisted=True): ("blacklisted", f"{_BLACKLISTED} order by {', '.join(_CREATION)}"),
+    UserFilter(held=True): ("held", _HELD),
+    UserFilter(unused=True): ("unused", "unused"),
 }
+"""A name, and who fits, of filters that are counted often."""
+
+
+def _count_of_state(condition: str) -> str:
+    return (
+        f"select count(*) from (select 1 from users where project_id = :project_id and {condition} limit :most) counted"
+    )
+
+
+BY_STATE = {
+    where: Query(f"users.count_of_{name}", _count_of_state(condition)) for where, (name, condition) in _BY_STATE.items()
+}
+COUNT_EACH = Query(
+    "users.count_each",
+    f"select {', '.join(f'({_count_of_state(condition)})' for _, condition in _BY_STATE.values())}",
+)
 LISTS = {
     (name, order, is_reversed): list_query(name, order, is_reversed)
     for name, order in _SORTED
     for is_reversed in (False, True)
 }
 COUNTS = {name: count_query(name) for name in _ALONG}
-COUNT = Query("users.count", "select count(*) from users where project_id = :project_id")
+COUNT = Query(
+    "users.count",
+    "select cast(coalesce(sum(users), 0) as bigint) from user_totals where project_id = :project_id",
+)
 
 
 async def list_of_project(
@@ -210,16 +228,27 @@ async def count_of_project(
 ) -> Total:
     """How many users of a project fit; up to `MAX_COUNTED` where there is a condition. Raises as `list_of_project`."""
     if where == UserFilter():
-        (row,) = await searching(db)(COUNT, project_id=project_id)
+        (row,) = await db.fetch_all(COUNT, project_id=project_id)
         return Total(row[0], is_exact=True)
     if not _is_coded(where):
         fitting = await list_of_project(db, keyring, project_id, where, now=now, offset=0, limit=MAX_UNSEALED)
         return Total(len(fitting), is_exact=True)
-    query = BY_INDEX.get(where) or count_query(next(_fitting(where)), len(keyring.keys))
+    query = BY_STATE.get(where) or count_query(next(_fitting(where)), len(keyring.keys))
     parameters = {**_parameters(keyring, project_id, where, now), "most": MAX_COUNTED + 1}
     used = {name: parameters[name] for name in parameter_names(query.sql)}
     (row,) = await _asking(db, where)(query, **used)
-    return Total(min(row[0], MAX_COUNTED), is_exact=row[0] <= MAX_COUNTED)
+    return _total(row[0])
+
+
+async def count_by_state(db: Database, project_id: str, *, now: int) -> dict[UserFilter, Total]:
+    """How many users of a project fit each filter of `BY_STATE`, up to `MAX_COUNTED`. Raises Unavailable as `Database.search` does."""
+    (row,) = await db.search(COUNT_EACH, project_id=project_id, now=now, most=MAX_COUNTED + 1)
+    return {where: _total(counted) for where, counted in zip(BY_STATE, row, strict=True)}
+
+
+def _total(counted: int) -> Total:
+    """Of so many that were counted, one more than `MAX_COUNTED` at most."""
+    return Total(min(counted, MAX_COUNTED), is_exact=counted <= MAX_COUNTED)
 
 
 def _asking(db: Database | Transaction, where: UserFilter) -> Callable[..., Awaitable[list[Row]]]:

@@ -45,6 +45,24 @@ async def test_a_search_sees_what_was_committed(tmp_path: Path) -> None:
     await database.close()
 
 
+async def test_each_search_sees_what_was_committed_before_it_and_one_that_was_given_up_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = await open_sqlite(tmp_path / "moonlatch.db")
+    count = Query("test.count", "select count(*) from projects")
+    for number in range(1, 4):
+        await rows.add_project(database)
+        assert tuple((await database.search(count))[0]) == (number,)
+    with monkeypatch.context() as shorter:
+        shorter.setattr(searching, "MOST_SECONDS", 0.1)
+        with pytest.raises(Unavailable):
+            await database.search(ENDLESS, most=MANY)
+    await rows.add_project(database)
+    assert tuple((await database.search(count))[0]) == (4,)
+    await database.close()
+    assert [path.name for path in tmp_path.iterdir()] == ["moonlatch.db"], "the log is folded in, for nobody holds it"
+
+
 async def test_no_more_than_two_search_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(searching, "MOST_SECONDS", 0.3)
     database = await fresh_sqlite(tmp_path / "moonlatch.db")

@@ -43,10 +43,10 @@ def connect_writer(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def connect_reader(path: Path) -> sqlite3.Connection:
-    """A connection that cannot write, for the calling thread only. Raises StorageError."""
+def connect_reader(path: Path, *, any_thread: bool = False) -> sqlite3.Connection:
+    """A connection that cannot write, for the calling thread only or for any, one at a time. Raises StorageError."""
     try:
-        connection = _connect(path, any_thread=False)
+        connection = _connect(path, any_thread=any_thread)
         connection.execute("pragma query_only = on")
     except DRIVER_ERRORS as error:
         raise StorageError(f"{path} cannot be opened: {error}") from error

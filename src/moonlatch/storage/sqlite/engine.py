@@ -66,6 +66,7 @@ class SqliteDatabase:
         """Finish the waiting units and close the file. Further calls do nothing."""
         self._snapshots.end()
         await self._writer.close()
+        self._searcher.close()
         self._snapshots.close()
 
 
