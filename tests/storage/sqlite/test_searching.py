@@ -48,7 +48,7 @@ async def test_a_search_sees_what_was_committed(tmp_path: Path) -> None:
 async def test_each_search_sees_what_was_committed_before_it_and_one_that_was_given_up_leaves_nothing_behind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    database = await open_sqlite(tmp_path / "moonlatch.db")
+    database = await fresh_sqlite(tmp_path / "moonlatch.db")
     count = Query("test.count", "select count(*) from projects")
     for number in range(1, 4):
         await rows.add_project(database)
