@@ -149,6 +149,27 @@ async def test_a_token_that_workink_forgets_to_delete_counts_once(
         assert (told(page), key_on(page)) == (text.AWAY[Away.PROOF_USED], None)
 
 
+async def test_a_proof_in_another_spelling_counts_once(
+    api: Api, me: Developer, project: str, browser: Visitor, providers: AdProviders
+) -> None:
+    """Databases that take capitals for small letters are common, and so are readers of ids that need no hyphens."""
+    providers.deletes, providers.reads_loosely = False, True
+    hashed, token = providers.linkvertise_done(), providers.workink_done(HERE)
+    others = {
+        "linkvertise": [f"hash={hashed}", f"hash={hashed.upper()}"],
+        "workink": [f"token={each}" for each in (token, token.upper(), token.replace("-", ""))],
+    }
+    for provider, spellings in others.items():
+        said = []
+        for spelling in spellings:
+            providers.hashes.add(hashed)
+            system = await new_system(me, project, provider, provider)
+            place = await away(api, browser, system)
+            back = target_of(place) if provider == "linkvertise" else f"/verify/{system.steps[0]}"
+            said.append(told(await browser.get(f"{back}?{spelling}")))
+        assert said == ["", *[text.AWAY[Away.PROOF_USED]] * (len(spellings) - 1)]
+
+
 # Lootlabs.
 
 

@@ -33,6 +33,8 @@ class AdProviders:
     asked: list[str] = field(default_factory=list)
     deletes: bool = True
     """Whether Work.ink forgets a token that it was told to forget."""
+    reads_loosely: bool = False
+    """Whether capitals, and hyphens of tokens, are all the same to them."""
     speaks_json: bool = False
     """Whether Linkvertise answers in JSON, as some of its servers do."""
 
@@ -66,7 +68,7 @@ class AdProviders:
         if parts.path == "/linkvertise" and method == "POST":
             return 200, self._linkvertise(query)
         if parts.path.startswith("/workink/") and method == "GET":
-            found = self.tokens.get(parts.path.rpartition("/")[2])
+            found = self.tokens.get(self._read(parts.path.rpartition("/")[2]))
             if found is not None and query.get("deleteToken") == "1" and self.deletes:
                 del self.tokens[found["token"]]
             reply = {"valid": found is not None, "deleted": found is not None and self.deletes, "info": found}
@@ -78,11 +80,19 @@ class AdProviders:
             return 200, json.dumps({"type": "fetch", "message": hidden}).encode()
         return 404, b"not found"
 
+    def _read(self, given: str) -> str:
+        if self.reads_loosely:
+            with contextlib.suppress(ValueError):
+                return str(uuid.UUID(given))
+            return given.lower()
+        return given
+
     def _linkvertise(self, query: dict[str, str]) -> bytes:
         if query.get("token") != LINKVERTISE_TOKEN:
             return b"Invalid token."
-        is_good = query.get("hash") in self.hashes
-        self.hashes.discard(query.get("hash", ""))
+        given = self._read(query.get("hash", ""))
+        is_good = given in self.hashes
+        self.hashes.discard(given)
         if self.speaks_json:
             return json.dumps({"status": is_good}).encode()
         return b"TRUE" if is_good else b"FALSE"

@@ -103,7 +103,7 @@ class Providers:
         # Some of its servers answer in JSON, some in one word.
         said = _json(answer.body).get("status", words)
         if said is True or (isinstance(said, str) and said.lower() == "true"):
-            return given
+            return _one_spelling(given)
         if said is False or (isinstance(said, str) and said.lower() == "false"):
             raise NotProvenError
         raise ProviderDownError(
@@ -123,7 +123,7 @@ class Providers:
             raise NotProvenError
         if str(info.get("linkId")) != link_id or not back.is_here(str(info.get("byIp", ""))):
             raise NotProvenError
-        return token
+        return _one_spelling(token)
 
     def _signed(self, secret: str, back: Return) -> str:
         """Check `signature`: HMAC-SHA256 of `CALLBACK.EXPIRES` in hex, good until `expires` (Unix milliseconds)."""
@@ -165,6 +165,11 @@ class Providers:
         if not answer.is_whole:
             raise ProviderDownError("its answer is too long")
         return answer
+
+
+def _one_spelling(proof: str) -> str:
+    """A proof as it is kept: who checks it may take capitals for small letters, and need no hyphens."""
+    return proof.lower().replace("-", "")
 
 
 def _with_query(url: str, extra: Mapping[str, str]) -> str:
