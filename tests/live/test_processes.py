@@ -9,6 +9,7 @@ import pytest
 
 from moonlatch.crypto import new_id
 from moonlatch.live import redis_connection as engine
+from moonlatch.live import redis_directory
 from moonlatch.live.interface import (
     LiveCounts,
     LiveUnavailableError,
@@ -457,3 +458,26 @@ async def test_a_wrong_password_is_said_and_not_shown(
     async with redis_live(wrong, database):
         assert "Redis cannot be used (it refuses the user or password of the setting redis_url)" in caplog.text
         assert "hunter2" not in caplog.text
+
+
+async def test_what_is_early_is_remembered_by_all_and_fills_no_memory(
+    database: SqliteDatabase, redis_url: str, clock: MovableClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever calls names the moment, and could name another one of the next day with every call."""
+    kept, too_many, day = 200, 300, 86_400_000
+    fewer = redis_directory._SCRIPT.replace("KEPT_EARLY = 10000", f"KEPT_EARLY = {kept}")
+    assert fewer != redis_directory._SCRIPT
+    monkeypatch.setattr(redis_directory, "_SCRIPT", fewer)
+    async with redis_live(redis_url, database, clock) as one, redis_live(redis_url, database, clock) as other:
+        for number in range(kept + too_many):
+            at = clock() + day // 2 + number
+            if number % 2:
+                await one.spend(f"start {number}", at, at + 120_000)
+            else:
+                await one.spend_early("copy", at, at + 120_000)
+        await one._directory.settle()
+        assert int(redis_command(redis_url, "DBSIZE").removeprefix(":")) < kept + 100
+        clock.ahead_ms += day // 2 + number
+        assert not await other.beat(new_instance(id=f"start {number}"), at, False, limit=None)
+        assert not await other.beat(new_instance(id="copy"), at - 1, False, limit=None)
+        assert await other.beat(new_instance(id="copy"), at, False, limit=None)

@@ -19,6 +19,9 @@ local INBOX_MS = 120000
 local SUPERSEDED_MS = 900000
 local EARLIEST_MOMENT = 100000000000 -- a sequence from here on is a time; others count from 1
 local KEPT_MOMENTS_MS = 150000
+local KEPT_EARLY = 10000 -- moments that have not come yet; beyond, the oldest are forgotten
+local EARLY = prefix .. "early" -- list of their names
+local EARLY_MS = 172800000
 local SINCE = prefix .. "since" -- what was taken before this time may be forgotten
 local SLICE = 500
 
@@ -118,6 +121,15 @@ local function early_key(id, moment)
   return prefix .. "early:" .. id .. "@" .. string.format("%.0f", moment)
 end
 
+-- Whoever calls may name as many moments to come as they like, and each would stay for a day.
+local function keep_early(name, value, milliseconds)
+  call("SET", name, value, "PX", milliseconds)
+  if call("RPUSH", EARLY, name) > KEPT_EARLY then
+    call("DEL", call("LPOP", EARLY))
+  end
+  call("PEXPIRE", EARLY, EARLY_MS)
+end
+
 -- Whether this moment of an instance was used, or was refused because it had not come yet. Numbers below are no moments.
 local function was_used(id, record, moment)
   return moment <= (record and record[I_SEQUENCE] or used_by(id))
@@ -126,7 +138,12 @@ end
 
 local function remember_used(id, moment, milliseconds)
   if moment >= EARLIEST_MOMENT and milliseconds > 0 then
-    call("SET", used_key(id), string.format("%.0f", math.max(moment, used_by(id))), "PX", milliseconds)
+    local latest = string.format("%.0f", math.max(moment, used_by(id)))
+    if milliseconds > KEPT_MOMENTS_MS then
+      keep_early(used_key(id), latest, milliseconds)
+    else
+      call("SET", used_key(id), latest, "PX", milliseconds)
+    end
   end
 end
 
@@ -346,7 +363,7 @@ function operations.spend(id, moment, now, milliseconds)
 end
 
 function operations.spend_early(id, moment, milliseconds)
-  call("SET", early_key(id, moment), "1", "PX", milliseconds)
+  keep_early(early_key(id, moment), "1", milliseconds)
 end
 
 function operations.release(id)
