@@ -1,0 +1,186 @@
+"""Two real servers on one PostgreSQL and one Redis: what is begun at one goes on at another, and what is said to one holds at all."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import asyncpg
+import httpx
+
+from moonlatch.discord.face import PATH
+from moonlatch.master_key import MasterKeySource
+from support.client import Client
+from support.developer import Developer
+from support.discord import CUSTOMERS, GUILD, STAFF, TOKEN, FakeDiscord, Person, buttons_of, fake_discord, text_of
+from support.discord import Client as People
+from support.killed import NO_LIMITS
+from support.server import MoonlatchServer
+from support.visitor import key_on, signed
+
+CUSTOMERS_OF_ROLLOUT = 12
+
+
+@dataclass
+class Chain:
+    """The servers, and a seller at the first of them."""
+
+    servers: list[MoonlatchServer]
+    database_url: str
+    developers: list[Developer]
+    project: str
+
+    async def client(self, script: str, http: httpx.AsyncClient) -> Client:
+        """Who has the script's loader; `at` sends it to one server or another."""
+        connection = await asyncpg.connect(self.database_url)
+        loader = await connection.fetchval("select loader from scripts where id = $1", script)
+        await connection.close()
+        ring = MasterKeySource(self.servers[0].data).open()
+        key = ring.of_loader(loader)
+        assert key is not None
+        return Client(
+            self.servers[0].url,
+            script,
+            loader,
+            key.loader_secret(loader),
+            http,
+            signing_key=key.public_key,
+            exchange_key=key.exchange_key,
+        )
+
+    async def builds(self, client: Client, key: str) -> list[int]:
+        """The build that each server gives a key."""
+        given = []
+        for server in self.servers:
+            client.url = server.url
+            given.append((await client.execute(key=key)).variables["la_script_build"])
+        return given
+
+
+async def test_several_servers_are_one(tmp_path: Path, postgres_url: str, redis_url: str) -> None:
+    async with fake_discord() as discord, httpx.AsyncClient(timeout=60) as http:
+        settings = {
+            **NO_LIMITS,
+            "MOONLATCH_DATABASE_URL": postgres_url,
+            "MOONLATCH_REDIS_URL": redis_url,
+            "MOONLATCH_DISCORD__BASE_URL": discord.url,
+        }
+        servers = [MoonlatchServer(tmp_path / str(number), settings) for number in range(2)]
+        token = await asyncio.to_thread(servers[0].new_account, "seller")
+        try:
+            await asyncio.to_thread(servers[0].start)
+            for server in servers[1:]:
+                server.data.mkdir(mode=0o700)
+                shutil.copy(servers[0].data / "master.key", server.data / "master.key")
+            await asyncio.gather(*(asyncio.to_thread(server.start) for server in servers[1:]))
+            developers = [Developer(server.url, token) for server in servers]
+            project = await asyncio.to_thread(developers[0].new_project)
+            chain = Chain(servers, postgres_url, developers, project)
+            await check_rollout(chain, http)
+            await check_variables(chain, http)
+            await check_visit(chain)
+            await check_discord(chain, discord, http)
+        finally:
+            for server in servers:
+                server.kill()
+
+
+async def check_rollout(chain: Chain, http: httpx.AsyncClient) -> None:
+    """Every server gives a key the same build, and a halt or pin that one was told is everybody's."""
+    first, second = chain.developers
+
+    def release() -> tuple[str, list[str], str]:
+        script = first.new_script(chain.project, "print(1)")
+        second.post(f"/scripts/{script}/update", script="print(2)")
+        first.post(f"/scripts/{script}/rollback", build=1)
+        keys = [first.new_key(chain.project) for _ in range(CUSTOMERS_OF_ROLLOUT)]
+        steps = [{"basis_points": 5_000, "minutes": 60}]
+        return script, keys, second.post(f"/scripts/{script}/rollouts", build=2, steps=steps)["rollout"]["id"]
+
+    script, keys, rollout = await asyncio.to_thread(release)
+    client = await chain.client(script, http)
+    given = [await chain.builds(client, key) for key in keys]
+    assert [len(set(each)) for each in given] == [1] * len(keys)
+    assert {each[0] for each in given} == {1, 2}, "of twelve keys, none or all: once in 2,048"
+    await asyncio.to_thread(first.post, f"/rollouts/{rollout}/halt")
+    assert [await chain.builds(client, key) for key in keys[:3]] == [[1, 1]] * 3
+    await asyncio.to_thread(lambda: second.post(f"/users/{keys[0]}/pin", script=script, build=2))
+    assert await chain.builds(client, keys[0]) == [2, 2]
+    assert await chain.builds(client, keys[1]) == [1, 1]
+
+
+async def check_variables(chain: Chain, http: httpx.AsyncClient) -> None:
+    """A variable that is set at one server is heard of by the copies at another, and read at any."""
+    first = chain.developers[0]
+
+    def put(developer: Developer, value: str) -> None:
+        developer.post(f"/projects/{chain.project}/variables", name="greeting", value=value)
+
+    await asyncio.to_thread(put, first, "hello")
+    script = await asyncio.to_thread(first.new_script, chain.project, "print(la_var('greeting'))")
+    key = await asyncio.to_thread(first.new_key, chain.project)
+    client = await chain.client(script, http)
+    client.url = chain.servers[1].url
+    copy = await client.execute(key=key)
+    assert await copy.variable("greeting") == "hello"
+    session = await copy.session()
+    await asyncio.to_thread(put, first, "good evening")
+    async with asyncio.timeout(30):
+        while (frame := await session.receive())["type"] == "alive":
+            pass
+    assert frame == {"type": "variable_changed", "name": "greeting"}
+    for server in chain.servers:
+        client.url = server.url
+        assert await copy.variable("greeting") == "good evening"
+    await session.socket.close()
+
+
+async def check_visit(chain: Chain) -> None:
+    """A visitor who begins at one server and leaves by another has the key at both, once."""
+    first, second = (server.url for server in chain.servers)
+    gate = {"provider": "custom", "settings": {"url": "https://gate.example/in"}, "minimum_seconds": 0}
+
+    def open_system() -> str:
+        new = {"project_id": chain.project, "name": "Free keys", "slug": "free-keys"}
+        system = chain.developers[0].post("/ads/systems/new", **new)["system_id"]
+        return str(chain.developers[1].post(f"/ads/systems/{system}/steps", **gate)["signing_secret"])
+
+    secret = await asyncio.to_thread(open_system)
+    async with httpx.AsyncClient(timeout=60) as browser:
+        await browser.post(f"{first}/get/free-keys")
+        left = await browser.get(f"{second}/get/free-keys/go")
+        (callback,) = parse_qs(urlsplit(left.headers["location"]).query)["callback"]
+        back = signed(urlsplit(callback).path, secret, int(time.time() * 1000) + 60_000)
+        together = await asyncio.gather(*(browser.get(url + back) for url in (first, second) * 4))
+        assert sorted(reply.status_code for reply in together) == [303] + [403] * 7
+        keys = {key_on(await browser.get(f"{url}/get/free-keys")) for url in (first, second)}
+    assert len(keys) == 1
+    assert None not in keys
+
+
+async def check_discord(chain: Chain, discord: FakeDiscord, http: httpx.AsyncClient) -> None:
+    """Whichever server Discord comes to answers, and of both together one does."""
+    first, second = (People(discord, http, server.url + PATH) for server in chain.servers)
+
+    def link() -> str:
+        me = chain.developers[0]
+        me.post("/account/discord", bot_token=TOKEN)
+        roles = {STAFF: "admin"}
+        me.post(f"/projects/{chain.project}/discord", guild_id=GUILD, customer_role_id=CUSTOMERS, roles=roles)
+        return me.new_key(chain.project)
+
+    key = await asyncio.to_thread(link)
+    staff, customer = discord.join(Person(name="staff", roles={STAFF})), discord.join(Person())
+    buttons = buttons_of(await first.use("panel", staff))
+    dialog = await second.press(buttons["Redeem key"], customer)
+    assert "is yours now" in text_of(await first.write(dialog["data"]["custom_id"], customer, key=key))
+    assert "Starts: 0" in text_of(await first.press(buttons["My stats"], customer))
+    await discord.until(lambda: customer.roles == {CUSTOMERS})
+    once = discord.interaction(2, staff, name="create_keys", options=[{"name": "count", "value": 1}])
+    replies = await asyncio.gather(*(people.send(once) for people in (first, second) * 4))
+    assert sorted(reply.status_code for reply in replies) == [200] + [401] * 7
+    assert discord.faults == []
