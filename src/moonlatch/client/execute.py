@@ -142,7 +142,7 @@ class ExecuteEndpoint:
                 premium=granted.premium,
                 seen_executions=facts.executions,
                 seen_expires=facts.key_expires,
-                seen_build=facts.current_build,
+                seen_build=facts.build if facts.current_build is None else facts.current_build,
                 seen_plan=facts.plan,
                 fingerprint=fingerprint,
                 ip=origin.ip,

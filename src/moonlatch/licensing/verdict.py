@@ -40,7 +40,7 @@ class AskedFurther(msgspec.Struct, frozen=True, kw_only=True):
     pin: int | None = None
     """The build that the key is pinned to now."""
     current_build: int | None = None
-    """The script's own, where `build` is what this key is given."""
+    """The script's own, where `build` is another one that this key is given."""
 
 
 class Facts(AskedFurther, frozen=True, gc=False):
@@ -354,7 +354,8 @@ def with_build_given(facts: StartFacts, fingerprint: bytes | None) -> StartFacts
         pin=facts.pin,
         holder=_holder(facts.user_id, fingerprint),
     )
-    return msgspec.structs.replace(facts, build=build, current_build=facts.build)
+    # Nearly always it is the current one; a copy of all that is known costs as much as the choice.
+    return facts if build == facts.build else msgspec.structs.replace(facts, build=build, current_build=facts.build)
 
 
 def _is_outdated(facts: Facts, running: int, fingerprint: bytes | None) -> bool:

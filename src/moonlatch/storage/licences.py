@@ -68,12 +68,11 @@ START_USER = Query(
     f"select {_STARTING_USER}, {_SHOWN}, u.executions, u.key_days, u.max_executions {_BY_KEY} limit 1",
     is_hot=True,
 )
-# By itself, because most scripts have no pins; where there are some, a second question costs more than a longer one.
+# By itself, because most scripts have no pins. Of those of all scripts the key's own row has a text: to find the one among the pins of
+# everybody costs a start more than all else that is asked of the user.
 START_PINNED_USER = Query(
     "licences.start_pinned_user",
-    f"select {_STARTING_USER}, {_SHOWN}, u.executions, u.key_days, u.max_executions, n.channel, "
-    "case when n.expires_at is null or n.expires_at > :now then n.build end "
-    f"{_BY_KEY} left join pins n on n.user_id = u.id and n.script_id = :script limit 1",
+    f"select {_STARTING_USER}, {_SHOWN}, u.executions, u.key_days, u.max_executions, u.pins {_BY_KEY} limit 1",
     is_hot=True,
 )
 RUNNING_SCRIPT = Query(
@@ -115,7 +114,7 @@ PIN = Query(
 # What `Licences` gives them, in this order.
 assert parameter_names(START_SCRIPT.sql) == ("account", "loader", "script")
 assert parameter_names(START_USER.sql) == ("fingerprint", "key_hash", "project", "now")
-assert parameter_names(START_PINNED_USER.sql) == ("fingerprint", "now", "key_hash", "project", "script")
+assert parameter_names(START_PINNED_USER.sql) == ("fingerprint", "key_hash", "project", "now")
 assert parameter_names(BLACKLISTING.sql) == ("user", "project", "fingerprint", "now")
 assert parameter_names(PIN.sql) == ("now", "user", "script")
 assert parameter_names(RUNNING_SCRIPT.sql) == ("account", "script")
@@ -225,16 +224,18 @@ class Licences:
             return None
         plan: str | None = script[-7]
         has_pins = plan is not None and plan_of(plan).has_pins
-        if has_pins:
-            pinned = (question.fingerprint, question.now, question.key_hash, owner.project, question.script)
-            user = ask(START_PINNED_USER, pinned)
-        else:
-            user = ask(START_USER, (question.fingerprint, question.key_hash, owner.project, question.now))
+        user = ask(
+            START_PINNED_USER if has_pins else START_USER,
+            (question.fingerprint, question.key_hash, owner.project, question.now),
+        )
         if not (user is None or isinstance(user, tuple)):
             user = await user
         assert user is not None  # a row of nothing, when there is no such user
-        if has_pins:
-            facts = StartFacts(*(script[:-6] + user[:-2] + script[-6:]), channel=user[-2], pin=user[-1])
+        if has_pins and user[-1] is not None:
+            channel, pin = _pin_in(user[-1], question.script, question.now)
+            facts = StartFacts(*(script[:-6] + user[:-1] + script[-6:]), channel=channel, pin=pin)
+        elif has_pins:
+            facts = StartFacts(*(script[:-6] + user[:-1] + script[-6:]))
         else:
             facts = StartFacts(*(script[:-6] + user + script[-6:]))
         if facts.blacklisted or facts.barred_by is not None:
@@ -330,6 +331,16 @@ class Licences:
             held_until=held_until,
             locked_to=None if locked_to is None else bytes(locked_to),
         )
+
+
+def _pin_in(pins: str, script: str, now_ms: int) -> tuple[str | None, int | None]:
+    """The channel that a key is on for a script, and the build that it is pinned to now, of the text that its row has."""
+    of_script = pins.partition(script)[2]
+    if not of_script:
+        return None, None
+    channel, build, expires = of_script.partition("\n")[0][1:].split("/")
+    is_pinned = build and (not expires or int(expires) > now_ms)
+    return channel or None, int(build) if is_pinned else None
 
 
 async def loader_of(db: Database, script: str) -> str | None:
