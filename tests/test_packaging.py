@@ -148,7 +148,7 @@ class InstalledServer(MoonlatchServer):
     """The server of another environment."""
 
     def __init__(self, data: Path, programs: Path) -> None:
-        super().__init__(data)
+        super().__init__(data, python=str(programs / "python"))
         self._programs = programs
 
     @property

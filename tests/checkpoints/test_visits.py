@@ -23,7 +23,7 @@ DAY = 86_400_000
 
 async def start(api: Api, client: Client, key: str, address: str, fingerprint: str = "a device") -> str:
     """What becomes of a start from there."""
-    async with plain_http(timeout=20, headers={"x-forwarded-for": address}) as http:
+    async with plain_http(timeout=60, headers={"x-forwarded-for": address}) as http:
         there = Client(api.url, client.script, client.loader, client.secret, http, api.clock)
         try:
             await there.execute(key=key, fingerprint=fingerprint)
@@ -264,7 +264,7 @@ async def test_of_64_callbacks_at_once_one_counts(api: Api, me: Developer, proje
 async def test_of_many_browsers_of_one_address_at_once_one_gets_a_key(api: Api, me: Developer, project: str) -> None:
     system = await new_system(me, project, "custom")
     backs: list[tuple[httpx.AsyncClient, str]] = []
-    clients = [plain_http(base_url=api.url, timeout=20, headers={"x-forwarded-for": HERE}) for _ in range(5)]
+    clients = [plain_http(base_url=api.url, timeout=60, headers={"x-forwarded-for": HERE}) for _ in range(5)]
     for http in clients:
         one = Visitor(api, http)
         await one.begin(system)

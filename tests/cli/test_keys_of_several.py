@@ -59,7 +59,7 @@ def settings(tmp_path: Path, postgres_url: str, redis_url: str, monkeypatch: pyt
 
 @pytest.fixture
 async def http() -> AsyncIterator[httpx.AsyncClient]:
-    async with plain_http(timeout=30) as client:
+    async with plain_http(timeout=60) as client:
         yield client
 
 

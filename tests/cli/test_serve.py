@@ -36,7 +36,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MoonlatchServer
 
 def example_is_told(server: MoonlatchServer) -> str:
     """What the first start told, once it has told everything."""
-    give_up = time.monotonic() + 20
+    give_up = time.monotonic() + 60
     while "/docs" not in server.log.read_text() and time.monotonic() < give_up:
         time.sleep(0.05)
     return server.told()
@@ -154,7 +154,7 @@ async def test_a_removed_account_takes_everything_with_it_while_the_server_runs(
         (loader,) = connection.execute("select loader from scripts where id = ?", [script]).fetchone()
     keyring = MasterKeySource(server.data).open()
     secret, key_hash = keyring.loader_secret(loader), keyring.user_key_hash(key).hex().upper()
-    async with httpx.AsyncClient(timeout=20) as http:
+    async with httpx.AsyncClient(timeout=60) as http:
         copy = await Client(server.url, script, loader, secret, http).execute(key=key)
         place = ("--data", str(server.data))
         refused = server.cli("accounts", "remove", "leaving", "--yes", *place, check=False)

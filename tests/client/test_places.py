@@ -63,7 +63,7 @@ async def limit(world: World, key: str, places: int | None) -> None:
 async def lose_session(world: World, client: Client, wire: Wire) -> None:
     """As a game that is killed does."""
     wire.socket.transport.abort()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while await world.live.session(wire.id) is not None:
             await asyncio.sleep(0.01)
 

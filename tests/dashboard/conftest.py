@@ -16,7 +16,7 @@ from support.server import MoonlatchServer, free_port
 from support.shop import Shop, opened_shop
 
 # What is waited for comes within a second; a machine that is busy with other tests takes longer.
-expect.set_options(timeout=20_000)
+expect.set_options(timeout=60_000)
 
 DISCORD_PORT = free_port()
 """Where a Discord of our own is, while a test runs one."""

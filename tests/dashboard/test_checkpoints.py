@@ -87,11 +87,11 @@ def test_a_key_is_earned_without_scripts_and_starts_the_loader(
     box.get_by_role("button", name="New checkpoint").click()
     page.get_by_role("heading", name="Free keys").wait_for()
     secrets: list[str] = []
-    for number in (1, 2):
+    for number, minimum_seconds in ((1, 60), (2, 1)):
         page.get_by_role("button", name="Add step").click()
         box.get_by_label("Provider").select_option("custom")
         box.get_by_label("Address").fill("http://gate.example")
-        box.get_by_label("Nobody can be through within").fill("1")
+        box.get_by_label("Nobody can be through within").fill(f"{minimum_seconds}")
         box.get_by_role("button", name="Add step").click()
         expect(box.get_by_label("Address")).to_have_attribute("aria-invalid", "true")
         box.get_by_label("Address").fill(GATE)
@@ -118,6 +118,9 @@ def test_a_key_is_earned_without_scripts_and_starts_the_loader(
             go_through(visitor, seconds=0)
             expect(visitor.get_by_role("alert")).to_contain_text("That was too fast")
             look(visitor, request, "too-fast")
+            (system,) = shop.developer.get("/ads/systems", project=shop.project)["systems"]
+            step = shop.developer.get(f"/ads/systems/{system['id']}")["steps"][0]
+            shop.developer.post(f"/ads/steps/{step['id']}/edit", minimum_seconds=1)
             go_through(visitor)
             expect(visitor.get_by_role("listitem").first).to_contain_text("done")
         with gate(visitor, secrets[1]):

@@ -47,7 +47,7 @@ def log(tmp_path: Path) -> Iterator[tuple[str, Path]]:
         command = [CADDY, "run", "--adapter", "caddyfile", "--config", file]
         process = subprocess.Popen(command, env=surroundings, stdout=writing, stderr=writing)
     try:
-        give_up = time.monotonic() + 30
+        give_up = time.monotonic() + 60
         while time.monotonic() < give_up and process.poll() is None and status_at(url) is None:
             time.sleep(0.05)
         yield url, output

@@ -88,7 +88,7 @@ async def test_everything_passes_through_nginx(server: MoonlatchServer, token: s
 
         with contextlib.closing(sqlite3.connect(server.data / "moonlatch.db")) as connection:
             (loader,) = connection.execute("select loader from scripts where id = ?", [script]).fetchone()
-        async with httpx.AsyncClient(timeout=20) as http:
+        async with httpx.AsyncClient(timeout=60) as http:
             secret = MasterKeySource(server.data).open().loader_secret(loader)
             copy = await Client(proxy, script, loader, secret, http).execute(key=key)
             assert await copy.beat() is None

@@ -62,7 +62,7 @@ async def _sell(server: MoonlatchServer, token: str, discord: FakeDiscord) -> No
     ]
 
     staff, customer = discord.join(Person(name="staff", roles={STAFF})), discord.join(Person())
-    async with httpx.AsyncClient(timeout=30) as http:
+    async with httpx.AsyncClient(timeout=60) as http:
         client = Client(discord, http, server.url + PATH)
         buttons = buttons_of(await client.use("panel", staff))
         dialog = await client.press(buttons["Redeem key"], customer)

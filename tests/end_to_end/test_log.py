@@ -46,7 +46,7 @@ class Life:
             secret = MasterKeySource(self.server.data).open().loader_secret(loader)
             self.secrets["loader secret"] = secret.hex()
             headers = {"x-forwarded-for": ADDRESS}
-            async with httpx.AsyncClient(timeout=20, headers=headers) as http:
+            async with httpx.AsyncClient(timeout=60, headers=headers) as http:
                 client = Client(self.server.url, script, loader, secret, http)
                 await self._run(client, developer, key)
                 await self._be_a_nuisance(http, developer, key)

@@ -124,7 +124,7 @@ class Shop:
 
     async def run(self, loader: str, ring: Keyring, *, running: Copy | None = None) -> Copy:
         """Everything that customers do: what runs goes on, keys start on their devices and on no others."""
-        async with httpx.AsyncClient(timeout=20) as http:
+        async with httpx.AsyncClient(timeout=60) as http:
             client = self.client(http, loader, ring)
             if running is not None:
                 running.client.http = http
@@ -226,7 +226,7 @@ def test_a_master_key_is_changed_and_the_old_one_retired_while_everybody_goes_on
 
 
 async def check_old_loader_is_nothing_any_more(shop: Shop, running: Copy) -> None:
-    async with httpx.AsyncClient(timeout=20) as http:
+    async with httpx.AsyncClient(timeout=60) as http:
         running.client.http = http
         with pytest.raises(UnverifiedError):  # the server cannot sign for it any more
             await running.beat()

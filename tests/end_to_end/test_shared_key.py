@@ -36,7 +36,7 @@ async def crowd(server: MoonlatchServer, script: str, key: str) -> tuple[list[Co
         except Refused as error:
             refused[error.code] += 1
 
-    async with httpx.AsyncClient(timeout=30) as http:
+    async with httpx.AsyncClient(timeout=60) as http:
         await asyncio.gather(*(start(number, http) for number in range(COPIES)))
     return copies, refused
 

@@ -96,7 +96,7 @@ def server(stopped_server: MoonlatchServer, token: str) -> Iterator[MoonlatchSer
 async def installation(server: MoonlatchServer, disk: FailingDisk, token: str) -> AsyncIterator[Installation]:
     with Developer(server.url, token) as developer:
         project = developer.new_project()
-    async with httpx.AsyncClient(base_url=server.url, headers={"token": token}, timeout=20) as http:
+    async with httpx.AsyncClient(base_url=server.url, headers={"token": token}, timeout=60) as http:
         yield Installation(server, disk, http, project)
         disk.work()
 

@@ -113,7 +113,7 @@ async def test_what_still_fits_into_the_log_of_a_full_disk_is_granted_and_saved(
             (loader,) = connection.execute("select loader from scripts").fetchone()
             connection.execute("pragma wal_checkpoint(restart)")
         secret = MasterKeySource(server.data).open().loader_secret(loader)
-        async with httpx.AsyncClient(timeout=20) as http:
+        async with httpx.AsyncClient(timeout=60) as http:
             client = Client(server.url, script, loader, secret, http)
             with full_disk(server.data, server.pid):
                 codes = [await code_of(client.execute(key=key)) for _ in range(60)]

@@ -43,7 +43,7 @@ class PostgresData:
     async def settle(self) -> None:
         """Wait for the last statements of the dead server, which PostgreSQL still carries out."""
         others = "select count(*) from pg_stat_activity where application_name = 'moonlatch'"
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while (await self.rows(others))[0][0]:
                 await asyncio.sleep(0.02)
 

@@ -146,7 +146,7 @@ async def test_what_a_crashed_database_says_of_a_commit_before_is_not_believed(
             own_postgres.start()
         else:
             os.kill(process, signal.SIGKILL)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             # Before the server notices that a process of its died, it still answers, and rightly.
             await broken.wait()
             with pytest.raises(OutcomeUnknown):

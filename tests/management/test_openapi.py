@@ -150,7 +150,7 @@ def test_what_the_document_says_is_what_happens(
         case.headers.pop("Idempotency-Key", None)
         excluded = [positive_data_acceptance] if path in MORE_THAN_A_SCHEMA_SAYS else []
         headers = {"token": served.token}
-        case.call_and_validate(base_url=served.url, headers=headers, excluded_checks=excluded, timeout=20)
+        case.call_and_validate(base_url=served.url, headers=headers, excluded_checks=excluded, timeout=60)
 
     answered_as_documented()
 

@@ -153,7 +153,7 @@ async def test_a_directory_that_lost_everything_takes_nothing_recorded(
     script, key = await world.script(), await world.user(max_instances=1)
     copy = await live_of_an_owner(world, dataclasses.replace(script, url=recorder.url, http=http), key)
     redis_command(world.redis_url, "FLUSHDB")
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while redis_command(world.redis_url, "EXISTS", "test:since").strip() != ":1":
             await asyncio.sleep(0.05)
     assert await accepted_of(world.url, recorder.recorded) == 0
@@ -180,13 +180,13 @@ async def test_nothing_of_a_real_loader_is_taken_again(world: World, recorder: R
 
     with run() as loader:
         await asyncio.to_thread(loader.wait_line, "runs")
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while not (await world.live.counts(script.script)).sessions:
                 await asyncio.sleep(0.02)
     recorded = [sent for sent in recorder.recorded if b"/client/v1/" in sent]
     for path in (b"/client/v1/execute", b"/client/v1/session"):
         assert any(path in sent for sent in recorded)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while (await world.live.counts(script.script)).sessions:
             await asyncio.sleep(0.02)
     for later_ms in (0, 5_000, LEASE_MS, DAY_MS):

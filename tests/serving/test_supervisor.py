@@ -126,7 +126,7 @@ def test_a_second_word_is_passed_on_and_who_does_not_heed_it_is_killed(start) ->
 )
 def test_a_child_that_cannot_begin_ends_everything_with_its_reason(start, behaviour: str, reason: str) -> None:
     family = start(behaviour)
-    out, _ = family.parent.communicate(timeout=20)
+    out, _ = family.parent.communicate(timeout=60)
     assert (family.parent.returncode, out) == (1, f"{reason}\n")
     assert not [pid for pid in family.children(0) if is_alive(pid)]
 

@@ -113,7 +113,7 @@ def open_page(browser: Browser, url: str, token: str, **options: Any) -> Iterato
     context = browser.new_context(
         **{"locale": "en-US", "timezone_id": "UTC", "viewport": {"width": 1280, "height": 900}, **options}
     )
-    context.set_default_timeout(30_000)
+    context.set_default_timeout(60_000)
     page = context.new_page()
     visit = Visit(page, url, token)
     host = urlsplit(url).netloc

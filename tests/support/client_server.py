@@ -187,7 +187,7 @@ async def another_process(database: Database, clock: MovableClock, **settings: A
     )
     try:
         async with (
-            plain_http(timeout=20) as http,
+            plain_http(timeout=60) as http,
             served(app, app.http_transport(), keep_alive_seconds) as url,
         ):
             yield World(url, database, keyring, live, app, clock, http)

@@ -36,7 +36,7 @@ async def kill_in_rounds(
         assert process.returncode is None, "it died by itself"
         process.kill()
         assert await process.wait() == -signal.SIGKILL
-        await asyncio.wait_for(loading, 10)
+        await asyncio.wait_for(loading, 60)
         await verify()
 
 

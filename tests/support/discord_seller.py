@@ -133,7 +133,7 @@ async def seller_on(
             discord=DiscordApi(outgoing, fake.url),
         )
         face = DiscordFace(world, PUBLIC_URL, limits, answer_seconds=answer_seconds)
-        async with served(face) as url, plain_http(timeout=30) as http:
+        async with served(face) as url, plain_http(timeout=60) as http:
             client = Client(fake, http, url + PATH, clock)
             seller = Seller(world, fake, client, face, clock, account, project)
             await seller.connect()

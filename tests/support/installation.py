@@ -140,7 +140,7 @@ async def running_installation(
             url = await closing.enter_async_context(served(moonlatch.application, moonlatch.http_transport))
             running.append(Process(moonlatch, url))
         database = await closing.enter_async_context(opened_at(postgres_url, folder))
-        http = await closing.enter_async_context(plain_http(timeout=30))
+        http = await closing.enter_async_context(plain_http(timeout=60))
         developer = await new_developer(database, http, now_ms())
         installation = Installation(
             running, postgres, redis, database, MasterKeySource(folder).open(), http, developer, ""

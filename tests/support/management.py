@@ -259,7 +259,7 @@ async def running_api(folder: Path, *, database_url: str = "", **settings: Any) 
     try:
         async with (
             served(either, keep_alive_seconds=keep_alive_seconds) as url,
-            plain_http(base_url=url, timeout=20) as http,
+            plain_http(base_url=url, timeout=60) as http,
         ):
             checkpoints.append(
                 Checkpoints(

@@ -21,7 +21,7 @@ from moonlatch.cli.first_start import FILE_NAME
 from support.forked import ForkedCommand, can_be_forked, template
 
 START_SECONDS = 120.0
-STOP_SECONDS = 20.0
+STOP_SECONDS = 60.0
 
 
 FIRST_PORT, PORTS_OF_A_PROCESS = 12_000, 2_000

@@ -110,7 +110,7 @@ class Visitor:
 
 @contextlib.asynccontextmanager
 async def visitor(api: Api, address: str = HERE) -> AsyncIterator[Visitor]:
-    async with plain_http(base_url=api.url, timeout=20, headers={"x-forwarded-for": address}) as http:
+    async with plain_http(base_url=api.url, timeout=60, headers={"x-forwarded-for": address}) as http:
         yield Visitor(api, http)
 
 

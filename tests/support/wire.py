@@ -77,7 +77,7 @@ class Target:
         return str(copy.reply["token"]).encode(), beat
 
     async def _started(self) -> Copy:
-        async with plain_http(timeout=30) as http:
+        async with plain_http(timeout=60) as http:
             return await Client(self.server.url, self.script, self.loader, self.secret, http).execute(key=self.key)
 
 
