@@ -65,7 +65,12 @@ class MasterKeySource:
         return lines_of((self._credential or self._file).read_text(), self.place)
 
     def write(self, lines: Sequence[MasterKeyLine]) -> None:
-        """Have the file in the data folder hold these keys, or what it held before. Raises OSError."""
+        """Have the file in the data folder hold these keys, or what it held before. Raises OSError.
+
+        What writers who were killed have left goes with it: a key must not outlive its line. So only while it is `locked`.
+        """
+        for left in self.data_dir.glob(f".{self._file.name}.*"):
+            left.unlink(missing_ok=True)
         _write(self._file, lines)
 
     @contextlib.contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import stat
 import subprocess
 import sys
@@ -129,6 +130,29 @@ def test_of_many_who_rotate_at_once_one_does(data: Path) -> None:
         each.communicate(timeout=60)
     assert sorted(each.returncode for each in together) == [0, 1, 1, 1]
     assert len(ids(data)) == 2
+
+
+KILLED_IN_WRITING = """
+import os, runpy, signal, sys
+
+def hook(event, arguments):
+    if event == "os.rename":
+        os.kill(os.getpid(), signal.SIGKILL)
+
+sys.addaudithook(hook)
+sys.argv = ["moonlatch", "keys", "rotate", "--data", sys.argv[1]]
+runpy.run_module("moonlatch", run_name="__main__")
+"""
+
+
+def test_who_is_killed_in_rotating_leaves_no_key_behind(keys: Keys, data: Path) -> None:
+    before = (data / "master.key").read_bytes()
+    killed = subprocess.run([sys.executable, "-c", KILLED_IN_WRITING, str(data)], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert (data / "master.key").read_bytes() == before
+    assert list(data.glob(".master.key.*")), "it was killed before it wrote"
+    assert keys("rotate").status == 0
+    assert list(data.glob(".master.key.*")) == []
 
 
 def test_the_line_goes_where_a_command_or_credential_has_it(
