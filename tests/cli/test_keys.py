@@ -15,11 +15,14 @@ from typing import Any
 import pytest
 
 from moonlatch.app import open_moonlatch
+from moonlatch.clock import now_ms
 from moonlatch.config import load_settings
 from moonlatch.crypto import MasterKey
 from moonlatch.keyring import Keyring
 from moonlatch.master_key import CREDENTIAL_NAME, MasterKeySource
+from moonlatch.operations import master_keys as operations
 from moonlatch.storage import sealed
+from moonlatch.storage.sqlite.engine import open_sqlite
 from support.commands import Command, Ended
 from support.services import wait_for
 
@@ -140,19 +143,53 @@ def hook(event, arguments):
         os.kill(os.getpid(), signal.SIGKILL)
 
 sys.addaudithook(hook)
-sys.argv = ["moonlatch", "keys", "rotate", "--data", sys.argv[1]]
+sys.argv[0] = "moonlatch"
 runpy.run_module("moonlatch", run_name="__main__")
 """
 
 
+def killed_in_writing(data: Path, *arguments: str) -> None:
+    """Run `moonlatch keys ...` until it is about to put its file in the place of the ring's."""
+    command = [sys.executable, "-c", KILLED_IN_WRITING, "keys", *arguments, "--data", str(data)]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+
+
 def test_who_is_killed_in_rotating_leaves_no_key_behind(keys: Keys, data: Path) -> None:
     before = (data / "master.key").read_bytes()
-    killed = subprocess.run([sys.executable, "-c", KILLED_IN_WRITING, str(data)], check=False)
-    assert killed.returncode == -signal.SIGKILL
+    killed_in_writing(data, "rotate")
     assert (data / "master.key").read_bytes() == before
     assert list(data.glob(".master.key.*")), "it was killed before it wrote"
     assert keys("rotate").status == 0
     assert list(data.glob(".master.key.*")) == []
+
+
+def test_who_is_killed_in_giving_a_key_up_gives_it_up_next_time(keys: Keys, data: Path) -> None:
+    assert keys("rotate").status == 0
+    waiting, before = ids(data)
+    killed_in_writing(data, "retire", waiting)
+    assert ids(data) == [waiting, before], "its line goes last"
+    run_once(data)
+    assert states(keys) == {before: "current", waiting: "retired"}
+    assert keys("use", waiting).status == 1
+    assert keys("retire", waiting).status == 0
+    assert ids(data) == [before]
+    run_once(data)
+
+
+def test_a_key_that_a_server_begins_to_use_meanwhile_is_not_retired(keys: Keys, data: Path) -> None:
+    waiting = keys("rotate", "--json").json["id"]
+
+    async def race() -> bool:
+        database = await open_sqlite(data / "moonlatch.db")
+        try:
+            (seen,) = [each for each in await operations.standings(database, now=now_ms()) if each.key.id == waiting]
+            await database.run(lambda tx: operations.use(tx, waiting, now=now_ms()))
+            return await database.run(lambda tx: operations.retire(tx, seen, now=now_ms()))
+        finally:
+            await database.close()
+
+    assert wait_for(race) is False
+    assert states(keys)[waiting] == "current"
 
 
 def test_the_line_goes_where_a_command_or_credential_has_it(

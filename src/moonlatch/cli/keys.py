@@ -126,14 +126,17 @@ def retire(
         standing = next(
             (each for each in await operations.standings(database, now=now_ms()) if each.key.id == key_id), None
         )
+        if standing is not None and standing.is_current:
+            raise _current(key_id)
         if standing is not None and standing.key.retired_at is None:  # or only its line is left
             _require_unneeded(standing, ends_copies=now)
             unneeded = standing
 
-            async def unit(tx: Transaction) -> None:
-                await operations.retire(tx, unneeded, now=now_ms())
+            async def unit(tx: Transaction) -> bool:
+                return await operations.retire(tx, unneeded, now=now_ms())
 
-            await database.run(unit)
+            if not await database.run(unit):  # a server began to use it just now
+                raise _current(key_id)
         return _take_out(settings.master_key, key_id)
 
     is_out = with_database(data, work)
@@ -180,7 +183,7 @@ async def _require_room(database: Database, settings: Settings) -> None:
     found, known = await installation.find(database), await master_keys.list_all(database)
     if found is None or found.identity_key is None:
         raise CommandError("no server of this version has run with this data yet", "Start it once.")
-    waiting = [key.id for key in known if key.used_from is None and key.retired_at is None]
+    waiting = [key.id for key in known if key.is_waiting]
     if waiting:
         raise CommandError(
             f"the master key {waiting[0]} was made before, and no server uses it yet",
@@ -231,11 +234,13 @@ def _next_steps(settings: Settings, key_id: str, line: MasterKeyLine, *, is_writ
     return f"{text}\n\n" + "\n".join(f"{number}. {step}" for number, step in enumerate(steps, 1))
 
 
+def _current(key_id: str) -> CommandError:
+    return CommandError(f"{key_id} is the current master key", "Make another with `moonlatch keys rotate`.")
+
+
 def _require_unneeded(standing: Standing, *, ends_copies: bool) -> None:
     """Raise CommandError, with what still needs the key and what to do about each."""
     key_id = standing.key.id
-    if standing.is_current:
-        raise CommandError(f"{key_id} is the current master key", "Make another with `moonlatch keys rotate`.")
     reasons = []
     if standing.is_in_use:
         reasons.append("a server that was not restarted yet still uses it: restart it, and wait 5 minutes")

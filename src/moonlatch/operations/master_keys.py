@@ -63,24 +63,26 @@ async def standings(db: Database, *, now: int) -> list[Standing]:
 
 
 async def use(tx: Transaction, key_id: str, *, now: int) -> None:
-    """Have a known key be the current one of servers that start from now on. Raises LookupError."""
+    """Have a known key be the current one of servers that start from now on. Raises LookupError, also for one that is retired."""
     known = {key.id: key for key in await master_keys.list_all(tx)}
     found = await installation.find(tx)
-    if key_id not in known or found is None:
+    if key_id not in known or known[key_id].retired_at is not None or found is None:
         raise LookupError(key_id)
     current = found.key_check.hex()[:KEY_ID_LENGTH]
     if current != key_id:
         await master_keys.switch(tx, current, key_id, known[key_id].key_check, now=now)
 
 
-async def retire(tx: Transaction, standing: Standing, *, now: int) -> None:
+async def retire(tx: Transaction, standing: Standing, *, now: int) -> bool:
     """Need a key no more. Loaders of it that are not served start nothing from now on, and answers under it are forgotten.
 
-    Whoever calls it has seen to that nothing else needs it.
+    Whoever calls it has seen to that nothing else needs it. False, and nothing is changed, where it has become the current one since.
     """
+    if not await master_keys.retire(tx, standing.key.id, now=now):
+        return False
     await loaders.end(tx, [loader.id for loader in standing.loaders if not loader.is_served], now=now)
     await sealed.ANSWERS.forget(tx, standing.key.id, has_unmarked=standing.key.is_first)
-    await master_keys.retire(tx, standing.key.id, now=now)
+    return True
 
 
 def _key_of(loader_id: str, known: Sequence[KnownKey], first: str | None) -> str | None:

@@ -30,7 +30,11 @@ BEGIN_USE = Query(
     "master_keys.begin_use",
     "update master_keys set used_from = coalesce(used_from, :now), retired_at = null where id = :id",
 )
-RETIRE = Query("master_keys.retire", "update master_keys set retired_at = :now where id = :id and retired_at is null")
+RETIRE = Query(
+    "master_keys.retire",
+    "update master_keys set retired_at = :now where id = :id and retired_at is null "
+    "and not exists (select 1 from installation i where i.key_check = master_keys.key_check)",
+)
 
 
 class KnownKey(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,6 +51,11 @@ class KnownKey(msgspec.Struct, frozen=True, kw_only=True):
     """When a copy was last given a token by it, or for a loader of it, within a minute or so."""
     retired_at: int | None
     is_first: bool
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it was made and never used, nor given up."""
+        return self.used_from is None and self.retired_at is None
 
     @property
     def is_needed(self) -> bool:
@@ -99,7 +108,7 @@ async def arranged(db: Database, keyring: Keyring, place: str, *, is_alone: bool
         retired = [key.id for key in known.values() if key.retired_at is not None]
         arrangement = await _with_identity_key(tx, keyring, found, Arrangement(current.id, first, retired))
         newest = keyring.keys[0]
-        if not is_alone or newest is current or (newest.id in known and known[newest.id].used_from is not None):
+        if not is_alone or newest is current or (newest.id in known and not known[newest.id].is_waiting):
             return arrangement
         await switch(tx, current.id, newest.id, newest.check_value(), now=now)
         return msgspec.structs.replace(arrangement, current=newest.id)
@@ -165,9 +174,9 @@ async def note_uses(db: Database, current: str, of_copies: Collection[str], *, n
     await db.run(unit, is_guarded=True)
 
 
-async def retire(tx: Transaction, key_id: str, *, now: int) -> None:
-    """Need a key no more."""
-    await tx.execute(RETIRE, id=key_id, now=now)
+async def retire(tx: Transaction, key_id: str, *, now: int) -> bool:
+    """Need a key no more. False for the current one, and one that is retired already."""
+    return await tx.execute(RETIRE, id=key_id, now=now) == 1
 
 
 def _foreign(keyring: Keyring, found: Installation, place: str) -> str:
