@@ -139,7 +139,7 @@ def test_a_key_is_earned_without_scripts_and_starts_the_loader(
     look(page, request, "dashboard")
     page.set_viewport_size({"width": 1280, "height": 900})
     page.get_by_role("main").get_by_role("link", name="Settings").click()
-    page.get_by_label("Keys that a visitor may have at once").fill("2")
+    page.get_by_label("Keys of one visitor at once").fill("2")
     page.get_by_role("button", name="Save").click()
     page.get_by_role("button", name="Remove checkpoint").click()
     box.get_by_label("Type Free keys to confirm").fill("Free keys")

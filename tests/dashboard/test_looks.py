@@ -199,6 +199,93 @@ def test_every_page_reads_well_for_everybody(
     assert not findings, "\n".join(findings)
 
 
+OPENERS = {
+    "script-builds": (
+        "About build 2",
+        "Serve build 2",
+        "Yank build 1",
+        "Finish",
+        "Schedule a build",
+        "New channel",
+        "Change build: beta",
+        "Remove beta",
+        "Switch off",
+    ),
+    "script-settings": ("New loader secret", "Remove this script"),
+    "scripts": ("Add script",),
+    "keys": ("Create keys", "Import", "Change many keys"),
+    "key-builds": ("Choose a build", "Change: Auto farm", "Offline licence"),
+    "key-devices": ("Name: gaming laptop", "Unbind: gaming laptop"),
+    "key-settings": ("Stop all copies", "Add time", "Unbind device", "Blacklist", "Remove"),
+    "key-blacklisted": ("Lift blacklisting",),
+    "bars": ("Lift the bar",),
+    "live": ("Send message", "Disconnect"),
+    "checkpoints": ("New checkpoint",),
+    "checkpoint": ("Add step", "Linkvertise", "Lootlabs"),
+    "checkpoint-settings": ("Remove checkpoint",),
+    "webhooks-bare": ("Add webhook",),
+    "webhook": ("Test",),
+    "webhook-settings": ("New secret", "Remove webhook"),
+    "team": ("New token", "Invite", "Revoke"),
+    "projects": ("New project",),
+    "project-settings": ("Remove this project",),
+}
+"""Buttons of pages that open a dialog."""
+
+IS_WITHIN = "() => Boolean(document.activeElement.closest('dialog'))"
+REACHABLE = "'a[href], button, input, select, textarea, summary, [tabindex=\"0\"]'"
+GO_ROUND = f"""() => {{
+    const box = document.querySelector('dialog')
+    return [...box.querySelectorAll({REACHABLE})].filter((one) => one.checkVisibility() && !one.disabled).length
+}}"""
+
+
+def test_every_dialog_takes_the_keyboard_and_gives_it_back(
+    visit: Visit, places: dict[str, tuple[str, Callable[[Page], None]]]
+) -> None:
+    page, faults = visit.page, []
+    visit.sign_in()
+    for name, buttons in OPENERS.items():
+        place, prepare = places[name]
+        visit.go(place)
+        visit.settle()
+        prepare(page)
+        if name == "bars":
+            page.get_by_role("row").nth(1).get_by_role("checkbox").check()
+        for words in buttons:
+            faults += [f"{name}, {words}: {fault}" for fault in keyboard_faults(page, words)]
+    assert not faults, "\n".join(faults)
+
+
+def keyboard_faults(page: Page, words: str) -> list[str]:
+    """What is wrong with the dialog behind a button for whoever has no pointer."""
+    opener, dialog = page.get_by_role("button", name=words, exact=True).first, page.get_by_role("dialog")
+    if not opener.count():
+        return ["there is no such button"]
+    opener.focus()
+    page.keyboard.press("Enter")
+    dialog.wait_for()
+    page.wait_for_function("() => !document.querySelector('dialog [aria-busy=true]')")
+    faults = []
+    if not page.evaluate(IS_WITHIN):
+        faults.append("the focus did not go into it")
+    elif page.evaluate("() => document.activeElement.ariaLabel") == "Close" and dialog.locator(FIELDS).count():
+        faults.append("whoever wants to enter something begins at the cross")
+    for _ in range(page.evaluate(GO_ROUND) + 1):
+        page.keyboard.press("Tab")
+        # Between its end and its head is the window's own frame, which the page knows as its body.
+        if not page.evaluate(f"({IS_WITHIN})() || document.activeElement === document.body"):
+            faults.append("the keyboard leaves it")
+            break
+    page.keyboard.press("Escape")
+    dialog.wait_for(state="detached")
+    if not opener.evaluate("(button) => document.activeElement === button"):
+        faults.append("the focus did not come back")
+    return faults
+
+
+FIELDS = "input, select, textarea"
+
 IS_PAINTED = """() => {
     getComputedStyle(document.body).color
     return document.getAnimations().every((one) => !(one instanceof CSSTransition) || one.playState === "finished")

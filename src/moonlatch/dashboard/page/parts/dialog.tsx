@@ -11,11 +11,19 @@ interface Props {
   children: ComponentChildren;
 }
 
+/** Go to its first field, where the focus is still at its head: who is asked for something need not pass by the cross first. */
+export function enterField(box: HTMLDialogElement | null | undefined): void {
+  const at = document.activeElement;
+  if (!box?.open || !(at === box || at?.closest("dialog header"))) return;
+  box.querySelector<HTMLElement>("form :is(input, select, textarea)")?.focus();
+}
+
 /** Shows it over everything; when it is gone, the focus is where it was. */
 export function useModal(box: RefObject<HTMLDialogElement | null>): void {
   useEffect(() => {
     const before = document.activeElement;
     box.current?.showModal();
+    enterField(box.current);
     return () => {
       if (before instanceof HTMLElement && before.isConnected) before.focus();
     };

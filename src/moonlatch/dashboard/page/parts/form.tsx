@@ -1,10 +1,11 @@
 /** Forms: fields with their words, what the API says against one beside it, and one send at a time. */
 import { signal, useSignal, type Signal } from "@preact/signals";
 import { type ComponentChildren, createContext, type JSX } from "preact";
-import { useContext, useId, useMemo, useRef } from "preact/hooks";
+import { useContext, useEffect, useId, useMemo, useRef } from "preact/hooks";
 import { ApiError } from "../api/errors";
 import { text } from "../text/en/shell";
 import { Alert } from "./alert";
+import { enterField } from "./dialog";
 
 type Wrong = Record<string, string[]>;
 const WrongFields = createContext<Signal<Wrong>>(signal({}));
@@ -83,6 +84,8 @@ export function Form({ run, submit, isDanger, isDisabled, onCancel, onFailure, o
   const wrong = useSignal<Wrong>({});
   const failure = useSignal<unknown>(undefined);
   const isBusy = useSignal(false);
+  // One that comes when something was loaded, into a box that is open already.
+  useEffect(() => enterField(form.current?.closest("dialog")), []);
 
   async function send(event: Event) {
     event.preventDefault();

@@ -40,7 +40,7 @@ export default function Checkpoint({ project, id }: PageProps) {
                 </p>
                 <div class="row">
                   <h1>{reply.system.name}</h1>
-                  <StateBadge isOn={reply.system.enabled && reply.steps.length > 0} />
+                  <StateBadge isOn={reply.system.enabled} isStepless={reply.steps.length === 0} />
                 </div>
               </div>
               {may("checkpoints:write") && <Switch system={reply.system} reload={loaded.reload} />}

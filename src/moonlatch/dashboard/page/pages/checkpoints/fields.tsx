@@ -18,7 +18,7 @@ export function SystemFields({ system }: { system?: AdSystemView }) {
   );
   return (
     <>
-      <TextField name="name" label={text.name} hint={text.nameHint} defaultValue={system?.name} maxLength={100} required />
+      <TextField name="name" label={text.name} hint={text.nameHint} defaultValue={system?.name} maxLength={100} required autoFocus={system === undefined} />
       <div class="fields two">
         {number("key_duration", text.keyDuration, hoursOf(system?.key_duration ?? 24 * HOUR))}
         {number("max_keys", text.maxKeys, system?.max_keys ?? 1)}

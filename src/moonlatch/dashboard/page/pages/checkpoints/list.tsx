@@ -62,7 +62,8 @@ export default function Checkpoints({ project }: PageProps) {
   );
 }
 
-export function StateBadge({ isOn }: { isOn: boolean }) {
+export function StateBadge({ isOn, isStepless = false }: { isOn: boolean; isStepless?: boolean }) {
+  if (isOn && isStepless) return <span class="badge warn">{text.states.stepless}</span>;
   return <span class={isOn ? "badge good" : "badge"}>{isOn ? text.states.on : text.states.off}</span>;
 }
 

@@ -70,7 +70,7 @@ export default function Removed({ project }: PageProps) {
                     { label: text.columns.note, show: ({ user }) => user.note && <span class="clip">{user.note}</span> },
                     { label: text.columns.discord, show: ({ user }) => user.discord_id && <span class="number">{user.discord_id}</span> },
                     { label: words.columns.removed, show: (each) => <Time at={each.removed_at} /> },
-                    { label: words.columns.by, show: (each) => words.by[each.removed_by] },
+                    { label: words.columns.by, show: (each) => <span class="whole">{words.by[each.removed_by]}</span> },
                     { label: words.columns.until, show: (each) => <Time at={each.restorable_until} /> },
                   ]}
                 />

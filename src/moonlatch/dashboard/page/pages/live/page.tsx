@@ -45,7 +45,7 @@ export default function Live({ project }: PageProps) {
               <section class="card">
                 <Empty title={text.noScripts}>
                   <a class="button primary" href={to(`/projects/${project}/scripts`, { new: "script" })}>
-                    {text.noScripts}
+                    {text.addScript}
                   </a>
                 </Empty>
               </section>

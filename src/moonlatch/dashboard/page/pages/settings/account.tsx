@@ -153,7 +153,7 @@ function Tiers({ tiers, own }: { tiers: readonly TierView[]; own: string }) {
           { label: text.buildMinutes, isEnd: true, show: (tier) => limit(tier.build_seconds_per_period === null ? null : Math.round(tier.build_seconds_per_period / 60)) },
           { label: text.kept, isEnd: true, show: (tier) => limit(tier.build_history) },
           { label: text.scriptBytes, isEnd: true, show: (tier) => <span class="number whole">{bytesOf(tier.script_bytes)}</span> },
-          { label: text.ffa, show: (tier) => (tier.free_for_all ? text.allowed : text.notAllowed) },
+          { label: text.tierFfa, show: (tier) => (tier.free_for_all ? text.allowed : text.notAllowed) },
         ]}
       />
     </section>

@@ -9,7 +9,7 @@ import type { DeliveryView, EndpointView, Operations } from "../../api/types";
 import { Dialog } from "../../parts/dialog";
 import { Empty, Shown } from "../../parts/status";
 import { Table } from "../../parts/table";
-import { Time } from "../../parts/time";
+import { now, Time } from "../../parts/time";
 import { tell, tellFailure } from "../../parts/toast";
 import { place, refine } from "../../shell/router";
 import { text as events } from "../../text/en/events";
@@ -96,7 +96,7 @@ export function Deliveries({ project, endpoint, reload }: Props) {
                   { label: words.state, show: (delivery) => <span class={BADGES[delivery.state]}>{words.stateNames[delivery.state] ?? delivery.state}</span> },
                   { label: words.made, show: (delivery) => <Time at={delivery.created_at} /> },
                   { label: words.attempts, isEnd: true, show: (delivery) => <span class="number">{delivery.attempts}</span> },
-                  { label: words.next, show: (delivery) => delivery.next_at !== null && <Time at={delivery.next_at} /> },
+                  { label: words.next, show: (delivery) => delivery.next_at !== null && (delivery.next_at > now.value ? <Time at={delivery.next_at} /> : words.soon) },
                   {
                     label: words.again,
                     isAction: true,

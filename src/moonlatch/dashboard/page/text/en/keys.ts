@@ -110,7 +110,7 @@ export const text = {
     more: "A removed key can be restored for 7 days, with its device and its counters.",
     none: "No keys were removed in the last 7 days",
     columns: { removed: "Removed", by: "By", until: "Can be restored until" },
-    by: { developer: "a person or program", expiry: "its expiry" } as Record<string, string>,
+    by: { developer: "somebody", expiry: "its expiry" } as Record<string, string>,
     restore: "Restore",
     restored: (many: number) => (many === 1 ? "The key was restored" : `${many} keys were restored`),
     restoreTitle: (many: number) => (many === 1 ? "Restore this key" : `Restore ${many} keys`),

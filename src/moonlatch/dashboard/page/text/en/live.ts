@@ -9,7 +9,8 @@ export const text = {
   none: "Nothing is connected",
   noneMore: "Copies in programs with WebSockets show up here. Others are listed under all running copies.",
   noneLike: "No matching sessions",
-  noScripts: "Add a script first",
+  noScripts: "No scripts yet",
+  addScript: "Add a script",
   views: [
     ["", "Connected"],
     ["copies", "All running copies"],

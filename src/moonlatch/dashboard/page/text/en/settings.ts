@@ -43,6 +43,7 @@ export const text = {
   tier: "Tier",
   expires: "Valid until",
   ffa: "Scripts without keys",
+  tierFfa: "Without keys",
   allowed: "allowed",
   notAllowed: "not allowed",
   scriptBytes: "Largest script",

@@ -64,6 +64,7 @@ export const text = {
     made: "Happened",
     attempts: "Tries",
     next: "Next try",
+    soon: "in its turn",
     look: "Look",
     again: "Send again",
     sentAgain: (many: number) => `${many} sent again`,
