@@ -24,6 +24,8 @@ from moonlatch.checkpoints.providers import Providers
 from moonlatch.client.loader_source import LOADER_VERSION, library_source, loader_source, missing_loader_source
 from moonlatch.client.protocol import (
     BEAT,
+    CALL,
+    CALL_PATH,
     EXECUTE_PATH,
     HEARTBEAT_PATH,
     READ,
@@ -217,6 +219,7 @@ async def open_moonlatch(settings: Settings) -> AsyncIterator[Moonlatch]:
             limits=limits,
             watch=SharingWatch(world),
             library=library_source(settings.public_url),
+            world=world,
         )
         closing.push_async_callback(client.history.close)
         discord = DiscordFace(world, settings.public_url, limits)
@@ -363,6 +366,7 @@ def _expose(
         GrantedCalls(START, "POST", EXECUTE_PATH),
         GrantedCalls(BEAT, "POST", HEARTBEAT_PATH),
         GrantedCalls(READ, "POST", VARIABLE_PATH),
+        GrantedCalls(CALL, "POST", CALL_PATH),
     )
     counts.builds = publisher.counts
     counts.commit_units = database.batches

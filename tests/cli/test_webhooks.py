@@ -61,3 +61,45 @@ def test_a_url_that_must_not_be_called_is_told(moonlatch: Command, served: tuple
         refused = moonlatch("webhooks", "create", project, address, *options)
         assert refused.status == 1
         assert "url: must lead elsewhere: the address is not on the public internet" in refused.err
+
+
+def test_variables_and_remotes_are_set_listed_and_removed(
+    moonlatch: Command, served: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, token = served
+    monkeypatch.setenv("MOONLATCH_TOKEN", token)
+    monkeypatch.setenv("MOONLATCH_URL", url)
+    with Developer(url, token) as developer:
+        project = developer.new_project()
+
+    variable = moonlatch("variables", "set", "rates", '{"rare": 0.02}', "--project", project, "--json").json["id"]
+    assert moonlatch("variables", "set", "word", "sesame", "--project", project).status == 0
+    assert [each["name"] for each in moonlatch("variables", "list", "--project", project, "--json").json] == [
+        "rates",
+        "word",
+    ]
+    assert moonlatch("variables", "show", variable).json == {"rare": 0.02}
+    assert "rates" in moonlatch("variables", "list", "--project", project).out
+    assert moonlatch("variables", "remove", variable).status == 0
+    assert moonlatch("variables", "show", variable).status == 1
+    unsaid = moonlatch("variables", "list")
+    assert (unsaid.status, unsaid.err.splitlines()[0]) == (1, "error: say whose it is")
+
+    made = moonlatch("webhooks", "create", project, "http://receiver.invalid/", "--for-scripts", "--json").json
+    endpoint = made["endpoint"]["id"]
+    assert made["endpoint"]["events"] == []
+    both = moonlatch(
+        "webhooks", "create", project, "http://receiver.invalid/", "--for-scripts", "--event", "user.created"
+    )
+    assert (both.status, both.err.splitlines()[0]) == (1, "error: --for-scripts is without events")
+    wanted = ("remotes", "set", "drops", "--project", project, "--endpoint", endpoint)
+    remote = moonlatch(*wanted, "--template", '{"content": "{{player}} won"}', "--json").json
+    assert (remote["kind"], remote["template"]) == ("webhook", {"content": "{{player}} won"})
+    assert moonlatch(*wanted, "--template", "{").err.splitlines()[0] == "error: the template is not JSON"
+    assert (
+        moonlatch("remotes", "set", "price", "--kind", "function", "--project", project, "--endpoint", endpoint).status
+        == 0
+    )
+    assert "function" in moonlatch("remotes", "list", "--project", project).out
+    assert moonlatch("remotes", "remove", remote["id"]).status == 0
+    assert [each["name"] for each in moonlatch("remotes", "list", "--project", project, "--json").json] == ["price"]

@@ -94,6 +94,7 @@ class World:
             "system",
             "step",
             "variable",
+            "remote",
         ):
             if isinstance(reply.get(kind), dict) and "id" in reply[kind]:
                 self.make(kind, reply[kind]["id"])
@@ -139,6 +140,7 @@ PLACES = {
     "{endpoint_id}": "endpoint",
     "{delivery_id}": "delivery",
     "{variable_id}": "variable",
+    "{remote_id}": "remote",
     "{member_id}": "member",
     "{token_id}": "token",
     "{rollout_id}": "rollout",
@@ -278,6 +280,19 @@ CALLS = dict(
         ),
         call("/variables/{variable_id}/remove", {}, EventKind.VARIABLE_REMOVED),
         call("/projects/{project_id}/endpoints", {"url": "https://receiver.invalid/"}, EventKind.ENDPOINT_CREATED),
+        *(
+            call(
+                f"/{place}/remotes",
+                lambda w: {
+                    "name": "a",
+                    "kind": w.chance.choice(["webhook", "function"]),
+                    "endpoint_id": w.any("endpoint"),
+                },
+                EventKind.REMOTE_SET,
+            )
+            for place in ("scripts/{script_id}", "projects/{project_id}")
+        ),
+        call("/remotes/{remote_id}/remove", {}, EventKind.REMOTE_REMOVED),
         call("/endpoints/{endpoint_id}/edit", lambda w: {"name": w.chance.choice("abc")}, EventKind.ENDPOINT_EDITED),
         call("/endpoints/{endpoint_id}/rotate_secret", {}, EventKind.ENDPOINT_SECRET_ROTATED),
         call("/endpoints/{endpoint_id}/test", {}, EventKind.ENDPOINT_TESTED),

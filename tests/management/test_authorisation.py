@@ -137,6 +137,12 @@ ENDPOINTS: dict[tuple[str, str], tuple[str | None, Any]] = {
     ("POST", "/scripts/{script_id}/variables"): ("script", {"name": "greeting", "value": "hello"}),
     ("GET", "/users/{key}/variables"): ("user", None),
     ("POST", "/users/{key}/variables"): ("user", {"name": "greeting", "value": "hello"}),
+    ("GET", "/projects/{project_id}/remotes"): ("project", None),
+    ("POST", "/projects/{project_id}/remotes"): ("project", {"name": "a", "kind": "webhook", "endpoint_id": "x"}),
+    ("GET", "/scripts/{script_id}/remotes"): ("script", None),
+    ("POST", "/scripts/{script_id}/remotes"): ("script", {"name": "a", "kind": "webhook", "endpoint_id": "x"}),
+    ("GET", "/remotes/{remote_id}"): ("remote", None),
+    ("POST", "/remotes/{remote_id}/remove"): ("remote", {}),
     ("GET", "/variables/{variable_id}"): ("variable", None),
     ("POST", "/variables/{variable_id}/remove"): ("variable", {}),
     ("GET", "/projects/{project_id}/endpoints"): ("project", None),
@@ -213,6 +219,8 @@ async def mine(api: Api, me: Developer, project: str, key: str) -> dict[str | No
     endpoint = hook.json()["endpoint"]["id"]
     delivery = (await me.post(f"/endpoints/{endpoint}/test", {})).json()["delivery"]["id"]
     variable = await me.post(f"/projects/{project}/variables", {"name": "mine", "value": 1})
+    wanted = {"name": "mine", "kind": "webhook", "endpoint_id": endpoint}
+    remote = await me.post(f"/projects/{project}/remotes", wanted)
     await rows.add_build(api.database, client.script, 2)
     start = {"build": 2, "steps": [{"basis_points": 500}]}
     rollout = (await me.post(f"/scripts/{client.script}/rollouts", start)).json()["rollout"]["id"]
@@ -234,6 +242,7 @@ async def mine(api: Api, me: Developer, project: str, key: str) -> dict[str | No
         "token": tokens[0]["id"],
         "endpoint": endpoint,
         "variable": variable.json()["variable"]["id"],
+        "remote": remote.json()["remote"]["id"],
         "delivery": delivery,
         "member": (await member_of(api, me.account, Role.VIEWER)).id,
     }
@@ -339,6 +348,8 @@ async def test_every_endpoint_answers_its_owner(
     }
     # Nobody answers the message: the wait itself is tested with the sessions.
     if path != "/sessions/{session_id}/message":
+        if body and "endpoint_id" in body:
+            body = body | {"endpoint_id": mine["endpoint"]}
         response = await me.call(method, fill(path, mine[noun]), body)
         wanted = NOT_CONNECTED if (method, path) == ("POST", "/projects/{project_id}/discord") else 200
         assert response.status_code == unready.get(path, wanted), response.text

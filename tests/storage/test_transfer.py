@@ -58,7 +58,7 @@ TABLES = [
         "member_sessions",
         "members",
     ),
-    *("passkey_challenges", "passkeys", "pins", "projects", "recovery_codes", "refusals", "removed_users"),
+    *("passkey_challenges", "passkeys", "pins", "projects", "recovery_codes", "refusals", "remotes", "removed_users"),
     *("rollouts", "scheduled_builds", "scripts", "tokens", "users", "variables"),
 ]
 
@@ -124,6 +124,16 @@ async def source(tmp_path: Path) -> Path:
         kept = {"value_bytes": 1, "cache_seconds": 1, "revision": 1, "created_at": 1, "updated_at": 2**53}
         whose_it_is = {"account_id": account, "project_id": project, "script_id": script, "user_id": None}
         await rows.insert(database, "variables", id="v", name="x", value=b"\x00\xff", **whose_it_is, **kept)
+        limits = {
+            "per_key": 1,
+            "per_instance": 1,
+            "timeout_seconds": 1,
+            "revision": 1,
+            "created_at": 1,
+            "updated_at": 2**53,
+        }
+        called = {"account_id": account, "project_id": project, "script_id": script, "endpoint_id": "h", **limits}
+        await rows.insert(database, "remotes", id="r", kind="webhook", name="x", template='"🌙"', **called)
         await rows.insert(database, "event_retention", id=1, before=1)
         answer = {"request_hash": b"\x00\xff", "status": 200, "reply": b"{}", "created_at": 1}
         await rows.insert(database, "idempotency_records", account_id=account, key="k", **answer)

@@ -68,6 +68,14 @@ class Refused(Exception):
 
 
 @dataclass
+class NotDone(Exception):
+    """A remote that was called did not do what it was called for."""
+
+    code: str
+    message: str
+
+
+@dataclass
 class Moments:
     """The server's time in milliseconds as a client goes by it, each one another."""
 
@@ -282,6 +290,46 @@ class Copy:
         if reply["value"] is None:
             return None
         key = ChaCha20Poly1305(derive(self.live, "variable value", str(asked), name, reply["nonce"]))
+        return json.loads(key.decrypt(bytes(12), base64.b64decode(reply["value"]), b"moonlatch/1 payload"))
+
+    def calling(self, kind: str, name: str, data: Any, sequence: int | None = None) -> dict[str, Any]:
+        """The request that calls a remote."""
+        asked = self.moments.next() if sequence is None else sequence
+        text = json.dumps(data, separators=(",", ":"), ensure_ascii=False)
+        return {
+            "instance": self.instance,
+            "token": self.reply["token"],
+            "sequence": asked,
+            "kind": kind,
+            "name": name,
+            "data": data,
+            "mac": mac(derive(self.live, "call", str(asked), kind, name), text.encode()),
+            **({} if self.share is None else {"share": self.share}),
+        }
+
+    async def call(
+        self, kind: str, name: str, data: Any, sequence: int | None = None, changes: dict[str, Any] | None = None
+    ) -> Any:
+        """What a remote gave, verified. Raises NotDone, Refused, UnverifiedError."""
+        body = self.calling(kind, name, data, sequence) | (changes or {})
+        content = json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode()
+        response = await self.client.http.post(
+            self.client.url + "/client/v1/call", content=content, headers={"content-type": "application/json"}
+        )
+        try:
+            reply = accepted(response)
+        except Refused as refused:
+            if refused.code not in ("INVALID_REQUEST", "RATE_LIMITED", "UNAVAILABLE"):
+                self.client.check_refusal(response, refused)
+            raise
+        asked = str(body["sequence"])
+        plain = {field: value for field, value in reply.items() if field != "mac"}
+        if mac(derive(self.live, "call", asked, name), transcript(plain)) != reply["mac"]:
+            raise UnverifiedError
+        self.reply["token"] = reply["token"] or self.reply["token"]
+        if reply["value"] is None:
+            raise NotDone(reply["code"], reply["message"])
+        key = ChaCha20Poly1305(derive(self.live, "call value", asked, name, reply["nonce"]))
         return json.loads(key.decrypt(bytes(12), base64.b64decode(reply["value"]), b"moonlatch/1 payload"))
 
     def opening(self, **changes: Any) -> dict[str, Any]:

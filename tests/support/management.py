@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -235,6 +236,7 @@ async def running_api(folder: Path, *, database_url: str = "", **settings: Any) 
         **{"failures_burst": 1_000_000, "sign_in_rates": OFTEN, **settings},
     )
     observed = noting(management)
+    outgoing = Outgoing(Reach(["127.0.0.0/8"]))
     protocol = ClientProtocol(
         database=database,
         live=live,
@@ -245,8 +247,8 @@ async def running_api(folder: Path, *, database_url: str = "", **settings: Any) 
         connections=ConnectionSettings(),
         trusted_proxies=trusted_proxies,
         watch=SharingWatch(world),
+        world=dataclasses.replace(world, outgoing=outgoing),
     )
-    outgoing = Outgoing(Reach(["127.0.0.0/8"]))
     checkpoints: list[Checkpoints] = []
 
     async def either(scope: Any, receive: Any, send: Any) -> None:

@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from moonlatch.licensing.discord_message import MOST_EMBEDS
 from moonlatch.licensing.webhooks import EndpointKind, Fate, judged, kind_of, pause_ms, shown_url
 from moonlatch.operations.kinds import EventKind
 from moonlatch.storage.deliveries import Claimed, Delivery
 from moonlatch.storage.events import Event
-from moonlatch.webhooks.discord import MOST_EMBEDS, embed_of, message_of, with_wait
+from moonlatch.webhooks.discord import embed_of, message_of, with_wait
 from support.hooks import Hooks
 from support.receiver import Received, Receiver, Reply
 

@@ -27,6 +27,7 @@ from moonlatch.cli import (
     protect,
     public_key,
     push,
+    remotes,
     restore,
     rollout,
     rotate_loader,
@@ -34,6 +35,7 @@ from moonlatch.cli import (
     tokens,
     transfer,
     trial,
+    variables,
     watch,
     webhooks,
 )
@@ -55,6 +57,8 @@ app.add_typer(accounts.app, name="accounts")
 app.add_typer(tokens.app, name="tokens")
 app.add_typer(members.app, name="members")
 app.add_typer(webhooks.app, name="webhooks")
+app.add_typer(variables.app, name="variables")
+app.add_typer(remotes.app, name="remotes")
 app.add_typer(checkpoints.app, name="checkpoints")
 app.add_typer(discord.app, name="discord")
 app.command("check")(check.check)

@@ -42,6 +42,9 @@ def create(
         typer.Option(metavar="KIND", help="A kind of event, as user.blacklisted; may be given several times."),
     ] = None,
     executions: Annotated[str, typer.Option(metavar="HOW", help="Starts: none, each or counts.")] = "none",
+    for_scripts: Annotated[
+        bool, typer.Option("--for-scripts", help="No events at all: only what scripts send or ask by name.")
+    ] = False,
     url: Url = DEFAULT_URL,
     token: Token = "",
     as_json: Json = False,
@@ -50,7 +53,10 @@ def create(
 
     Without --event it gets every event of the project.
     """
-    body = {"url": address, "name": name, "events": event or None, "executions": executions}
+    if for_scripts and (event or executions != "none"):
+        raise CommandError("--for-scripts is without events", "Leave --event and --executions out, or --for-scripts.")
+    events = [] if for_scripts else event or None
+    body = {"url": address, "name": name, "events": events, "executions": executions}
     reply = changed(url, f"/projects/{_path(project)}/endpoints", token, body, _HINTS)
     if as_json:
         write_json({"endpoint": reply["endpoint"], "secret": reply["secret"]})

@@ -12,7 +12,7 @@ from moonlatch.client.tokens import CLAIMS_VERSION, Claims
 from moonlatch.client.transcript import LoaderKeys
 from moonlatch.clock import DAY_MS, Clock
 from moonlatch.keyring import Keyring
-from moonlatch.licensing.verdict import Policy
+from moonlatch.licensing.verdict import Granted, Policy, Refusal, Running, RunningFacts
 from moonlatch.live.interface import Roster
 from moonlatch.live.judge import Judge
 from moonlatch.storage.licences import Licences
@@ -65,6 +65,25 @@ class Backend:
             found = found or await self.licences.user_with_key(key_hash)
         return msgspec.structs.replace(claims, user_id=found or NOBODY, version=CLAIMS_VERSION)
 
+    async def permit(self, claims: Claims, now: int) -> tuple[Granted, RunningFacts]:
+        """What a copy that asks something is granted, and the facts. Raises RefusedError for one that may not go on, StorageError.
+
+        It is counted by its beats: a question may overtake one that opens its session.
+        """
+        copy = Running(
+            claims.instance,
+            claims.script,
+            claims.user_id,
+            claims.fingerprint,
+            claims.supports_sessions,
+            claims.build,
+            claims.started_at,
+        )
+        judged = await self.judge.judge(copy, now, _facts, shows_user=False)
+        if isinstance(judged, Refusal):
+            raise RefusedError(judged)
+        return judged
+
     def signatures_for(self, loader: str | None) -> Signatures:
         """What a loader can check; for one that nobody knows, those of the current master key."""
         return self._signatures[self.keyring.current if loader is None else self.keyring.key_for(loader)]
@@ -78,3 +97,7 @@ class Backend:
             self._loader_keys.clear()
         keys = self._loader_keys[loader] = LoaderKeys(self.keyring.loader_secret(loader))
         return keys
+
+
+async def _facts(facts: RunningFacts, _granted: Granted) -> RunningFacts:
+    return facts

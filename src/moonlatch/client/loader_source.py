@@ -10,7 +10,7 @@ from importlib import resources
 
 from moonlatch.paseto import key_id
 
-LOADER_VERSION = 6
+LOADER_VERSION = 7
 """Grows whenever scripts are to get a new loader with their next update."""
 
 _MODULES = {
@@ -40,7 +40,9 @@ _MODULES = {
     "post": "transport",
     "runtimes": "runtime",
     "instances": "instance",
+    "questions": "questions",
     "server_variables": "variables",
+    "remotes": "remotes",
     "execute": "execute",
     "keep_beating": "heartbeat",
     "keep_session": "session",

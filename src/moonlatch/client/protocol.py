@@ -23,14 +23,17 @@ from moonlatch.client.key_check import (
 )
 from moonlatch.client.loader import TEXT, LoaderEndpoint
 from moonlatch.client.payloads import Payloads
+from moonlatch.client.remotes import RemoteEndpoint
 from moonlatch.client.replies import UNAVAILABLE, RefusedError, invalid, rate_limited, respond
 from moonlatch.client.session import SessionEndpoint
 from moonlatch.client.sharing import SharingWatch
 from moonlatch.client.variables import VariableEndpoint
 from moonlatch.client.wire import (
+    CallRemote,
     Heartbeat,
     MalformedError,
     ReadVariable,
+    decode_call_remote,
     decode_check_key,
     decode_execute,
     decode_heartbeat,
@@ -44,6 +47,7 @@ from moonlatch.licensing.verdict import Policy, Refusal
 from moonlatch.live.interface import LiveUnavailableError, Roster
 from moonlatch.logs import request_id
 from moonlatch.metrics.counts import RouteTraffic, Traffic, Verdicts
+from moonlatch.operations.context import World
 from moonlatch.storage.executions import ExecutionLog
 from moonlatch.storage.interface import Database, StorageError
 from moonlatch.storage.licences import Licences
@@ -57,10 +61,11 @@ from moonlatch.web.socket import Headers, Peer, Receive, Scope, Send
 EXECUTE_PATH = "/client/v1/execute"
 HEARTBEAT_PATH = "/client/v1/heartbeat"
 VARIABLE_PATH = "/client/v1/variable"
+CALL_PATH = "/client/v1/call"
 LOADER_PREFIX = "/loader/"
 LOADER_ROUTE = "/loader/{script_id}"
 
-START, BEAT, SESSION, READ = "start", "heartbeat", "session", "variable"
+START, BEAT, SESSION, READ, CALL = "start", "heartbeat", "session", "variable", "call"
 """The moments of a running script's life at which it is judged."""
 
 BAD_BEATS_PER_SECOND, BAD_BEATS_BURST = 10, 300
@@ -91,6 +96,7 @@ class ClientProtocol:
         limits: RateLimits | None = None,
         watch: SharingWatch | None = None,
         library: bytes = b"",
+        world: World | None = None,
     ) -> None:
         self._addresses = Addresses(trusted_proxies)
         self.connections = Connections(
@@ -116,10 +122,12 @@ class ClientProtocol:
         self._start_traffic = self.traffic.route("POST", EXECUTE_PATH)
         self._beat_traffic = self.traffic.route("POST", HEARTBEAT_PATH)
         self._read_traffic = self.traffic.route("POST", VARIABLE_PATH)
+        self._call_traffic = self.traffic.route("POST", CALL_PATH)
         self._loader_traffic = self.traffic.route("GET", LOADER_ROUTE)
         self._execute = ExecuteEndpoint(backend, ExecutionLog(database), Payloads(database), settings.heartbeat_seconds)
         self._heartbeat = HeartbeatEndpoint(backend)
         self._variable = VariableEndpoint(backend, database, self._heartbeat, limit)
+        self._remote = RemoteEndpoint(backend, world, self._heartbeat, limit)
         self._session = SessionEndpoint(backend, self._note_session)
         self._library = Library(library)
         self._key_check = KeyCheckEndpoint(database, backend.licences, keyring, clock)
@@ -132,6 +140,7 @@ class ClientProtocol:
             EXECUTE_PATH: (self._start, self._start_traffic),
             HEARTBEAT_PATH: (self._beat, self._beat_traffic),
             VARIABLE_PATH: (self._read, self._read_traffic),
+            CALL_PATH: (self._call, self._call_traffic),
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -197,6 +206,18 @@ class ClientProtocol:
         except Exception as error:
             answer = self._refusal(READ, VARIABLE_PATH, await self._proven(error, request, body, peer, headers))
         self._read_traffic.add(answer[0], monotonic_seconds() - began)
+        return answer
+
+    async def _call(self, body: bytes, peer: Peer, headers: Headers) -> Answer:
+        began = monotonic_seconds()
+        request: CallRemote | None = None
+        answer: Answer
+        try:
+            request = decode_call_remote(body)
+            answer = 200, [await self._remote.call(request, self._addresses.of(peer, headers))], []
+        except Exception as error:
+            answer = self._refusal(CALL, CALL_PATH, await self._proven(error, request, body, peer, headers))
+        self._call_traffic.add(answer[0], monotonic_seconds() - began)
         return answer
 
     async def _proven(

@@ -89,6 +89,16 @@ def rate_limited(retry_after_seconds: int, what: str) -> RefusedError:
     return RefusedError(refusal, headers=[(b"retry-after", b"%d" % retry_after_seconds)])
 
 
+def asks_too_often(what: str, retry_after_seconds: int) -> RefusedError:
+    """The refusal of one copy that asks `what` more often than it may; nothing is wrong with it else."""
+    refusal = Refusal(
+        "RATE_LIMITED",
+        f"This script asks {what} too often. Try again in {retry_after_seconds} seconds.",
+        {"retry_after": retry_after_seconds},
+    )
+    return RefusedError(refusal, headers=[(b"retry-after", b"%d" % retry_after_seconds)])
+
+
 async def respond(send: Send, status: int, content_type: bytes, body: bytes, headers: Headers | None = None) -> None:
     """Send a whole response."""
     await send(

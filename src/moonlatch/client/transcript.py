@@ -93,15 +93,20 @@ def renewing_mac(live: FixedKeyHmac, sequence: int, seconds_left: int | None, to
     return hmac_sha256(key, f"o3;s12:seconds_left{left}s7:successts5:token{further}".encode()).hex()
 
 
-class VariableKeys:
-    """The keys of one answer to a question for a server variable."""
+def call_mac(live: FixedKeyHmac, sequence: int, kind: str, name: str, data: bytes) -> str:
+    """Authenticates what a copy hands over to a remote, in hex: who has its token alone calls none in its name."""
+    return hmac_sha256(live.digest(f"call\n{sequence}\n{kind}\n{name}".encode()), data).hex()
+
+
+class ValueKeys:
+    """The keys of one answer to a copy that asked for a value; `what` is the kind of question."""
 
     __slots__ = ("_mac", "seal")
 
-    def __init__(self, live: FixedKeyHmac, sequence: int, name: str, nonce: str) -> None:
+    def __init__(self, live: FixedKeyHmac, what: str, sequence: int, name: str, nonce: str) -> None:
         """`nonce` is the server's: who asks twice is answered under other keys."""
-        self._mac = live.digest(f"variable\n{sequence}\n{name}".encode())
-        self.seal = live.digest(f"variable value\n{sequence}\n{name}\n{nonce}".encode())
+        self._mac = live.digest(f"{what}\n{sequence}\n{name}".encode())
+        self.seal = live.digest(f"{what} value\n{sequence}\n{name}\n{nonce}".encode())
         """Seals this value, and nothing else ever."""
 
     def mac(self, transcript: bytes) -> str:

@@ -9,13 +9,12 @@ from pybase64 import b64encode_as_string
 from moonlatch.client.backend import Backend
 from moonlatch.client.heartbeat import HeartbeatEndpoint
 from moonlatch.client.moments import RUNNING
-from moonlatch.client.replies import RefusedError, encode_json, invalid
+from moonlatch.client.replies import asks_too_often, encode_json, invalid
 from moonlatch.client.tokens import Claims
-from moonlatch.client.transcript import VariableKeys, encode
+from moonlatch.client.transcript import ValueKeys, encode
 from moonlatch.client.wire import ReadVariable
 from moonlatch.crypto import SERVER_VARIABLE, new_id, seal
 from moonlatch.licensing.server_variables import MISSING_CACHE_SECONDS, foremost
-from moonlatch.licensing.verdict import Granted, Refusal, Running, RunningFacts
 from moonlatch.storage import variables
 from moonlatch.storage.interface import Database
 from moonlatch.storage.variables import Variable
@@ -41,12 +40,12 @@ class VariableEndpoint:
         RUNNING.check(request.sequence, now, self._backend.roster.since)
         allowance = await self._reads.take(claims.instance)
         if not allowance.allowed:
-            raise _too_many(allowance.retry_after_seconds)
+            raise asks_too_often("for server variables", allowance.retry_after_seconds)
         claims = await self._backend.up_to_date(claims)
         found = await self._find(claims, request.name, now)
         live, next_token = self._heartbeat.next_token(claims, live, request.share, now)
         nonce = new_id()
-        keys = VariableKeys(live, request.sequence, request.name, nonce)
+        keys = ValueKeys(live, "variable", request.sequence, request.name, nonce)
         reply: dict[str, Any] = {
             "success": True,
             "nonce": nonce,
@@ -58,37 +57,11 @@ class VariableEndpoint:
 
     async def _find(self, claims: Claims, name: str, now: int) -> Variable | None:
         """The variable that holds for the copy; of somebody without a valid key none is the key's. Raises RefusedError, StorageError."""
-        copy = Running(
-            claims.instance,
-            claims.script,
-            claims.user_id,
-            claims.fingerprint,
-            claims.supports_sessions,
-            claims.build,
-            claims.started_at,
-        )
-        # It is counted by its beats: a question may overtake one that opens its session.
-        judged = await self._backend.judge.judge(copy, now, _project, shows_user=False)
-        if isinstance(judged, Refusal):
-            raise RefusedError(judged)
-        granted, project_id = judged
+        granted, facts = await self._backend.permit(claims, now)
         user_id = claims.user_id if granted.premium else None
         return foremost(
-            await variables.named(self._database, project_id, name, script_id=claims.script, user_id=user_id)
+            await variables.named(self._database, facts.project_id, name, script_id=claims.script, user_id=user_id)
         )
 
     def _opened(self, variable: Variable) -> bytes:
         return self._backend.keyring.open_secret(SERVER_VARIABLE, variable.id, variable.value).encode()
-
-
-async def _project(facts: RunningFacts, _granted: Granted) -> str:
-    return facts.project_id
-
-
-def _too_many(retry_after_seconds: int) -> RefusedError:
-    refusal = Refusal(
-        "RATE_LIMITED",
-        f"This script asks for server variables too often. Try again in {retry_after_seconds} seconds.",
-        {"retry_after": retry_after_seconds},
-    )
-    return RefusedError(refusal, headers=[(b"retry-after", b"%d" % retry_after_seconds)])

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, TypeVar
 import msgspec
 from msgspec import Meta
 
+from moonlatch.licensing.remotes import RemoteKind
 from moonlatch.licensing.server_variables import NAME
 from moonlatch.web.bounds import MAX_FRAME_BYTES
 
@@ -24,6 +25,7 @@ Token = Annotated[str, Meta(max_length=1024)]
 Share = Annotated[str, Meta(min_length=64, max_length=64)]
 Build = Annotated[int, Meta(ge=1, le=_MAX_EXACT_INTEGER)]
 VariableName = Annotated[str, Meta(pattern=rf"\A{NAME}\Z")]
+Mac = Annotated[str, Meta(min_length=64, max_length=64)]
 Sequence = Annotated[int, Meta(ge=1, le=_MAX_EXACT_INTEGER)]
 
 
@@ -75,6 +77,15 @@ class ReadVariable(Heartbeat, frozen=True, forbid_unknown_fields=True, kw_only=T
     name: VariableName
 
 
+class CallRemote(Heartbeat, frozen=True, forbid_unknown_fields=True, kw_only=True, gc=False):
+    """Asks whether an instance may go on, and has a remote called with `data`, which stays as it came: `mac` is of these bytes."""
+
+    kind: RemoteKind
+    name: VariableName
+    data: msgspec.Raw
+    mac: Mac
+
+
 class Open(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="open"):
     """A session's first frame."""
 
@@ -107,6 +118,7 @@ _execute = msgspec.json.Decoder(Execute)
 _check_key = msgspec.json.Decoder(CheckKey)
 _heartbeat = msgspec.json.Decoder(Heartbeat)
 _read_variable = msgspec.json.Decoder(ReadVariable)
+_call_remote = msgspec.json.Decoder(CallRemote)
 _frame: msgspec.json.Decoder[Open | MessageReply | Ping] = msgspec.json.Decoder(Open | MessageReply | Ping)
 
 T = TypeVar("T")
@@ -140,6 +152,11 @@ def decode_heartbeat(body: bytes) -> Heartbeat:
 def decode_read_variable(body: bytes) -> ReadVariable:
     """Raises MalformedError."""
     return _decode(_read_variable, body)
+
+
+def decode_call_remote(body: bytes) -> CallRemote:
+    """Raises MalformedError."""
+    return _decode(_call_remote, body)
 
 
 def decode_frame(text: str, most_bytes: int = MAX_FRAME_BYTES) -> Open | MessageReply | Ping:

@@ -29,6 +29,7 @@ from moonlatch.storage import (
     members,
     passkeys,
     projects,
+    remotes,
     rollouts,
     scripts,
     tokens,
@@ -42,6 +43,7 @@ from moonlatch.storage.member_sessions import MemberSession
 from moonlatch.storage.members import Member
 from moonlatch.storage.passkeys import Passkey
 from moonlatch.storage.projects import Project
+from moonlatch.storage.remotes import Remote
 from moonlatch.storage.rollouts import Rollout
 from moonlatch.storage.scripts import Script
 from moonlatch.storage.tokens import Token
@@ -198,6 +200,17 @@ async def owned_variable(
     return variable
 
 
+async def owned_remote(
+    remote_id: Annotated[str, Path(description="the remote's id"), _storable("remote")],
+    caller: CurrentCaller,
+    backend: CurrentBackend,
+) -> Remote:
+    remote = await remotes.find_owned(backend.database, remote_id, caller.account.id)
+    if remote is None or not caller.actor.reaches(remote.project_id):
+        raise not_found("remote")
+    return remote
+
+
 async def owned_session(
     session_id: Annotated[str, Path(description="the session's id"), _storable("session")],
     caller: CurrentCaller,
@@ -345,6 +358,7 @@ OwnedVariable = Annotated[Variable, Depends(owned_variable)]
 OwnedEndpoint = Annotated[Endpoint, Depends(owned_endpoint)]
 OwnedInstance = Annotated[Instance, Depends(owned_instance)]
 OwnedProject = Annotated[Project, Depends(owned_project)]
+OwnedRemote = Annotated[Remote, Depends(owned_remote)]
 OwnedRollout = Annotated[Rollout, Depends(owned_rollout)]
 OwnedScript = Annotated[Script, Depends(owned_script)]
 OwnedUser = Annotated[User, Depends(owned_user)]

@@ -273,6 +273,17 @@ def new_delivery(endpoint: Endpoint, kind: str, body: Any, *, now: int) -> Deliv
     )
 
 
+def signed_headers(message_id: str, body: bytes, secrets: Sequence[str], *, now_seconds: int) -> dict[str, str]:
+    """The headers of one attempt to send a body (Standard Webhooks 1.0): a signature with each secret that is good."""
+    signed = f"{message_id}.{now_seconds}.".encode() + body
+    return {
+        "Content-Type": "application/json",
+        "Webhook-Id": message_id,
+        "Webhook-Timestamp": str(now_seconds),
+        "Webhook-Signature": " ".join(crypto.webhook_signature(secret, signed) for secret in secrets),
+    }
+
+
 def host_of(url: str | None) -> str | None:
     """What events show of a URL: who has all of it can post there."""
     return None if url is None else f"{urlsplit(url).hostname}/…"

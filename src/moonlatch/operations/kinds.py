@@ -41,6 +41,8 @@ class EventKind(StrEnum):
     SCRIPT_REMOVED = "script.removed"
     VARIABLE_SET = "variable.set"
     VARIABLE_REMOVED = "variable.removed"
+    REMOTE_SET = "remote.set"
+    REMOTE_REMOVED = "remote.removed"
     USER_CREATED = "user.created"
     USER_EDITED = "user.edited"
     USER_BLACKLISTED = "user.blacklisted"
@@ -133,6 +135,8 @@ DESCRIPTIONS: dict[EventKind, str] = {
     EventKind.SCRIPT_REMOVED: "A script was removed, with its builds.",
     EventKind.VARIABLE_SET: "A server variable was set; its value is never shown here.",
     EventKind.VARIABLE_REMOVED: "A server variable was removed.",
+    EventKind.REMOTE_SET: "A server webhook or server function was set.",
+    EventKind.REMOTE_REMOVED: "A server webhook or server function was removed.",
     EventKind.USER_CREATED: "A user was created.",
     EventKind.USER_EDITED: "A user's settings were changed.",
     EventKind.USER_BLACKLISTED: "A user was blacklisted, and every copy stopped.",

@@ -74,6 +74,7 @@ class Reason(StrEnum):
     MAX_PASSKEYS = "max passkeys reached"
     MAX_ENDPOINTS = "max endpoints reached"
     MAX_VARIABLES = "max variables reached"
+    MAX_REMOTES = "max remotes reached"
     ENDPOINT_DISABLED = "endpoint is disabled"
     MAX_AD_SYSTEMS = "max systems reached"
     CANNOT_USE_PROJECT = "cannot use this project"

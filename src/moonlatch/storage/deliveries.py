@@ -130,6 +130,10 @@ INSERT = Query(
     "insert into deliveries (id, endpoint_id, kind, body, created_at, next_at) "
     "values (:id, :endpoint_id, :kind, :body, :created_at, :created_at)",
 )
+COUNT_WAITING = Query(
+    "deliveries.count_waiting",
+    "select count(*) from (select 1 from deliveries where endpoint_id = :endpoint_id and next_at is not null limit :most) w",
+)
 GIVE_UP = Query(
     "deliveries.give_up",
     "update deliveries set next_at = null, claimed_by = null where endpoint_id = :endpoint_id and next_at is not null",
@@ -233,6 +237,12 @@ async def insert(tx: Transaction, delivery: Delivery) -> None:
         body=delivery.body,
         created_at=delivery.created_at,
     )
+
+
+async def count_waiting(tx: Transaction, endpoint_id: str, *, most: int) -> int:
+    """How many wait for an endpoint; of more than `most`, so many."""
+    row = await tx.fetch_one(COUNT_WAITING, endpoint_id=endpoint_id, most=most)
+    return 0 if row is None else int(row[0])
 
 
 async def give_up(tx: Transaction, endpoint_id: str) -> int:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from moonlatch import crypto
 from moonlatch.clock import monotonic_seconds
 from moonlatch.crypto import UnreadableSecretError
+from moonlatch.licensing.discord_message import MOST_EMBEDS
 from moonlatch.licensing.webhooks import (
     FAILING_MS,
     OLDEST_MS,
@@ -21,9 +22,17 @@ from moonlatch.licensing.webhooks import (
     next_attempt_ms,
     pause_ms,
 )
+from moonlatch.operations.calls import RENDERED
 from moonlatch.operations.changing import keyring_of, perform
 from moonlatch.operations.context import World
-from moonlatch.operations.endpoints import job_actor, keep_old_settings, secrets_of, switch_off, url_of
+from moonlatch.operations.endpoints import (
+    job_actor,
+    keep_old_settings,
+    secrets_of,
+    signed_headers,
+    switch_off,
+    url_of,
+)
 from moonlatch.storage import deliveries, endpoints
 from moonlatch.storage.deliveries import Claimed, Delivery, Outcome
 from moonlatch.storage.endpoints import Endpoint
@@ -31,10 +40,10 @@ from moonlatch.storage.interface import StorageError, Transaction
 from moonlatch.web.destination import destination_of
 from moonlatch.web.exchange import Answer
 from moonlatch.web.outgoing import Bounds, CallError, Outgoing
-from moonlatch.webhooks.discord import MOST_EMBEDS, embed_of, message_of, with_wait
+from moonlatch.webhooks.discord import embed_of, message_of, with_wait
 from moonlatch.webhooks.lanes import Lane, Traffic
 from moonlatch.webhooks.masking import kept_answer
-from moonlatch.webhooks.payload import headers_of, payload_of
+from moonlatch.webhooks.payload import payload_of
 
 logger = logging.getLogger(__name__)
 
@@ -194,14 +203,19 @@ class Deliverer:
             self._start(account_id)
 
     def _next(self, lane: Lane) -> list[Claimed]:
-        """What goes into one call: of Discord's, several."""
+        """What goes into one call: of Discord's, several, but for what is a message already."""
         batch: list[Claimed] = []
         most = MOST_EMBEDS if lane.endpoint.kind == EndpointKind.DISCORD else 1
         latest = self._world.clock() + round(1000 * self._bounds.seconds)
         while lane.queue and len(batch) < most:
+            is_message = lane.queue[0].delivery.kind == RENDERED
+            if is_message and batch:
+                break
             claimed = lane.queue.popleft()
             if (claimed.delivery.next_at or 0) > latest:  # else it would be somebody else's before the call ends
                 batch.append(claimed)
+                if is_message:
+                    break
         return batch
 
     async def _send(self, lane: Lane, batch: list[Claimed]) -> None:
@@ -212,7 +226,10 @@ class Deliverer:
             self._dead[endpoint.id] = (endpoint, "its secrets were sealed under another master key")
             self._has_outcomes.set()
             return
-        if endpoint.kind == EndpointKind.DISCORD:
+        if endpoint.kind == EndpointKind.DISCORD and batch[0].delivery.kind == RENDERED:
+            sendable, body = batch, (batch[0].delivery.body or "").encode()
+            headers, url = {"Content-Type": "application/json"}, with_wait(url)
+        elif endpoint.kind == EndpointKind.DISCORD:
             embeds = {each.delivery.id: embed_of(each, endpoint.project_id) for each in batch}
             sendable = [each for each in batch if embeds[each.delivery.id] is not None]
             body = message_of([embed for embed in embeds.values() if embed is not None])
@@ -222,7 +239,7 @@ class Deliverer:
             sendable, body = (batch, payload) if payload is not None else ([], b"")
             now = self._world.clock()
             secrets = secrets_of(self._keyring, endpoint, now=now)
-            headers = headers_of(batch[0].delivery, body, secrets, now_seconds=now // 1000)
+            headers = signed_headers(batch[0].delivery.id, body, secrets, now_seconds=now // 1000)
         for claimed in batch:
             if claimed not in sendable:
                 self._note(claimed.delivery, _Sent(self._world.clock(), 0, None, "the event is no longer kept"), None)

@@ -10,15 +10,12 @@ import msgspec
 from moonlatch import crypto
 from moonlatch.clock import iso_time
 from moonlatch.licensing.discord import cut, plain
+from moonlatch.licensing.discord_message import MOST_CHARACTERS, MOST_EMBEDS
 from moonlatch.operations.endpoints import TEST
 from moonlatch.operations.kinds import DESCRIPTIONS, EventKind
 from moonlatch.storage.deliveries import Claimed
 from moonlatch.storage.events import Event
 from moonlatch.webhooks.starts import COUNTED, STARTED
-
-MOST_EMBEDS = 10
-MOST_CHARACTERS = 6_000
-"""Of all embeds of one message together."""
 
 _EMBED_CHARACTERS = MOST_CHARACTERS // MOST_EMBEDS - 20
 _TITLE, _NAME, _VALUE = 120, 60, 200

@@ -1,18 +1,15 @@
-"""What an endpoint of the kind `standard` is sent, and how it is signed (Standard Webhooks 1.0). Pure but for the keys it is given."""
+"""What an endpoint of the kind `standard` is sent (Standard Webhooks 1.0). Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
-from moonlatch import crypto
 from moonlatch.clock import iso_time
+from moonlatch.operations.calls import RENDERED
 from moonlatch.storage.deliveries import Claimed, Delivery
 from moonlatch.storage.events import Event
-
-CONTENT_TYPE = "application/json"
 
 
 def payload_of(claimed: Claimed) -> bytes | None:
@@ -24,6 +21,8 @@ def payload_of(claimed: Claimed) -> bytes | None:
     if data is None:
         return None
     delivery = claimed.delivery
+    if delivery.kind == RENDERED:
+        return (delivery.body or "").encode()
     return msgspec.json.encode(
         {
             "type": delivery.kind,
@@ -56,14 +55,3 @@ def event_data(event: Event) -> dict[str, Any]:
 def sequence_of(delivery: Delivery) -> int:
     """A number from a delivery's id, which begins with milliseconds and a count within them; exact in every JSON reader."""
     return int(delivery.id[:12], 16) * 1000 + min(int(delivery.id[12:16], 16), 999)
-
-
-def headers_of(delivery: Delivery, body: bytes, secrets: Sequence[str], *, now_seconds: int) -> dict[str, str]:
-    """The headers of one attempt: the same id each time, and a signature with each secret that is good."""
-    signed = f"{delivery.id}.{now_seconds}.".encode() + body
-    return {
-        "Content-Type": CONTENT_TYPE,
-        "Webhook-Id": delivery.id,
-        "Webhook-Timestamp": str(now_seconds),
-        "Webhook-Signature": " ".join(crypto.webhook_signature(secret, signed) for secret in secrets),
-    }

@@ -7,7 +7,7 @@ from support.protecting import faults, protected
 
 RUNTIME = (
     "{ la_is_premium = true, la_executions = 12, la_discord_id = 'd', la_seconds_left = 100, la_user_note = 'note', "
-    "la_script_name = 'name', la_supports_sessions = false, la_script_build = 7, la_handle = function(...) print('handle', ...) end, la_var = function(name) return name .. '!' end }"
+    "la_script_name = 'name', la_supports_sessions = false, la_script_build = 7, la_handle = function(...) print('handle', ...) end, la_var = function(name) return name .. '!' end, la_webhook = function(name, data) return name .. data.at end }"
 )
 
 
@@ -32,6 +32,11 @@ def test_reads_are_live() -> None:
     text = protected("print(la_seconds_left) tick() print(la_seconds_left)", client=True)
     runtime = "local r = { la_seconds_left = 100 } function tick() r.la_seconds_left -= 1 end "
     assert run_luau(f"{runtime}do local function chunk(...) {text} end chunk(r) end").output == "100\n99"
+
+
+def test_another_services_webhooks_are_server_webhooks() -> None:
+    source = 'if LRM_SEND_WEBHOOK ~= nil then print(LRM_SEND_WEBHOOK("drops", { at = 1 }), la_webhook("drops", { at = 2 })) end'
+    assert run_luau(started(source)).output == "drops1\tdrops2"
 
 
 def test_names_of_another_service_are_other_names_for_the_same_values() -> None:

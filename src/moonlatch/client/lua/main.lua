@@ -17,7 +17,7 @@ local function join(host, key, runtime, reply)
       return lease
     end
   )
-  runtime.join(instance)
+  runtime.instance = instance
   if instance.heartbeat_seconds then
     host.spawn(function()
       keep_beating(instance)
@@ -74,6 +74,7 @@ local function start(...)
   end
   local runtime, variables = runtimes.create(host.clock), (reply or lease).variables
   server_variables.offer(host, runtime)
+  remotes.offer(runtime)
   local chunk, problem = host.load(source, "=" .. variables.la_script_name)
   if not chunk then
     error("the script could not be loaded: " .. tostring(problem), 0)

@@ -42,7 +42,7 @@ function runtimes.create(clock)
       end
       if name == "la_seconds_left" then
         runtime.set_seconds_left(value)
-      elseif string.sub(name, 1, 3) == "la_" and name ~= "la_handle" and name ~= "la_var" then
+      elseif string.sub(name, 1, 3) == "la_" and type(rawget(object, name)) ~= "function" then
         object[name] = value
       end
     end

@@ -37,6 +37,9 @@ _KNOWN: tuple[tuple[str, re.Pattern[bytes]], ...] = tuple(
         ("a private key", r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----"),
     )
 )
+_WEBHOOKS = frozenset(what for what, _ in _KNOWN if what.startswith("the address of a"))
+_INSTEAD = 'keep it at the server as a server variable, and read it with la_var("name")'
+_INSTEAD_OF_WEBHOOK = 'keep it at the server as a server webhook, and post with la_webhook("name", data)'
 _RANDOM = "a long random text"
 _TOKEN = re.compile(rb"[A-Za-z0-9+/_-]{32,128}={0,2}")
 _FEWEST_BYTES = 20
@@ -105,7 +108,7 @@ def _warning(what: str, lines: list[int]) -> str:
     )
     return (
         f"line {lines[0]}: this looks like {what}{others}, and whoever runs the script can read it, under every profile;"
-        ' keep it at the server as a server variable, and read it with la_var("name")'
+        f" {_INSTEAD_OF_WEBHOOK if what in _WEBHOOKS else _INSTEAD}"
     )
 
 

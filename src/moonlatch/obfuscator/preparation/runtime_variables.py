@@ -28,10 +28,13 @@ VARIABLES = frozenset(
         "la_script_build",
         "la_handle",
         "la_var",
+        "la_webhook",
+        "la_call",
     }
 )
 ALIASES = {
     "LRM_IsUserPremium": "la_is_premium",
+    "LRM_SEND_WEBHOOK": "la_webhook",
     "LRM_LinkedDiscordID": "la_discord_id",
     "LRM_ScriptName": "la_script_name",
     "LRM_ScriptVersion": "la_script_build",
