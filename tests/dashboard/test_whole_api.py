@@ -25,13 +25,6 @@ ELSEWHERE = {
     "POST /deliveries/{delivery_id}/replay": "the page sends one again as it does several",
     "GET /rollouts/{rollout_id}": "the page has those of a script together",
     "GET /projects/{project_id}/news": "read as a stream, by api/news.ts",
-    **{
-        f"{method} {path}": "values are set by the API; the page has no form for them yet"
-        for path in ("/projects/{project_id}/variables", "/scripts/{script_id}/variables", "/users/{key}/variables")
-        for method in ("GET", "POST")
-    },
-    "GET /variables/{variable_id}": "values are set by the API; the page has no form for them yet",
-    "POST /variables/{variable_id}/remove": "values are set by the API; the page has no form for them yet",
     "GET /health/live": "asked by api/connection.ts while the server is away",
     "GET /health/ready": "for load balancers; the page shows the engines of GET /server",
 }

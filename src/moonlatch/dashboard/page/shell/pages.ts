@@ -36,6 +36,7 @@ export const ROUTES: Route[] = [
   { pattern: "/projects/:project/overview", title: text.nav.overview, load: () => import("../pages/overview/page"), group: "project", icon: "overview", key: "o", permission: "projects:read" },
   { pattern: "/projects/:project/scripts", title: text.nav.scripts, load: () => import("../pages/scripts/list"), group: "project", icon: "scripts", key: "s", permission: "scripts:read" },
   { pattern: "/projects/:project/scripts/:id", title: text.nav.scripts, load: () => import("../pages/scripts/script"), within: "/projects/:project/scripts" },
+  { pattern: "/projects/:project/server", title: text.nav.server, load: () => import("../pages/server/page"), group: "project", icon: "installation", key: "v", permission: "scripts:read" },
   { pattern: "/projects/:project/live", title: text.nav.live, load: () => import("../pages/live/page"), group: "project", icon: "live", key: "l", permission: "sessions:read" },
   { pattern: "/projects/:project/keys", title: text.nav.keys, load: () => import("../pages/keys/list"), group: "project", icon: "keys", key: "k", permission: "keys:read" },
   { pattern: "/projects/:project/keys/:id", title: text.nav.keys, load: () => import("../pages/keys/key"), within: "/projects/:project/keys" },

@@ -53,6 +53,8 @@ export const text = {
     "script.removed": "Script removed",
     "variable.set": "Server variable set",
     "variable.removed": "Server variable removed",
+    "remote.set": "Server webhook or function set",
+    "remote.removed": "Server webhook or function removed",
     "user.created": "Key created",
     "user.edited": "Key changed",
     "user.blacklisted": "Key blacklisted",

@@ -10,6 +10,7 @@ export const text = {
     overview: "Overview",
     scripts: "Scripts",
     live: "Live",
+    server: "At the server",
     keys: "Keys",
     removed: "Removed keys",
     bars: "Barred devices",

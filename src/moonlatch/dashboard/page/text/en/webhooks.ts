@@ -69,7 +69,7 @@ export const text = {
     again: "Send again",
     sentAgain: (many: number) => `${many} sent again`,
     allFailed: "Send again everything that was given up",
-    kinds: { "endpoint.test": "Test", "executions.started": "Starts", "executions.counted": "Counts of starts" } as Record<string, string>,
+    kinds: { "endpoint.test": "Test", "executions.started": "Starts", "executions.counted": "Counts of starts", "script.message": "Sent by a script", "script.rendered": "Sent by a script" } as Record<string, string>,
     title: "Delivery",
     id: "Id (webhook-id)",
     tries: "Tries",
