@@ -31,6 +31,7 @@ PROGRAMS = sorted((Path(__file__).parent / "programs").glob("*.lua"))
 SCRIPT_BYTES = 460_000
 GOALS = {"minify": (1.2, 1.6), "light": (1.3, 2.0), "standard": (2.5, 3.0), "maximum": (12.0, 30.0)}
 """The most that a profile may cost: in geometric mean over the programs, and on any of them."""
+LINE_MAP_GOAL = 1.05
 # These hold lists made to touch a limit, which no script looks like.
 UNTYPICAL = {"long_lists.lua", "many_locals.lua"}
 
@@ -106,6 +107,19 @@ def measure_slow_down(profiles: Sequence[str], programs: Sequence[Path], repeats
     return figures
 
 
+def measure_line_map(programs: Sequence[Path], repeats: int) -> Figure:
+    """What it costs `maximum` to have an operation for each line of the source that can raise something."""
+    ratios: list[float] = []
+    for path in programs:
+        source = path.read_text("latin-1")
+        with_map, without = (protected(source, "maximum", has_line_map=has) for has in (True, False))
+        _, one, other = seconds([timed(text) for text in (source, with_map, without)], repeats)
+        ratios.append(one / other)
+        print(f"  {path.stem:18} maximum {other:.3f} s  with a line map x{ratios[-1]:.3f}", flush=True)
+    mean = math.exp(sum(map(math.log, ratios)) / len(ratios))
+    return Figure("maximum with a line map, beside itself without", f"{len(ratios)} programs", mean, LINE_MAP_GOAL)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--profile", action="append", choices=list(PROFILES), help="all when not given")
@@ -116,7 +130,10 @@ def main() -> int:
     if not chosen.only:
         measure_builds(profiles)
     programs = [path for path in PROGRAMS if path.stem in (chosen.only or [path.stem])]
-    return print_table(measure_slow_down(profiles, programs, chosen.repeats))
+    figures = measure_slow_down(profiles, programs, chosen.repeats)
+    if "maximum" in profiles:
+        figures.append(measure_line_map(programs, chosen.repeats))
+    return print_table(figures)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,9 @@ import pytest
 
 from moonlatch.bundler.bundle import Bundle, bundle
 from moonlatch.bundler.faults import BundleError
+from moonlatch.obfuscator.options import PROFILES, Options
+from moonlatch.obfuscator.outcome import Protected
+from moonlatch.obfuscator.pipeline import protect
 from support.luau import LuauResult, run_lua, run_luau
 
 Files = dict[str, str | bytes]
@@ -125,6 +128,24 @@ def test_an_error_in_a_module_names_a_line_that_leads_back_to_it() -> None:
     assert failed.error is not None
     line = int(failed.error.split(":")[1])
     assert script.place_of(line) == ("a.lua", 3)
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_an_error_of_a_build_of_a_bundle_leads_to_the_module(profile: str) -> None:
+    script = bundled(
+        {
+            "main.lua": "#!/usr/bin/lua\nlocal a = require('./grü\\\\ße/a')\n\nprint(pcall(a.fail, 3))\nlocal t = nil\nt.x = 1",
+            "grü\\ße/a.lua": "local b = require('./b')\nlocal a = {}\n\nfunction a.fail(n)\n  return b(n)()\nend\nreturn a",
+            "grü\\ße/b.lua": "return function(n)\n  return function()\n    error(n .. nil)\n  end\nend",
+        }
+    )
+    build = protect(script.text, Options(profile), 1)
+    assert isinstance(build, Protected)
+    ran = run_lua("lua51", build.text)
+    assert ran.error is not None
+    said = [ran.output.removeprefix("false\t"), ran.error]
+    places = [build.line_map.locate(int(one.split(":")[1])) for one in said]
+    assert [place and (place.file, place.line) for place in places] == [("grü\\ße/b.lua", 3), ("main.lua", 6)]
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from moonlatch.obfuscator.analysis.source_files import next_line_is, source_files
 from moonlatch.obfuscator.line_map import (
     LONGEST_NAME,
     MOST_BYTES,
@@ -154,7 +155,7 @@ def test_functions_are_called_what_the_source_calls_them() -> None:
 
 def test_lines_lead_to_the_files_that_a_source_was_made_of() -> None:
     files = [FileLines(1, "main.luau", 1), FileLines(3, "shop/init.luau", 2), FileLines(10, "main.luau", 7)]
-    line_map = LineMap([1, 3, 5, 10, 0]).in_files(files)
+    line_map = LineMap([1, 3, 5, 10, 0], files=files)
     assert [line_map.locate(line) for line in range(1, 6)] == [
         Place("main.luau", 1, None),
         Place("shop/init.luau", 2, None),
@@ -162,6 +163,24 @@ def test_lines_lead_to_the_files_that_a_source_was_made_of() -> None:
         Place("main.luau", 7, None),
         None,
     ]
+
+
+@given(
+    st.lists(st.tuples(st.text(st.characters(codec="utf-8"), max_size=20), st.integers(0, 10**6))), st.integers(1, 3)
+)
+def test_comments_of_a_bundler_name_the_files_that_a_source_was_made_of(
+    files: list[tuple[str, int]], between: int
+) -> None:
+    source = "".join("x()\n" * (between - 1) + "x() " + next_line_is(file, line) for file, line in files)
+    found = source_files(source.encode())
+    assert [(one.first, one.file, one.line) for one in found] == [
+        (1 + between * place, file, line) for place, (file, line) in enumerate(files, 1)
+    ]
+
+
+@pytest.mark.parametrize("text", ['--#line x "a"', "--#line 1 a", '--#line 1 "a" b', '--#line 1 "a', '--#line -1 "a"'])
+def test_other_comments_name_no_file(text: str) -> None:
+    assert source_files(f"x() {text}\ny()".encode()) == []
 
 
 @pytest.mark.parametrize("profile", ["minify", "light", "standard"])

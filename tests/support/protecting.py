@@ -21,10 +21,17 @@ TARGETS = [None, *(str(target) for target in Target)]
 
 
 def protected(
-    source: str | bytes, profile: str = "light", seed: int = 1, *, target: str | None = None, client: bool = False
+    source: str | bytes,
+    profile: str = "light",
+    seed: int = 1,
+    *,
+    target: str | None = None,
+    client: bool = False,
+    has_line_map: bool = True,
 ) -> str:
     """The protected text of a script that has to be fine. Without a target, as most uploads come."""
-    outcome = pipeline.protect(_bytes(source), Options(profile, _target(target), client), seed)
+    options = Options(profile, _target(target), client, has_line_map=has_line_map)
+    outcome = pipeline.protect(_bytes(source), options, seed)
     assert isinstance(outcome, Protected), outcome
     return outcome.text
 

@@ -122,6 +122,8 @@ def _protected(job: Job) -> WorkerAnswer:
         target=None if job.target is None else Target(job.target),
         client_chunk=job.client_chunk,
         keeps_macros=job.keeps_macros,
+        # Nobody is told where the loader's own errors are, and another engine changes all places again.
+        has_line_map=job.client_chunk and not job.keeps_macros,
     )
     outcome = pipeline.protect(job.source, options, job.seed)
     if isinstance(outcome, Protected):

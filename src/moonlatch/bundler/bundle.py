@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from moonlatch.bundler.faults import BundleError
 from moonlatch.bundler.folder import ENDINGS, Folder, Read
 from moonlatch.bundler.requires import Module, read_module
+from moonlatch.obfuscator.analysis.source_files import next_line_is
 
 MAX_MODULES = 2_000
 ENTRIES = tuple(f"{folder}{name}{ending}" for folder in ("", "src/") for name in ("main", "init") for ending in ENDINGS)
@@ -63,10 +64,10 @@ def bundle(read: Read, entry: str | None = None) -> Bundle:
             f"{loaded}[name] = value end return value end\n"
         )
         for file in others:
-            writer.own(f"{bodies}[{_quoted(file)}] = function(...)\n")
+            writer.own(f"{bodies}[{_quoted(file)}] = function(...) {_names_next(file)}")
             writer.file(file, modules[file].with_names(require, found[file]))
             writer.own("\nend\n")
-        writer.own(f"return {require} end)()\n")
+        writer.own(f"return {require} end)() {_names_next(entry)}")
     writer.file(entry, modules[entry].with_names(require, found[entry]))
     warnings = [
         f"{file}:{line}: the module is chosen while it runs, so it is not in the bundle"
@@ -161,6 +162,11 @@ def _fresh(wanted: str, words: frozenset[str]) -> str:
     while wanted in words:
         wanted += "_"
     return wanted
+
+
+def _names_next(file: str) -> str:
+    """What says to whoever protects the script that the file begins on the next line."""
+    return next_line_is(file, 1).encode().decode("latin-1")
 
 
 def _quoted(file: str) -> str:

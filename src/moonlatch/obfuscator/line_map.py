@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import zlib
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 _VERSION = 1
 MOST_LINES = 1_000_000
@@ -79,10 +79,6 @@ class LineMap:
         del column, instruction
         source_line = self.lines[line - 1] if 1 <= line <= len(self.lines) else 0
         return self._place(source_line) if source_line else None
-
-    def in_files(self, files: Iterable[FileLines]) -> LineMap:
-        """The same map for a source that was put together of files."""
-        return replace(self, files=tuple(files))
 
     def _place(self, line: int) -> Place:
         function = self._function(line) or None

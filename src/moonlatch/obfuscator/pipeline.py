@@ -17,6 +17,7 @@ from moonlatch.obfuscator.analysis.plain_lua_limits import plain_lua_faults
 from moonlatch.obfuscator.analysis.scopes import Resolution, resolve
 from moonlatch.obfuscator.analysis.secret_literals import secret_warnings
 from moonlatch.obfuscator.analysis.sharing import shared_functions
+from moonlatch.obfuscator.analysis.source_files import source_files
 from moonlatch.obfuscator.line_map import LineMap
 from moonlatch.obfuscator.observation import Observer, census, observed
 from moonlatch.obfuscator.options import PLAINEST_PROFILE, PROFILES, Options
@@ -116,7 +117,7 @@ def _transformed(
     if isinstance(accepted, Rejected):
         return accepted
     chunk, (resolution, expansion, shared) = accepted
-    functions = function_lines(chunk)
+    functions = function_lines(chunk) if options.has_line_map else []
     if b"^" in source and keep_powers(chunk, resolution):
         resolution = resolve(chunk)
     if write_out_late_arguments(chunk, resolution, expansion.untouched):
@@ -158,8 +159,11 @@ def _transformed(
     if unit.diagnostics:
         return Rejected(unit.diagnostics)
     with observed(observer, "print"):
+        if not options.has_line_map:
+            return Protected(print_chunk(chunk, target), unit.warnings, target)
         text, lines = print_with_lines(chunk, target)
-    return Protected(text, unit.warnings, target, LineMap(lines, functions))
+    known = [max(line, s.NO_LINE) for line in lines]
+    return Protected(text, unit.warnings, target, LineMap(known, functions, source_files(source)))
 
 
 def _accepted(

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 NO_LINE = 0
 """That of a node which stands for nothing in the source."""
+SEVERAL_LINES = -1
+"""That of a node which stands for several places in the source."""
 
 
 class Node:

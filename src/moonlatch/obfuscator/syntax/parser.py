@@ -8,7 +8,7 @@ from __future__ import annotations
 import gc
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from moonlatch.obfuscator.syntax import lexer, tree
@@ -48,10 +48,10 @@ def tokens_of(source: bytes | str) -> Tokens:
     return Tokens(without_marks(utf8(source)).decode("latin-1"))
 
 
-def parse_written(source: str) -> Chunk:
-    """As `parse`, for Lua that the protector itself has written: none of its nodes stands on a line of the script's, so all have 0."""
+def parse_written(source: str, lines: Sequence[int] | None = None) -> Chunk:
+    """As `parse`, for Lua that the protector itself has written; `lines` has the script's line for each line of it, if any has one."""
     tokens = tokens_of(source)
-    tokens.lines = [NO_LINE] * len(tokens.texts)
+    tokens.lines = [NO_LINE] * len(tokens.texts) if lines is None else [lines[line - 1] for line in tokens.lines]
     return parse_tokens(tokens)
 
 

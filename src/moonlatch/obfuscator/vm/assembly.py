@@ -8,22 +8,26 @@ import re
 from moonlatch.obfuscator.syntax import tree as s
 from moonlatch.obfuscator.syntax.parser import parse_written
 from moonlatch.obfuscator.syntax.rewriter import Rewriter
+from moonlatch.obfuscator.syntax.tree import NO_LINE
 from moonlatch.obfuscator.target import Target
 from moonlatch.obfuscator.transform.arguments import global_argument
 from moonlatch.obfuscator.transform.pool import Constant
 from moonlatch.obfuscator.transform.unit import Unit
 from moonlatch.obfuscator.vm.code import Proto
 from moonlatch.obfuscator.vm.encoding import Pool
+from moonlatch.obfuscator.vm.line_breaks import LineBreaks
 from moonlatch.obfuscator.vm.linking import Linked, arrange, join, link
 from moonlatch.obfuscator.vm.lowering import FunctionLowering
 from moonlatch.obfuscator.vm.machine import Machine
 from moonlatch.obfuscator.vm.names import Names
 from moonlatch.obfuscator.vm.native import factory
 from moonlatch.obfuscator.vm.program import Program
+from moonlatch.obfuscator.vm.sharing_out import share_out
 from moonlatch.obfuscator.vm.variables import Variables
 
 _DECODERS = 4
-_FUNCTIONS_PER_MACHINE = 12
+# Instructions of a compiler's: LuaJIT jumps over 32,767, and a script for no target in particular may run there.
+_LARGEST_MACHINE = {Target.LUA51: 28_000, Target.LUAU: 100_000}
 
 
 def compile_chunk(unit: Unit, native: set[s.Function], generator: random.Random) -> set[s.Function]:
@@ -33,7 +37,6 @@ def compile_chunk(unit: Unit, native: set[s.Function], generator: random.Random)
     """
     chunk, resolution = unit.chunk, unit.resolution
     names = Names(resolution.fresh_name("vm"))
-    plain = sum(not frame.uses_varargs for frame in resolution.frames)
     program = Program(
         Variables.of(resolution),
         names,
@@ -44,13 +47,20 @@ def compile_chunk(unit: Unit, native: set[s.Function], generator: random.Random)
         unit.hot,
         sets_environments="setfenv" in resolution.globals,
         loops_take_functions=unit.options.target is Target.LUA51,
-        machines=1 + (1 if plain < _FUNCTIONS_PER_MACHINE else 2),
     )
     _compile_all(program, chunk)
+    share_out(program, is_told_apart=unit.options.has_line_map)
     program.is_surveying = False
     _compile_all(program, chunk)
     protos = list(program.protos.values())
     functions = join([link(proto.code) for proto in protos])
+    breaks = LineBreaks(names, has_lines=unit.options.has_line_map)
+    for function in functions:
+        breaks.settle(function)
+    if unit.options.has_line_map:
+        for machine in range(program.machines):
+            held = [function for proto, function in zip(protos, functions, strict=True) if proto.machine == machine]
+            breaks.share(held, _LARGEST_MACHINE[unit.target])
     arranged = [arrange(function, generator) for function in functions]
     return _write(program, dict(zip(protos, arranged, strict=True)), chunk)
 
@@ -87,8 +97,9 @@ def _write(program: Program, functions: dict[Proto, list[Linked]], chunk: s.Chun
     support = _support(program, decoders)
     head += [pool.decoder_source(f"{names.prefix}D{number}", keeps=True) for number, pool in enumerate(decoders)]
     declared = ",".join(names.machine(number) for number in range(program.machines))
-    text = "".join([*head, support, f"local {declared} ", *sources])
-    written = parse_written(text)
+    before = "".join([*head, support, f"local {declared} "]).replace("\n", " ")
+    lines = [NO_LINE, *(line for machine in machines for line in machine.lines)]
+    written = parse_written(before + "".join(sources), lines)
     sealed = _functions_of(written)
     main = program.protos[None]
     start = f"return {names.machine(main.machine)}({protos}[{places[main]}],{{}})({'...' if main.is_vararg else ''})"
@@ -162,7 +173,8 @@ if setfenv then NAME=function(_closure)
 end end
 """
 
-# A loop that finds nothing to go through says so itself. What hides its metatable is left to a real loop, too.
+# What nothing can go through comes back as the second value: the loop that meant to says so itself, on its own line.
+# What hides its metatable is left to a real loop, too.
 _ITERATION = """
 function(_from,_state,_control)
     local _behaviour=getmetatable(_from)
@@ -171,7 +183,7 @@ function(_from,_state,_control)
         if _iter~=nil then return _iter(_from) end
         if _behaviour and rawget(_behaviour,"__call")~=nil then return _from,_state,_control end
         if type(_from)=="table" then return next,_from,nil end
-        for _1 in _from,_state,_control do end
+        return false,_from
     end
     local _yield=coroutine.yield
     return coroutine.wrap(function()
@@ -182,7 +194,7 @@ end
 # On a host whose own loops take nothing but functions, the value is left as it is, to be called.
 _ITERATION_OF_HOST = f"""
 local NAME=function(_from,_state,_control)
-    if getmetatable(_from)==nil then for _1 in _from,_state,_control do end end
+    if getmetatable(_from)==nil then return false,_from end
     return _from,_state,_control
 end
 if pcall(function() for _1 in {{}} do end end) then NAME={_ITERATION} end

@@ -15,6 +15,8 @@ HOLE = "\1"
 """Where an operand goes that is used as it is stored."""
 HIDDEN = "\2"
 """Where a constant goes that only its decoder knows: the operand is a place in that decoder's pool."""
+LINE = "\3"
+"""Where the operand is the line of the source that what follows stands on; nothing is stored for it."""
 
 
 MOST_PARAMETERS = 5
@@ -33,6 +35,13 @@ class ConstantList:
     items: tuple[Constant, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class SourceLine:
+    """A line of the source, `NO_LINE` for none."""
+
+    number: int
+
+
 @dataclass(slots=True, eq=False)
 class Proto:
     """One compiled function, or the chunk itself when `function` is None. `machine` says which interpreter runs it."""
@@ -49,7 +58,7 @@ class Proto:
         return self.is_vararg or self.parameters > MOST_PARAMETERS
 
 
-Operand = int | Label | Constant | ConstantList | Proto
+Operand = int | Label | Constant | ConstantList | Proto | SourceLine
 """A plain int is a register or a small number."""
 
 

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from moonlatch.obfuscator.syntax import tree as s
 from moonlatch.obfuscator.syntax.printer_expressions import unwrapped
 from moonlatch.obfuscator.vm.closures import Built
-from moonlatch.obfuscator.vm.code import HOLE, Label, Operand
+from moonlatch.obfuscator.vm.code import HOLE, LINE, Label, Operand
 from moonlatch.obfuscator.vm.texts import WIDEST_LIST, Texts, bare
 
 _SOUND_KEYS = (s.String, s.Number, s.TrueValue, s.FalseValue, s.Table, s.Function, s.InterpolatedString)
@@ -35,7 +35,7 @@ class ExpressionLowering(Texts):
             return False
         if self.program.is_surveying or isinstance(node, s.MethodCall):
             return True
-        if self.depth and len(text) <= _LONGEST_HOT_TEXT:
+        if self.depth and _length(text) <= _LONGEST_HOT_TEXT:
             return True
         return self.program.shapes[text] > 1 or self.program.is_primitive(node)
 
@@ -281,7 +281,7 @@ class ExpressionLowering(Texts):
             if built and multiple_last and isinstance(bare(parts[-1]), s.Varargs):
                 built[-1] = self._varargs()
             result = self._text_of(node, built)
-            if len(result[0]) > _LONGEST_TEXT:
+            if _length(result[0]) > _LONGEST_TEXT:
                 result = None
         if node not in whole:
             whole[node] = None if result is None else result[0]
@@ -327,6 +327,10 @@ class ExpressionLowering(Texts):
             case s.Function():
                 return self.closure(node)
         raise TypeError(type(node).__name__)
+
+
+def _length(text: str) -> int:
+    return len(text) - text.count(LINE)
 
 
 def _parts_of(node: s.Expression) -> tuple[list[s.Expression], bool]:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from moonlatch.obfuscator.vm.code import Instruction, Item, Jump, Label, Operand
+from moonlatch.obfuscator.vm.code import LINE, Instruction, Item, Jump, Label, Operand
 
 _LONGEST_JOINED = 900
 _MOST_OPERANDS = 80
@@ -26,6 +26,8 @@ class Linked:
     operands: list[Operand | Linked]
     weight: int
     following: Linked | None = None
+    lines: tuple[int, ...] = ()
+    """The source's lines of the text's lines that something may be raised on; there are as many breaks in the text as that, less one."""
 
 
 def link(code: Sequence[Item]) -> list[Linked]:
@@ -99,9 +101,9 @@ def _joined(function: list[Linked], frequent: set[tuple[str, str]] | None) -> li
             if sources[after] != 1 or after in gone:
                 break
             is_wanted = one.weight > 1 if frequent is None else (one.text, after.text) in frequent
-            if not is_wanted or len(one.text) + len(after.text) > _LONGEST_JOINED:
+            if not is_wanted or _length(one) + _length(after) > _LONGEST_JOINED:
                 break
-            if len(one.operands) + len(after.operands) > _MOST_OPERANDS:
+            if _stored(one) + _stored(after) > _MOST_OPERANDS:
                 break
             one.text = f"{one.text} {after.text}" if one.text else after.text
             one.operands += after.operands
@@ -111,6 +113,15 @@ def _joined(function: list[Linked], frequent: set[tuple[str, str]] | None) -> li
             if frequent is not None:
                 break
     return [one for one in function if one not in gone]
+
+
+def _length(one: Linked) -> int:
+    return len(one.text) - one.text.count(LINE)
+
+
+def _stored(one: Linked) -> int:
+    """How many operands the instruction keeps."""
+    return len(one.operands) - one.text.count(LINE)
 
 
 def _targets(function: Iterable[Linked]) -> Iterable[Linked]:

@@ -151,8 +151,9 @@ class LoopLowering(ExpressionLowering):
         if not (program.loops_take_functions or is_function_everywhere(node.values, self.variables.resolution)):
             program.has_generic_loops = True
             self.emit(
-                f"if {self.names.type_of}({here})~={HIDDEN} then {here},{here},{here}={self.names.iterate}({here},{here},{here})end",
-                [function, Constant(b"function", is_number=False), *three, *three],
+                f"if {self.names.type_of}({here})~={HIDDEN} then {here},{here},{here}={self.names.iterate}({here},{here},{here})"
+                f"if {here}==false then for {self.names.local(0)} in {here} do end end end",
+                [function, Constant(b"function", is_number=False), *three, *three, function, state],
             )
         body, again, end = Label(), Label(), Label()
         self.depth += 1

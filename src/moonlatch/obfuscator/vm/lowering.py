@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from moonlatch.obfuscator.syntax import tree as s
 from moonlatch.obfuscator.vm.assignments import AssignmentLowering
-from moonlatch.obfuscator.vm.code import HOLE, MOST_PARAMETERS, Label
+from moonlatch.obfuscator.vm.code import HOLE, LINE, MOST_PARAMETERS, Label
 from moonlatch.obfuscator.vm.loops import LoopLowering
 from moonlatch.obfuscator.vm.texts import bare, is_multiple
 
@@ -36,13 +36,16 @@ class FunctionLowering(LoopLowering, AssignmentLowering):
     # Blocks
 
     def statements(self, block: s.Block) -> None:
+        line = self.line
         for statement in block.body:
             before = self.begin_statement()
+            self.line = statement.line
             self._statements[type(statement)](self, statement)
             # What stands around the block does it for the last one, or comes round again. In a loop the next temporaries,
             # which are few there, take the place of those before.
             is_last = statement is block.body[-1]
             self.end_statement(before, clears=not is_last and (self.is_cold or isinstance(statement, _WITH_BLOCKS)))
+        self.line = line
 
     def block(self, block: s.Block) -> None:
         mark = self.enter_scope()
@@ -115,7 +118,7 @@ class FunctionLowering(LoopLowering, AssignmentLowering):
     def _call_statement(self, node: s.CallStatement) -> None:
         text, operands = self.value(node.call)
         # A text that begins with a parenthesis would go on with the statement before it.
-        self.emit(";" + text if text.startswith("(") else text, operands)
+        self.emit(";" + text if text.lstrip(LINE).startswith("(") else text, operands)
 
     def _do(self, node: s.Do) -> None:
         self.block(node.body)

@@ -37,6 +37,8 @@ class Machine:
     stream: Stream = field(init=False)
     constants: Pool = field(init=False)
     kinds: list[int] = field(init=False)
+    lines: list[int] = field(default_factory=list)
+    """The script's line for each line break of the machine's source."""
 
     def __post_init__(self) -> None:
         self.instructions = InstructionSet(self.functions.values(), len(self.decoders), self.generator)
@@ -184,5 +186,8 @@ class Machine:
     def _operation_source(self, operation: Operation, decoder_names: list[str]) -> str:
         node = self.names.node
         text = fill(operation, node, decoder_names)
+        if operation.lines:
+            text = f"\n{text}"
+            self.lines += operation.lines
         sets_node = operation.uses[0].following is None
         return text if sets_node else f"{text} {node}={node}[{self.instructions.following_slot}]"

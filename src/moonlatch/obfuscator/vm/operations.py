@@ -29,6 +29,8 @@ class Operation:
     """`slots` has each operand's place in an instruction, `decoders` the decoder of each hidden constant, by operand."""
 
     text: str
+    lines: tuple[int, ...] = ()
+    """The source's line of each line of the text."""
     uses: list[Linked] = field(default_factory=list)
     number: int = 0
     slots: list[int] = field(default_factory=list)
@@ -57,10 +59,10 @@ class InstructionSet:
     def __init__(self, functions: Iterable[list[Linked]], decoders: int, generator: random.Random) -> None:
         self._generator = generator
         self.operation_slot, self.following_slot = generator.sample([1, 2], RESERVED_SLOTS)
-        by_text: dict[str, Operation] = {}
+        by_text: dict[tuple[str, tuple[int, ...]], Operation] = {}
         for function in functions:
             for one in function:
-                by_text.setdefault(one.text, Operation(one.text)).uses.append(one)
+                by_text.setdefault((one.text, one.lines), Operation(one.text, one.lines)).uses.append(one)
         self.operations = list(by_text.values())
         self.of: dict[Linked, Operation] = {}
         for operation in self.operations:

@@ -32,7 +32,7 @@ class Program:
 
     Functions that are `hot` probably run often, for loops call them.
 
-    `machines` interpreters share the functions; the last one takes those with `...` or many parameters.
+    `machines` interpreters share the functions.
 
     `shapes` counts the texts of whole expressions, `whole` has the text of each expression that can be one operation.
     """
@@ -46,7 +46,7 @@ class Program:
     hot: set[s.Function]
     loops_take_functions: bool
     sets_environments: bool
-    machines: int
+    machines: int = 0
     is_surveying: bool = True
     shapes: Counter[str] = field(default_factory=Counter)
     whole: dict[s.Expression, str | None] = field(default_factory=dict)
@@ -78,13 +78,11 @@ class Program:
         return name in self.variables.resolution.assigned_globals
 
     def proto(self, function: s.Function | None) -> Proto:
-        """The compiled function, which gets its interpreter when it is first asked for."""
+        """The compiled function."""
         proto = self.protos.get(function)
         if proto is None:
             is_vararg = self.variables.frames[function].uses_varargs
             proto = Proto(function, len(function.parameters) if function else 0, is_vararg)
-            last = self.machines - 1
-            proto.machine = last if proto.takes_any_number else self.generator.randrange(max(1, last))
             self.protos[function] = proto
         return proto
 

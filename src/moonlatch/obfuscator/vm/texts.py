@@ -9,6 +9,7 @@ from moonlatch.obfuscator.preparation.powers import is_kept
 from moonlatch.obfuscator.syntax import spelling
 from moonlatch.obfuscator.syntax import tree as s
 from moonlatch.obfuscator.syntax.printer_expressions import unwrapped
+from moonlatch.obfuscator.syntax.tree import NO_LINE
 from moonlatch.obfuscator.target import Target
 from moonlatch.obfuscator.transform.arguments import IMPLICIT_ARGUMENTS
 from moonlatch.obfuscator.transform.pool import Constant
@@ -16,6 +17,7 @@ from moonlatch.obfuscator.vm.closures import Built, Closures
 from moonlatch.obfuscator.vm.code import (
     HIDDEN,
     HOLE,
+    LINE,
     MOST_PARAMETERS,
     ConstantList,
     Instruction,
@@ -23,6 +25,7 @@ from moonlatch.obfuscator.vm.code import (
     Label,
     Operand,
     Proto,
+    SourceLine,
 )
 from moonlatch.obfuscator.vm.program import Program
 
@@ -50,6 +53,8 @@ class Texts(Closures):
         self.loops: list[tuple[Label, Label]] = []
         """Of each loop around: where `continue` and `break` go."""
         self.depth = 0
+        self.line = NO_LINE
+        """That of the statement which is being compiled."""
         self._locals_top = 0
         self._top = 0
         self._highest = 0
@@ -59,7 +64,7 @@ class Texts(Closures):
 
     def emit(self, text: str, operands: list[Operand], *, falls_through: bool = True) -> None:
         weight = _LOOP_WEIGHT ** min(self.depth, _DEEPEST_LOOP)
-        self.proto.code.append(Instruction(text, operands, weight, falls_through))
+        self.proto.code.append(Instruction(LINE + text, [SourceLine(self.line), *operands], weight, falls_through))
 
     def place(self, label: Label) -> None:
         self.proto.code.append(label)
@@ -166,19 +171,23 @@ class Texts(Closures):
             return self._name(target)
         if isinstance(target, s.IndexName):
             ((text, operands),) = parts
-            return f"{_prefix(text)}[{HOLE}]", [*operands, _text_constant(target.name)]
+            return f"{_prefix(text)}{LINE}[{HOLE}]", [*operands, SourceLine(target.line), _text_constant(target.name)]
         (text, operands), (key, more) = parts
-        return f"{_prefix(text)}[{key}]", [*operands, *more]
+        return f"{_prefix(text)}{LINE}[{key}]", [*operands, SourceLine(target.line), *more]
 
     def _binary_text(self, node: s.Binary, parts: list[Built]) -> Built:
         (left, left_operands), (right, right_operands) = parts
         operator = f" {node.operator} "
-        return f"({left}{operator}{_after(operator, right)})", [*left_operands, *right_operands]
+        # Luau tells the line that the expression begins on, Lua that of the operator or what comes after it.
+        lines = SourceLine(_first_line(node.left)), SourceLine(node.line), SourceLine(_first_line(node.right))
+        begin, middle, end = lines
+        text = f"({LINE}{left}{LINE}{operator}{LINE}{_after(operator, right)})"
+        return text, [begin, *left_operands, middle, end, *right_operands]
 
     def _unary_text(self, node: s.Unary, parts: list[Built]) -> Built:
         ((text, operands),) = parts
         operator = "not " if node.operator == "not" else node.operator
-        return f"({operator}{_after(operator, text)})", operands
+        return f"({LINE}{operator}{_after(operator, text)})", [SourceLine(node.line), *operands]
 
     def _grouped(self, node: s.Expression, part: Built) -> Built:
         text, operands = part
@@ -193,11 +202,11 @@ class Texts(Closures):
 
     def _call_text(self, node: s.Call, function: Built, arguments: Sequence[Built]) -> Built:
         text, operands = self.listed(arguments, bare(node.arguments[-1]) if node.arguments else None)
-        return f"{_prefix(function[0])}({text})", [*function[1], *operands]
+        return f"{LINE}{_prefix(function[0])}({text})", [SourceLine(node.line), *function[1], *operands]
 
     def _method_text(self, node: s.MethodCall, subject: Built, arguments: Sequence[Built]) -> Built:
         text, operands = self.listed(arguments, bare(node.arguments[-1]) if node.arguments else None)
-        return f"{_prefix(subject[0])}:{node.name}({text})", [*subject[1], *operands]
+        return f"{_prefix(subject[0])}{LINE}:{node.name}({text})", [*subject[1], SourceLine(node.line), *operands]
 
     def _late_method_text(self, node: s.MethodCall, subject: Built, arguments: Sequence[Built]) -> Built:
         """A method call whose object is read when all values of its last argument are there."""
@@ -367,11 +376,25 @@ def _text_constant(name: str) -> Constant:
     return Constant(name.encode("ascii"), is_number=False)
 
 
+def _first_line(node: s.Expression) -> int:
+    """The line of the first token."""
+    while True:
+        if isinstance(node, s.IndexName | s.Index | s.MethodCall):
+            node = node.object
+        elif isinstance(node, s.Call):
+            node = node.function
+        elif isinstance(node, s.Binary):
+            node = node.left
+        else:
+            return node.line
+
+
 def _prefix(text: str) -> str:
     """Text that can be called or indexed."""
     if text in ("nil", "true", "false"):
         return f"({text})"
-    return text if text[0].isalpha() or text[0] in "_(" else f"({text})"
+    first = text.lstrip(LINE)[0]
+    return text if first.isalpha() or first in "_(" else f"({text})"
 
 
 def _after(operator: str, text: str) -> str:
