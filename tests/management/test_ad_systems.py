@@ -170,6 +170,7 @@ async def test_steps_stand_in_order_and_move_up(me: Developer, project: str) -> 
         ("workink", {"link": "http://work.ink/a", "link_id": "1"}, "settings.link"),
         ("workink", {"link": "https:///a/path", "link_id": "1"}, "settings.link"),
         ("custom", {"url": "https://gate.example/\n"}, "settings.url"),
+        ("custom", {"url": "https://[gate/"}, "settings.url"),
         ("custom", {"url": "https://gate.example/", "token": "x"}, "settings.token"),
         ("adfly", {}, "provider"),
     ],

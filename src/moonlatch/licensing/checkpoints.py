@@ -187,10 +187,17 @@ def checked_settings(provider: ProviderName, given: Mapping[str, str]) -> tuple[
             continue
         if re.fullmatch(field.pattern, value, re.ASCII) is None:
             raise ValueError(f"{name} must be {_WORDS.get(field.pattern, 'different')}")
-        if field.pattern == _URL and not urlsplit(value).hostname:
+        if field.pattern == _URL and not _names_a_host(value):
             raise ValueError(f"{name} must be {_WORDS[_URL]}")
         (secret if field.is_secret else shown)[name] = value
     return shown, secret
+
+
+def _names_a_host(url: str) -> bool:
+    try:
+        return bool(urlsplit(url).hostname)
+    except ValueError:
+        return False
 
 
 _WORDS = {
