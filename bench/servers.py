@@ -24,6 +24,7 @@ import uvicorn
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from moonlatch.client.protocol import ClientProtocol
+from moonlatch.client.reports import ReportLog
 from moonlatch.client.sharing import SharingWatch
 from moonlatch.clock import now_ms
 from moonlatch.config.sections import ClientSettings, ConnectionSettings
@@ -93,6 +94,7 @@ async def ours(folder: Path, database_url: str) -> ClientProtocol:
         keyring=keyring,
         clock=now_ms,
         missing_loader_source=missing_loader,
+        reports=ReportLog(world),
         settings=ClientSettings(executes_per_second_per_address=0, loaders_per_second_per_address=0),
         connections=ConnectionSettings(per_address=0),
         watch=SharingWatch(world),

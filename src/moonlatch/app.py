@@ -29,10 +29,13 @@ from moonlatch.client.protocol import (
     EXECUTE_PATH,
     HEARTBEAT_PATH,
     READ,
+    REPORT,
+    REPORT_PATH,
     START,
     VARIABLE_PATH,
     ClientProtocol,
 )
+from moonlatch.client.reports import ReportLog
 from moonlatch.client.sharing import SharingWatch
 from moonlatch.clock import SteadyClock, now_ms
 from moonlatch.config import Settings
@@ -48,6 +51,7 @@ from moonlatch.jobs.releases import watch_releases
 from moonlatch.jobs.retention import (
     ANSWERS_KEPT,
     DELIVERIES_KEPT,
+    ERRORS_KEPT,
     INTERACTIONS_KEPT,
     REMOVED_USERS_KEPT,
     VISITS_KEPT,
@@ -207,12 +211,15 @@ async def open_moonlatch(settings: Settings) -> AsyncIterator[Moonlatch]:
             metrics_token=settings.metrics.token.get_secret_value(),
             limits=limits,
         )
+        reports = ReportLog(world)
+        closing.push_async_callback(reports.close)
         client = ClientProtocol(
             database=database,
             live=live,
             keyring=keyring,
             clock=now_ms,
             missing_loader_source=missing_loader_source,
+            reports=reports,
             settings=settings.client,
             connections=_connections_there_is_room_for(settings),
             trusted_proxies=settings.trusted_proxies,
@@ -251,6 +258,7 @@ async def open_moonlatch(settings: Settings) -> AsyncIterator[Moonlatch]:
             ANSWERS_KEPT,
             INTERACTIONS_KEPT,
             DELIVERIES_KEPT,
+            *ERRORS_KEPT,
             REMOVED_USERS_KEPT,
             *VISITS_KEPT,
             *sign_ins_kept(settings.sign_in_rules),
@@ -367,6 +375,7 @@ def _expose(
         GrantedCalls(BEAT, "POST", HEARTBEAT_PATH),
         GrantedCalls(READ, "POST", VARIABLE_PATH),
         GrantedCalls(CALL, "POST", CALL_PATH),
+        GrantedCalls(REPORT, "POST", REPORT_PATH),
     )
     counts.builds = publisher.counts
     counts.commit_units = database.batches

@@ -55,7 +55,7 @@ HELD_ELSEWHERE = {
     *(
         kind
         for kind in EventKind
-        if kind.startswith(("member.", "endpoint.", "ad_", "variable.", "remote.", "discord."))
+        if kind.startswith(("member.", "endpoint.", "ad_", "variable.", "remote.", "error.", "discord."))
     ),
     EventKind.USER_SHARING_SUSPECTED,
     EventKind.USER_HELD,
@@ -73,7 +73,7 @@ HELD_ELSEWHERE = {
     *(kind for kind in EventKind if kind.startswith("script.rollout_")),
     EventKind.USER_REDEEMED,
 }
-"""Of people who sign in, of webhooks, of server variables, of remotes, of checkpoints, of Discord, of rules about shared keys, of several devices, of licences and of releases the model knows nothing.
+"""Of people who sign in, of webhooks, of server variables, of remotes, of errors, of checkpoints, of Discord, of rules about shared keys, of several devices, of licences and of releases the model knows nothing.
 That each call about those leaves exactly its events is held by `test_every_call.py`; what the events hold, by `tests/management`."""
 
 OPERATOR = Actor("cli", "ops", "Operator")

@@ -141,6 +141,7 @@ PLACES = {
     "{delivery_id}": "delivery",
     "{variable_id}": "variable",
     "{remote_id}": "remote",
+    "{error_id}": "error",
     "{member_id}": "member",
     "{token_id}": "token",
     "{rollout_id}": "rollout",
@@ -279,6 +280,9 @@ CALLS = dict(
             for place in ("users/{key}", "scripts/{script_id}", "projects/{project_id}")
         ),
         call("/variables/{variable_id}/remove", {}, EventKind.VARIABLE_REMOVED),
+        call("/errors/{error_id}/resolve", {}, EventKind.ERROR_RESOLVED),
+        call("/errors/{error_id}/ignore", {}, EventKind.ERROR_IGNORED),
+        call("/errors/{error_id}/reopen", {}, EventKind.ERROR_REOPENED),
         call("/projects/{project_id}/endpoints", {"url": "https://receiver.invalid/"}, EventKind.ENDPOINT_CREATED),
         *(
             call(
@@ -378,6 +382,7 @@ async def begun(api: Api, chance: random.Random) -> World:
     for number in (2, 3):
         await rows.add_build(api.database, script, number)
     world.make("script", script)
+    world.make("error", await rows.add_error(api.database, script), await rows.add_error(api.database, script))
     offline, _ = await rows.add_script(api.database, world.any("project"), offline_days=7)
     await me.post(f"/scripts/{offline}/update", {"script": "print(1)"})
     world.make("offline", offline)

@@ -56,6 +56,7 @@ OF_START: dict[str, Any] = {
     "require_fingerprint": False,
     "offline_days": 0,
     "place_seconds": 0,
+    "report_errors": False,
 }
 NO_USER = dict.fromkeys(("user_id", "fingerprintless", "blacklisted", "key_expires", "max_instances", "fingerprint"))
 

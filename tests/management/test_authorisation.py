@@ -131,6 +131,12 @@ ENDPOINTS: dict[tuple[str, str], tuple[str | None, Any]] = {
     ("POST", "/account/luraph"): (None, {"api_key": "key"}),
     ("POST", "/account/tokens"): (None, {"name": "New"}),
     ("POST", "/account/tokens/{token_id}/revoke"): ("token", {}),
+    ("GET", "/scripts/{script_id}/errors"): ("script", None),
+    ("GET", "/errors/{error_id}"): ("error", None),
+    ("POST", "/errors/{error_id}/resolve"): ("error", {}),
+    ("POST", "/errors/{error_id}/ignore"): ("error", {}),
+    ("POST", "/errors/{error_id}/reopen"): ("error", {}),
+    ("GET", "/scripts/{script_id}/builds/{number}/explain"): ("script", None),
     ("GET", "/projects/{project_id}/variables"): ("project", None),
     ("POST", "/projects/{project_id}/variables"): ("project", {"name": "greeting", "value": "hello"}),
     ("GET", "/scripts/{script_id}/variables"): ("script", None),
@@ -243,6 +249,7 @@ async def mine(api: Api, me: Developer, project: str, key: str) -> dict[str | No
         "endpoint": endpoint,
         "variable": variable.json()["variable"]["id"],
         "remote": remote.json()["remote"]["id"],
+        "error": await rows.add_error(api.database, client.script),
         "delivery": delivery,
         "member": (await member_of(api, me.account, Role.VIEWER)).id,
     }
@@ -343,6 +350,7 @@ async def test_every_endpoint_answers_its_owner(
         "/users/{key}/release": 409,
         "/users/{key}/name_device": 404,
         "/scripts/{script_id}/sessions/filter": 400,
+        "/scripts/{script_id}/builds/{number}/explain": 400,
         "/projects/{project_id}/discord/remove": 404,
         "/projects/{project_id}/users/restore": 409,
     }

@@ -45,6 +45,7 @@ MORE_THAN_A_SCHEMA_SAYS = {
     "/projects/{project_id}/remotes": "the endpoint must be one of the project, and a template has a size",
     "/scripts/{script_id}/remotes": "the endpoint must be one of the project, and a template has a size",
     "/users/{key}/variables": "integers in a value must be exact, and it has a size",
+    "/scripts/{script_id}/builds/{number}/explain": "a place names a line",
     "/projects/{project_id}/endpoints": "an endpoint is a URL",
     "/endpoints/{endpoint_id}/edit": "an edit must change something, and an endpoint is a URL",
     "/ads/systems/new": "the project must be there, and a slug free",

@@ -75,6 +75,7 @@ def test_each_objects_section_names_its_fields(app: FastAPI) -> None:
         "channel",
         "pin",
         "rollout",
+        "error",
         "scheduled build",
         "project",
         "user",

@@ -33,6 +33,7 @@ async def test_a_new_script_is_as_it_was_asked_for_and_disabled(me: Developer, p
         "total_instances": 0,
         "place_seconds": 0,
         "offline_days": 0,
+        "report_errors": False,
     }
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from moonlatch.crypto import (
     AD_STEP_SECRETS,
+    LINE_MAP,
     LURAPH_KEY,
     SERVER_VARIABLE,
     WEBHOOK_SECRET,
@@ -141,6 +142,9 @@ async def test_everything_sealed_is_made_anew_and_counted_meanwhile(database: Da
     await rows.insert(
         database, "variables", id="v", account_id=account, project_id=project, name="x", value=value, **kept
     )
+    script, _ = await rows.add_script(database, project)
+    of_lines = BEFORE.seal_secret(LINE_MAP, "l", "lines")
+    await rows.insert(database, "line_maps", id="l", script_id=script, build=1, map=of_lines)
     user_id = await rows.value(database, "select id from users limit 1")
     step = BEFORE.seal_secret(AD_STEP_SECRETS, "a", "{}")
     await rows.add_ad_system(database, account, project, user_id, secrets=step)
@@ -168,6 +172,7 @@ async def test_everything_sealed_is_made_anew_and_counted_meanwhile(database: Da
             "earlier secrets of webhooks": 1,
             "secrets of checkpoints": 1,
             "values of server variables": 1,
+            "line maps of builds": 1,
             "answers to calls with an idempotency key": 1,
         },
         NEW_ID: {"keys of users": 1},
@@ -191,6 +196,7 @@ async def test_everything_sealed_is_made_anew_and_counted_meanwhile(database: Da
     assert alone.open_secret(TOTP_SECRET, "m", bytes(sealed_totp)) == "totp"
     endpoint = await database.fetch_one(Query("test.endpoint", "select url, secret, previous_secret from endpoints"))
     assert endpoint is not None
+    assert alone.open_secret(LINE_MAP, "l", bytes(await rows.value(database, "select map from line_maps"))) == "lines"
     of_variable = await rows.value(database, "select value from variables")
     assert alone.open_secret(SERVER_VARIABLE, "v", bytes(of_variable)) == '"sesame"'
     of_step = await rows.value(database, "select secrets from ad_steps")

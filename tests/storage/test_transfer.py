@@ -39,6 +39,9 @@ TABLES = [
         "discord_interactions",
         "discord_links",
         "endpoints",
+        "error_groups",
+        "error_hours",
+        "error_witnesses",
         "event_retention",
         "events",
         "execution_days",
@@ -51,6 +54,7 @@ TABLES = [
         "key_hours",
         "key_signals",
         "key_uses",
+        "line_maps",
         "loaders",
         "luraph_keys",
         "master_keys",
@@ -59,7 +63,7 @@ TABLES = [
         "members",
     ),
     *("passkey_challenges", "passkeys", "pins", "projects", "recovery_codes", "refusals", "remotes", "removed_users"),
-    *("rollouts", "scheduled_builds", "scripts", "tokens", "users", "variables"),
+    *("rollout_starts", "rollouts", "scheduled_builds", "scripts", "tokens", "users", "variables"),
 ]
 
 
@@ -102,6 +106,12 @@ async def source(tmp_path: Path) -> Path:
         await rows.insert(database, "scheduled_builds", **later, channel="stable", publish_at=1)
         state = {"state": "rolling", "step": 0, "step_since": 1, "salt": "s", "created_at": 1}
         await rows.insert(database, "rollouts", id="r", **later, **state)
+        await rows.insert(database, "line_maps", id="l", script_id=script, build=1, map=b"\x00\xff")
+        error = await rows.add_error(database, script, message="snow \N{SNOWMAN}")
+        await rows.insert(database, "error_hours", group_id=error, hour=1, instances=2)
+        await rows.insert(database, "error_witnesses", group_id=error, witness=b"\x00\xff", seen_at=1)
+        begun = {"is_new": True, "basis_points": 500, "holder": b"\x00\xff", "started_at": 1, "outcome": None}
+        await rows.insert(database, "rollout_starts", instance="i", rollout_id="r", **begun, group_id=error)
         bot = {"application_id": "5", "public_key": b"\x00\xff", "name": "🌙", "bot_token": b"\x00", "created_at": 1}
         await rows.insert(database, "discord_applications", account_id=account, **bot)
         await rows.insert(database, "discord_interactions", id="7", at=1)

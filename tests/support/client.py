@@ -332,6 +332,16 @@ class Copy:
         key = ChaCha20Poly1305(derive(self.live, "call value", asked, name, reply["nonce"]))
         return json.loads(key.decrypt(bytes(12), base64.b64decode(reply["value"]), b"moonlatch/1 payload"))
 
+    async def report(self, **told: Any) -> None:
+        """Tell of an error, or how the start went. Raises Refused."""
+        body = {
+            "instance": self.instance,
+            "token": self.reply["token"],
+            "sequence": told.pop("sequence", None) or self.moments.next(),
+            **told,
+        }
+        assert accepted(await self.client.post("/client/v1/report", body)) == {"success": True}
+
     def opening(self, **changes: Any) -> dict[str, Any]:
         return {
             "type": "open",

@@ -14,12 +14,15 @@ import httpx
 import uvicorn
 
 from moonlatch.client.protocol import ClientProtocol
+from moonlatch.client.reports import ReportLog
 from moonlatch.clock import now_ms
 from moonlatch.config.sections import ClientSettings, ConnectionSettings
 from moonlatch.keyring import Keyring
+from moonlatch.licensing.tier import BUILT_IN
 from moonlatch.live.memory import LocalLive
 from moonlatch.live.redis import RedisLive
 from moonlatch.live.redis_directory import RedisDirectory
+from moonlatch.operations.context import World as Operations
 from moonlatch.storage.interface import Database
 from moonlatch.storage.postgres.engine import open_postgres
 from moonlatch.web.bounds import MAX_FRAME_BYTES
@@ -180,6 +183,7 @@ async def another_process(database: Database, clock: MovableClock, **settings: A
         keyring=keyring,
         clock=clock,
         missing_loader_source=missing_loader,
+        reports=ReportLog(Operations(database=database, tiers=BUILT_IN, clock=clock, keyring=keyring, live=live)),
         settings=ClientSettings(**ANY_RATE | of_client),
         connections=settings.pop("connections", ConnectionSettings()),
         limits=limits_of_this_process(lambda: clock() / 1000),
@@ -196,3 +200,4 @@ async def another_process(database: Database, clock: MovableClock, **settings: A
         if isinstance(live, RedisLive):
             await live.close()
         await app.history.close()
+        await app.reports.close()

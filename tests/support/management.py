@@ -21,6 +21,7 @@ from moonlatch.checkpoints.face import is_below as is_checkpoint
 from moonlatch.checkpoints.providers import Providers
 from moonlatch.client.history import History
 from moonlatch.client.protocol import ClientProtocol
+from moonlatch.client.reports import ReportLog
 from moonlatch.client.sharing import SharingWatch
 from moonlatch.config.sections import (
     CheckpointSettings,
@@ -154,6 +155,7 @@ class Api:
     clock: MovableClock
     http: httpx.AsyncClient
     history: History
+    reports: ReportLog
 
     @property
     def engine(self) -> str:
@@ -243,6 +245,7 @@ async def running_api(folder: Path, *, database_url: str = "", **settings: Any) 
         keyring=keyring,
         clock=clock,
         missing_loader_source=missing_loader,
+        reports=ReportLog(world),
         settings=ClientSettings(**ANY_RATE),
         connections=ConnectionSettings(),
         trusted_proxies=trusted_proxies,
@@ -274,13 +277,14 @@ async def running_api(folder: Path, *, database_url: str = "", **settings: Any) 
                     style=b"body { margin: 0 }",
                 )
             )
-            yield Api(url, management, world, database, keyring, live, clock, http, protocol.history)
+            yield Api(url, management, world, database, keyring, live, clock, http, protocol.history, protocol.reports)
             await live.close_all()
     finally:
         await outgoing.close()
         await to_discord.close()
         await workers.close()
         await protocol.history.close()
+        await protocol.reports.close()
         await database.close()
 
 

@@ -55,9 +55,10 @@ def write_loader(
     exchange_key: bytes,
     base_url: str,
     keeps_leases: bool,
+    reports_errors: bool,
 ) -> bytes:
     """A small loader: plain Lua that returns what it was made with."""
-    return f"return {script_id!r}, {loader_id!r}, {secret.hex()!r}, {base_url!r}, {str(keeps_leases)!r}".encode()
+    return f"return {script_id!r}, {loader_id!r}, {secret.hex()!r}, {base_url!r}, {str(keeps_leases)!r}, {str(reports_errors)!r}".encode()
 
 
 @dataclass(frozen=True)

@@ -81,6 +81,17 @@ async def add_build(database: Database, script: str, number: int, payload: bytes
     )
 
 
+async def add_error(database: Database, script: str, **columns: Any) -> str:
+    """An error of a script's first build; gives its id."""
+    error = {
+        "id": new_id(), "script_id": script, "build": 1, "place": "57", "kin": b"kin", "signature": new_id().encode(), "kind": "main",
+        "message": "attempt to index nil", "state": "open", "instances": 1, "keys": 1, "executors": "{}", "first_seen": 1,
+        "last_seen": 1,
+    }  # fmt: skip
+    await insert(database, "error_groups", **error | columns)
+    return str((error | columns)["id"])
+
+
 async def add_user(database: Database, project: str, *, keyring: Keyring = KEYRING, **columns: Any) -> str:
     """A key of the project; gives it."""
     key, user = new_id(), new_id()

@@ -57,11 +57,12 @@ class Fault(msgspec.Struct, frozen=True):
 
 
 class Done(msgspec.Struct, frozen=True, kw_only=True, tag="done"):
-    """The protected text, and the language it is written in."""
+    """The protected text, the language it is written in, and from where in the source its lines come, as `LineMap.to_bytes` has it."""
 
     text: bytes
     warnings: list[str]
     target: str = ""
+    line_map: bytes = b""
 
 
 class Invalid(msgspec.Struct, frozen=True, kw_only=True, tag="invalid"):

@@ -78,8 +78,8 @@ StoreLoader = Callable[[NewLoader], Awaitable[T]]
 class LoaderRecipe:
     """How loaders are made: the version of their source, and what writes it for one script.
 
-    `write` takes `script_id`, `loader_id`, `secret`, `signing_key` and `exchange_key` (public), `base_url` and `keeps_leases` by name and
-    gives Lua 5.1 source.
+    `write` takes `script_id`, `loader_id`, `secret`, `signing_key` and `exchange_key` (public), `base_url`, `keeps_leases` and `reports_errors` by
+    name and gives Lua 5.1 source.
     """
 
     version: int
@@ -245,7 +245,8 @@ class Publisher:
             return True
         if self._keyring.of_loader(served.id) is not self._keyring.current:
             return True
-        return bool(script.offline_days) and not served.keeps_leases
+        lacks_leases = bool(script.offline_days) and not served.keeps_leases
+        return lacks_leases or (script.report_errors and not served.reports_errors)
 
     async def _build_loader(
         self, script: Script, project: Project, protection: Protection, deadline: float
@@ -255,6 +256,7 @@ class Publisher:
             version=self._loader.version,
             base_url=self._public_url,
             keeps_leases=bool(script.offline_days),
+            reports_errors=script.report_errors,
         )
         source = self._loader.write(
             script_id=script.id,
@@ -264,6 +266,7 @@ class Publisher:
             exchange_key=self._keyring.exchange_key,
             base_url=self._public_url,
             keeps_leases=info.keeps_leases,
+            reports_errors=info.reports_errors,
         )
         piece = Piece(
             source=source,

@@ -128,7 +128,12 @@ def _protected(job: Job) -> WorkerAnswer:
     outcome = pipeline.protect(job.source, options, job.seed)
     if isinstance(outcome, Protected):
         warnings = outcome.warnings[:MAX_WARNINGS]
-        return Done(text=outcome.text.encode("ascii"), warnings=warnings, target=outcome.target)
+        return Done(
+            text=outcome.text.encode("ascii"),
+            warnings=warnings,
+            target=outcome.target,
+            line_map=outcome.line_map.to_bytes() if job.client_chunk and outcome.line_map else b"",
+        )
     if isinstance(outcome, Rejected):
         return _invalid(outcome)
     return Failed(faults=[Fault(error.param, error.message) for error in outcome.errors])

@@ -19,6 +19,8 @@ from moonlatch.cli import (
     checkpoints,
     config,
     discord,
+    errors,
+    explain,
     folder,
     keys,
     licence,
@@ -70,6 +72,8 @@ app.command("builds")(builds.builds)
 app.command("rollback")(builds.rollback)
 app.command("yank")(builds.yank)
 app.add_typer(rollout.app, name="rollout")
+app.add_typer(errors.app, name="errors")
+app.command("explain")(explain.explain)
 app.add_typer(channels.app, name="channels")
 app.command("pin")(channels.pin)
 app.command("rotate-loader")(rotate_loader.rotate_loader)

@@ -51,6 +51,7 @@ class Ended:
     warnings: list[str] = field(default_factory=list)
     diagnostics: list[Diagnostic] = field(default_factory=list)
     errors: list[EngineError] = field(default_factory=list)
+    line_map: bytes = b""
 
     @property
     def is_success(self) -> bool:
@@ -99,6 +100,10 @@ def protect(
         Path | None,
         typer.Option("--output", "-o", metavar="OUT", help="File to write; without it standard output."),
     ] = None,
+    line_map: Annotated[
+        Path | None,
+        typer.Option("--map", metavar="MAP", help="File for the map that `explain` reads; keep it to yourself."),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Let OUT be the source file itself.")] = False,
     report: Annotated[
         bool, typer.Option("--report", help="Tell what each step did, its time and the size it left.")
@@ -114,7 +119,11 @@ def protect(
         raise CommandError(
             f"{shown(output)} is the source itself, which would be lost", "Name another file, or add --force."
         )
+    if line_map is not None and _is_same_file(file, line_map):
+        raise CommandError(f"{shown(line_map)} is the source itself, which would be lost", "Name another file.")
     is_remote = engine is not EngineName.EMBEDDED
+    if is_remote and line_map is not None:
+        raise CommandError("only our own engine makes maps", "Leave --map out.")
     if is_remote and not luraph_key:
         raise CommandError("no API key for Luraph", "Set the variable MOONLATCH_LURAPH_KEY to it.")
     settings = parsed_settings(luraph_option or [])
@@ -129,7 +138,9 @@ def protect(
     )
     ended = _done(job)
     if ended.is_success and output is not None:
-        _save(ended, output)
+        _save(ended.file, output)
+    if ended.is_success and line_map is not None:
+        _save(ended.line_map, line_map)
     if as_json:
         write_json(_json(job, ended, engine, with_script=output is None))
     else:
@@ -157,7 +168,7 @@ def _done(job: Job) -> Ended:
         case Protected():
             text = outcome.text.encode("ascii")
             return (
-                Ended(text, outcome.warnings)
+                Ended(text, outcome.warnings, line_map=outcome.line_map.to_bytes())
                 if job.luraph is None
                 else _ordered(job, job.luraph, text, outcome.warnings)
             )
@@ -210,8 +221,8 @@ def _tell(job: Job, ended: Ended, output: Path | None, *, report: bool) -> None:
         remark(f"{shown(job.file)} ({len(job.source):,} bytes) -> {shown(output)} ({len(ended.text):,} bytes)", "green")
 
 
-def _save(ended: Ended, output: Path) -> None:
+def _save(content: bytes, output: Path) -> None:
     try:
-        output.write_bytes(ended.file)
+        output.write_bytes(content)
     except OSError as error:
         raise CommandError(f"{shown(output)} cannot be written: {error.strerror}") from None

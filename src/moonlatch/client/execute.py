@@ -11,6 +11,7 @@ from moonlatch.client.backend import Backend
 from moonlatch.client.moments import PROTOCOL, RUNNING, STARTING, STARTING_UNCORRECTED, moment_of, protocol_of
 from moonlatch.client.payloads import Payloads, SealedPayload
 from moonlatch.client.replies import REPLAYED, UNAVAILABLE, RefusedError, invalid
+from moonlatch.client.reports import ReportLog
 from moonlatch.client.start_reply import StartReply
 from moonlatch.client.tokens import CLAIMS_VERSION, Claims, issue
 from moonlatch.client.transcript import ExecuteKeys
@@ -19,6 +20,7 @@ from moonlatch.clock import DAY_MS
 from moonlatch.crypto import new_id, sha256
 from moonlatch.keyring import TOKEN_MS
 from moonlatch.licensing.lease import Term, may_be_leased, term
+from moonlatch.licensing.rollout import plan_of
 from moonlatch.licensing.variables import start_variables
 from moonlatch.licensing.verdict import (
     EXECUTION_LIMIT_REACHED,
@@ -29,6 +31,7 @@ from moonlatch.licensing.verdict import (
     StartFacts,
     decide_start,
     is_first_use,
+    is_on_new_build,
     no_place,
     with_build_given,
 )
@@ -36,12 +39,14 @@ from moonlatch.live.interface import AliveAlreadyError, Instance, NoPlaceError
 from moonlatch.operations.locks import is_elsewhere, lock_of
 from moonlatch.storage.executions import UNKNOWN_EXECUTOR, Execution, ExecutionLog, OvertakenError, RepeatedError, Use
 from moonlatch.storage.licences import Owner, StartQuestion
+from moonlatch.storage.rollout_starts import RolloutStart
 from moonlatch.storage.user_history import NewRefusal
 from moonlatch.web.address import network_of
 
 SESSION_PATH = "/client/v1/session"
 
 _ATTEMPTS = 16
+_HOLDER_BYTES = 16
 _START = b"moonlatch/2 start\n"
 
 
@@ -53,11 +58,14 @@ class _Origin(NamedTuple):
 
 
 class ExecuteEndpoint:
-    def __init__(self, backend: Backend, log: ExecutionLog, payloads: Payloads, heartbeat_seconds: int) -> None:
+    def __init__(
+        self, backend: Backend, log: ExecutionLog, payloads: Payloads, heartbeat_seconds: int, reports: ReportLog
+    ) -> None:
         self._backend = backend
         self._log = log
         self._payloads = payloads
         self._heartbeat_seconds = heartbeat_seconds
+        self._reports = reports
 
     async def start(self, request: Execute, address: str, body: bytes) -> list[bytes]:
         """Start the script for this client, which sent this; gives the reply's JSON in parts. Raises RefusedError, StorageError."""
@@ -161,11 +169,34 @@ class ExecuteEndpoint:
                     # Edited since the verdict, for all we know.
                     leased = leased.within(use.key_expires)
                     reply.lease = self._lease(request, execution, payload, leased, reply.variables)
+                if facts.report_errors and request.reports and request.protocol >= PROTOCOL:
+                    reply.reports = True
+                    if request.build is None:
+                        self._compare(facts, execution)
                 if request.protocol < PROTOCOL:
                     return reply.sealed(keys, payload)
                 proof = await backend.signatures_for(request.loader).proof(_START + sha256(body) + reply.transcript())
                 return reply.signed(proof, payload)
         raise RefusedError(UNAVAILABLE)
+
+    def _compare(self, facts: StartFacts, execution: Execution) -> None:
+        """Have the start compared with others, where it takes part in a rollout."""
+        is_new = is_on_new_build(facts, execution.fingerprint)
+        if is_new is None or facts.plan is None:
+            return
+        share = plan_of(facts.plan).rollout
+        holder = execution.user_id or (execution.fingerprint or b"").hex()
+        assert share is not None  # it takes part in it
+        self._reports.started(
+            RolloutStart(
+                instance=execution.id,
+                rollout_id=share.id,
+                is_new=is_new,
+                basis_points=share.basis_points,
+                holder=self._backend.keyring.fingerprint(execution.project_id, "rollout", holder)[:_HOLDER_BYTES],
+                started_at=execution.started_at,
+            )
+        )
 
     async def _decide(
         self, owner: Owner, request: Execute, origin: _Origin, address: str, now: int

@@ -10,7 +10,7 @@ from importlib import resources
 
 from moonlatch.paseto import key_id
 
-LOADER_VERSION = 7
+LOADER_VERSION = 8
 """Grows whenever scripts are to get a new loader with their next update."""
 
 _MODULES = {
@@ -41,6 +41,7 @@ _MODULES = {
     "runtimes": "runtime",
     "instances": "instance",
     "questions": "questions",
+    "reports": "reports",
     "server_variables": "variables",
     "remotes": "remotes",
     "execute": "execute",
@@ -52,6 +53,9 @@ _MODULES = {
 
 _OF_LEASES = ("executor_files", "leases", "away")
 """The locals that are nil in the loader of a script which gives no leases: every start delivers a loader."""
+
+_OF_REPORTS = ("reports",)
+"""As `_OF_LEASES`, of a script that reports no errors."""
 
 _UNPROTECTED = "if not LPH_OBFUSCATED then\n  function LA_NO_VIRTUALIZE(f) return f end\nend\n"
 """Lets the text run as it is too, which tests do; the protector drops it."""
@@ -71,8 +75,10 @@ def loader_source(
     exchange_key: bytes,
     base_url: str,
     keeps_leases: bool = False,
+    reports_errors: bool = False,
 ) -> bytes:
-    """The loader of one script as ASCII Lua that every Lua from 5.1 on and Luau understand, with or without the part that keeps leases.
+    """The loader of one script as ASCII Lua that every Lua from 5.1 on and Luau understand, with or without the parts that keep leases
+    and report errors.
 
     `base_url` is what the loader reaches the server under, with or without a closing slash. Raises ValueError when a
     value is not of the shape that the client protocol gives it.
@@ -96,7 +102,9 @@ def loader_source(
         f'  base_url = "{base_url.rstrip("/")}",\n'
         "}\n"
     )
-    return (settings + modules_source(keeps_leases=keeps_leases) + _file("main")).encode("ascii")
+    return (settings + modules_source(keeps_leases=keeps_leases, reports_errors=reports_errors) + _file("main")).encode(
+        "ascii"
+    )
 
 
 _OF_LIBRARY = ("attempt", "finding", "json", "roblox")
@@ -117,11 +125,12 @@ def missing_loader_source(message: str) -> bytes:
     return f"error({lua_string(message.encode())}, 0)\n".encode("ascii")
 
 
-def modules_source(last: str | None = None, *, keeps_leases: bool = True) -> str:
+def modules_source(last: str | None = None, *, keeps_leases: bool = True, reports_errors: bool = True) -> str:
     """All modules of the loader as locals, or only those up to and including the local named `last`."""
+    left_out = (() if keeps_leases else _OF_LEASES) + (() if reports_errors else _OF_REPORTS)
     text = _UNPROTECTED
     for local, file in _MODULES.items():
-        if local in _OF_LEASES and not keeps_leases:
+        if local in left_out:
             text += f"local {local}\n"
         else:
             text += f"local {local} = (function()\n{_file(file)}end)()\n"

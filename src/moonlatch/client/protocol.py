@@ -25,6 +25,7 @@ from moonlatch.client.loader import TEXT, LoaderEndpoint
 from moonlatch.client.payloads import Payloads
 from moonlatch.client.remotes import RemoteEndpoint
 from moonlatch.client.replies import UNAVAILABLE, RefusedError, invalid, rate_limited, respond
+from moonlatch.client.reports import ReportEndpoint, ReportLog
 from moonlatch.client.session import SessionEndpoint
 from moonlatch.client.sharing import SharingWatch
 from moonlatch.client.variables import VariableEndpoint
@@ -33,11 +34,13 @@ from moonlatch.client.wire import (
     Heartbeat,
     MalformedError,
     ReadVariable,
+    Report,
     decode_call_remote,
     decode_check_key,
     decode_execute,
     decode_heartbeat,
     decode_read_variable,
+    decode_report,
 )
 from moonlatch.clock import Clock, monotonic_seconds
 from moonlatch.config.sections import ClientSettings, ConnectionSettings
@@ -62,10 +65,11 @@ EXECUTE_PATH = "/client/v1/execute"
 HEARTBEAT_PATH = "/client/v1/heartbeat"
 VARIABLE_PATH = "/client/v1/variable"
 CALL_PATH = "/client/v1/call"
+REPORT_PATH = "/client/v1/report"
 LOADER_PREFIX = "/loader/"
 LOADER_ROUTE = "/loader/{script_id}"
 
-START, BEAT, SESSION, READ, CALL = "start", "heartbeat", "session", "variable", "call"
+START, BEAT, SESSION, READ, CALL, REPORT = "start", "heartbeat", "session", "variable", "call", "report"
 """The moments of a running script's life at which it is judged."""
 
 BAD_BEATS_PER_SECOND, BAD_BEATS_BURST = 10, 300
@@ -90,6 +94,7 @@ class ClientProtocol:
         keyring: Keyring,
         clock: Clock,
         missing_loader_source: Callable[[str], bytes],
+        reports: ReportLog,
         settings: ClientSettings,
         connections: ConnectionSettings,
         trusted_proxies: Iterable[str] = (),
@@ -123,11 +128,16 @@ class ClientProtocol:
         self._beat_traffic = self.traffic.route("POST", HEARTBEAT_PATH)
         self._read_traffic = self.traffic.route("POST", VARIABLE_PATH)
         self._call_traffic = self.traffic.route("POST", CALL_PATH)
+        self._report_traffic = self.traffic.route("POST", REPORT_PATH)
         self._loader_traffic = self.traffic.route("GET", LOADER_ROUTE)
-        self._execute = ExecuteEndpoint(backend, ExecutionLog(database), Payloads(database), settings.heartbeat_seconds)
+        self._execute = ExecuteEndpoint(
+            backend, ExecutionLog(database), Payloads(database), settings.heartbeat_seconds, reports
+        )
         self._heartbeat = HeartbeatEndpoint(backend)
         self._variable = VariableEndpoint(backend, database, self._heartbeat, limit)
         self._remote = RemoteEndpoint(backend, world, self._heartbeat, limit)
+        self.reports = reports
+        self._report = ReportEndpoint(backend, self._heartbeat, reports, limit)
         self._session = SessionEndpoint(backend, self._note_session)
         self._library = Library(library)
         self._key_check = KeyCheckEndpoint(database, backend.licences, keyring, clock)
@@ -141,6 +151,7 @@ class ClientProtocol:
             HEARTBEAT_PATH: (self._beat, self._beat_traffic),
             VARIABLE_PATH: (self._read, self._read_traffic),
             CALL_PATH: (self._call, self._call_traffic),
+            REPORT_PATH: (self._tell, self._report_traffic),
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -218,6 +229,18 @@ class ClientProtocol:
         except Exception as error:
             answer = self._refusal(CALL, CALL_PATH, await self._proven(error, request, body, peer, headers))
         self._call_traffic.add(answer[0], monotonic_seconds() - began)
+        return answer
+
+    async def _tell(self, body: bytes, peer: Peer, headers: Headers) -> Answer:
+        began = monotonic_seconds()
+        request: Report | None = None
+        answer: Answer
+        try:
+            request = decode_report(body)
+            answer = 200, [await self._report.take(request)], []
+        except Exception as error:
+            answer = self._refusal(REPORT, REPORT_PATH, await self._proven(error, request, body, peer, headers))
+        self._report_traffic.add(answer[0], monotonic_seconds() - began)
         return answer
 
     async def _proven(

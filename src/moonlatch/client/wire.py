@@ -7,6 +7,7 @@ from typing import Annotated, Literal, TypeVar
 import msgspec
 from msgspec import Meta
 
+from moonlatch.licensing.crashes import MAX_MESSAGE_CHARACTERS
 from moonlatch.licensing.remotes import RemoteKind
 from moonlatch.licensing.server_variables import NAME
 from moonlatch.web.bounds import MAX_FRAME_BYTES
@@ -26,6 +27,7 @@ Share = Annotated[str, Meta(min_length=64, max_length=64)]
 Build = Annotated[int, Meta(ge=1, le=_MAX_EXACT_INTEGER)]
 VariableName = Annotated[str, Meta(pattern=rf"\A{NAME}\Z")]
 Mac = Annotated[str, Meta(min_length=64, max_length=64)]
+SpotNumber = Annotated[int, Meta(ge=0, le=10**9)]
 Sequence = Annotated[int, Meta(ge=1, le=_MAX_EXACT_INTEGER)]
 
 
@@ -50,6 +52,8 @@ class Execute(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False)
     keeps_leases: bool = False
     build: Build | None = None
     """That of a copy which runs already, by a lease."""
+    reports: bool = False
+    """It tells of errors, if the script's owner wants to know."""
     hooked: bool = False
     """The host's functions were replaced, as far as the loader noticed."""
 
@@ -86,6 +90,25 @@ class CallRemote(Heartbeat, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     mac: Mac
 
 
+class ReportedError(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
+    """An error that nobody caught, or one that the script gives: where in the protected text, and how long after the start."""
+
+    message: Annotated[str, Meta(max_length=MAX_MESSAGE_CHARACTERS)]
+    kind: Literal["main", "thread", "handler", "reported"]
+    line: SpotNumber | None = None
+    column: SpotNumber | None = None
+    instruction: SpotNumber | None = None
+    executor: ExecutorName | None = None
+    seconds: Annotated[int, Meta(ge=0, le=_MAX_EXACT_INTEGER)] = 0
+
+
+class Report(Heartbeat, frozen=True, forbid_unknown_fields=True, kw_only=True, gc=False):
+    """Tells of an error, or how the start went: half a minute after it there was none, or there was."""
+
+    health: Literal["ok", "error"] | None = None
+    error: ReportedError | None = None
+
+
 class Open(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="open"):
     """A session's first frame."""
 
@@ -119,6 +142,7 @@ _check_key = msgspec.json.Decoder(CheckKey)
 _heartbeat = msgspec.json.Decoder(Heartbeat)
 _read_variable = msgspec.json.Decoder(ReadVariable)
 _call_remote = msgspec.json.Decoder(CallRemote)
+_report = msgspec.json.Decoder(Report)
 _frame: msgspec.json.Decoder[Open | MessageReply | Ping] = msgspec.json.Decoder(Open | MessageReply | Ping)
 
 T = TypeVar("T")
@@ -157,6 +181,17 @@ def decode_read_variable(body: bytes) -> ReadVariable:
 def decode_call_remote(body: bytes) -> CallRemote:
     """Raises MalformedError."""
     return _decode(_call_remote, body)
+
+
+def decode_report(body: bytes) -> Report:
+    """Raises MalformedError, also for one that tells nothing."""
+    request = _decode(_report, body)
+    if request.health is None and request.error is None:
+        raise MalformedError("a report tells of an error, or how the start went")
+    told = request.error
+    if told is not None and ("\0" in told.message or "\0" in (told.executor or "")):
+        raise MalformedError("a text contains a NUL character")
+    return request
 
 
 def decode_frame(text: str, most_bytes: int = MAX_FRAME_BYTES) -> Open | MessageReply | Ping:

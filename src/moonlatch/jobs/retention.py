@@ -14,6 +14,7 @@ from moonlatch.storage import (
     ad_attempts,
     deliveries,
     discord_applications,
+    error_groups,
     events,
     idempotency,
     key_signals,
@@ -77,6 +78,12 @@ REMOVED_USERS_KEPT = Kept(
     "removed users", RESTORABLE_DAYS, lambda tx, before, most: removed_users.prune(tx, before=before, most=most)
 )
 """So that they can be brought back."""
+
+ERRORS_KEPT = (
+    Kept("errors", 90, lambda tx, before, most: error_groups.prune(tx, before=before, most=most)),
+    Kept("who had errors", 30, lambda tx, before, most: error_groups.prune_witnesses(tx, before=before, most=most)),
+)
+"""After they were last seen; that one is resolved says so long that it comes back."""
 
 VISITS_KEPT = (
     Kept("attempts at checkpoints", 30, lambda tx, before, most: ad_attempts.prune(tx, before=before, most=most)),

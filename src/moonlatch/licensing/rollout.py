@@ -36,6 +36,10 @@ OPEN = frozenset({RolloutState.ROLLING, RolloutState.PAUSED, RolloutState.HALTED
 SERVING = frozenset({RolloutState.ROLLING, RolloutState.PAUSED})
 
 
+CONTROL_PARTS = 3
+"""How many times as many keys as have the new build are looked at beside it: more would say little more, and each costs a row."""
+
+
 class Step(msgspec.Struct, frozen=True):
     """The part of keys that is given the build, in basis points, and for how many minutes at least before the next step."""
 
@@ -49,6 +53,10 @@ class Share(msgspec.Struct, frozen=True, kw_only=True):
     build: int
     basis_points: int
     salt: str
+    id: str = ""
+    """The rollout's; empty in a plan from before starts were compared."""
+    is_compared: bool = False
+    """Its build is still to be compared with the current one, start by start."""
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,6 +103,19 @@ def _own_build(plan: Plan, current: int, channel: str | None, pin: int | None) -
     if pin is not None or channel is None:
         return pin
     return current if channel == STABLE else plan.channels.get(channel)
+
+
+def is_on_new_build(
+    plan: Plan, current: int, *, channel: str | None, pin: int | None, holder: bytes | None
+) -> bool | None:
+    """Return whether a start is one with the rollout's new build (True) or one that those are compared with (False); None: neither."""
+    share = plan.rollout
+    if share is None or not share.is_compared or holder is None or _own_build(plan, current, channel, pin) is not None:
+        return None
+    place = place_of(share.salt, holder)
+    if place < share.basis_points < WHOLE:
+        return True
+    return False if place >= max(share.basis_points, WHOLE - CONTROL_PARTS * share.basis_points) else None
 
 
 @lru_cache(maxsize=16_384)

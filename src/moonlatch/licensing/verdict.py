@@ -12,6 +12,7 @@ import msgspec
 from moonlatch.licensing.fingerprint import binds_on_use, is_bound
 from moonlatch.licensing.key import expiry_after_first_use, grace_end, has_passed, is_blacklisted, is_held
 from moonlatch.licensing.rollout import build_for, is_outdated, plan_of
+from moonlatch.licensing.rollout import is_on_new_build as of_rollout
 
 
 class AskedFurther(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,6 +101,8 @@ class StartFacts(Facts, frozen=True):
     """For how many days a start may be repeated without the server."""
     place_seconds: int
     """How long a start takes its place at least, where the script has no heartbeats; 0: for one lease."""
+    report_errors: bool
+    """Copies tell of errors, where they can."""
 
     @property
     def place_ms(self) -> int:
@@ -356,6 +359,19 @@ def with_build_given(facts: StartFacts, fingerprint: bytes | None) -> StartFacts
     )
     # Nearly always it is the current one; a copy of all that is known costs as much as the choice.
     return facts if build == facts.build else msgspec.structs.replace(facts, build=build, current_build=facts.build)
+
+
+def is_on_new_build(facts: StartFacts, fingerprint: bytes | None) -> bool | None:
+    """As `rollout.is_on_new_build`, of a start by these facts `with_build_given`."""
+    if facts.plan is None:
+        return None
+    return of_rollout(
+        plan_of(facts.plan),
+        facts.build if facts.current_build is None else facts.current_build,
+        channel=facts.channel,
+        pin=facts.pin,
+        holder=_holder(facts.user_id, fingerprint),
+    )
 
 
 def _is_outdated(facts: Facts, running: int, fingerprint: bytes | None) -> bool:

@@ -25,6 +25,7 @@ from moonlatch.storage import (
     ad_systems,
     deliveries,
     endpoints,
+    error_groups,
     member_sessions,
     members,
     passkeys,
@@ -39,6 +40,7 @@ from moonlatch.storage import (
 from moonlatch.storage.ad_systems import AdStep, AdSystem
 from moonlatch.storage.deliveries import Delivery
 from moonlatch.storage.endpoints import Endpoint
+from moonlatch.storage.error_groups import ErrorGroup
 from moonlatch.storage.member_sessions import MemberSession
 from moonlatch.storage.members import Member
 from moonlatch.storage.passkeys import Passkey
@@ -211,6 +213,17 @@ async def owned_remote(
     return remote
 
 
+async def owned_error(
+    error_id: Annotated[str, Path(description="the error's id"), _storable("error")],
+    caller: CurrentCaller,
+    backend: CurrentBackend,
+) -> ErrorGroup:
+    found = await error_groups.find_owned(backend.database, error_id, caller.account.id)
+    if found is None or not caller.actor.reaches(found[1]):
+        raise not_found("error")
+    return found[0]
+
+
 async def owned_session(
     session_id: Annotated[str, Path(description="the session's id"), _storable("session")],
     caller: CurrentCaller,
@@ -354,6 +367,7 @@ async def named_server(guild_id: Annotated[str, Path(description="the Discord se
 
 NamedServer = Annotated[str, Depends(named_server)]
 OwnedDelivery = Annotated[Delivery, Depends(owned_delivery)]
+OwnedError = Annotated[ErrorGroup, Depends(owned_error)]
 OwnedVariable = Annotated[Variable, Depends(owned_variable)]
 OwnedEndpoint = Annotated[Endpoint, Depends(owned_endpoint)]
 OwnedInstance = Annotated[Instance, Depends(owned_instance)]

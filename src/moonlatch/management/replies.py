@@ -48,6 +48,7 @@ class ScriptView(Reply):
         require_sessions=False,
         place_seconds=0,
         offline_days=0,
+        report_errors=False,
         enabled=True,
         total_executions=0,
         total_sessions=0,
@@ -63,6 +64,7 @@ class ScriptView(Reply):
     require_sessions: bool
     place_seconds: int
     offline_days: int
+    report_errors: bool
     enabled: bool
     total_executions: int
     total_sessions: int
@@ -80,6 +82,7 @@ class ScriptView(Reply):
             require_sessions=script.require_sessions,
             place_seconds=script.place_seconds,
             offline_days=script.offline_days,
+            report_errors=script.report_errors,
             enabled=script.enabled,
             total_executions=script.total_executions,
             total_sessions=counts.sessions,

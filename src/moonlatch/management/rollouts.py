@@ -7,8 +7,9 @@ from typing import Annotated, Literal
 from fastapi import Depends, Query
 from pydantic import ConfigDict, Field
 
+from moonlatch.licensing.comparison import FEWEST, SETTLED_MS, Arm, next_look, totals
 from moonlatch.licensing.roles import Permission
-from moonlatch.licensing.rollout import RolloutState
+from moonlatch.licensing.rollout import OPEN, WHOLE, RolloutState
 from moonlatch.management.auth import OwnedRollout, OwnedScript
 from moonlatch.management.backend import CurrentBackend
 from moonlatch.management.body import JsonBody
@@ -22,7 +23,7 @@ from moonlatch.management.rollout_fields import EXAMPLE_STEPS, StepFields, Steps
 from moonlatch.management.routes import needs, resource_router
 from moonlatch.operations import rollouts as operations
 from moonlatch.operations.refusals import Reason
-from moonlatch.storage import rollouts
+from moonlatch.storage import rollout_starts, rollouts, scripts
 from moonlatch.storage.rollouts import Rollout
 
 router = resource_router("scripts")
@@ -45,6 +46,40 @@ class ResumeRollout(Closed):
     confirm: Annotated[Literal[True], Field(description="true: the build is to be given to people again")]
 
 
+class StartsView(Reply):
+    """Starts that are compared: the first of each key or device, two minutes after it at the earliest."""
+
+    model_config = example(starts=130, errors=2, silent=4)
+
+    starts: int
+    errors: int = Field(description="those that told of an error within the first minute")
+    silent: int = Field(description="those of which nothing was heard")
+
+    @classmethod
+    def of(cls, arm: Arm) -> StartsView:
+        return cls(starts=arm.starts, errors=arm.errors, silent=arm.silent)
+
+
+class HaltedBecause(Reply):
+    """The numbers that halted a rollout by itself."""
+
+    model_config = example(
+        because="errors",
+        p_value=0.000071,
+        new={"starts": 200, "errors": 21, "silent": 6},
+        control={"starts": 602, "errors": 7, "silent": 15},
+        error="ERROR_ID",
+    )
+
+    because: str = Field(
+        description="`errors`: starts that told of one; `failures`: those, and starts of which nothing was heard"
+    )
+    p_value: float = Field(description="how likely such a difference is between builds that are alike")
+    new: StartsView
+    control: StartsView
+    error: str | None = Field(description="id of the error that most starts with the new build had first")
+
+
 class RolloutView(Reply):
     """A build on its way to everybody. Times in Unix milliseconds."""
 
@@ -60,6 +95,7 @@ class RolloutView(Reply):
         next_at=1_770_628_100_000,
         created_at=1_770_624_500_000,
         ended_at=None,
+        halted_because=None,
     )
 
     id: str
@@ -73,6 +109,7 @@ class RolloutView(Reply):
     next_at: int | None = Field(description="when the next step is taken, or it is finished; null: not by itself")
     created_at: int
     ended_at: int | None
+    halted_because: HaltedBecause | None = Field(description="why it was halted by itself; null where it was not")
 
     @classmethod
     def of(cls, rollout: Rollout) -> RolloutView:
@@ -88,11 +125,42 @@ class RolloutView(Reply):
             next_at=rollout.next_at,
             created_at=rollout.created_at,
             ended_at=rollout.ended_at,
+            halted_because=None
+            if rollout.halted_because is None
+            else HaltedBecause.model_validate_json(rollout.halted_because),
         )
 
 
 class RolloutReply(Success):
     rollout: RolloutView
+
+
+class ComparisonView(Reply):
+    """What a rollout goes by besides the time of its steps: whether its build breaks more starts than the one it is to replace."""
+
+    model_config = example(
+        by="starts",
+        reason=None,
+        new={"starts": 130, "errors": 2, "silent": 4},
+        control={"starts": 391, "errors": 5, "silent": 11},
+        looks=2,
+        next_look=200,
+    )
+
+    by: str = Field(
+        description="`starts`: it is halted by itself where its build breaks more; `time`: its steps go by their minutes alone"
+    )
+    reason: str | None = Field(description="why it goes by time alone")
+    new: StartsView
+    control: StartsView = Field(description="of the build it is to replace, at the same steps")
+    looks: int = Field(description="how often they were compared")
+    next_look: int | None = Field(
+        description="at how many starts of the new build they are compared next; null after the last"
+    )
+
+
+class OneRolloutReply(RolloutReply):
+    comparison: ComparisonView | None = Field(description="null for one that is over")
 
 
 class RolloutsReply(Success):
@@ -128,10 +196,33 @@ async def start_rollout(
 
 
 @router.get("/rollouts/{rollout_id}", summary="Get a rollout", openapi_extra=needs(Permission.SCRIPTS_READ))
-async def get_rollout(rollout: OwnedRollout, call: CurrentReading) -> RolloutReply:
-    """How far it is."""
+async def get_rollout(rollout: OwnedRollout, call: CurrentReading) -> OneRolloutReply:
+    """How far it is, and how starts with its build compare with others."""
     call.tag(operations.version(rollout))
-    return _shown(rollout)
+    return OneRolloutReply(rollout=RolloutView.of(rollout), comparison=await _comparison(call, rollout))
+
+
+async def _comparison(call: CurrentReading, rollout: Rollout) -> ComparisonView | None:
+    script = await scripts.find(call.backend.database, rollout.script_id)
+    if script is None or rollout.state not in OPEN:
+        return None
+    until = call.backend.world.clock() - SETTLED_MS
+    seen = totals(await rollout_starts.counted(call.backend.database, rollout.id, until=until))
+    reason = None
+    if not script.report_errors:
+        reason = "the script does not report errors: `report_errors` is off"
+    elif min(seen.new.starts, seen.control.starts) < FEWEST:
+        reason = f"fewer than {FEWEST} starts with either build are known so far"
+    elif rollout.basis_points == WHOLE:
+        reason = "everybody is given the build: there is nothing to compare it with"
+    return ComparisonView(
+        by="starts" if reason is None else "time",
+        reason=reason,
+        new=StartsView.of(seen.new),
+        control=StartsView.of(seen.control),
+        looks=rollout.looks,
+        next_look=next_look(rollout.looks),
+    )
 
 
 @router.post(

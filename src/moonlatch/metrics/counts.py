@@ -65,7 +65,7 @@ class BuildCounts:
 
 
 class Verdicts:
-    """What running scripts were told, by the moment (`start`, `heartbeat`, `session`, `variable`) and the refusal's code."""
+    """What running scripts were told, by the moment (`start`, `heartbeat`, `session`, `variable`, `report`) and the refusal's code."""
 
     def __init__(self) -> None:
         self.refused: Counter[tuple[str, str]] = Counter()

@@ -39,6 +39,12 @@ class EventKind(StrEnum):
     SCRIPT_ROLLOUT_SUPERSEDED = "script.rollout_superseded"
     SCRIPT_LOADER_ROTATED = "script.loader_rotated"
     SCRIPT_REMOVED = "script.removed"
+    ERROR_NEW = "error.new"
+    ERROR_REGRESSED = "error.regressed"
+    ERROR_SPIKE = "error.spike"
+    ERROR_RESOLVED = "error.resolved"
+    ERROR_IGNORED = "error.ignored"
+    ERROR_REOPENED = "error.reopened"
     VARIABLE_SET = "variable.set"
     VARIABLE_REMOVED = "variable.removed"
     REMOTE_SET = "remote.set"
@@ -133,6 +139,12 @@ DESCRIPTIONS: dict[EventKind, str] = {
     EventKind.SCRIPT_ROLLOUT_SUPERSEDED: "A rollout is over because something else took its place.",
     EventKind.SCRIPT_LOADER_ROTATED: "A script got a loader with a new secret.",
     EventKind.SCRIPT_REMOVED: "A script was removed, with its builds.",
+    EventKind.ERROR_NEW: "A script had an error that it did not have before.",
+    EventKind.ERROR_REGRESSED: "An error that was resolved came back in a newer build.",
+    EventKind.ERROR_SPIKE: "Far more copies than before had an error within an hour; at most one event an error and day.",
+    EventKind.ERROR_RESOLVED: "An error was taken for mended.",
+    EventKind.ERROR_IGNORED: "An error is to be told of no more.",
+    EventKind.ERROR_REOPENED: "An error was opened again.",
     EventKind.VARIABLE_SET: "A server variable was set; its value is never shown here.",
     EventKind.VARIABLE_REMOVED: "A server variable was removed.",
     EventKind.REMOTE_SET: "A server webhook or server function was set.",

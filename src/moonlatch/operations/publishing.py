@@ -25,12 +25,13 @@ from moonlatch.licensing.rollout import STABLE
 from moonlatch.operations.changing import Change, Intent, perform
 from moonlatch.operations.channels import require_room
 from moonlatch.operations.context import Actor, World
+from moonlatch.operations.explaining import sealed
 from moonlatch.operations.kinds import EventKind
 from moonlatch.operations.refusals import Invalid, NotFound, Reason, Refused, TooLarge, TryLater
 from moonlatch.operations.rollouts import require_no_rollout
 from moonlatch.operations.scheduling import EVERYBODY, Audience, check_audience, publish_to, put
 from moonlatch.operations.scripts import resource, version
-from moonlatch.storage import accounts, builds, loaders, quota, scheduled_builds
+from moonlatch.storage import accounts, builds, line_maps, loaders, quota, scheduled_builds
 from moonlatch.storage.builds import UNNAMED, Publisher, Release
 from moonlatch.storage.rollouts import Rollout
 from moonlatch.storage.scripts import Script
@@ -144,6 +145,8 @@ async def _publish(
         payload_hash=prepared.payload_hash,
         publisher=Publisher(kind=change.actor.kind, id=change.actor.id, name=change.actor.name),
     )
+    if prepared.build.line_map:
+        await line_maps.insert(change.tx, script_id, number, sealed(change.keyring, prepared.build.line_map))
     if loader is not None:
         await loaders.insert(change.tx, loader[0], script_id, source=loader[1], now=change.now)
     about: dict[str, tuple[Any, Any]] = {"profile": (None, prepared.protection.profile)}

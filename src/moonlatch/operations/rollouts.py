@@ -8,6 +8,7 @@ import msgspec
 
 from moonlatch import crypto
 from moonlatch.clock import MINUTE_MS
+from moonlatch.licensing.comparison import FEWEST, SETTLED_MS, Halting, judge, looks_due, totals
 from moonlatch.licensing.roles import Permission
 from moonlatch.licensing.rollout import (
     MAX_STEP_MINUTES,
@@ -24,18 +25,19 @@ from moonlatch.operations.kinds import EventKind
 from moonlatch.operations.refusals import Invalid, NotFound, Reason, Refused
 from moonlatch.operations.scripts import require_servable, resource
 from moonlatch.operations.scripts import version as script_version
-from moonlatch.storage import builds, plans, rollouts, scheduled_builds
+from moonlatch.storage import builds, plans, rollout_starts, rollouts, scheduled_builds
 from moonlatch.storage.interface import Database, Transaction
 from moonlatch.storage.rollouts import Rollout
 from moonlatch.storage.scripts import Script
 
+_COUNTED = frozenset({"looks"})
 _ROLLING = frozenset({RolloutState.ROLLING})
 _STOPPED = frozenset({RolloutState.PAUSED, RolloutState.HALTED})
 
 
 def version(rollout: Rollout) -> str:
     """What a rollout is at: another one after every step and every change of how it stands."""
-    return version_of(rollout, without=frozenset())
+    return version_of(rollout, without=_COUNTED)
 
 
 async def start(change: Change, script_id: str, number: int, steps: tuple[Step, ...]) -> Rollout:
@@ -97,6 +99,50 @@ async def advance(change: Change, rollout_id: str) -> Rollout | None:
     )
 
 
+async def compare(change: Change, rollout_id: str) -> Halting | None:
+    """Take a look at a rollout's starts that is due: halt it where its build breaks more than the one it is to replace, and say why.
+
+    For a job, as `advance`.
+    """
+    rollout = await rollouts.find(change.tx, rollout_id)
+    if rollout is None or not rollout.is_compared:
+        return None
+    script = await change.script(rollout.script_id)
+    steps = await rollout_starts.counted(change.tx, rollout.id, until=change.now - SETTLED_MS)
+    seen = totals(steps)
+    due = looks_due(seen.new.starts)
+    if not script.report_errors or due <= rollout.looks or seen.control.starts < FEWEST:
+        return None
+    halting = judge(steps)
+    if halting is None:
+        await rollouts.save(change.tx, msgspec.structs.replace(rollout, looks=due))
+        await plans.write(change.tx, script.id)
+        return None
+    because: dict[str, Any] = {
+        "because": halting.reason,
+        "p_value": float(f"{halting.p_value:.2g}"),
+        "new": msgspec.structs.asdict(halting.new),
+        "control": msgspec.structs.asdict(halting.control),
+        "error": await rollout_starts.most_blamed(change.tx, rollout.id),
+    }
+    halted = msgspec.structs.replace(
+        rollout,
+        state=RolloutState.HALTED,
+        next_at=None,
+        looks=due,
+        halted_because=msgspec.json.encode(because).decode(),
+    )
+    await _write(
+        change,
+        script,
+        EventKind.SCRIPT_ROLLOUT_HALTED,
+        before=rollout,
+        after=halted,
+        **{name: (None, value) for name, value in because.items() if value is not None},
+    )
+    return halting
+
+
 async def require_no_rollout(db: Database | Transaction, script_id: str) -> None:
     """Raise Refused where a rollout of the script is rolling or paused; one that is halted makes room."""
     found = await rollouts.find_open(db, script_id)
@@ -132,6 +178,7 @@ async def begin(change: Change, script: Script, number: int, steps: tuple[Step, 
         step_since=change.now,
         salt=crypto.new_id(),
         created_at=change.now,
+        counted_since=change.now,
     )
     rollout = _at_step(rollout, 0, now=change.now)
     await rollouts.insert(change.tx, rollout)
@@ -170,6 +217,10 @@ async def _stand(
     changed = msgspec.structs.replace(rollout, state=state, next_at=None)
     if state is RolloutState.ROLLING:
         changed = _at_step(changed, rollout.step, now=change.now)
+    if rollout.state is RolloutState.HALTED:
+        # Whoever goes on knows what was; only what comes is held against the build.
+        await rollout_starts.forget(change.tx, rollout.id)
+        changed = msgspec.structs.replace(changed, looks=0, counted_since=change.now, halted_because=None)
     return await _write(change, script, kind, before=rollout, after=changed)
 
 

@@ -53,7 +53,7 @@ START_SCRIPT = Query(
     "licences.start_script",
     f"""
     select {_OF_SCRIPT}, l.version, l.valid_until, {_HAS_BARRED_NETWORKS}, p.require_fingerprint, s.offline_days,
-        s.place_seconds
+        s.place_seconds, s.report_errors
     from scripts s
     join accounts a on a.id = :account
     join projects p on p.id = s.project_id
@@ -222,7 +222,7 @@ class Licences:
             script = await script
         if script is None:
             return None
-        plan: str | None = script[-7]
+        plan: str | None = script[-8]
         has_pins = plan is not None and plan_of(plan).has_pins
         user = ask(
             START_PINNED_USER if has_pins else START_USER,
@@ -233,11 +233,11 @@ class Licences:
         assert user is not None  # a row of nothing, when there is no such user
         if has_pins and user[-1] is not None:
             channel, pin = _pin_in(user[-1], question.script, question.now)
-            facts = StartFacts(*(script[:-6] + user[:-1] + script[-6:]), channel=channel, pin=pin)
+            facts = StartFacts(*(script[:-7] + user[:-1] + script[-7:]), channel=channel, pin=pin)
         elif has_pins:
-            facts = StartFacts(*(script[:-6] + user[:-1] + script[-6:]))
+            facts = StartFacts(*(script[:-7] + user[:-1] + script[-7:]))
         else:
-            facts = StartFacts(*(script[:-6] + user + script[-6:]))
+            facts = StartFacts(*(script[:-7] + user + script[-7:]))
         if facts.blacklisted or facts.barred_by is not None:
             facts = await self._with_reason(facts, (facts.user_id, owner.project, question.fingerprint, question.now))
         if facts.fingerprint != question.fingerprint and None not in (facts.fingerprint, question.fingerprint):

@@ -10,12 +10,12 @@ from moonlatch.storage.interface import Database, Query, Transaction
 
 FIND_SERVED = Query(
     "loaders.find_served",
-    "select l.id, l.version, l.base_url, l.keeps_leases from scripts s join loaders l on l.id = s.loader where s.id = :script_id",
+    "select l.id, l.version, l.base_url, l.keeps_leases, l.reports_errors from scripts s join loaders l on l.id = s.loader where s.id = :script_id",
 )
 INSERT = Query(
     "loaders.insert",
-    "insert into loaders (id, script_id, version, base_url, keeps_leases, source, created_at) "
-    "values (:id, :script_id, :version, :base_url, :keeps_leases, :source, :created_at)",
+    "insert into loaders (id, script_id, version, base_url, keeps_leases, reports_errors, source, created_at) "
+    "values (:id, :script_id, :version, :base_url, :keeps_leases, :reports_errors, :source, :created_at)",
 )
 # One that was replaced before keeps the earlier of both ends.
 REPLACE = Query(
@@ -37,12 +37,13 @@ ANY = Query("loaders.any", "select id from loaders limit 1")
 
 
 class LoaderInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """What a loader was built with: the version of its source, the server address written into it, and whether it can keep leases."""
+    """What a loader was built with: the version of its source, the server address written into it, and whether it can keep leases and tell of errors."""
 
     id: str
     version: int
     base_url: str
     keeps_leases: bool = False
+    reports_errors: bool = False
 
 
 class StartingLoader(msgspec.Struct, frozen=True):
@@ -57,7 +58,11 @@ class StartingLoader(msgspec.Struct, frozen=True):
 async def find_served(db: Database | Transaction, script_id: str) -> LoaderInfo | None:
     """The loader that a script serves, None when it has none yet."""
     row = await db.fetch_one(FIND_SERVED, script_id=script_id)
-    return None if row is None else LoaderInfo(id=row[0], version=row[1], base_url=row[2], keeps_leases=bool(row[3]))
+    if row is None:
+        return None
+    return LoaderInfo(
+        id=row[0], version=row[1], base_url=row[2], keeps_leases=bool(row[3]), reports_errors=bool(row[4])
+    )
 
 
 async def exist(db: Database | Transaction) -> bool:
@@ -74,6 +79,7 @@ async def insert(tx: Transaction, loader: LoaderInfo, script_id: str, *, source:
         version=loader.version,
         base_url=loader.base_url,
         keeps_leases=loader.keeps_leases,
+        reports_errors=loader.reports_errors,
         source=source,
         created_at=now,
     )

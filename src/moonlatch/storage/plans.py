@@ -23,7 +23,13 @@ async def write(tx: Transaction, script_id: str) -> None:
     rollout = await find_open(tx, script_id)
     share = None
     if rollout is not None and rollout.given_basis_points:
-        share = Share(build=rollout.build, basis_points=rollout.given_basis_points, salt=rollout.salt)
+        share = Share(
+            build=rollout.build,
+            basis_points=rollout.given_basis_points,
+            salt=rollout.salt,
+            id=rollout.id,
+            is_compared=rollout.is_compared,
+        )
     plan = None
     if has_pins or share is not None:
         channels = await channels_of(tx, script_id)

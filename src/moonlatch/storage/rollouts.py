@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import msgspec
 
+from moonlatch.licensing.comparison import LOOKS
 from moonlatch.licensing.rollout import SERVING, RolloutState, Step
 from moonlatch.storage.columns import assigned, columns_of, listed, placed, values_of
 from moonlatch.storage.interface import Database, Query, Row, Transaction
@@ -16,7 +17,8 @@ KEPT = 100
 class Rollout(msgspec.Struct, frozen=True, kw_only=True):
     """A rollout of a script's build. `step` counts from 0; times in Unix milliseconds.
 
-    `next_at` is when it takes its next step by itself, None where it does not; `ended_at` is None while it is open.
+    `next_at` is when it takes its next step by itself, None where it does not; `ended_at` is None while it is open. `looks` is how often
+    its starts since `counted_since` were compared with the others'; `halted_because` is what that said when it was halted by it, as JSON.
     """
 
     id: str
@@ -30,6 +32,14 @@ class Rollout(msgspec.Struct, frozen=True, kw_only=True):
     salt: str
     created_at: int
     ended_at: int | None = None
+    looks: int = 0
+    counted_since: int | None = None
+    halted_because: str | None = None
+
+    @property
+    def is_compared(self) -> bool:
+        """Its starts are still to be compared with others."""
+        return self.state in SERVING and self.looks < len(LOOKS)
 
     @property
     def basis_points(self) -> int:
@@ -44,7 +54,7 @@ class Rollout(msgspec.Struct, frozen=True, kw_only=True):
 
 _COLUMNS = columns_of(Rollout)
 _LISTED = listed(_COLUMNS)
-_SET = ("state", "step", "step_since", "next_at", "ended_at")
+_SET = ("state", "step", "step_since", "next_at", "ended_at", "looks", "counted_since", "halted_because")
 
 INSERT = Query("rollouts.insert", f"insert into rollouts ({_LISTED}) values ({placed(_COLUMNS)})")
 SAVE = Query("rollouts.save", f"update rollouts set {assigned(_SET)} where id = :id")
@@ -66,6 +76,12 @@ DUE = Query(
     "rollouts.due",
     "select r.id, p.account_id from rollouts r join scripts s on s.id = r.script_id join projects p on p.id = s.project_id "
     "where r.next_at is not null and r.next_at <= :now order by r.next_at limit :most",
+)
+COMPARED = Query(
+    "rollouts.compared",
+    "select r.id, p.account_id from rollouts r join scripts s on s.id = r.script_id join projects p on p.id = s.project_id "
+    "where r.ended_at is null and r.state in ('rolling', 'paused') and r.looks < :looks and s.report_errors "
+    "order by r.created_at limit :most",
 )
 FORGET = Query(
     "rollouts.forget",
@@ -124,6 +140,11 @@ async def list_of_script(db: Database | Transaction, script_id: str, *, offset: 
 async def due(db: Database | Transaction, *, now: int, most: int) -> list[tuple[str, str]]:
     """Ids of rollouts whose next step is due, each with its account's, those that wait longest first."""
     return [(row[0], row[1]) for row in await db.fetch_all(DUE, now=now, most=most)]
+
+
+async def compared(db: Database | Transaction, *, most: int) -> list[tuple[str, str]]:
+    """Ids of rollouts whose starts are to be compared, each with its account's."""
+    return [(row[0], row[1]) for row in await db.fetch_all(COMPARED, looks=len(LOOKS), most=most)]
 
 
 def _rollout(row: Row) -> Rollout:

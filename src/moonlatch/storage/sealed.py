@@ -18,6 +18,7 @@ from moonlatch.crypto import (
     DISCORD_TOKEN,
     IDEMPOTENT_REPLY,
     IDENTITY_KEY,
+    LINE_MAP,
     LURAPH_KEY,
     SEAL_MARK_BYTES,
     SEALED,
@@ -297,6 +298,7 @@ REWRAPPED: tuple[Rewrappable, ...] = (
     Column("secrets of checkpoints", AD_STEP_SECRETS, "ad_steps", "id", "secrets"),
     Column("bot tokens with Discord", DISCORD_TOKEN, "discord_applications", "account_id", "bot_token"),
     Column("values of server variables", SERVER_VARIABLE, "variables", "id", "value"),
+    Column("line maps of builds", LINE_MAP, "line_maps", "id", "map"),
 )
 PLACES: tuple[Place, ...] = (*REWRAPPED, ANSWERS)
 QUERIES = {query.name: query for place in PLACES for query in getattr(place, "queries", {}).values()}

@@ -9,6 +9,7 @@ local outgoing, incoming = {}, {}
 local ready, sleeping, waiting, sockets = {}, {}, {}, {}
 local now, next_id = 0, 0
 local main_thread
+local listeners = {}
 
 local function escape(text)
   if text == "" then
@@ -128,6 +129,9 @@ local function run_thread(thread, values)
   local result = pack(coroutine.resume(thread, unpack_list(values, 1, values.n)))
   if not result[1] then
     send(thread == main_thread and "raised" or "thread_error", result[2])
+    for i = 1, #listeners do
+      start(listeners[i], result[2])
+    end
   elseif coroutine.status(thread) ~= "dead" then
     if result[2] == "sleep" then
       sleeping[#sleeping + 1] = { result[3], thread }
@@ -182,6 +186,11 @@ function handlers.start(script, options, ...)
         return time(...) + (select("#", ...) == 0 and seconds or 0)
       end,
     }, { __index = os })
+  end
+  if settings.errors == "yes" then
+    host.errors = function(listener)
+      listeners[#listeners + 1] = listener
+    end
   end
   host.fingerprint, host.executor, host.job = settings.fingerprint, settings.executor, settings.job
   host.player, host.place = tonumber(settings.player), tonumber(settings.place)

@@ -98,6 +98,10 @@ class ProtocolServer:
         }
         self.lease_days: float | None = None
         """For hosts that keep leases; None: none is given."""
+        self.takes_reports = False
+        self.report_answer: tuple[int, Json] = (200, {"success": True})
+        self.reports: list[Json] = []
+        """Of errors and of how starts went."""
         self.answers: list[tuple[int, Json | bytes]] = []
         """Answers for the next `execute` requests, instead of what the protocol says."""
         self.tamper: Callable[[Json], Json] = lambda reply: reply
@@ -216,6 +220,9 @@ class ProtocolServer:
                 return 200, self._execute(request, hashlib.sha256(body).digest())
             status, answer = self.answers.pop(0)
             return status, self._signed(answer, body)
+        if path == "/client/v1/report":
+            self.reports.append(request)
+            return self.report_answer
         assert path == "/client/v1/heartbeat"
         self.heartbeats.append(request)
         status, answer = self.heartbeat_answer(request) or (200, self._heartbeat(request))
@@ -255,6 +262,8 @@ class ProtocolServer:
             "time": int(time.time() * 1000) + self.ahead_ms,
             "variables": self.variables,
         }
+        if self.takes_reports and request.get("reports"):
+            reply["reports"] = True
         key = derive(self.secret, "moonlatch/1 execute", request["nonce"], reply["nonce"])
         payload_key = secrets.token_bytes(32)
         pad = derive(key, "payload")

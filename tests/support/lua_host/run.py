@@ -200,7 +200,7 @@ class LuaRun:
 class LoaderRun(LuaRun):
     """A script's loader, fetched from its URL and run as a user does it.
 
-    `files` is a folder for what the host keeps, `days_ahead` how far its clock is ahead, and `loader` one that was fetched before.
+    `files` is a folder for what the host keeps, `days_ahead` how far its clock is ahead; with `errors` it tells of threads that fail; `loader` is one that was fetched before.
     `leads` is a host name and the address and port that it is to lead to, for a loader that was made for that name.
     """
 
@@ -223,6 +223,7 @@ class LoaderRun(LuaRun):
         leads: tuple[str, str] | None = None,
         files: Path | None = None,
         days_ahead: float | None = None,
+        errors: bool = False,
         loader: bytes | None = None,
     ) -> None:
         given = {
@@ -234,6 +235,7 @@ class LoaderRun(LuaRun):
             "clock_rate": clock_rate,
             "keeps": None if files is None else "yes",
             "days_ahead": days_ahead,
+            "errors": "yes" if errors else None,
         }
         settings = {name: str(value) for name, value in given.items() if value is not None}
         lacks = {"websocket": websocket, "threads": threads, "kick": kick}

@@ -51,6 +51,8 @@ local function ask(host, key, nonce, build)
     keeps_leases = leases and leases.are_kept(host) or nil,
     build = build,
     hooked = host.hooked,
+    -- As leases.
+    reports = reports and host.has_threads or nil,
   })
 end
 

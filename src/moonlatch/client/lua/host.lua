@@ -40,7 +40,7 @@ local function gives_a_number(clock)
   return ok and type(time) == "number" and clock
 end
 
-local FUNCTIONS = { "request", "websocket", "kick", "spawn", "wait", "load", "random", "clock", "store", "recall" }
+local FUNCTIONS = { "request", "websocket", "kick", "spawn", "wait", "load", "random", "clock", "store", "recall", "errors" }
 local OTHERS = { "fingerprint", "executor", "player", "place", "job", "is_loaded" }
 
 -- The host's table as a plain one, which reading cannot make fail.
@@ -149,6 +149,7 @@ function hosts.find()
     has_threads = has_threads,
     spawn = given.spawn,
     wait = given.wait,
+    errors = given.errors,
     -- A session needs a thread that brings it back, so sockets are of no use without threads.
     websocket = has_threads and given.websocket or nil,
   }

@@ -18,6 +18,9 @@ local function join(host, key, runtime, reply)
     end
   )
   runtime.instance = instance
+  if reports and reply.reports then
+    reports.begin(host, runtime, instance)
+  end
   if instance.heartbeat_seconds then
     host.spawn(function()
       keep_beating(instance)
@@ -84,6 +87,9 @@ local function start(...)
   else
     runtime.set(variables)
     run_by_lease(host, key, runtime, lease)
+  end
+  if runtime.run then
+    return runtime.run(chunk, runtime.object, ...)
   end
   return chunk(runtime.object, ...)
 end

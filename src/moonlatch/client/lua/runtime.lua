@@ -4,7 +4,7 @@ local runtimes = {}
 -- `la_seconds_left` is computed when it is read: it needs no thread, does not drift, and the other variables stay plain
 -- fields of the table, which every Lua reads fastest.
 function runtimes.create(clock)
-  local runtime = { handlers = {} }
+  local runtime = { handlers = {}, report = function() end }
   local expires_at, halted
 
   local object = setmetatable({}, {
@@ -27,6 +27,11 @@ function runtimes.create(clock)
       error("la_handle needs a function as its second argument", 2)
     end
     runtime.handlers[key] = handler
+  end
+
+  -- Whether anybody hears of it, the script's owner decides.
+  function object.la_report(problem)
+    runtime.report(problem, "reported")
   end
 
   -- Nil when the key never expires.

@@ -23,6 +23,7 @@ local function answer_for(instance, message)
   end
   local ok, value = attempt(handler, message.data)
   if not ok then
+    instance.runtime.report(value, "handler")
     return { type = "reply", id = message.id, status = "errored", message = error_text(value) }
   elseif value == nil then
     return { type = "reply", id = message.id, status = "returned", data = json.null }

@@ -30,6 +30,7 @@ VARIABLES = frozenset(
         "la_var",
         "la_webhook",
         "la_call",
+        "la_report",
     }
 )
 ALIASES = {

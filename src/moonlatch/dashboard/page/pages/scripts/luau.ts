@@ -5,7 +5,7 @@ const KEYWORDS = new Set("and break do else elseif end false for function if in 
 /** Words only where they are not names. */
 const CONTEXTUAL = new Set(["continue", "export", "type", "typeof"]);
 const ATOMS = new Set(["true", "false", "nil"]);
-const GLOBALS = new Set(["la_exists", "la_is_premium", "la_executions", "la_discord_id", "la_user_note", "la_script_name", "la_script_build", "la_seconds_left", "la_supports_sessions", "la_handle", "la_var", "la_webhook", "la_call", "self"]);
+const GLOBALS = new Set(["la_exists", "la_is_premium", "la_executions", "la_discord_id", "la_user_note", "la_script_name", "la_script_build", "la_seconds_left", "la_supports_sessions", "la_handle", "la_var", "la_webhook", "la_call", "la_report", "self"]);
 
 interface State {
   /** Of a long bracket that is open: how many `=` it has; -1 where none is. */

@@ -34,6 +34,7 @@ export function ScriptSettings({ script, etag, reload }: { script: ScriptView; e
                 kick_outdated: entered.flag("kick_outdated"),
                 require_sessions: entered.flag("require_sessions"),
                 place_seconds: entered.number("place_seconds") ?? 0,
+                report_errors: entered.flag("report_errors"),
                 offline_days: entered.number("offline_days") ?? 0,
                 profile: entered.text("profile") as NonNullable<EditScript["profile"]>,
                 target: entered.text("target") as NonNullable<EditScript["target"]>,
@@ -48,6 +49,7 @@ export function ScriptSettings({ script, etag, reload }: { script: ScriptView; e
               <Tick name="use_heartbeat" label={text.heartbeat} hint={text.heartbeatHint} defaultChecked={script.use_heartbeat} />
               <Tick name="kick_outdated" label={text.kickOutdated} defaultChecked={script.kick_outdated} />
               <Tick name="require_sessions" label={text.requireSessions} hint={text.requireSessionsHint} defaultChecked={script.require_sessions} />
+              <Tick name="report_errors" label={text.reportErrors} hint={text.reportErrorsHint} defaultChecked={script.report_errors} />
               <TextField name="place_seconds" label={text.placeSeconds} hint={text.placeSecondsHint} inputMode="numeric" defaultValue={String(script.place_seconds)} />
               <TextField name="offline_days" label={text.offlineDays} hint={text.offlineDaysHint} inputMode="numeric" defaultValue={String(script.offline_days)} />
               <div class="fields two">

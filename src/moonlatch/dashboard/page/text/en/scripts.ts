@@ -13,6 +13,8 @@ export const text = {
   kickOutdated: "Stop copies of older builds",
   requireSessions: "Only in programs with WebSockets",
   requireSessionsHint: "Every copy can then be watched, messaged and stopped at once.",
+  reportErrors: "Report errors",
+  reportErrorsHint: "Copies tell of errors that nobody caught, with the place, from the next loader on. Rollouts that break starts are then halted by themselves.",
   placeSeconds: "Seconds for which a start counts",
   placeSecondsHint:
     "Where it does not go on checking, nothing tells whether a copy still runs: for so long it takes one of its key's places. 0 to 86400; 0: two minutes.",

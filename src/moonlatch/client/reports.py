@@ -1,0 +1,236 @@
+"""`POST /client/v1/report`: what a copy tells of its errors, or once of how its start went; and the log that writes it down.
+
+Together, a moment later, and bounded, as `history.py` does: nobody waits for it, and nothing rests on it but how a rollout is judged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections import OrderedDict, deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+from moonlatch.client.backend import Backend
+from moonlatch.client.heartbeat import HeartbeatEndpoint
+from moonlatch.client.moments import RUNNING
+from moonlatch.client.replies import RefusedError, encode_json, invalid
+from moonlatch.client.wire import Report
+from moonlatch.licensing.crashes import MOST_OF_INSTANCE, ErrorKind, Spot, scrubbed
+from moonlatch.licensing.rollout import plan_of
+from moonlatch.licensing.verdict import Granted, Refusal, Running, RunningFacts
+from moonlatch.operations import errors
+from moonlatch.operations.changing import perform
+from moonlatch.operations.context import World
+from moonlatch.operations.errors import ErrorReport
+from moonlatch.operations.refusals import NotFound
+from moonlatch.storage import rollout_starts
+from moonlatch.storage.executions import UNKNOWN_EXECUTOR
+from moonlatch.storage.interface import StorageError, Transaction
+from moonlatch.storage.rollout_starts import RolloutStart, Settled
+from moonlatch.web.limits import RateLimits
+
+WRITE_SECONDS = 1.0
+"""From the first that is noted to the transaction that writes it."""
+
+MOST_STARTS = 1_000
+"""Written per transaction."""
+
+MOST_WAITING = 50_000
+"""Starts, and how they went; the database must have stopped answering."""
+
+MOST_REPORTS = 100
+"""Of one script, per transaction."""
+
+MOST_REPORTS_WAITING = 500
+"""Of one script; what is more is dropped."""
+
+MOST_SCRIPTS = 1_000
+"""Whose reports wait."""
+
+REPORTS_PER_SECOND, REPORTS_BURST = 10, 200
+"""Of errors, of one script. What is refused is forgotten by who sent it: enough to know an error by."""
+
+OF_COPY_BURST = MOST_OF_INSTANCE + 3
+"""Reports of one copy: its errors, how its start went, and what was sent twice."""
+
+_REPLY = encode_json({"success": True})
+
+T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
+
+
+class ReportLog:
+    """What waits to be written by this process. Belongs to one event loop; `close` writes the rest."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._starts: deque[RolloutStart] = deque()
+        self._settled: deque[Settled] = deque()
+        self._errors: OrderedDict[tuple[str, str], list[ErrorReport]] = OrderedDict()
+        self._task: asyncio.Task[None] | None = None
+        self._hurry = asyncio.Event()
+        self._closed = False
+
+    def started(self, start: RolloutStart) -> None:
+        """A start that may be compared with others."""
+        self._put(self._starts, start)
+
+    def settled(self, settled: Settled) -> None:
+        """A copy said how its start went."""
+        self._put(self._settled, settled)
+
+    def failed(self, account_id: str, script_id: str, report: ErrorReport) -> None:
+        """A copy of a script had an error."""
+        waiting = self._errors.get((account_id, script_id))
+        if waiting is None:
+            if len(self._errors) >= MOST_SCRIPTS:
+                return
+            waiting = self._errors[account_id, script_id] = []
+        if len(waiting) < MOST_REPORTS_WAITING:
+            waiting.append(report)
+            self._wake()
+
+    async def settle(self) -> None:
+        """Write everything that waits, now."""
+        self._hurry.set()
+        if self._task is not None:
+            await asyncio.wait({self._task})
+        self._hurry.clear()
+
+    async def close(self) -> None:
+        """Write what waits; what comes later is nobody's."""
+        self._closed = True
+        await self.settle()
+
+    def _put(self, waiting: deque[T], one: T) -> None:
+        if len(waiting) < MOST_WAITING:
+            waiting.append(one)
+            self._wake()
+
+    def _wake(self) -> None:
+        if self._task is None and not self._closed:
+            self._task = asyncio.get_running_loop().create_task(self._write_later(), name="reports")
+
+    async def _write_later(self) -> None:
+        while self._starts or self._settled or self._errors:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._hurry.wait(), WRITE_SECONDS)
+            # Starts first: what they say of themselves comes half a minute later.
+            await self._write(rollout_starts.add, self._taken(self._starts))
+            await self._write(rollout_starts.settle, self._taken(self._settled))
+            for (account_id, script_id), reports in self._errors_taken():
+                await self._count(account_id, script_id, reports)
+        self._task = None
+
+    def _taken(self, waiting: deque[T]) -> list[T]:
+        return [waiting.popleft() for _ in range(min(MOST_STARTS, len(waiting)))]
+
+    def _errors_taken(self) -> list[tuple[tuple[str, str], list[ErrorReport]]]:
+        """Some of each script's, so that none waits for another's."""
+        found, self._errors = self._errors, OrderedDict()
+        for script, waiting in found.items():
+            if waiting[MOST_REPORTS:]:
+                self._errors[script] = waiting[MOST_REPORTS:]
+        return [(script, waiting[:MOST_REPORTS]) for script, waiting in found.items()]
+
+    async def _count(self, account_id: str, script_id: str, reports: Sequence[ErrorReport]) -> None:
+        try:
+            await perform(
+                self._world, errors.actor_for(account_id), lambda change: errors.take(change, script_id, reports)
+            )
+        except NotFound:
+            return  # it was removed meanwhile
+        except Exception:
+            logger.exception("%d reports of errors were not written", len(reports))
+
+    async def _write(self, write: Callable[[Transaction, list[T]], Awaitable[None]], rows: list[T]) -> None:
+        if not rows:
+            return
+        try:
+            await self._world.database.run(lambda tx: write(tx, rows), is_guarded=True)
+        except StorageError as error:
+            logger.warning("%d notes of starts were not written: %s", len(rows), type(error).__name__)
+
+
+class ReportEndpoint:
+    def __init__(self, backend: Backend, heartbeat: HeartbeatEndpoint, log: ReportLog, limits: RateLimits) -> None:
+        self._backend = backend
+        self._heartbeat = heartbeat
+        self._log = log
+        self._of_copy = limits("report of copy", per_second=1 / 60, burst=OF_COPY_BURST)
+        self._of_script = limits("report", per_second=REPORTS_PER_SECOND, burst=REPORTS_BURST)
+
+    async def take(self, request: Report) -> bytes:
+        """Take what a copy tells; gives the reply's body. Raises RefusedError, StorageError."""
+        now = self._backend.clock()
+        claims, _ = self._heartbeat.token_of(request, now)
+        if not claims.tells_moments():
+            raise invalid("reports are not for clients of protocol 1")
+        RUNNING.check(request.sequence, now, self._backend.roster.since)
+        allowance = await self._of_copy.take(claims.instance)
+        if allowance.allowed and request.error is not None:
+            allowance = await self._of_script.take(claims.script)
+        if not allowance.allowed:
+            raise _too_many(allowance.retry_after_seconds)
+        claims = await self._backend.up_to_date(claims)
+        copy = Running(
+            claims.instance,
+            claims.script,
+            claims.user_id,
+            claims.fingerprint,
+            claims.supports_sessions,
+            claims.build,
+            claims.started_at,
+        )
+        judged = await self._backend.judge.judge(copy, now, _facts, shows_user=False)
+        if isinstance(judged, Refusal):
+            raise RefusedError(judged)
+        if request.health is not None:
+            self._settle(copy, request.health == "ok", judged[1])
+        if request.error is not None:
+            await self._note(copy, request)
+        return _REPLY
+
+    def _settle(self, copy: Running, is_ok: bool, facts: RunningFacts) -> None:
+        """Where starts are compared: elsewhere nobody asks how one went."""
+        share = None if facts.plan is None else plan_of(facts.plan).rollout
+        if share is not None and share.is_compared:
+            self._log.settled(Settled(copy.instance, "ok" if is_ok else "error"))
+
+    async def _note(self, copy: Running, request: Report) -> None:
+        assert request.error is not None
+        told = request.error
+        licences = self._backend.licences
+        owner = licences.known_owner(copy.script) or await licences.owner(copy.script)
+        if owner is None:
+            return
+        device = None if copy.fingerprint is None else copy.fingerprint.hex()
+        self._log.failed(
+            owner.account,
+            owner.script,
+            ErrorReport(
+                instance=copy.instance,
+                build=copy.build,
+                holder=copy.user_id or device,
+                kind=ErrorKind(told.kind),
+                message=scrubbed(told.message),
+                spot=None if told.line is None else Spot(told.line, told.column, told.instruction),
+                executor=told.executor or UNKNOWN_EXECUTOR,
+            ),
+        )
+
+
+async def _facts(facts: RunningFacts, _granted: Granted) -> RunningFacts:
+    return facts
+
+
+def _too_many(retry_after_seconds: int) -> RefusedError:
+    refusal = Refusal(
+        "RATE_LIMITED",
+        f"This script reports too many errors. Try again in {retry_after_seconds} seconds.",
+        {"retry_after": retry_after_seconds},
+    )
+    return RefusedError(refusal, headers=[(b"retry-after", b"%d" % retry_after_seconds)])
