@@ -76,11 +76,13 @@ class Visit:
         self.page.wait_for_function("() => !document.querySelector('main [aria-busy=true]')")
 
     def axe(self, rules: list[str] | None = None) -> list[str]:
-        """What axe-core finds, as lines; by those rules alone where some are given."""
+        """What axe-core finds, as lines; by those rules alone where some are given. Of an open dialog alone: what is behind it
+        is a page of its own.
+        """
         if not self.page.evaluate("() => 'axe' in window"):
             self.page.evaluate(_AXE.read_text("utf-8"))
         found = self.page.evaluate(
-            "async (rules) => (await axe.run(document, {resultTypes: ['violations'],"
+            "async (rules) => (await axe.run(document.querySelector('dialog[open]') ?? document, {resultTypes: ['violations'],"
             " ...(rules && {runOnly: {type: 'rule', values: rules}})})).violations",
             rules,
         )
