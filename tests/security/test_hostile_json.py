@@ -19,8 +19,12 @@ import msgspec
 import pytest
 from pydantic import ValidationError
 
+from moonlatch.checkpoints import providers
+from moonlatch.checkpoints.providers import ANSWER_BYTES
 from moonlatch.client.calls import outcome_of
 from moonlatch.client.wire import MalformedError, MessageReply, decode_execute, decode_frame, decode_heartbeat
+from moonlatch.discord.face import MOST_BYTES
+from moonlatch.discord.interactions import application_of
 from moonlatch.errors import ApiError
 from moonlatch.json_bounds import MAX_VALUES, VALUES_OF_AN_OBJECT
 from moonlatch.management.body import MAX_STRUCTURED_BYTES, JsonBody
@@ -158,6 +162,22 @@ def test_no_start_and_no_heartbeat_holds_up_others_for_long(name: str) -> None:
         assert least_of(partial(read, decode_execute, body)) <= MOST_SECONDS
     for body in beats:
         assert least_of(partial(read, decode_heartbeat, body)) <= MOST_SECONDS
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_no_unsigned_interaction_and_no_providers_answer_holds_up_others_for_long(name: str) -> None:
+    hostile = FAMILIES[name](MOST_BYTES - 200).encode()
+    bodies = [hostile, b'{"application_id":"1","data":%s}' % hostile, b'{"application_id":%s}' % hostile]
+    answer = b'{"status":%s}' % FAMILIES[name](ANSWER_BYTES - 100).encode()
+
+    def read(reading: Callable[[bytes], object], body: bytes) -> float:
+        began = time.thread_time()
+        reading(body)
+        return time.thread_time() - began
+
+    for body in bodies:
+        assert least_of(partial(read, application_of, body)) <= MOST_SECONDS
+    assert least_of(partial(read, providers._json, answer)) <= MOST_SECONDS
 
 
 @pytest.mark.parametrize(
