@@ -138,8 +138,10 @@ def test_of_many_who_rotate_at_once_one_does(data: Path) -> None:
 KILLED_IN_WRITING = """
 import os, runpy, signal, sys
 
+deadly = sys.argv.pop(1)
+
 def hook(event, arguments):
-    if event == "os.rename":
+    if event == deadly:
         os.kill(os.getpid(), signal.SIGKILL)
 
 sys.addaudithook(hook)
@@ -148,9 +150,9 @@ runpy.run_module("moonlatch", run_name="__main__")
 """
 
 
-def killed_in_writing(data: Path, *arguments: str) -> None:
-    """Run `moonlatch keys ...` until it is about to put its file in the place of the ring's."""
-    command = [sys.executable, "-c", KILLED_IN_WRITING, "keys", *arguments, "--data", str(data)]
+def killed_in_writing(data: Path, *arguments: str, when: str = "os.rename") -> None:
+    """Run `moonlatch keys ...` until it is about to put its file in the place of the ring's, or has done so (`os.remove`)."""
+    command = [sys.executable, "-c", KILLED_IN_WRITING, when, "keys", *arguments, "--data", str(data)]
     assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
 
 
@@ -161,6 +163,16 @@ def test_who_is_killed_in_rotating_leaves_no_key_behind(keys: Keys, data: Path) 
     assert list(data.glob(".master.key.*")), "it was killed before it wrote"
     assert keys("rotate").status == 0
     assert list(data.glob(".master.key.*")) == []
+
+
+def test_a_rotation_that_was_killed_behind_its_file_goes_on_with_the_next_start(keys: Keys, data: Path) -> None:
+    killed_in_writing(data, "rotate", when="os.remove")
+    new, old = ids(data)
+    refused = keys("rotate")
+    assert (refused.status, f"{new} stands in" in refused.err, "Restart the server" in refused.err) == (1, True, True)
+    assert ids(data) == [new, old]
+    run_once(data)
+    assert states(keys) == {old: "older", new: "current"}
 
 
 def test_who_is_killed_in_giving_a_key_up_gives_it_up_next_time(keys: Keys, data: Path) -> None:

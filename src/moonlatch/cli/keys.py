@@ -192,6 +192,14 @@ async def _require_room(database: Database, settings: Settings) -> None:
     ring = _ring_or_none(settings.master_key)
     if ring is None:
         return
+    seen = {key.id for key in known}
+    if unseen := [
+        key.id for key in ring.keys if key.id not in seen
+    ]:  # who made it was killed, or wrote the line by hand
+        raise CommandError(
+            f"the master key {unseen[0]} stands in {settings.master_key.place}, and no server has seen it yet",
+            "Restart the server: it then uses the key.",
+        )
     if found.key_check not in ring:
         raise CommandError(f"{settings.master_key.place} does not hold the master key that the data belongs to")
     if len(ring.keys) >= MOST_KEYS:
