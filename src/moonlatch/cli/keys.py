@@ -192,16 +192,15 @@ async def _require_room(database: Database, settings: Settings) -> None:
     ring = _ring_or_none(settings.master_key)
     if ring is None:
         return
+    if found.key_check not in ring:
+        raise CommandError(f"{settings.master_key.place} does not hold the master key that the data belongs to")
+    # Whoever made it was killed, or wrote its line by hand.
     seen = {key.id for key in known}
-    if unseen := [
-        key.id for key in ring.keys if key.id not in seen
-    ]:  # who made it was killed, or wrote the line by hand
+    if unseen := [key.id for key in ring.keys if key.id not in seen]:
         raise CommandError(
             f"the master key {unseen[0]} stands in {settings.master_key.place}, and no server has seen it yet",
             "Restart the server: it then uses the key.",
         )
-    if found.key_check not in ring:
-        raise CommandError(f"{settings.master_key.place} does not hold the master key that the data belongs to")
     if len(ring.keys) >= MOST_KEYS:
         raise CommandError(f"there are {MOST_KEYS} master keys already", "Retire those that nothing needs.")
 
