@@ -25,12 +25,6 @@ ELSEWHERE = {
     "POST /deliveries/{delivery_id}/replay": "the page sends one again as it does several",
     "GET /rollouts/{rollout_id}": "the page has those of a script together",
     "GET /projects/{project_id}/news": "read as a stream, by api/news.ts",
-    "GET /scripts/{script_id}/errors": "the page of errors is still to come",
-    "GET /errors/{error_id}": "the page of errors is still to come",
-    **{
-        f"POST /errors/{{error_id}}/{verb}": "the page of errors is still to come"
-        for verb in ("resolve", "ignore", "reopen")
-    },
     "GET /scripts/{script_id}/builds/{number}/explain": "for the command line and bots",
     "GET /health/live": "asked by api/connection.ts while the server is away",
     "GET /health/ready": "for load balancers; the page shows the engines of GET /server",

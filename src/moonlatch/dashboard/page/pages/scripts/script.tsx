@@ -19,10 +19,11 @@ import { to } from "../../shell/router";
 import { text } from "../../text/en/scripts";
 import { askForBuilds, Builds } from "./builds";
 import { Publish } from "./publish";
+import { ScriptErrors } from "./script_errors";
 import { ScriptSettings } from "./script_settings";
 
 const words = text.page;
-const TABS = ["publish", "builds", "settings"] as const;
+const TABS = ["publish", "builds", "errors", "settings"] as const;
 type Tab = (typeof TABS)[number];
 
 function scriptOf(id: string): Question<Answer<"GET /scripts/{script_id}">> {
@@ -34,7 +35,7 @@ function executionsOf(id: string): Question<Record<string, number>> {
 }
 
 export default function Script({ project, id }: PageProps) {
-  const tabs: readonly [Tab, ...Tab[]] = may("scripts:publish") ? TABS : ["builds", "settings"];
+  const tabs: readonly [Tab, ...Tab[]] = may("scripts:publish") ? TABS : ["builds", "errors", "settings"];
   const tab = tabOf(tabs);
   useMemo(() => {
     askAhead(scriptOf(id));
@@ -77,6 +78,7 @@ export default function Script({ project, id }: PageProps) {
               <Tabs label={text.title} names={tabs} shown={tab} words={words.tabs} />
               {tab === "publish" && <Publish script={id} next={script.total_executions === 0 ? to(`/projects/${project}/overview`) : null} onPublished={() => void loaded.reload()} />}
               {tab === "builds" && <Builds script={script} etag={etag} reload={loaded.reload} />}
+              {tab === "errors" && <ScriptErrors script={script} />}
               {tab === "settings" && <ScriptSettings script={script} etag={etag} reload={loaded.reload} />}
             </section>
             <Executions id={id} />
