@@ -91,6 +91,8 @@ def places(shop: Shop, copies: None, developer: Developer) -> Iterator[dict[str,
     hook = developer.post(f"/projects/{bare}/endpoints", url="http://127.0.0.1:9/hooks", name="Discord")["endpoint"][
         "id"
     ]
+    developer.post(f"/projects/{bare}/variables", name="drop_rates", value={"rare": 0.02})
+    developer.post(f"/projects/{bare}/remotes", name="drops", kind="webhook", endpoint_id=hook)
     developer.post(f"/endpoints/{hook}/test")
     system, stepless = (
         developer.post("/ads/systems/new", project_id=bare, name="Free keys")["system_id"] for _ in "12"
@@ -136,6 +138,10 @@ def places(shop: Shop, copies: None, developer: Developer) -> Iterator[dict[str,
         "script-finish": (f"{script}?show=builds", click("Finish")),
         "script-schedule": (f"{script}?show=builds", click("Schedule a build")),
         "script-settings": (f"{script}?show=settings", nothing),
+        "server-bare": (f"{of_project}/server", nothing),
+        "server": (f"/projects/{bare}/server", nothing),
+        "variable-new": (f"/projects/{bare}/server", click("Set a variable")),
+        "remote-new": (f"/projects/{bare}/server", click("Set a webhook or function")),
         "live": (f"{of_project}/live?script={shop.script}", select_two),
         "live-copies": (f"{of_project}/live?script={shop.script}&show=copies", nothing),
         "live-bare": (f"/projects/{bare}/live", nothing),
@@ -220,6 +226,14 @@ OPENERS = {
     "key-settings": ("Stop all copies", "Add time", "Unbind device", "Blacklist", "Remove"),
     "key-blacklisted": ("Lift blacklisting",),
     "bars": ("Lift the bar",),
+    "server": (
+        "Set a variable",
+        "Change drop_rates",
+        "Remove drop_rates",
+        "Set a webhook or function",
+        "Change drops",
+        "Remove drops",
+    ),
     "live": ("Send message", "Disconnect"),
     "checkpoints": ("New checkpoint",),
     "checkpoint": ("Add step", "Linkvertise", "Lootlabs"),

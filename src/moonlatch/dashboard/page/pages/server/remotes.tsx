@@ -10,7 +10,7 @@ import { Dialog } from "../../parts/dialog";
 import { Choice, FieldError, Form, TextArea, TextField } from "../../parts/form";
 import { Empty, Shown } from "../../parts/status";
 import { Table } from "../../parts/table";
-import { tell } from "../../parts/toast";
+import { tell, tellFailure } from "../../parts/toast";
 import { to } from "../../shell/router";
 import { text } from "../../text/en/server";
 import { text as shell } from "../../text/en/shell";
@@ -24,7 +24,10 @@ interface Doing {
   what: "set" | "remove";
   /** null: a new one. */
   remote: RemoteView | null;
+  etag: string | null;
 }
+
+const NEW: Doing = { what: "set", remote: null, etag: null };
 
 export function Remotes({ project, owner }: { project: string; owner: Owner }) {
   const loaded = useLoaded(`remotes ${owner.kind} ${owner.id}`, async (signal) => ({
@@ -38,6 +41,11 @@ export function Remotes({ project, owner }: { project: string; owner: Owner }) {
     close();
     await loaded.reload();
   }
+  // Before its form is there: who opens it begins at its first field.
+  async function change(remote: RemoteView) {
+    const { reply, etag } = await ask("GET /remotes/{remote_id}", { remote_id: remote.id });
+    doing.value = { what: "set", remote: reply.remote, etag };
+  }
   const mayWrite = may("webhooks:write");
   const { what, remote = null } = doing.value ?? {};
   return (
@@ -48,7 +56,7 @@ export function Remotes({ project, owner }: { project: string; owner: Owner }) {
           <p class="small quiet">{words.more}</p>
         </div>
         {mayWrite && (
-          <button type="button" disabled={!loaded.data.value?.endpoints.length} onClick={() => (doing.value = { what: "set", remote: null })}>
+          <button type="button" disabled={!loaded.data.value?.endpoints.length} onClick={() => (doing.value = NEW)}>
             {words.add}
           </button>
         )}
@@ -87,10 +95,10 @@ export function Remotes({ project, owner }: { project: string; owner: Owner }) {
                     show: (each) =>
                       mayWrite && (
                         <span class="row end nowrap">
-                          <button type="button" class="small" aria-label={words.changeNamed(each.name)} onClick={() => (doing.value = { what: "set", remote: each })}>
+                          <button type="button" class="small" aria-label={words.changeNamed(each.name)} onClick={() => void change(each).catch(tellFailure)}>
                             {words.change}
                           </button>
-                          <button type="button" class="small danger" aria-label={words.removeNamed(each.name)} onClick={() => (doing.value = { what: "remove", remote: each })}>
+                          <button type="button" class="small danger" aria-label={words.removeNamed(each.name)} onClick={() => (doing.value = { what: "remove", remote: each, etag: null })}>
                             {shell.common.remove}
                           </button>
                         </span>
@@ -99,7 +107,7 @@ export function Remotes({ project, owner }: { project: string; owner: Owner }) {
                 ]}
               />
             )}
-            {what === "set" && <SetRemote owner={owner} remote={remote} endpoints={endpoints} onClose={close} onDone={done} reload={loaded.reload} />}
+            {doing.value?.what === "set" && <SetRemote owner={owner} doing={doing.value} endpoints={endpoints} onClose={close} onDone={done} reload={loaded.reload} />}
           </>
         )}
       </Shown>
@@ -122,53 +130,44 @@ export function Remotes({ project, owner }: { project: string; owner: Owner }) {
 
 interface SetProps {
   owner: Owner;
-  remote: RemoteView | null;
+  doing: Doing;
   endpoints: readonly EndpointView[];
   onClose: () => void;
   onDone: (said: string) => Promise<void>;
   reload: () => Promise<void>;
 }
 
-function SetRemote({ owner, remote, endpoints, onClose, onDone, reload }: SetProps) {
-  const loaded = useLoaded(`remote ${remote?.id}`, async (signal) => (remote === null ? { now: null, etag: null } : now(await ask("GET /remotes/{remote_id}", { remote_id: remote.id }, { signal }))));
+function SetRemote({ owner, doing: { remote, etag }, endpoints, onClose, onDone, reload }: SetProps) {
   return (
     <Dialog title={remote === null ? words.add : words.changeNamed(remote.name)} onClose={onClose}>
-      <Shown loaded={loaded}>
-        {({ now, etag }) => (
-          <Form
-            submit={shell.common.save}
-            onCancel={onClose}
-            run={async (entered) => {
-              const typed = entered.text("template");
-              const template = json(typed);
-              if (typed && template === undefined) throw new FieldError("template", words.notJson);
-              const body = {
-                name: remote?.name ?? entered.text("name"),
-                kind: entered.text("kind") as Wanted["kind"],
-                endpoint_id: entered.text("endpoint_id"),
-                template: (template ?? null) as NonNullable<Wanted["template"]> | null,
-                per_key: entered.number("per_key") as NonNullable<Wanted["per_key"]>,
-                per_instance: entered.number("per_instance") as NonNullable<Wanted["per_instance"]>,
-                timeout_seconds: entered.number("timeout_seconds") as NonNullable<Wanted["timeout_seconds"]>,
-              };
-              await readAnewOnConflict(reload, () => setRemote(owner, body, etag));
-              await onDone(text.isSet(body.name));
-            }}
-          >
-            {now === null && <TextField name="name" label={shell.common.name} maxLength={64} required autoFocus />}
-            <Choice name="kind" label={words.kind} options={words.kinds} defaultValue={now?.kind} />
-            <Choice name="endpoint_id" label={words.endpoint} options={endpoints.map((endpoint): [string, string] => [endpoint.id, endpoint.name])} defaultValue={now?.endpoint_id} />
-            <TextArea name="template" label={words.template} hint={words.templateHint} defaultValue={now?.template == null ? "" : JSON.stringify(now.template, null, 2)} rows={5} class="mono" />
-            <TextField name="per_key" label={words.perKey} inputMode="numeric" defaultValue={String(now?.per_key ?? 30)} required />
-            <TextField name="per_instance" label={words.perInstance} inputMode="numeric" defaultValue={String(now?.per_instance ?? 10)} required />
-            <TextField name="timeout_seconds" label={words.timeout} inputMode="numeric" defaultValue={String(now?.timeout_seconds ?? 5)} required />
-          </Form>
-        )}
-      </Shown>
+      <Form
+        submit={shell.common.save}
+        onCancel={onClose}
+        run={async (entered) => {
+          const typed = entered.text("template");
+          const template = json(typed);
+          if (typed && template === undefined) throw new FieldError("template", words.notJson);
+          const body = {
+            name: remote?.name ?? entered.text("name"),
+            kind: entered.text("kind") as Wanted["kind"],
+            endpoint_id: entered.text("endpoint_id"),
+            template: (template ?? null) as NonNullable<Wanted["template"]> | null,
+            per_key: entered.number("per_key") as NonNullable<Wanted["per_key"]>,
+            per_instance: entered.number("per_instance") as NonNullable<Wanted["per_instance"]>,
+            timeout_seconds: entered.number("timeout_seconds") as NonNullable<Wanted["timeout_seconds"]>,
+          };
+          await readAnewOnConflict(reload, () => setRemote(owner, body, etag));
+          await onDone(text.isSet(body.name));
+        }}
+      >
+        {remote === null && <TextField name="name" label={shell.common.name} maxLength={64} required autoFocus />}
+        <Choice name="kind" label={words.kind} options={words.kinds} defaultValue={remote?.kind} />
+        <Choice name="endpoint_id" label={words.endpoint} options={endpoints.map((endpoint): [string, string] => [endpoint.id, endpoint.name])} defaultValue={remote?.endpoint_id} />
+        <TextArea name="template" label={words.template} hint={words.templateHint} defaultValue={remote?.template == null ? "" : JSON.stringify(remote.template, null, 2)} rows={5} class="mono" />
+        <TextField name="per_key" label={words.perKey} inputMode="numeric" defaultValue={String(remote?.per_key ?? 30)} required />
+        <TextField name="per_instance" label={words.perInstance} inputMode="numeric" defaultValue={String(remote?.per_instance ?? 10)} required />
+        <TextField name="timeout_seconds" label={words.timeout} inputMode="numeric" defaultValue={String(remote?.timeout_seconds ?? 5)} required />
+      </Form>
     </Dialog>
   );
-}
-
-function now({ reply, etag }: { reply: { remote: RemoteView }; etag: string | null }): { now: RemoteView; etag: string | null } {
-  return { now: reply.remote, etag };
 }

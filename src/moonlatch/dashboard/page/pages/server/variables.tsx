@@ -11,7 +11,7 @@ import { Form, TextArea, TextField } from "../../parts/form";
 import { Empty, Shown } from "../../parts/status";
 import { Table } from "../../parts/table";
 import { Time } from "../../parts/time";
-import { tell } from "../../parts/toast";
+import { tell, tellFailure } from "../../parts/toast";
 import { text } from "../../text/en/server";
 import { text as shell } from "../../text/en/shell";
 import { json, setVariable, variablesOf, type Owner } from "./owner";
@@ -25,7 +25,12 @@ interface Doing {
   what: "set" | "remove";
   /** null: a new one. */
   variable: VariableView | null;
+  /** As JSON. */
+  value: string;
+  etag: string | null;
 }
+
+const NEW: Doing = { what: "set", variable: null, value: "", etag: null };
 
 export function Variables({ owner }: { owner: Owner }) {
   const loaded = useLoaded(`variables ${owner.kind} ${owner.id}`, (signal) => variablesOf(owner, signal));
@@ -35,6 +40,11 @@ export function Variables({ owner }: { owner: Owner }) {
     tell(said);
     close();
     await loaded.reload();
+  }
+  // Before its form is there: who opens it begins at its first field.
+  async function change(variable: VariableView) {
+    const { reply, etag } = await ask("GET /variables/{variable_id}", { variable_id: variable.id });
+    doing.value = { what: "set", variable: reply.variable, value: JSON.stringify(reply.value, null, 2), etag };
   }
   const mayWrite = may("scripts:write");
   const { what, variable = null } = doing.value ?? {};
@@ -46,7 +56,7 @@ export function Variables({ owner }: { owner: Owner }) {
           <p class="small quiet">{words.more}</p>
         </div>
         {mayWrite && (
-          <button type="button" onClick={() => (doing.value = { what: "set", variable: null })}>
+          <button type="button" onClick={() => (doing.value = NEW)}>
             {words.add}
           </button>
         )}
@@ -73,10 +83,10 @@ export function Variables({ owner }: { owner: Owner }) {
                   show: (each) =>
                     mayWrite && (
                       <span class="row end nowrap">
-                        <button type="button" class="small" aria-label={words.changeNamed(each.name)} onClick={() => (doing.value = { what: "set", variable: each })}>
+                        <button type="button" class="small" aria-label={words.changeNamed(each.name)} onClick={() => void change(each).catch(tellFailure)}>
                           {words.change}
                         </button>
-                        <button type="button" class="small danger" aria-label={words.removeNamed(each.name)} onClick={() => (doing.value = { what: "remove", variable: each })}>
+                        <button type="button" class="small danger" aria-label={words.removeNamed(each.name)} onClick={() => (doing.value = { ...NEW, what: "remove", variable: each })}>
                           {shell.common.remove}
                         </button>
                       </span>
@@ -87,7 +97,7 @@ export function Variables({ owner }: { owner: Owner }) {
           )
         }
       </Shown>
-      {what === "set" && <SetVariable owner={owner} variable={variable} onClose={close} onDone={done} reload={loaded.reload} />}
+      {doing.value?.what === "set" && <SetVariable owner={owner} doing={doing.value} onClose={close} onDone={done} reload={loaded.reload} />}
       {what === "remove" && variable !== null && (
         <Confirm
           title={words.removeNamed(variable.name)}
@@ -107,42 +117,33 @@ export function Variables({ owner }: { owner: Owner }) {
 
 interface SetProps {
   owner: Owner;
-  variable: VariableView | null;
+  doing: Doing;
   onClose: () => void;
   onDone: (said: string) => Promise<void>;
   reload: () => Promise<void>;
 }
 
-function SetVariable({ owner, variable, onClose, onDone, reload }: SetProps) {
-  const loaded = useLoaded(`variable ${variable?.id}`, async (signal) => (variable === null ? { etag: null, value: "" } : shown(await ask("GET /variables/{variable_id}", { variable_id: variable.id }, { signal }))));
+function SetVariable({ owner, doing: { variable, value, etag }, onClose, onDone, reload }: SetProps) {
   return (
     <Dialog title={variable === null ? words.add : words.changeNamed(variable.name)} onClose={onClose}>
-      <Shown loaded={loaded}>
-        {({ etag, value }) => (
-          <Form
-            submit={shell.common.save}
-            onCancel={onClose}
-            run={async (entered) => {
-              const typed = entered.text("value");
-              const body = {
-                name: variable?.name ?? entered.text("name"),
-                value: (json(typed) ?? typed) as Wanted["value"],
-                cache_seconds: (entered.number("cache_seconds") ?? CACHE_SECONDS) as NonNullable<Wanted["cache_seconds"]>,
-              };
-              await readAnewOnConflict(reload, () => setVariable(owner, body, etag));
-              await onDone(text.isSet(body.name));
-            }}
-          >
-            {variable === null && <TextField name="name" label={shell.common.name} maxLength={64} required autoFocus />}
-            <TextArea name="value" label={words.value} hint={words.valueHint} defaultValue={value} rows={6} class="mono" />
-            <TextField name="cache_seconds" label={words.cache} hint={words.cacheHint} inputMode="numeric" defaultValue={String(variable?.cache_seconds ?? CACHE_SECONDS)} />
-          </Form>
-        )}
-      </Shown>
+      <Form
+        submit={shell.common.save}
+        onCancel={onClose}
+        run={async (entered) => {
+          const typed = entered.text("value");
+          const body = {
+            name: variable?.name ?? entered.text("name"),
+            value: (json(typed) ?? typed) as Wanted["value"],
+            cache_seconds: (entered.number("cache_seconds") ?? CACHE_SECONDS) as NonNullable<Wanted["cache_seconds"]>,
+          };
+          await readAnewOnConflict(reload, () => setVariable(owner, body, etag));
+          await onDone(text.isSet(body.name));
+        }}
+      >
+        {variable === null && <TextField name="name" label={shell.common.name} maxLength={64} required autoFocus />}
+        <TextArea name="value" label={words.value} hint={words.valueHint} defaultValue={value} rows={6} class="mono" />
+        <TextField name="cache_seconds" label={words.cache} hint={words.cacheHint} inputMode="numeric" defaultValue={String(variable?.cache_seconds ?? CACHE_SECONDS)} />
+      </Form>
     </Dialog>
   );
-}
-
-function shown({ reply, etag }: { reply: { value: unknown }; etag: string | null }): { etag: string | null; value: string } {
-  return { etag, value: JSON.stringify(reply.value, null, 2) };
 }
