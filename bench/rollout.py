@@ -96,7 +96,7 @@ async def _furnish(
 
 
 async def _add_users(database: Database, project: str, users: list[str]) -> None:
-    values = [(user, os.urandom(32), os.urandom(64), "AbCd", "wXyZ", project, None) for user in users]
+    values = [(user, os.urandom(32), os.urandom(64), b"AbCd", b"wXyZ", project, None) for user in users]
     await database.run(lambda tx: tx.execute_each(licensed_script.ADD_USER, values))
 
 

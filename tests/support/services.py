@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import glob
+import itertools
 import os
 import pwd
 import shutil
@@ -243,13 +244,18 @@ def running(server: S) -> Iterator[S]:
         server.close()
 
 
+_numbers = itertools.count(1)
+
+
 class Databases:
     """Fresh databases on one PostgreSQL server, each removed after its use."""
 
     def __init__(self, server_url: str) -> None:
         """`server_url` names any existing database of the server; its role may create others."""
         self._server_url = server_url
-        self._prefix = f"moonlatch_test_{os.getpid()}_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
+        # Two in one process, as a measurement against another server has them, take names of their own.
+        worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
+        self._prefix = f"moonlatch_test_{os.getpid()}_{worker}_{next(_numbers)}"
         self._made = 0
         self._migrated = contextlib.ExitStack()
         self._spare: list[str] = []
