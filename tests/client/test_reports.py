@@ -120,6 +120,8 @@ async def test_a_map_says_where_in_the_source_it_was(world: World) -> None:
     await copy.report(error=BROKEN)
     (group,) = await told(world, client)
     assert (group.line, group.function, group.file) == (212, "follow", None)
+    await world.change("delete from builds where script_id = :id", id=client.script)
+    assert await line_maps.find(world.database, client.script, 1) is None
 
 
 @pytest.mark.parametrize(
