@@ -13,6 +13,7 @@ from moonlatch.obfuscator.outcome import Protected
 from moonlatch.obfuscator.pipeline import protect
 from support.generated.faults import Faults, faulty_script
 from support.luau import LuauResult, run_lua_batch, run_luau_batch
+from support.protecting import protected
 from support.rounds import rounds
 
 ERRORS_PER_SCRIPT = 20
@@ -42,7 +43,9 @@ def expected() -> dict[str, list[dict[int, int]]]:
 
 
 @pytest.mark.parametrize("profile", PROFILES)
-def test_an_error_leads_to_its_line_in_the_source(profile: str, expected: dict[str, list[dict[int, int]]]) -> None:
+def test_an_error_leads_to_its_line_and_function_in_the_source(
+    profile: str, expected: dict[str, list[dict[int, int]]]
+) -> None:
     builds = [protect(script.source.encode(), Options(profile), seed) for seed, script in enumerate(SCRIPTS)]
     texts = [build.text for build in builds if isinstance(build, Protected)]
     maps = [LineMap.from_bytes(build.line_map.to_bytes()) for build in builds if isinstance(build, Protected)]
@@ -57,10 +60,17 @@ def test_an_error_leads_to_its_line_in_the_source(profile: str, expected: dict[s
         assert wrong.total() <= (1 - LEAST_RIGHT) * total, f"{host}: {wrong.total()} of {total}\n" + "\n".join(wrong)
 
 
+@pytest.mark.parametrize("profile", PROFILES)
+def test_an_error_says_what_it_says_of_the_source_but_for_the_line(profile: str) -> None:
+    source = SCRIPTS[0].source
+    before, after = run_luau_batch([source, protected(source, profile)])
+    assert PLACE.sub("", after.output) == PLACE.sub("", before.output)
+
+
 def _wrong(script: Faults, before: dict[int, int], after: dict[int, int], line_map: LineMap) -> list[str]:
     found = {number: line_map.locate(line) for number, line in after.items()}
     return [
-        f"{line} {place and place.line} {script.kinds[number - 1]}"
+        f"{line} {place} {script.kinds[number - 1]}"
         for number, line in before.items()
-        if (place := found.get(number)) is None or place.line != line
+        if (place := found.get(number)) is None or (place.line, place.function) != (line, script.functions[number - 1])
     ]

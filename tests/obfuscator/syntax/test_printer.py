@@ -99,6 +99,11 @@ def test_printing_lines_that_were_printed_changes_nothing(program: object) -> No
     assert numbers == list(range(1, len(lines) + 1))
 
 
+def test_a_call_without_parentheses_stays_on_the_line_that_it_had() -> None:
+    text, lines = print_with_lines(parse(b"f(\n'x'\n)\nf(\n{\n1})"), Target.LUAU)
+    assert (text, lines) == ('f"x"\nf{\n1}', [1, 4, 6])
+
+
 def test_what_stands_on_lines_of_its_own_does_so_in_the_text() -> None:
     source = """
 local a = f(1,
@@ -112,5 +117,5 @@ local a = f(1,
     }`)
 """
     text, lines = print_with_lines(parse(source.encode()), Target.LUAU)
-    assert text.split("\n") == ["local a=f(1,", "2)+b", ".c", ":d()", '"x"g{', "k=1,[2]=3,4}", "h(`{1}`)"]
+    assert text.split("\n") == ["local a=f(1,", "2)+b", ".c", ':d()"x"', "g{", "k=1,[2]=3,4}", "h(`{1}`)"]
     assert lines == [2, 4, 5, 6, 7, 8, 9]

@@ -6,6 +6,7 @@ In nested functions, methods, loops, coroutines and handlers, in statements of o
 from __future__ import annotations
 
 import random
+import re
 from dataclasses import dataclass
 
 HEAD = """local object = { parts = { 1, 2, 3 } }
@@ -133,12 +134,23 @@ end""",
 }
 
 
+NAMES = {
+    "nested": "inner{n}",
+    "method": "object:method{n}",
+    "in a loop": "loop{n}",
+    "in a table of handlers": "leave",
+    "asked for by a caller": "caller{n}",
+}
+"""What the function that fails is called, where it has a name."""
+
+
 @dataclass(frozen=True)
 class Faults:
-    """A script that fails `count` times, numbered from 1, and `kinds` of each failure: what fails where."""
+    """A script that fails again and again; of each failure `kinds` says what fails where, and `functions` in which function."""
 
     source: str
     kinds: list[str]
+    functions: list[str | None]
 
 
 def faulty_script(seed: int, count: int) -> Faults:
@@ -146,6 +158,7 @@ def faulty_script(seed: int, count: int) -> Faults:
     generator = random.Random(seed)
     parts = [HEAD]
     kinds: list[str] = []
+    functions: list[str | None] = []
     for number in range(1, count + 1):
         where = generator.choice(sorted(WRAPPERS))
         fault = generator.choice(FAULTS)
@@ -155,7 +168,10 @@ def faulty_script(seed: int, count: int) -> Faults:
         text = WRAPPERS[where].format(n=number, body=_indented(body), fill=_indented("\n".join(fills)))
         parts.append(text + "\n" * generator.randrange(1, 3))
         kinds.append(f"{where}: {body}")
-    return Faults("".join(parts), kinds)
+        name = NAMES.get(where, "").format(n=number) or None
+        metamethod = re.search("__[a-z]+", fault) if "{body}" in WRAPPERS[where] else None
+        functions.append(metamethod[0] if metamethod else name)
+    return Faults("".join(parts), kinds, functions)
 
 
 def _indented(text: str) -> str:

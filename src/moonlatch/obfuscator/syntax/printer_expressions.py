@@ -227,8 +227,12 @@ class ExpressionPrinter(ABC):
     def _arguments(self, nodes: list[s.Expression]) -> None:
         if len(nodes) == 1:
             sole = unwrapped(nodes[0])
-            if isinstance(sole, s.String | s.Table):
-                self._expression(sole)
+            # Lua takes the line of a call from where its arguments begin, so these stay there.
+            if isinstance(sole, s.String):
+                self._mark(spelling.string(sole.value, self._target))
+                return
+            if isinstance(sole, s.Table):
+                self._items(sole)
                 return
         self._out.append("(")
         self._last = "("
@@ -297,6 +301,9 @@ class ExpressionPrinter(ABC):
 
     def _table(self, node: s.Table) -> None:
         self._begin(node.line)
+        self._items(node)
+
+    def _items(self, node: s.Table) -> None:
         self._mark("{")
         final = len(node.items) - 1
         for position, item in enumerate(node.items):
