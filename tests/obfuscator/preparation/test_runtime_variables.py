@@ -39,6 +39,18 @@ def test_another_services_webhooks_are_server_webhooks() -> None:
     assert run_luau(started(source)).output == "drops1\tdrops2"
 
 
+def test_a_webhooks_address_in_its_call_is_refused_with_its_line() -> None:
+    fault = "takes the name of a server webhook: a build must not contain its address"
+    for name in ("LRM_SEND_WEBHOOK", "la_webhook"):
+        source = f'print(1)\nlocal t = {{ {name}("https://hooks.example/x", {{}}) }}\n'
+        assert faults(source, client=True) == [f"2: {name} {fault}"]
+    for harmless in (
+        'la_webhook("drops", { link = "https://example.com" })',
+        'local la_webhook = print la_webhook("a://b")',
+    ):
+        assert protected(harmless, client=True)
+
+
 def test_names_of_another_service_are_other_names_for_the_same_values() -> None:
     source = "print(LRM_IsUserPremium, LRM_LinkedDiscordID, LRM_ScriptName, LRM_ScriptVersion, LRM_SecondsLeft, LRM_TotalExecutions, LRM_UserNote)"
     assert run_luau(started(source)).output == "true\td\tname\t7\t100\t12\tnote"

@@ -43,6 +43,7 @@ ALIASES = {
     "LRM_TotalExecutions": "la_executions",
     "LRM_UserNote": "la_user_note",
 }
+WEBHOOKS = frozenset({"la_webhook", "LRM_SEND_WEBHOOK"})
 _FIELDS = {name: name for name in VARIABLES} | ALIASES
 NAMES = _FIELDS.keys() | {EXISTS}
 
@@ -71,6 +72,33 @@ def functions_without_room(resolution: Resolution, target: Target) -> list[Diagn
         for function, names in used.items()
         if names
     ]
+
+
+def addresses_in_calls(chunk: s.Chunk, resolution: Resolution) -> list[Diagnostic]:
+    """The calls that name where a webhook leads, as another service has it: whoever has the build would have the address."""
+    used = WEBHOOKS & resolution.globals.keys()
+    if not used:
+        return []
+    calls = _Addresses()
+    calls.chunk(chunk)
+    return [
+        Diagnostic(line, 1, f"{name} takes the name of a server webhook: a build must not contain its address")
+        for line, name in calls.found
+    ]
+
+
+class _Addresses(Rewriter):
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[tuple[int, str]] = []
+
+    def rewrite_call(self, node: s.Call) -> s.Expression:
+        function, first = node.function, node.arguments[0] if node.arguments else None
+        is_webhook = isinstance(function, s.Name) and function.binding is None and function.name in WEBHOOKS
+        if is_webhook and isinstance(first, s.String) and b"://" in first.value:
+            assert isinstance(function, s.Name)
+            self.found.append((first.line, function.name))
+        return super().rewrite_call(node)
 
 
 def connect_runtime(chunk: s.Chunk, resolution: Resolution) -> bool:
