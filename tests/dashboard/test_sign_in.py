@@ -159,6 +159,7 @@ def test_a_team_is_made_in_the_page_and_each_role_sees_what_it_may(
         assert pages.all_inner_texts() == [
             "Overview",
             "Scripts",
+            "At the server",
             "Live",
             "Keys",
             "Events",

@@ -107,7 +107,9 @@ class Installation:
         async with httpx.AsyncClient(base_url=self.server.url, headers=self._headers, timeout=60) as http:
             client = Client(self.server.url, self.script, self.loader, self.secret, http)
             self.copies.clear()  # they hold the HTTP client of their round
-            writers = [self._write(http, client, random.Random(number)) for number in range(WRITERS)]
+            # Each life does something else.
+            lives = len(self.cpu_seconds_to_ready)
+            writers = [self._write(http, client, random.Random(f"{lives} {number}")) for number in range(WRITERS)]
             await asyncio.gather(self._keep_updating(http), *writers)
         await process.wait()
 

@@ -28,6 +28,7 @@ SCANS_ALLOWED = {
     "accounts.remove_executions": {"executions"},  # an operator removes an account once in a long while
     "accounts.list": {"accounts"},  # for the operator; everything is the answer
     "deliveries.release_all": {"deliveries"},  # once, at the start
+    "deliveries.count_waiting": {"w"},  # what was found, a thousand at most
     "deliveries.waiting": {"w"},  # the endpoints that were found
     "discord_applications.list": {"discord_applications"},  # one an account that has one, every few seconds
     "discord_roles.waiting": {"a"},  # the same
@@ -45,6 +46,7 @@ SCANS_ALLOWED = {
     "loaders.any": {"loaders"},
     "loaders.list_starting": {"l"},  # for the operator, beside everything else
     "master_keys.list": {"master_keys"},  # a handful
+    "master_keys.retire": {"i"},  # the one row
     # For the operator, and once for a new master key: beside the event loop, or few rows.
     **{name: {query.sql.split(" from ")[1].split()[0]} for name, query in sealed.QUERIES.items() if _scans(query)},
     "users.add_bars_of_known": {"known"},  # what was found, a hundred at most

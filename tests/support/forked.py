@@ -30,9 +30,9 @@ NOT_FORKED = ("LD_PRELOAD", "PYTHON")
 """What begins so in an environment is read when an interpreter starts."""
 
 
-def can_be_forked(python: str, environment: Mapping[str, str]) -> bool:
-    """Return whether a fork of the template would be the same as that Python in that environment."""
-    return python == sys.executable and not any(
+def can_be_forked(start: Sequence[str], environment: Mapping[str, str]) -> bool:
+    """Return whether a fork of the template is the same as what these words start in that environment."""
+    return list(start) == [sys.executable, "-m", "moonlatch"] and not any(
         name.startswith(NOT_FORKED) and os.environ.get(name) != value for name, value in environment.items()
     )
 

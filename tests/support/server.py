@@ -100,7 +100,7 @@ class MoonlatchServer:
     def cli(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a command of the real command line, with this server's settings."""
         environment = self.environment()
-        if can_be_forked(self._python, environment):
+        if can_be_forked([self._python, "-m", "moonlatch"], environment):
             return template().run(arguments, environment, timeout=60, check=check)
         return subprocess.run(
             [self._python, "-m", "moonlatch", *arguments],
@@ -128,8 +128,9 @@ class MoonlatchServer:
         """Start it and wait until it is ready."""
         environment = self.environment()
         with self.log.open("ab") as log:
-            if can_be_forked(self._python, environment):
-                self._process = template().start(self.command[3:], environment, log, log)
+            start, arguments = self.command[:3], self.command[3:]
+            if can_be_forked(start, environment):
+                self._process = template().start(arguments, environment, log, log)
             else:
                 self._process = subprocess.Popen(
                     self.command, env=environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL

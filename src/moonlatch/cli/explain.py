@@ -39,7 +39,7 @@ def explain(
     token: Token = "",
     as_json: Json = False,
 ) -> None:
-    """Turn what a console shows of a build into lines of its source."""
+    """Turn console lines of a build into those of its source."""
     text = sys.stdin.buffer.read() if str(file) == "-" else read_script(file)
     lines = [each[:MOST_CHARACTERS] for each in text.decode("utf-8", "replace").splitlines()][:MOST_LINES]
     locate = _by_map(line_map) if line_map is not None else _by_server(url, script, build, token)

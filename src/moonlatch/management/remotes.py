@@ -59,7 +59,7 @@ class SetRemote(Closed):
     ]
     endpoint_id: Annotated[Id, Field(description="the webhook endpoint of the project that has address and secret")]
     template: Annotated[
-        Json | None,
+        Json,
         Field(description="body of a webhook, as JSON of at most 4,096 bytes with `{{name}}` for the script's data"),
     ] = None
     per_key: Annotated[PerMinute, Field(description="calls of one key in a minute")] = PER_KEY

@@ -39,7 +39,10 @@ class ErrorQuery(PageQuery):
         str | None, EmptyIsAbsent, OneOf(STATES), Field(description="how they stand; without it, however they do")
     ] = None
     build: Annotated[
-        int | None, EmptyIsAbsent, QueryInteger, Field(ge=1, le=MAX_EXACT_INTEGER, description="those of one build")
+        Annotated[int, Field(ge=1, le=MAX_EXACT_INTEGER)] | None,
+        EmptyIsAbsent,
+        QueryInteger,
+        Field(description="those of one build"),
     ] = None
 
 

@@ -22,7 +22,7 @@ from moonlatch.obfuscator.line_map import LineMap
 from moonlatch.obfuscator.observation import Observer, census, observed
 from moonlatch.obfuscator.options import PLAINEST_PROFILE, PROFILES, Options
 from moonlatch.obfuscator.outcome import EngineError, Failure, Outcome, Protected, Rejected
-from moonlatch.obfuscator.passes import REGISTRY, encrypt_strings, keyed_constants, rename_locals
+from moonlatch.obfuscator.passes import REGISTRY, encrypt_strings, keyed_constants, rename_locals, virtualize
 from moonlatch.obfuscator.preparation.dead_branches import remove_dead_branches
 from moonlatch.obfuscator.preparation.first_arguments import read_arguments_first
 from moonlatch.obfuscator.preparation.late_arguments import write_out_late_arguments
@@ -51,6 +51,9 @@ from moonlatch.obfuscator.target import Target
 from moonlatch.obfuscator.transform.identity import keep_shared_closures
 from moonlatch.obfuscator.transform.pool import ConstantPool
 from moonlatch.obfuscator.transform.unit import Unit
+
+MOST_MAPPED_BYTES = 256 * 1024
+"""Of a source that is compiled for the machine. Beyond, operations of each line's own would double the time, text and memory."""
 
 
 def protect(source: bytes, options: Options, seed: int, observer: Observer | None = None) -> Outcome:
@@ -114,6 +117,8 @@ def _protect(source: bytes, options: Options, seed: int, keys: Collection[str], 
 def _transformed(
     source: bytes, options: Options, seed: int, keys: Collection[str], observer: Observer | None
 ) -> Protected | Rejected:
+    if len(source) > MOST_MAPPED_BYTES and virtualize.KEY in keys:
+        options = replace(options, has_line_map=False)
     accepted = _accepted(source, options, observer)
     if isinstance(accepted, Rejected):
         return accepted

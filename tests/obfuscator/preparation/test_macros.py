@@ -41,7 +41,7 @@ def test_a_number_macro_is_its_number(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["LA_LINE", "LPH_LINE"])
 def test_a_line_macro_is_the_line_it_stands_on(name: str) -> None:
-    assert protected(f"local a = {name}\n\nreturn a, {name}", "minify") == "local a=1 return a,3"
+    assert protected(f"local a = {name}\n\nreturn a, {name}", "minify") == "local a=1\nreturn a,3"
 
 
 def test_a_build_is_obfuscated_and_mocks_vanish() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import zipfile
+from dataclasses import replace
 
 import pytest
 
@@ -34,7 +35,12 @@ def test_marks_of_editors_and_shells_are_left_out(before: bytes, profile: str) -
     outcome = pipeline.protect(source, Options(profile), 1)
     assert isinstance(outcome, Protected)
     assert run_luau(outcome.text).output == "hi"
-    assert pipeline.protect(b'print("hi")\n', Options(profile), 1) == outcome
+    plain = pipeline.protect(b'print("hi")\n', Options(profile), 1)
+    assert isinstance(plain, Protected)
+    assert plain == replace(outcome, line_map=plain.line_map)
+    place = outcome.line_map.locate(outcome.line_map.lines.index(max(outcome.line_map.lines)) + 1)
+    assert place is not None
+    assert place.line == 1 + before.count(b"\n")
 
 
 @pytest.mark.parametrize("source", [MARK, b"#!/usr/bin/lua", MARK + b"#!/usr/bin/lua"])

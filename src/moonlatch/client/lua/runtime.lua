@@ -13,7 +13,8 @@ function runtimes.create(clock)
         error(halted, 0)
       end
       if name == "la_seconds_left" and expires_at then
-        return math.max(0, math.ceil(expires_at - clock()))
+        -- Of a sum of two numbers less one of them, the last bit may be too much.
+        return math.max(0, math.ceil(expires_at - clock() - 0.001))
       end
       return nil
     end,
