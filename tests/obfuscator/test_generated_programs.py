@@ -17,7 +17,8 @@ from support.luau import run_luau_batch
 from support.rounds import rounds
 
 SEED = 20260
-BATCHES, PROGRAMS_PER_BATCH = rounds(1, 5), 20
+BATCHES, PROGRAMS_PER_BATCH = rounds(1, 5), rounds(10, 20)
+PROGRAMS_EACH = rounds(7, 15)
 
 
 def differing(names: Iterable[str], seed: int, kind: Kind, count: int) -> list[str]:
@@ -41,18 +42,18 @@ def test_generated_programs_behave_the_same_under_every_profile(batch: int, kind
 @pytest.mark.parametrize("profile", PROFILES)
 def test_generated_programs_behave_the_same_with_the_target_luau(profile: str) -> None:
     names = [f"luau:{profile}"]
-    assert [one for kind in (Kind.RICH, Kind.SINGLE) for one in differing(names, SEED, kind, 15)] == []
+    assert [one for kind in (Kind.RICH, Kind.SINGLE) for one in differing(names, SEED, kind, PROGRAMS_EACH)] == []
 
 
 @pytest.mark.parametrize("key", [one.KEY for one in REGISTRY])
 def test_generated_programs_behave_the_same_after_one_pass_alone(key: str) -> None:
     names = [f"pass:{key}"]
-    assert [one for kind in (Kind.RICH, Kind.SINGLE) for one in differing(names, SEED, kind, 8)] == []
+    assert [one for kind in (Kind.RICH, Kind.SINGLE) for one in differing(names, SEED, kind, rounds(4, 8))] == []
 
 
 @pytest.mark.parametrize("profile", PROFILES)
 def test_generated_programs_behave_the_same_lowered_to_plain_lua(profile: str) -> None:
-    assert differing([f"lua51:{profile}"], SEED, Kind.PORTABLE, 15) == []
+    assert differing([f"lua51:{profile}"], SEED, Kind.PORTABLE, PROGRAMS_EACH) == []
 
 
 @pytest.mark.parametrize("kind", Kind)

@@ -125,7 +125,7 @@ class PlaceView(Reply):
 class ExplainReply(Success):
     mapped: bool = Field(
         examples=[True],
-        description="the build has a map: those from before maps were kept, and those of other engines, have none",
+        description="the build has a map: those from before maps were kept, those of other engines, and those of scripts over 256 KB under maximum, have none",
     )
     place: PlaceView | None = Field(description="null where the map does not know the place")
 

@@ -335,8 +335,8 @@ def test_missed_beats_of_every_kind_are_tolerated_for_ten_minutes(server: Protoc
 
 def test_one_answered_beat_starts_the_ten_minutes_anew(server: ProtocolServer) -> None:
     server.heartbeat_seconds = 1
-    server.heartbeat_answer = lambda beat: (
-        None if beat["sequence"] % 2 == 0 else (503, refusal("UNAVAILABLE", "not now"))
+    server.heartbeat_answer = lambda _: (
+        None if len(server.heartbeats) % 2 == 0 else (503, refusal("UNAVAILABLE", "not now"))
     )
     with start(server, websocket=False, clock_rate=120, time_rate=4, engine="lua54") as run:
         server.wait_until(lambda: len(server.heartbeats) >= 8)
@@ -348,11 +348,12 @@ def test_an_open_session_replaces_the_beats_until_it_is_lost(server: ProtocolSer
     with start(server, time_rate=4) as run:
         server.wait_until(lambda: server.sessions_opened)
         run.wait_for("returned")
+        before = len(server.heartbeats)  # on a slow machine, one for which the session was not open in time
         with pytest.raises(AssertionError, match="no kicked"):
             run.wait_for("kicked", timeout_seconds=0.7)
-        assert server.heartbeats == []
+        assert len(server.heartbeats) == before
         server.close(3003)
-        server.wait_until(lambda: server.heartbeats)
+        server.wait_until(lambda: len(server.heartbeats) > before)
         assert server.sessions_opened == 1
 
 
