@@ -195,9 +195,8 @@ async def running_api(folder: Path, *, database_url: str = "", **settings: Any) 
     """A fresh server on SQLite, or on the PostgreSQL database of that URL.
 
     Settings are those of `ManagementSettings`, the arguments of `management_app`, `keep_alive_seconds`, `signing_in`, and
-    `write_loader`, what writes the loaders, `checkpoints`, the settings of those, and `trusted_proxies`. Without a rate
-    `write_loader`, what writes the loaders; `discord_url` is Discord's API. Without a rate
-    limit, unless the test sets one.
+    `write_loader`, what writes the loaders, `checkpoints`, the settings of those, and `trusted_proxies`; `discord_url` is
+    Discord's API. Without a rate limit, unless the test sets one.
     """
     of_checkpoints = settings.pop("checkpoints", CheckpointSettings())
     trusted_proxies = settings.pop("trusted_proxies", ())

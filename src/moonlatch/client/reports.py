@@ -16,10 +16,11 @@ from moonlatch.client.backend import Backend
 from moonlatch.client.heartbeat import HeartbeatEndpoint
 from moonlatch.client.moments import RUNNING
 from moonlatch.client.replies import RefusedError, encode_json, invalid
+from moonlatch.client.tokens import Claims
 from moonlatch.client.wire import Report
 from moonlatch.licensing.crashes import MOST_OF_INSTANCE, ErrorKind, Spot, scrubbed
 from moonlatch.licensing.rollout import plan_of
-from moonlatch.licensing.verdict import Granted, Refusal, Running, RunningFacts
+from moonlatch.licensing.verdict import Refusal, RunningFacts
 from moonlatch.operations import errors
 from moonlatch.operations.changing import perform
 from moonlatch.operations.context import World
@@ -176,55 +177,40 @@ class ReportEndpoint:
         if not allowance.allowed:
             raise _too_many(allowance.retry_after_seconds)
         claims = await self._backend.up_to_date(claims)
-        copy = Running(
-            claims.instance,
-            claims.script,
-            claims.user_id,
-            claims.fingerprint,
-            claims.supports_sessions,
-            claims.build,
-            claims.started_at,
-        )
-        judged = await self._backend.judge.judge(copy, now, _facts, shows_user=False)
-        if isinstance(judged, Refusal):
-            raise RefusedError(judged)
+        _, facts = await self._backend.permit(claims, now)
         if request.health is not None:
-            self._settle(copy, request.health == "ok", judged[1])
+            self._settle(claims.instance, request.health == "ok", facts)
         if request.error is not None:
-            await self._note(copy, request)
+            await self._note(claims, request)
         return _REPLY
 
-    def _settle(self, copy: Running, is_ok: bool, facts: RunningFacts) -> None:
+    def _settle(self, instance: str, is_ok: bool, facts: RunningFacts) -> None:
         """Where starts are compared: elsewhere nobody asks how one went."""
         share = None if facts.plan is None else plan_of(facts.plan).rollout
         if share is not None and share.is_compared:
-            self._log.settled(Settled(copy.instance, "ok" if is_ok else "error"))
+            self._log.settled(Settled(instance, "ok" if is_ok else "error"))
 
-    async def _note(self, copy: Running, request: Report) -> None:
+    async def _note(self, claims: Claims, request: Report) -> None:
         assert request.error is not None
         told = request.error
         licences = self._backend.licences
-        owner = licences.known_owner(copy.script) or await licences.owner(copy.script)
+        owner = licences.known_owner(claims.script) or await licences.owner(claims.script)
         if owner is None:
             return
-        device = None if copy.fingerprint is None else copy.fingerprint.hex()
+        device = None if claims.fingerprint is None else claims.fingerprint.hex()
         self._log.failed(
             owner.account,
             owner.script,
             ErrorReport(
-                instance=copy.instance,
-                build=copy.build,
-                holder=copy.user_id or device,
+                instance=claims.instance,
+                build=claims.build,
+                holder=claims.user_id or device,
                 kind=ErrorKind(told.kind),
                 message=scrubbed(told.message),
                 spot=None if told.line is None else Spot(told.line, told.column, told.instruction),
                 executor=told.executor or UNKNOWN_EXECUTOR,
             ),
         )
-
-
-async def _facts(facts: RunningFacts, _granted: Granted) -> RunningFacts:
-    return facts
 
 
 def _too_many(retry_after_seconds: int) -> RefusedError:
