@@ -6,8 +6,6 @@ much is dropped. Somebody with a key may be refused as often as they like withou
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import logging
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable
@@ -15,6 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
+from moonlatch.client.late_log import LateLog
 from moonlatch.client.sharing import SharingWatch
 from moonlatch.clock import HOUR_MS
 from moonlatch.keyring import Keyring
@@ -27,9 +26,6 @@ from moonlatch.storage.last_starts import MOST_LISTED, listed
 from moonlatch.storage.user_history import End, Moment, NewRefusal, end, note
 from moonlatch.web.address import network_of
 
-WRITE_SECONDS = 1.0
-"""From the first that is noted to the transaction that writes it."""
-
 MOST_USES = 1_000
 """Written per transaction: a few milliseconds, so that no start waits for long. All that wait are written, one after the other."""
 
@@ -37,7 +33,7 @@ MOST_USES_WAITING = 50_000
 """More than the database takes in seconds; it must have stopped answering."""
 
 MOST_REFUSALS = 256
-"""Written per transaction, and so per `WRITE_SECONDS`."""
+"""Written per transaction, and so per `late_log.WRITE_SECONDS`."""
 
 MOST_ENDS = 1_000
 """As `MOST_REFUSALS`; each is one row found by its id."""
@@ -78,20 +74,18 @@ class _Use:
         self.last: deque[Execution] = deque(maxlen=MOST_LISTED)
 
 
-class History:
-    """What waits to be written by this process. Belongs to one event loop; `close` writes the rest."""
+class History(LateLog):
+    """Uses, refusals and ends, until they are written."""
 
     def __init__(self, database: Database, keyring: Keyring, watch: SharingWatch | None = None) -> None:
         """`watch` looks at how keys are used."""
+        super().__init__("history")
         self._database = database
         self._watch = watch
         self._keyring = keyring
         self._uses: dict[_Place, _Use] = {}
         self._refusals: OrderedDict[str, dict[tuple[Any, ...], NewRefusal]] = OrderedDict()
         self._ends: OrderedDict[str, End] = OrderedDict()
-        self._task: asyncio.Task[None] | None = None
-        self._hurry = asyncio.Event()
-        self._closed = False
 
     def started(self, execution: Execution, address: str, *, is_hooked: bool = False) -> None:
         """A key was used from there, in a host whose functions were replaced or not."""
@@ -155,31 +149,14 @@ class History:
         self._ends[instance] = End(id=instance, code=code, at=at)
         self._wake()
 
-    async def settle(self) -> None:
-        """Write everything that waits, now."""
-        self._hurry.set()
-        if self._task is not None:
-            await asyncio.wait({self._task})
-        self._hurry.clear()
+    def _has_some(self) -> bool:
+        return bool(self._uses or self._refusals or self._ends)
 
-    async def close(self) -> None:
-        """Write what waits; what comes later is nobody's."""
-        self._closed = True
-        await self.settle()
-
-    def _wake(self) -> None:
-        if self._task is None and not self._closed:
-            self._task = asyncio.get_running_loop().create_task(self._write_later(), name="history")
-
-    async def _write_later(self) -> None:
-        while self._uses or self._refusals or self._ends:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._hurry.wait(), WRITE_SECONDS)
-            await self._write_starts()
-            await self._write(note, self._next_refusals(), is_guarded=True)
-            ends = [self._ends.popitem(last=False)[1] for _ in range(min(MOST_ENDS, len(self._ends)))]
-            await self._write(end, ends, is_guarded=True)
-        self._task = None
+    async def _write_some(self) -> None:
+        await self._write_starts()
+        await self._write(note, self._next_refusals(), is_guarded=True)
+        ends = [self._ends.popitem(last=False)[1] for _ in range(min(MOST_ENDS, len(self._ends)))]
+        await self._write(end, ends, is_guarded=True)
 
     async def _write_starts(self) -> None:
         # Not guarded: it rests on users who are there, and somebody may be removing them.

@@ -5,8 +5,6 @@ Together, a moment later, and bounded, as `history.py` does: nobody waits for it
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import logging
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Sequence
@@ -14,6 +12,7 @@ from typing import TypeVar
 
 from moonlatch.client.backend import Backend
 from moonlatch.client.heartbeat import HeartbeatEndpoint
+from moonlatch.client.late_log import LateLog
 from moonlatch.client.moments import RUNNING
 from moonlatch.client.replies import RefusedError, encode_json, invalid
 from moonlatch.client.tokens import Claims
@@ -31,9 +30,6 @@ from moonlatch.storage.executions import UNKNOWN_EXECUTOR
 from moonlatch.storage.interface import StorageError, Transaction
 from moonlatch.storage.rollout_starts import RolloutStart, Settled
 from moonlatch.web.limits import RateLimits
-
-WRITE_SECONDS = 1.0
-"""From the first that is noted to the transaction that writes it."""
 
 MOST_STARTS = 1_000
 """Written per transaction."""
@@ -63,17 +59,15 @@ T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 
-class ReportLog:
-    """What waits to be written by this process. Belongs to one event loop; `close` writes the rest."""
+class ReportLog(LateLog):
+    """Errors, and starts that are compared with others, until they are written."""
 
     def __init__(self, world: World) -> None:
+        super().__init__("reports")
         self._world = world
         self._starts: deque[RolloutStart] = deque()
         self._settled: deque[Settled] = deque()
         self._errors: OrderedDict[tuple[str, str], list[ErrorReport]] = OrderedDict()
-        self._task: asyncio.Task[None] | None = None
-        self._hurry = asyncio.Event()
-        self._closed = False
 
     def started(self, start: RolloutStart) -> None:
         """A start that may be compared with others."""
@@ -94,37 +88,20 @@ class ReportLog:
             waiting.append(report)
             self._wake()
 
-    async def settle(self) -> None:
-        """Write everything that waits, now."""
-        self._hurry.set()
-        if self._task is not None:
-            await asyncio.wait({self._task})
-        self._hurry.clear()
-
-    async def close(self) -> None:
-        """Write what waits; what comes later is nobody's."""
-        self._closed = True
-        await self.settle()
-
     def _put(self, waiting: deque[T], one: T) -> None:
         if len(waiting) < MOST_WAITING:
             waiting.append(one)
             self._wake()
 
-    def _wake(self) -> None:
-        if self._task is None and not self._closed:
-            self._task = asyncio.get_running_loop().create_task(self._write_later(), name="reports")
+    def _has_some(self) -> bool:
+        return bool(self._starts or self._settled or self._errors)
 
-    async def _write_later(self) -> None:
-        while self._starts or self._settled or self._errors:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._hurry.wait(), WRITE_SECONDS)
-            # Starts first: what they say of themselves comes half a minute later.
-            await self._write(rollout_starts.add, self._taken(self._starts))
-            await self._write(rollout_starts.settle, self._taken(self._settled))
-            for (account_id, script_id), reports in self._errors_taken():
-                await self._count(account_id, script_id, reports)
-        self._task = None
+    async def _write_some(self) -> None:
+        # Starts first: what they say of themselves comes half a minute later.
+        await self._write(rollout_starts.add, self._taken(self._starts))
+        await self._write(rollout_starts.settle, self._taken(self._settled))
+        for (account_id, script_id), reports in self._errors_taken():
+            await self._count(account_id, script_id, reports)
 
     def _taken(self, waiting: deque[T]) -> list[T]:
         return [waiting.popleft() for _ in range(min(MOST_STARTS, len(waiting)))]
