@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,8 @@ from moonlatch.operations import errors, explaining
 from moonlatch.operations.changing import perform
 from moonlatch.storage import error_groups, line_maps, plans, rollout_starts, rollouts
 from moonlatch.storage.error_groups import ErrorGroup
-from moonlatch.storage.interface import Query
+from moonlatch.storage.interface import Query, Transaction
+from moonlatch.storage.rollout_starts import RolloutStart, Settled
 from moonlatch.storage.rollouts import Rollout
 from support import rows
 from support.client import Client, Copy, Refused
@@ -346,3 +347,30 @@ async def test_after_the_last_look_nothing_is_noted(world: World) -> None:
     copy = await start(world, client)
     await copy.report(health="ok")
     assert await counted(world) == {}
+
+
+async def test_what_is_said_of_a_start_is_written_behind_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where both come while others are being written: it was taken for a copy of which nothing was heard."""
+    log = world.app.reports
+    written: list[tuple[str, str]] = []
+
+    def start(instance: str) -> RolloutStart:
+        return RolloutStart(
+            instance=instance, rollout_id="r", is_new=True, basis_points=5_000, holder=b"", started_at=0
+        )
+
+    async def add(_: Transaction, starts: Sequence[RolloutStart]) -> None:
+        if not written:
+            log.started(start("second"))
+            log.settled(Settled("second", "ok"))
+        written.extend(("started", each.instance) for each in starts)
+
+    async def settle(_: Transaction, settled: Sequence[Settled]) -> None:
+        written.extend(("settled", each.instance) for each in settled)
+
+    monkeypatch.setattr(rollout_starts, "add", add)
+    monkeypatch.setattr(rollout_starts, "settle", settle)
+    log.started(start("first"))
+    log.settled(Settled("first", "ok"))
+    await log.settle()
+    assert written == [(what, which) for which in ("first", "second") for what in ("started", "settled")]

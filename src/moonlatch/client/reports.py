@@ -97,9 +97,11 @@ class ReportLog(LateLog):
         return bool(self._starts or self._settled or self._errors)
 
     async def _write_some(self) -> None:
-        # Starts first: what they say of themselves comes half a minute later.
-        await self._write(rollout_starts.add, self._taken(self._starts))
-        await self._write(rollout_starts.settle, self._taken(self._settled))
+        # What is said of a start is written behind it, also where both come while others are being written.
+        settled = self._taken(self._settled)
+        for _ in range(0, len(self._starts), MOST_STARTS):
+            await self._write(rollout_starts.add, self._taken(self._starts))
+        await self._write(rollout_starts.settle, settled)
         for (account_id, script_id), reports in self._errors_taken():
             await self._count(account_id, script_id, reports)
 
