@@ -9,6 +9,7 @@ import pytest
 
 from moonlatch.crypto import new_id
 from moonlatch.live.interface import (
+    KEPT_MOMENTS_MS,
     AliveAlreadyError,
     Instance,
     LiveCounts,
@@ -51,6 +52,16 @@ async def test_an_instance_is_alive_for_a_lease_after_its_claim_and_after_each_b
     assert await live.alive([instance.id]) == set()
     assert await live.instances_of("key") == 0
     assert await live.counts("script") == LiveCounts(0, 0)
+
+
+async def test_single_moments_are_taken_once_in_any_order(live: AnyLive, clock: MovableClock) -> None:
+    now = clock()
+    for moment in (now, now - 1_000, now + 1_000):
+        assert await live.take_moment("copy", moment, now + KEPT_MOMENTS_MS)
+    assert await live.take_moment("other", now, now + KEPT_MOMENTS_MS)
+    await live.spend_early("copy", now + 60_000, now + 180_000)
+    for moment in (now - 1_000, now, now + 1_000, now + 60_000):
+        assert not await live.take_moment("copy", moment, now + KEPT_MOMENTS_MS)
 
 
 async def test_a_sequence_counts_once_and_a_forgotten_instance_is_known_again(

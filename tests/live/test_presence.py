@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from moonlatch.live.interface import AliveAlreadyError, Instance, NoPlaceError
 from moonlatch.live.memory import lease_ms
 from moonlatch.live.presence import Presence
+from moonlatch.live.used import UsedMoments
 
 LEASE = 100
 RETURN = 30
@@ -24,6 +25,16 @@ def has_claimed(
     except NoPlaceError:
         return False
     return True
+
+
+def test_of_single_moments_none_is_taken_again_however_many_others_are() -> None:
+    used, kept = UsedMoments(most_exact=100), 1_000
+    assert used.take("recorded", 50, 0, kept)
+    assert all(used.take("flood", 51 + number, 0, kept) for number in range(1_000))
+    assert not used.take("recorded", 50, 0, kept)
+    assert used.take("another", 2_000, 0, kept)
+    assert used.take("recorded", 3_000, kept, kept)
+    assert len(used._exact) == 1
 
 
 def test_a_lease_outlives_three_late_beats() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 import pytest_asyncio
 from standardwebhooks import Webhook
 
+from moonlatch.client.remotes import CALLS_BURST
 from moonlatch.licensing.remotes import MAX_ANSWER_BYTES, MAX_DATA_BYTES, MAX_DEPTH, MAX_PER_OWNER, MAX_TEMPLATE_BYTES
 from moonlatch.operations.calls import AT_ONCE_OF_ENDPOINT, MAX_WAITING
 from support import rows
@@ -303,7 +305,7 @@ async def test_only_the_copy_itself_calls_and_each_call_once(
     api: Api, me: Developer, project: str, key: str, there: Receiver
 ) -> None:
     await function(me, project, there)
-    client = await api.running_script(project)
+    client = dataclasses.replace(await api.running_script(project), exchange_key=api.keyring.exchange_key)
     copy, other = await client.execute(key=key), await client.execute(key=key)
     assert await refusal(copy, {"data": {"item": 2}}) == (
         404,
@@ -313,6 +315,13 @@ async def test_only_the_copy_itself_calls_and_each_call_once(
     assert await refusal(copy, {"kind": "webhook"}) == (404, "INSTANCE_UNKNOWN")
     assert await refusal(copy, {"token": other.reply["token"]}) == (404, "INSTANCE_UNKNOWN")
     assert await refusal(copy, copy.calling("function", "it", {}, 1)) == (409, "CLOCK_WRONG")
+    await copy.beat()
+    thief = dataclasses.replace(copy, live=client.live_of(copy.instance))
+    thief.agree(client.exchange_key)
+    assert await refusal(thief, {}) == (
+        404,
+        "INSTANCE_UNKNOWN",
+    )  # with the loader's secret, and a token of after the first beat
     assert await refusal(copy, {"name": "a b"}) == (400, "INVALID_REQUEST")
     assert await refusal(copy, {"more": 1}) == (400, "INVALID_REQUEST")
     assert await refusal(await client.execute(key=key, protocol=1), {}) == (400, "INVALID_REQUEST")
@@ -323,6 +332,43 @@ async def test_only_the_copy_itself_calls_and_each_call_once(
     again = copy.calling("function", "it", {}, sequence)
     assert await refusal(copy, again) == (409, "REPLAYED")
     assert len(there.received) == 1
+
+
+async def test_a_call_that_came_too_early_is_not_made_when_its_time_comes(
+    api: Api, me: Developer, project: str, key: str, there: Receiver
+) -> None:
+    await function(me, project, there)
+    there.usual = lambda _: says(1)
+    copy = await started(api, project, key)
+    await copy.beat()  # from now on the copy's own key is on both sides
+    early = copy.calling("function", "it", {}, copy.moments.next() + 20_000)
+    assert await refusal(copy, early) == (409, "CLOCK_WRONG")
+    # The loader asks again at once, by the time that it was told; what it asked before is on the way still, or was recorded.
+    assert await copy.call("function", "it", {}) == 1
+    api.clock.ahead_ms += 20_000
+    assert await refusal(copy, early) == (409, "REPLAYED")
+    await copy.beat(copy.moments.next() + 20_000)
+    assert await copy.call("function", "it", {}, sequence=copy.moments.next() + 20_000) == 1
+    assert len(there.received) == 2
+
+
+async def test_a_call_that_was_made_too_often_is_not_made_later(
+    api: Api, me: Developer, project: str, key: str, there: Receiver
+) -> None:
+    copy = await started(api, project, key)
+    for _ in range(2 * CALLS_BURST):
+        too_many = copy.calling("function", "it", {})
+        try:
+            await copy.call("function", "it", {}, changes=too_many)
+        except NotDone:
+            continue  # there is no function yet
+        except Refused:
+            break
+    assert await refusal(copy, too_many) == (409, "REPLAYED")
+    await function(me, project, there)
+    api.clock.ahead_ms += 60_000
+    assert await refusal(copy, too_many) == (409, "REPLAYED")
+    assert there.received == []
 
 
 async def test_a_copy_that_may_not_go_on_calls_nothing(

@@ -48,7 +48,7 @@ class Backend:
         self._loader_keys: dict[str, LoaderKeys] = {}
 
     async def check_moment(self, instance_id: str, moment: int, now: int) -> None:
-        """Raise RefusedError for a beat or session of another time than now; it will not be taken when its time comes."""
+        """Raise RefusedError for a beat, session or call of another time than now; it will not be taken when its time comes."""
         try:
             RUNNING.check(moment, now, self.roster.since)
         except RefusedError:

@@ -9,15 +9,14 @@ from pybase64 import b64encode_as_string
 
 from moonlatch.client.backend import Backend
 from moonlatch.client.heartbeat import HeartbeatEndpoint, NotOursError
-from moonlatch.client.moments import PAST_MS, RUNNING
 from moonlatch.client.replies import REPLAYED, UNAVAILABLE, RefusedError, asks_too_often, encode_json, invalid
 from moonlatch.client.tokens import Claims
 from moonlatch.client.transcript import ValueKeys, call_mac, encode
 from moonlatch.client.wire import CallRemote
-from moonlatch.clock import SECOND_MS
 from moonlatch.crypto import equal, new_id, seal
 from moonlatch.licensing.remotes import MAX_DATA_BYTES, RemoteKind
 from moonlatch.licensing.verdict import INSTANCE_UNKNOWN, Granted, RunningFacts
+from moonlatch.live.interface import KEPT_MOMENTS_MS
 from moonlatch.operations.calls import Caller, Functions, NotDone, data_of, post
 from moonlatch.operations.context import World
 from moonlatch.storage import remotes
@@ -26,9 +25,6 @@ from moonlatch.web.limits import RateLimit, RateLimits
 
 CALLS_PER_SECOND, CALLS_BURST = 2, 60
 """Of one copy, of all of its remotes together."""
-
-_REMEMBERED_SECONDS = 2 * PAST_MS // SECOND_MS
-"""So long a moment that a call was made at is not taken again; until then it is too old."""
 
 
 class RemoteEndpoint:
@@ -40,8 +36,6 @@ class RemoteEndpoint:
         self._heartbeat = heartbeat
         self._functions = None if world is None or world.outgoing is None else Functions(world, world.outgoing)
         self._calls = limits("call", per_second=CALLS_PER_SECOND, burst=CALLS_BURST)
-        # A bucket that takes one and fills slower than a moment is forgotten.
-        self._moments = limits("call moment", per_second=1 / _REMEMBERED_SECONDS, burst=1)
 
         @cache  # there are few numbers that sellers may say
         def limit(kind: str, per_minute: int) -> RateLimit:
@@ -59,12 +53,13 @@ class RemoteEndpoint:
         data = bytes(request.data)
         if not equal(request.mac, call_mac(live, request.sequence, request.kind, request.name, data)):
             raise NotOursError(INSTANCE_UNKNOWN)
-        RUNNING.check(request.sequence, now, self._backend.roster.since)
+        await self._backend.check_moment(claims.instance, request.sequence, now)
+        if not await self._backend.roster.take_moment(claims.instance, request.sequence, now + KEPT_MOMENTS_MS):
+            raise RefusedError(REPLAYED)
+        # Behind it: what was made too often is not to be made later by who recorded it.
         allowance = await self._calls.take(claims.instance)
         if not allowance.allowed:
             raise asks_too_often("for what is at its server", allowance.retry_after_seconds)
-        if not (await self._moments.take(f"{claims.instance} {request.sequence}")).allowed:
-            raise RefusedError(REPLAYED)
         claims = await self._backend.up_to_date(claims)
         granted, facts = await self._backend.permit(claims, now)
         value, code, message = b"null", None, None

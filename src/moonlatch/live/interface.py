@@ -176,6 +176,12 @@ class Roster(Protocol):
         """Do not take what was made, by its own word, at exactly this moment, which has not come yet."""
         ...
 
+    async def take_moment(self, instance_id: str, moment: int, until_ms: int) -> bool:
+        """Take exactly this moment of a copy, remembered until then; earlier and later ones may still be. False for one that was taken, or
+        was too early, or of which nobody knows any more.
+        """
+        ...
+
     async def instances_of(self, user_id: str) -> int:
         """How many copies the key runs now."""
         ...

@@ -193,6 +193,9 @@ class LocalLive:
     async def spend_early(self, instance_id: str, moment: int, until_ms: int) -> None:  # noqa: ARG002
         self._presence.used.note_early(instance_id, moment)
 
+    async def take_moment(self, instance_id: str, moment: int, until_ms: int) -> bool:
+        return self._presence.used.take(instance_id, moment, self._lease_clock(), until_ms - self._clock())
+
     async def find(self, instance_id: str) -> Instance | None:
         return self._presence.find(instance_id, self._lease_clock())
 

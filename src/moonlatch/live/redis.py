@@ -167,6 +167,12 @@ class RedisLive(Connected):
         await self.here.spend_early(instance_id, moment, until_ms)
         self._directory.tell("spend_early", instance_id, moment, until_ms - self._clock())
 
+    async def take_moment(self, instance_id: str, moment: int, until_ms: int) -> bool:
+        try:
+            return bool(await self._directory.ask("take_moment", instance_id, moment, until_ms - self._clock()))
+        except LiveUnavailableError:
+            return moment > self.since and await self.here.take_moment(instance_id, moment, until_ms)
+
     async def find(self, instance_id: str) -> Instance | None:
         try:
             record = await self._directory.ask("find", instance_id, self._clock())

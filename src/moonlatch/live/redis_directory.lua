@@ -366,6 +366,13 @@ function operations.spend_early(id, moment, milliseconds)
   keep_early(early_key(id, moment), "1", milliseconds)
 end
 
+-- Whether this moment is taken for the first time, with no word about others of the copy.
+function operations.take_moment(id, moment, milliseconds)
+  local name = prefix .. "taken:" .. id .. "@" .. string.format("%.0f", moment)
+  local is_new = call("EXISTS", early_key(id, moment)) == 0 and call("SET", name, "1", "NX", "PX", milliseconds)
+  return is_new and 1 or 0
+end
+
 function operations.release(id)
   if not call("HGET", HOLDERS, id) then -- a session that stands is its process' to end
     forget(id)
