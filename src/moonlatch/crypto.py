@@ -171,6 +171,26 @@ class FixedKeyHmac:
         return outer.digest()
 
 
+_STREAM_KEY_BYTES = 32
+
+
+class KeyedStream:
+    """Bytes that only who has the key can tell from random ones: SHAKE-256 (FIPS 202) of the key and a name."""
+
+    __slots__ = ("_begun",)
+
+    def __init__(self, key: bytes) -> None:
+        if len(key) != _STREAM_KEY_BYTES:  # of one length, so that no key and name are another key and name
+            raise ValueError(f"the key must have {_STREAM_KEY_BYTES} bytes")
+        self._begun = hashlib.shake_256(key)
+
+    def draw(self, name: str, length: int) -> bytes:
+        """The first `length` bytes for that name."""
+        stream = self._begun.copy()
+        stream.update(name.encode())
+        return stream.digest(length)
+
+
 def derive(key: bytes, label: str, *parts: str) -> bytes:
     """A 32-byte key for one purpose, as `docs/reference/client-protocol.md` defines it."""
     return hmac_sha256(key, "\n".join((label, *parts)).encode())
