@@ -11,7 +11,14 @@ import pytest
 
 from moonlatch.clock import HOUR_MS
 from moonlatch.crypto import LINE_MAP
-from moonlatch.licensing.crashes import MOST_GROUPS, MOST_NEW_GROUPS, ErrorKind, ErrorState
+from moonlatch.licensing.crashes import (
+    MOST_EXECUTORS,
+    MOST_GROUPS,
+    MOST_NEW_GROUPS,
+    MOST_OF_INSTANCE,
+    ErrorKind,
+    ErrorState,
+)
 from moonlatch.licensing.rollout import RolloutState, Step
 from moonlatch.obfuscator.line_map import FunctionLines, LineMap
 from moonlatch.operations import errors, explaining
@@ -86,6 +93,40 @@ async def test_errors_are_put_together_by_build_place_and_message(world: World) 
     assert (groups["57"].build, groups["57"].kind, groups["57"].state) == (1, "main", "open")
     assert (groups["57"].line, groups["57"].function) == (None, None)
     assert [kind for kind in await events(world) if kind.startswith("error.")] == ["error.new"] * 2
+
+
+async def test_one_customer_leaves_no_error_of_others_unheard(world: World) -> None:
+    client = await reporting(world)
+    key, made_up = await world.user(), 0
+    with pytest.raises(Refused) as refused:
+        for _ in range(MOST_NEW_GROUPS // MOST_OF_INSTANCE + 2):
+            copy = await start(world, client, key=key)
+            for _ in range(MOST_OF_INSTANCE):
+                made_up += 1
+                await copy.report(error={**BROKEN, "line": made_up})
+    assert refused.value.code == "RATE_LIMITED"
+    await (await start(world, client)).report(error={**BROKEN, "line": 1_000})
+    groups = await told(world, client)
+    assert "1000" in {group.place for group in groups}
+    assert len(groups) == made_up < MOST_NEW_GROUPS // 2
+    # How its starts went it may say all the same.
+    await copy.report(health="error")
+
+
+async def test_invented_programs_push_no_real_one_away(world: World) -> None:
+    client, copies = await reporting(world), 3
+    for number in range(MOST_EXECUTORS * 2):
+        copy = await start(world, client)
+        await copy.report(error={**BROKEN, "executor": f"invented {number}"})
+    await told(world, client)
+    for _ in range(copies):
+        copy = await start(world, client)
+        await copy.report(error={**BROKEN, "executor": "Delta"})
+        await told(world, client)
+    (group,) = await told(world, client)
+    assert group.executors["Delta"] == copies
+    assert len(group.executors) == MOST_EXECUTORS + 1
+    assert sum(group.executors.values()) == group.instances == MOST_EXECUTORS * 2 + copies
 
 
 async def test_nothing_is_kept_of_who_it_was(world: World) -> None:

@@ -16,7 +16,7 @@ from moonlatch.client.late_log import LateLog
 from moonlatch.client.moments import RUNNING
 from moonlatch.client.replies import RefusedError, encode_json, invalid
 from moonlatch.client.tokens import Claims
-from moonlatch.client.wire import Report
+from moonlatch.client.wire import Report, ReportedError
 from moonlatch.licensing.crashes import MOST_OF_INSTANCE, ErrorKind, Spot, scrubbed
 from moonlatch.licensing.rollout import plan_of
 from moonlatch.licensing.verdict import Refusal, RunningFacts
@@ -29,7 +29,7 @@ from moonlatch.storage import rollout_starts
 from moonlatch.storage.executions import UNKNOWN_EXECUTOR
 from moonlatch.storage.interface import StorageError, Transaction
 from moonlatch.storage.rollout_starts import RolloutStart, Settled
-from moonlatch.web.limits import RateLimits
+from moonlatch.web.limits import RateLimit, RateLimits
 
 MOST_STARTS = 1_000
 """Written per transaction."""
@@ -48,6 +48,10 @@ MOST_SCRIPTS = 1_000
 
 REPORTS_PER_SECOND, REPORTS_BURST = 10, 200
 """Of errors, of one script. What is refused is forgotten by who sent it: enough to know an error by."""
+
+OF_HOLDER_PER_SECOND, OF_HOLDER_BURST = 1 / 180, 20
+"""Of errors, of one key or device in one script: far fewer than a script takes new ones of within the hour, so that who makes them up leaves
+those of others heard."""
 
 OF_COPY_BURST = MOST_OF_INSTANCE + 3
 """Reports of one copy: its errors, how its start went, and what was sent twice."""
@@ -141,6 +145,7 @@ class ReportEndpoint:
         self._heartbeat = heartbeat
         self._log = log
         self._of_copy = limits("report of copy", per_second=1 / 60, burst=OF_COPY_BURST)
+        self._of_holder = limits("report of holder", per_second=OF_HOLDER_PER_SECOND, burst=OF_HOLDER_BURST)
         self._of_script = limits("report", per_second=REPORTS_PER_SECOND, burst=REPORTS_BURST)
 
     async def take(self, request: Report) -> bytes:
@@ -150,17 +155,18 @@ class ReportEndpoint:
         if not claims.tells_moments():
             raise invalid("reports are not for clients of protocol 1")
         RUNNING.check(request.sequence, now, self._backend.roster.since)
-        allowance = await self._of_copy.take(claims.instance)
-        if allowance.allowed and request.error is not None:
-            allowance = await self._of_script.take(claims.script)
-        if not allowance.allowed:
-            raise _too_many(allowance.retry_after_seconds)
+        await _take(self._of_copy, claims.instance)
         claims = await self._backend.up_to_date(claims)
+        holder = _holder(claims)
+        if request.error is not None:
+            if holder is not None:
+                await _take(self._of_holder, f"{claims.script} {holder}")
+            await _take(self._of_script, claims.script)
         _, facts = await self._backend.permit(claims, now)
         if request.health is not None:
             self._settle(claims.instance, request.health == "ok", facts)
         if request.error is not None:
-            await self._note(claims, request)
+            await self._note(claims, request.error, holder)
         return _REPLY
 
     def _settle(self, instance: str, is_ok: bool, facts: RunningFacts) -> None:
@@ -169,21 +175,18 @@ class ReportEndpoint:
         if share is not None and share.is_compared:
             self._log.settled(Settled(instance, "ok" if is_ok else "error"))
 
-    async def _note(self, claims: Claims, request: Report) -> None:
-        assert request.error is not None
-        told = request.error
+    async def _note(self, claims: Claims, told: ReportedError, holder: str | None) -> None:
         licences = self._backend.licences
         owner = licences.known_owner(claims.script) or await licences.owner(claims.script)
         if owner is None:
             return
-        device = None if claims.fingerprint is None else claims.fingerprint.hex()
         self._log.failed(
             owner.account,
             owner.script,
             ErrorReport(
                 instance=claims.instance,
                 build=claims.build,
-                holder=claims.user_id or device,
+                holder=holder,
                 kind=ErrorKind(told.kind),
                 message=scrubbed(told.message),
                 spot=None if told.line is None else Spot(told.line, told.column, told.instruction),
@@ -192,10 +195,22 @@ class ReportEndpoint:
         )
 
 
+def _holder(claims: Claims) -> str | None:
+    """Whose copy it is: of which key, or of which device; None where neither is known."""
+    return claims.user_id or (None if claims.fingerprint is None else claims.fingerprint.hex())
+
+
+async def _take(limit: RateLimit, name: str) -> None:
+    """Raises RefusedError."""
+    allowance = await limit.take(name)
+    if not allowance.allowed:
+        raise _too_many(allowance.retry_after_seconds)
+
+
 def _too_many(retry_after_seconds: int) -> RefusedError:
     refusal = Refusal(
         "RATE_LIMITED",
-        f"This script reports too many errors. Try again in {retry_after_seconds} seconds.",
+        f"Too many errors are reported. Try again in {retry_after_seconds} seconds.",
         {"retry_after": retry_after_seconds},
     )
     return RefusedError(refusal, headers=[(b"retry-after", b"%d" % retry_after_seconds)])

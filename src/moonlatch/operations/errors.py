@@ -206,9 +206,13 @@ async def _witnesses(
 
 
 def _with(counted: dict[str, int], executors: Iterable[str]) -> dict[str, int]:
+    """A new program takes the place of the rarest: what somebody invents keeps out none that runs."""
     found = Counter(counted)
     for name in executors:
-        found[name if name in found or len(found) < MOST_EXECUTORS else OTHERS] += 1
+        if name not in found and len(found) - (OTHERS in found) >= MOST_EXECUTORS:
+            rarest = min((each for each in found if each != OTHERS), key=lambda each: found[each])
+            found[OTHERS] += found.pop(rarest)
+        found[name] += 1
     return dict(found)
 
 
