@@ -56,6 +56,7 @@ class Options:
     live `la_*` values; otherwise those names are ordinary globals and the output is called like the source.
     `keeps_macros` says that the output goes to another engine, which has the `LPH_*` macros itself.
     `has_line_map` says that the output is to break its lines where the source does, with a map between the two.
+    `has_marks` says that there is to be a template of copies that differ, and not only the text.
     Without a `target` the output runs wherever the source does: everywhere, or on Luau where the source needs it.
     Raises UnknownProfileError for a profile that does not exist, ValueError for an unknown target.
     """
@@ -65,6 +66,7 @@ class Options:
     client_chunk: bool = False
     keeps_macros: bool = False
     has_line_map: bool = True
+    has_marks: bool = False
 
     def __post_init__(self) -> None:
         known_profile(self.profile)

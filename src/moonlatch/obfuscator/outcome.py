@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from moonlatch.obfuscator.line_map import LineMap
 from moonlatch.obfuscator.syntax.diagnostics import Diagnostic, hint_of, parser_output
 from moonlatch.obfuscator.target import Target
+from moonlatch.obfuscator.template import Template
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,13 +15,14 @@ class Protected:
     """The finished text, pure ASCII. `warnings` are for the script's author and name a line each.
 
     `target` is the language it is written in, which the script decides where the options leave it open. `line_map` leads
-    from the text's lines to the source's; it is empty where the engine does not tell.
+    from the text's lines to the source's; it is empty where the engine does not tell. `template` makes the copies of a text that is to have marks; it is None for any other.
     """
 
     text: str
     warnings: list[str] = field(default_factory=list)
     target: Target = Target.LUAU
     line_map: LineMap = field(default_factory=LineMap)
+    template: Template | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,9 +47,12 @@ from moonlatch.obfuscator.syntax import tree as s
 from moonlatch.obfuscator.syntax.diagnostics import Diagnostic, LuauSyntaxError
 from moonlatch.obfuscator.syntax.parser import collector_at_rest, parse
 from moonlatch.obfuscator.syntax.printer import print_chunk, print_with_lines
+from moonlatch.obfuscator.syntax.printer_marked import print_marked
 from moonlatch.obfuscator.target import Target
+from moonlatch.obfuscator.template import Copier, Template
 from moonlatch.obfuscator.transform.identity import keep_shared_closures
 from moonlatch.obfuscator.transform.pool import ConstantPool
+from moonlatch.obfuscator.transform.two_spellings import Marks
 from moonlatch.obfuscator.transform.unit import Unit
 
 MOST_MAPPED_BYTES = 256 * 1024
@@ -108,7 +111,10 @@ def _protect(source: bytes, options: Options, seed: int, keys: Collection[str], 
         return outcome
     # Only here, where the tree that was printed is gone: the text makes another one as large.
     with observed(observer, "check again"):
-        faults = _faults_of_output(outcome, is_plain=PROFILES[PLAINEST_PROFILE].issuperset(keys))
+        is_plain = PROFILES[PLAINEST_PROFILE].issuperset(keys)
+        faults = _faults_of_output(outcome, is_plain=is_plain)
+        if not faults and outcome.template is not None:
+            faults = _faults_of_output(replace(outcome, text=_copy(outcome.template, second=True)), is_plain=is_plain)
     if faults:
         return Failure([EngineError(None, f"the protected script does not compile: {faults[0].message}")])
     return outcome
@@ -148,6 +154,8 @@ def _transformed(
         shared=shared,
         changes_environment=any(name in source for name in CHANGE_ENVIRONMENT),
     )
+    if options.has_marks:
+        unit.marks = Marks(unit.random("marks"))
     del accepted, resolution
     if observer is not None:
         observer.result("prepare", census(chunk), lambda: print_chunk(chunk, target))
@@ -165,11 +173,25 @@ def _transformed(
     if unit.diagnostics:
         return Rejected(unit.diagnostics)
     with observed(observer, "print"):
-        if not options.has_line_map:
-            return Protected(print_chunk(chunk, target), unit.warnings, target)
-        text, lines = print_with_lines(chunk, target)
+        template = None
+        if unit.marks is not None:
+            template, lines = print_marked(
+                chunk, target, unit.marks.texts, unit.random("places"), has_lines=options.has_line_map
+            )
+            text = _copy(template, second=False)
+        elif options.has_line_map:
+            text, lines = print_with_lines(chunk, target)
+        else:
+            text, lines = print_chunk(chunk, target), []
+    if not options.has_line_map:
+        return Protected(text, unit.warnings, target, template=template)
     known = [max(line, s.NO_LINE) for line in lines]
-    return Protected(text, unit.warnings, target, LineMap(known, functions, source_files(source)))
+    return Protected(text, unit.warnings, target, LineMap(known, functions, source_files(source)), template)
+
+
+def _copy(template: Template, *, second: bool) -> str:
+    """The text with the same spelling of every place."""
+    return Copier(template).text([second] * len(template.places)).decode("ascii")
 
 
 def _accepted(

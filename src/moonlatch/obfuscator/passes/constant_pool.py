@@ -15,7 +15,7 @@ def run(unit: Unit) -> None:
     if not len(unit.pool):
         return
     generator = unit.random(KEY)
-    source = decoder_source(unit.pool.name, unit.pool.shuffled(generator), unit.target, generator)
+    source = decoder_source(unit.pool.name, unit.pool.shuffled(generator), unit.target, generator, unit.marks)
     main = unit.resolution.main
     if needs_own_function(main):
         enclose(unit.chunk, uses_varargs=main.uses_varargs)

@@ -12,7 +12,7 @@ from moonlatch.obfuscator.syntax import tree as s
 from moonlatch.obfuscator.syntax.printer_expressions import WRAPPERS, ExpressionPrinter, unwrapped
 from moonlatch.obfuscator.target import Target
 
-__all__ = ["print_chunk", "print_with_lines", "unwrapped"]
+__all__ = ["Printer", "print_chunk", "print_with_lines", "unwrapped"]
 
 _SELF_CONTAINED = (s.Do, s.While, s.NumericFor, s.GenericFor, s.If, s.LocalFunction, s.FunctionDeclaration)
 _WITH_OBJECT = (s.IndexName, s.Index, s.MethodCall)
@@ -21,7 +21,7 @@ _TYPES = (s.TypeAlias, s.TypeFunction)
 
 def print_chunk(chunk: s.Chunk, target: Target = Target.LUAU) -> str:
     """The chunk as one line of text. The caller has made sure that `target` has every construct in it."""
-    printer = _Printer(target, has_lines=False)
+    printer = Printer(target, has_lines=False)
     printer.block(chunk.body)
     return printer.text()
 
@@ -31,12 +31,14 @@ def print_with_lines(chunk: s.Chunk, target: Target) -> tuple[str, list[int]]:
 
     What stands on one line of the source stays on one line, and what does not does not: a host says of an error only its line.
     """
-    printer = _Printer(target, has_lines=True)
+    printer = Printer(target, has_lines=True)
     printer.block(chunk.body)
     return printer.text(), printer.lines
 
 
-class _Printer(ExpressionPrinter):
+class Printer(ExpressionPrinter):
+    """Statements."""
+
     def block(self, block: s.Block) -> None:
         previous: s.Statement | None = None
         statements = self._statements

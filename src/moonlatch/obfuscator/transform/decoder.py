@@ -6,13 +6,17 @@ The Lua it writes needs no bit operations, runs on every Lua from 5.1 and draws 
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from moonlatch.obfuscator.syntax import spelling
 from moonlatch.obfuscator.target import Target
 from moonlatch.obfuscator.transform.keystream import FIRST, SYMBOLS, Keystream, congruent, digits
 from moonlatch.obfuscator.transform.pool import Constant
 from moonlatch.obfuscator.transform.silent_text import Assembly, Shape, digits_of
+from moonlatch.obfuscator.transform.two_spellings import Marks, Symbols, TwoTexts, spelled_twice
+
+_SINGLES_OF_MARKED = (80, 87)
+"""Fewer, so that a pair has room for every byte and for multiples of 256 more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +24,7 @@ class Cipher:
     """The numbers of one build.
 
     A byte within `singles` of `base` is one symbol, any other two, which the keystream shifts. A constant's length and
-    kind come before it as digits that are parted at `split`.
+    kind come before it as digits that are parted at `split`. With `marks` some bytes are written in one of two ways.
     """
 
     base: int
@@ -28,50 +32,71 @@ class Cipher:
     split: int
     lead: int
     keystream: Keystream
+    marks: Marks | None = None
+    share: float = 0.0
+    """Of the bytes within `singles`, those that are two symbols all the same."""
 
     @classmethod
-    def drawn(cls, generator: random.Random) -> Cipher:
-        return cls(
+    def drawn(cls, generator: random.Random, constants: list[Constant], marks: Marks | None) -> Cipher:
+        cipher = cls(
             base=generator.randrange(27, 34),
             singles=generator.randrange(85, 94),
             split=generator.randrange(40, 56),
             lead=generator.randrange(11, SYMBOLS),
             keystream=Keystream.drawn(generator, varied=True),
         )
+        if marks is None:
+            return cipher
+        return replace(
+            cipher,
+            singles=generator.randrange(*_SINGLES_OF_MARKED),
+            # What is fed back would change every symbol behind a pair.
+            keystream=replace(cipher.keystream, chained=False),
+            marks=marks,
+            share=marks.share(sum(len(constant.text) for constant in constants)),
+        )
 
     def encipher(self, constants: list[Constant]) -> str:
         """All constants in the order of their places, as one text."""
-        pieces: list[str] = []
+        texts = TwoTexts()
         for place, constant in enumerate(constants, 1):
             header, symbols = self.symbols(constant)
-            pieces += (self._header(header), self.keystream.shifted(symbols, self.keystream.start(place)))
-        return "".join(pieces)
+            texts.append_plain(self._header(header))
+            texts.append(symbols, self.keystream, self.keystream.start(place))
+        return texts.finished(self.marks)
 
-    def symbols(self, constant: Constant) -> tuple[int, list[int]]:
+    def symbols(self, constant: Constant) -> tuple[int, Symbols]:
         """The header of a constant, and what stands for it, each from 0 to 94."""
         shape = Shape.of(constant)
-        symbols = self._letters(constant.text) if shape.is_text else digits_of(shape.value, SYMBOLS)
-        return shape.header(len(symbols)), symbols
+        symbols = self._letters(constant.text) if shape.is_text else Symbols.plain(digits_of(shape.value, SYMBOLS))
+        return shape.header(len(symbols.first)), symbols
 
-    def _letters(self, text: bytes) -> list[int]:
-        symbols: list[int] = []
-        base, singles = self.base, self.singles
-        for byte in text:
-            value = (byte - base) % 256
-            if value < singles:
-                symbols.append(value)
-            else:
-                high, low = divmod(value - singles, SYMBOLS)
-                symbols += (singles + high, low)
-        return symbols
+    def _letters(self, text: bytes) -> Symbols:
+        values = [(byte - self.base) % 256 for byte in text]
+        if self.marks is not None:
+            return spelled_twice(values, self._spell, self._pair, self.marks, self.share)
+        return Symbols.plain([symbol for value in values for symbol in self._spell(value)])
+
+    def _spell(self, value: int) -> tuple[int, ...]:
+        return (value,) if value < self.singles else self._two(value)
+
+    def _two(self, value: int) -> tuple[int, int]:
+        high, low = divmod(value - self.singles, SYMBOLS)
+        return self.singles + high, low
+
+    def _pair(self, value: int) -> tuple[int, int] | None:
+        pair = self._two(value)
+        return pair if self.singles <= pair[0] < SYMBOLS else None
 
     def _header(self, value: int) -> str:
         return "".join(chr(FIRST + (digit + self.lead) % SYMBOLS) for digit in digits(value, self.split))
 
 
-def decoder_source(pool: str, constants: list[Constant], target: Target, generator: random.Random) -> str:
+def decoder_source(
+    pool: str, constants: list[Constant], target: Target, generator: random.Random, marks: Marks | None = None
+) -> str:
     """Lua that declares the local `pool`, a table with all constants at their places, decoded when first read."""
-    cipher = Cipher.drawn(generator)
+    cipher = Cipher.drawn(generator, constants, marks)
     data = spelling.string(cipher.encipher(constants).encode("ascii"), target)
     assembly = Assembly.of(constants)
     captures = in_any_order(

@@ -16,6 +16,7 @@ from moonlatch.obfuscator.transform.decoder import Cipher, digit_source, in_any_
 from moonlatch.obfuscator.transform.keystream import FIRST, SYMBOLS, congruent, digits
 from moonlatch.obfuscator.transform.pool import Constant
 from moonlatch.obfuscator.transform.silent_text import Assembly
+from moonlatch.obfuscator.transform.two_spellings import Marks, Symbols, TwoTexts
 
 # Short constants are written again for every use, under another key.
 _LONGEST_REPEATED = 40
@@ -61,10 +62,13 @@ class KeyedStore:
         entry.references.append(reference)
         return reference
 
-    def source(self, target: Target) -> str:
-        """Lua that declares `decode`, and `cache` if `is_cached`; every reference gets its number."""
+    def source(self, target: Target, marks: Marks | None = None) -> str:
+        """Lua that declares `decode`, and `cache` if `is_cached`; every reference gets its number.
+
+        With `marks` some letters are written in one of two ways.
+        """
         generator = self._generator
-        cipher = Cipher.drawn(generator)
+        cipher = Cipher.drawn(generator, [entry.constant for entry in self._entries], marks)
         data = spelling.string(self._lay_out(cipher).encode("ascii"), target)
         assembly = Assembly.of(entry.constant for entry in self._entries)
         captures = in_any_order(generator, ["local _byte=string.byte", *assembly.captures()])
@@ -82,18 +86,21 @@ class KeyedStore:
     def _lay_out(self, cipher: Cipher) -> str:
         keystream = cipher.keystream
         self._generator.shuffle(self._entries)
-        pieces: list[str] = []
-        length = 0
+        texts = TwoTexts()
         for entry in self._entries:
             header, symbols = cipher.symbols(entry.constant)
-            symbols[:0] = digits(header, cipher.split)
-            state = (entry.key * keystream.place_factor + length * keystream.place_step) % keystream.modulus
-            pieces.append(keystream.shifted(symbols, state))
-            value = length * self._keys + entry.key + self._shift
+            head = digits(header, cipher.split)
+            symbols = Symbols(
+                head + symbols.first,
+                head + symbols.second,
+                [(len(head) + start, len(head) + end) for start, end in symbols.places],
+            )
+            state = (entry.key * keystream.place_factor + texts.length * keystream.place_step) % keystream.modulus
+            value = texts.length * self._keys + entry.key + self._shift
             for reference in entry.references:
                 reference.text, reference.value = str(value), float(value)
-            length += len(symbols)
-        return "".join(pieces)
+            texts.append(symbols, keystream, state)
+        return texts.finished(cipher.marks)
 
     def _decode_source(self, cipher: Cipher, assembly: Assembly) -> str:
         """Deciphers the constant of `_reference` into `_value`."""

@@ -62,7 +62,7 @@ def compile_chunk(unit: Unit, native: set[s.Function], generator: random.Random)
             held = [function for proto, function in zip(protos, functions, strict=True) if proto.machine == machine]
             breaks.share(held, _LARGEST_MACHINE[unit.target])
     arranged = [arrange(function, generator) for function in functions]
-    return _write(program, dict(zip(protos, arranged, strict=True)), chunk)
+    return _write(program, dict(zip(protos, arranged, strict=True)), unit)
 
 
 def _compile_all(program: Program, chunk: s.Chunk) -> None:
@@ -79,7 +79,7 @@ def _compile_all(program: Program, chunk: s.Chunk) -> None:
             pending += list(program.protos.values())[known:]
 
 
-def _write(program: Program, functions: dict[Proto, list[Linked]], chunk: s.Chunk) -> set[s.Function]:
+def _write(program: Program, functions: dict[Proto, list[Linked]], unit: Unit) -> set[s.Function]:
     names, generator = program.names, program.generator
     order = list(functions)
     generator.shuffle(order)
@@ -87,7 +87,7 @@ def _write(program: Program, functions: dict[Proto, list[Linked]], chunk: s.Chun
     decoders = [Pool(generator) for _ in range(_DECODERS)]
     has_table_library = program.target is Target.LUAU and not program.sets_environments
     machines = [
-        Machine(number, held, places, names, has_table_library, generator, decoders, program.most_kept)
+        Machine(number, held, places, names, has_table_library, generator, decoders, program.most_kept, unit.marks)
         for number in range(program.machines)
         if (held := {proto: functions[proto] for proto in order if proto.machine == number})
     ]
@@ -95,7 +95,10 @@ def _write(program: Program, functions: dict[Proto, list[Linked]], chunk: s.Chun
     sources = [machine.source(protos) for machine in machines]
     head = [f"local {protos}={{}} for _place=1,{len(order)} do {protos}[_place]={{false,false,0,0}} end "]
     support = _support(program, decoders)
-    head += [pool.decoder_source(f"{names.prefix}D{number}", keeps=True) for number, pool in enumerate(decoders)]
+    head += [
+        pool.decoder_source(f"{names.prefix}D{number}", keeps=True, marks=unit.marks)
+        for number, pool in enumerate(decoders)
+    ]
     declared = ",".join(names.machine(number) for number in range(program.machines))
     before = "".join([*head, support, f"local {declared} "]).replace("\n", " ")
     lines = [NO_LINE, *(line for machine in machines for line in machine.lines)]
@@ -104,7 +107,7 @@ def _write(program: Program, functions: dict[Proto, list[Linked]], chunk: s.Chun
     main = program.protos[None]
     start = f"return {names.machine(main.machine)}({protos}[{places[main]}],{{}})({'...' if main.is_vararg else ''})"
     natives = [_native_statement(program, place) for place in range(1, len(program.natives) + 1)]
-    chunk.body.body = [*written.body.body, *natives, *parse_written(start).body.body]
+    unit.chunk.body.body = [*written.body.body, *natives, *parse_written(start).body.body]
     return sealed
 
 

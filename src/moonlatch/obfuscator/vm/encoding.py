@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from moonlatch.obfuscator.transform.keystream import FIRST, SYMBOLS, Keystream, congruent, digits
 from moonlatch.obfuscator.transform.pool import Constant
 from moonlatch.obfuscator.transform.silent_text import Assembly, Shape, digits_of
+from moonlatch.obfuscator.transform.two_spellings import PAIR, Marks, Symbols, TwoTexts, spelled_twice
 
 _ROTATION = 64
 _BASE = 50
@@ -39,11 +40,34 @@ class Stream:
         symbols = (digit for number in numbers for digit in digits(number, self.split))
         return self.keystream.shifted(symbols, self.keystream.start(place))
 
-    def encode_bytes(self, content: bytes, place: int) -> str:
-        """Bytes as numbers; letters take one character."""
+    def symbols_of(self, content: bytes, marks: Marks | None, share: float) -> Symbols:
+        """Bytes as numbers; letters take one symbol, or with `marks`, that share of them, two of either spelling."""
         rotated = (byte - FIRST if byte >= FIRST else byte + 224 for byte in content)
         # The commonest bytes, from 64 up, come first.
-        return self.encode(((value - 32) % 256 for value in rotated), place)
+        values = [(value - 32) % 256 for value in rotated]
+        if marks is not None:
+            return spelled_twice(values, self._digits, self._pair, marks, share)
+        return Symbols.plain([digit for value in values for digit in self._digits(value)])
+
+    def symbols_of_numbers(self, numbers: Iterable[tuple[int, int]]) -> Symbols:
+        """Numbers as digits, each with another that may stand for it, if it has as many digits, or itself."""
+        symbols = Symbols([], [], places := [])
+        for number, other in numbers:
+            first, second = self._digits(number), self._digits(other)
+            if number != other and len(first) == len(second):
+                places.append((len(symbols.first), len(symbols.first) + len(first)))
+            else:
+                second = first
+            symbols.first.extend(first)
+            symbols.second.extend(second)
+        return symbols
+
+    def _digits(self, value: int) -> list[int]:
+        return digits(value, self.split)
+
+    def _pair(self, value: int) -> tuple[int, ...] | None:
+        found = tuple(self._digits(value))
+        return found if len(found) == PAIR else None
 
     def read_source(self, value: str, data: str, at: str, state: str, byte: str) -> str:
         """Lua statements that read the number at `at` into `value`, a local that they declare."""
@@ -70,21 +94,35 @@ class Pool:
         """Where the decoder has it, counted from 1."""
         return self._places.setdefault(constant, len(self._places) + 1)
 
-    def decoder_source(self, name: str, *, keeps: bool) -> str:
-        """Lua that makes the local `name`, a function from place to constant; it remembers them when it `keeps` them."""
-        texts = ["".join(self._header_and_body(one, place)) for one, place in self._places.items()]
-        lengths = [len(text) for text in texts]
-        data, starts = "".join(texts), self._stream.encode([len(texts), *lengths], 0)
-        return self._decoder(name, spelled(starts + data), keeps=keeps)
+    def decoder_source(self, name: str, *, keeps: bool, marks: Marks | None = None) -> str:
+        """Lua that makes the local `name`, a function from place to constant; it remembers them when it `keeps` them.
 
-    def _header_and_body(self, constant: Constant, place: int) -> tuple[str, str]:
-        shape, below = Shape.of(constant), place + self._body
+        With `marks` some letters are written in one of two ways.
+        """
+        share = 0.0 if marks is None else marks.share(sum(len(constant.text) for constant in self._places))
+        stream = self._stream
+        laid_out = [(place, *self._header_and_symbols(one, place, marks, share)) for one, place in self._places.items()]
+        lengths = [len(header) + len(symbols.first) for _, header, symbols in laid_out]
+        texts = TwoTexts()
+        texts.append_plain(stream.encode([len(lengths), *lengths], 0))
+        for place, header, symbols in laid_out:
+            texts.append_plain(header)
+            texts.append(symbols, stream.keystream, stream.keystream.start(place + self._body))
+        return self._decoder(name, spelled(texts.finished(marks)), keeps=keeps)
+
+    def _header_and_symbols(
+        self, constant: Constant, place: int, marks: Marks | None, share: float
+    ) -> tuple[str, Symbols]:
+        shape = Shape.of(constant)
         if shape.is_text:
-            length, body = len(constant.text), self._stream.encode_bytes(constant.text, below)
+            length, symbols = len(constant.text), self._stream.symbols_of(constant.text, marks, share)
         else:
             found = digits_of(shape.value, _BASE)
-            length, body = len(found), self._stream.encode(found, below)
-        return self._stream.encode([shape.header(length)], place), body
+            length, symbols = (
+                len(found),
+                Symbols.plain([digit for one in found for digit in digits(one, self._stream.split)]),
+            )
+        return self._stream.encode([shape.header(length)], place), symbols
 
     def _decoder(self, name: str, data: str, *, keeps: bool) -> str:
         stream, assembly = self._stream, Assembly.of(self._places)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from moonlatch.obfuscator.transform.pool import Constant
+from moonlatch.obfuscator.transform.two_spellings import Marks, TwoTexts
 from moonlatch.obfuscator.vm.code import MOST_PARAMETERS, ConstantList, Proto
 from moonlatch.obfuscator.vm.encoding import Pool, Stream, spelled
 from moonlatch.obfuscator.vm.linking import Linked
@@ -16,6 +17,13 @@ from moonlatch.obfuscator.vm.operations import Fork, InstructionSet, Operation, 
 _KINDS = 5
 _NUMBER, _NODE, _CONSTANT, _PROTO, _LIST = range(_KINDS)
 _REGISTERS_AT_ONCE = 10
+
+
+@dataclass(frozen=True, slots=True)
+class _Number:
+    """An operand that is a number, before it is told which kind it is."""
+
+    value: int
 
 
 @dataclass(slots=True, eq=False)
@@ -33,10 +41,13 @@ class Machine:
     decoders: list[Pool]
     most_kept: int
     """How many arguments a machine that takes `...` keeps in variables."""
+    marks: Marks | None = None
     instructions: InstructionSet = field(init=False)
     stream: Stream = field(init=False)
     constants: Pool = field(init=False)
     kinds: list[int] = field(init=False)
+    """What tells the kinds of operands apart, modulo `modulus`. With marks one is left over, which means a number, too."""
+    modulus: int = field(init=False)
     lines: list[int] = field(default_factory=list)
     """The script's line for each line break of the machine's source."""
 
@@ -44,24 +55,39 @@ class Machine:
         self.instructions = InstructionSet(self.functions.values(), len(self.decoders), self.generator)
         self.stream = Stream.drawn(self.generator)
         self.constants = Pool(self.generator)
-        self.kinds = self.generator.sample(range(_KINDS), _KINDS)
+        self.modulus = _KINDS + (self.marks is not None)
+        self.kinds = self.generator.sample(range(self.modulus), self.modulus)
 
     # Instructions as numbers
 
     def data(self) -> str:
         """A directory of the protos, then each one's instructions."""
-        texts = [
-            self.stream.encode(self._numbers(instructions), self.places[proto])
+        stream = self.stream
+        symbols = {
+            proto: stream.symbols_of_numbers(self._with_others(self._numbers(instructions)))
             for proto, instructions in self.functions.items()
-        ]
-        directory = [len(texts)]
-        for proto, text in zip(self.functions, texts, strict=True):
-            directory += (self.places[proto], len(text))
-        return self.stream.encode(directory, 0) + "".join(texts)
+        }
+        directory = [len(symbols)]
+        for proto, of_proto in symbols.items():
+            directory += (self.places[proto], len(of_proto.first))
+        texts = TwoTexts()
+        texts.append_plain(stream.encode(directory, 0))
+        for proto, of_proto in symbols.items():
+            texts.append(of_proto, stream.keystream, stream.keystream.start(self.places[proto]))
+        return texts.finished(self.marks)
 
-    def _numbers(self, function: Sequence[Linked]) -> list[int]:
+    def _with_others(self, numbers: list[int | _Number]) -> Iterator[tuple[int, int]]:
+        """Each number with another that may be written in its place."""
+        for number in numbers:
+            if not isinstance(number, _Number):
+                yield number, number
+                continue
+            ends = [self.kinds[_NUMBER], *self.kinds[_KINDS:]]
+            yield number.value * self.modulus + ends[0], number.value * self.modulus + ends[-1]
+
+    def _numbers(self, function: Sequence[Linked]) -> list[int | _Number]:
         at = {one: place for place, one in enumerate(function, 1)}
-        numbers = [len(function)]
+        numbers: list[int | _Number] = [len(function)]
         for place, one in enumerate(function):
             operation = self.instructions.of[one]
             natural = function[place + 1] if place + 1 < len(function) else None
@@ -75,24 +101,24 @@ class Machine:
         return numbers
 
     def _operand(
-        self, numbers: list[int], at: dict[Linked, int], operation: Operation, one: Linked, index: int
+        self, numbers: list[int | _Number], at: dict[Linked, int], operation: Operation, one: Linked, index: int
     ) -> None:
         operand = one.operands[index]
-        kinds = self.kinds
+        kinds, modulus = self.kinds, self.modulus
         decoder = operation.decoders.get(index)
         if decoder is not None:
             assert isinstance(operand, Constant)
-            numbers.append(self.decoders[decoder].place(operand) * _KINDS + kinds[_NUMBER])
+            numbers.append(_Number(self.decoders[decoder].place(operand)))
         elif isinstance(operand, int):
-            numbers.append(operand * _KINDS + kinds[_NUMBER])
+            numbers.append(_Number(operand))
         elif isinstance(operand, Linked):
-            numbers.append(at[operand] * _KINDS + kinds[_NODE])
+            numbers.append(at[operand] * modulus + kinds[_NODE])
         elif isinstance(operand, Constant):
-            numbers.append(self.constants.place(operand) * _KINDS + kinds[_CONSTANT])
+            numbers.append(self.constants.place(operand) * modulus + kinds[_CONSTANT])
         elif isinstance(operand, Proto):
-            numbers.append(self.places[operand] * _KINDS + kinds[_PROTO])
+            numbers.append(self.places[operand] * modulus + kinds[_PROTO])
         elif isinstance(operand, ConstantList):
-            numbers.append(len(operand.items) * _KINDS + kinds[_LIST])
+            numbers.append(len(operand.items) * modulus + kinds[_LIST])
             numbers += [self.constants.place(item) for item in operand.items]
 
     # Lua
@@ -102,7 +128,7 @@ class Machine:
         data = spelled(self.data())
         start, table = f"{self.names.prefix}start{self.number}", f"{self.names.prefix}K{self.number}"
         # What the instructions mention is known only now.
-        pool = self.constants.decoder_source(table, keeps=False)
+        pool = self.constants.decoder_source(table, keeps=False, marks=self.marks)
         return pool + self._start_source(start, table, data, protos) + self._loop_source(start)
 
     def _start_source(self, start: str, constants: str, data: str, protos: str) -> str:
@@ -133,7 +159,7 @@ class Machine:
             "local _node,_following=_nodes[_index],_nodes[_index+1]or false "
             f"if _head%2>0 then {read('_next')}_following=_nodes[_next] end "
             f"for _slot=1,(_head-_head%2)/2+2 do {self.generator.choice([one, other])} else {read('_value')}"
-            f"local _kind=_value%{_KINDS} _value=(_value-_kind)/{_KINDS} if {choose} end _node[_slot]=_value end end end "
+            f"local _kind=_value%{self.modulus} _value=(_value-_kind)/{self.modulus} if {choose} end _node[_slot]=_value end end end "
             "_proto[1]=_nodes[1] return _nodes[1] end end)() "
         )
 
