@@ -28,6 +28,10 @@ async def current(api: Api, script: str) -> int:
     return int(await api.value("select build from scripts where id = :id", id=script))
 
 
+async def rollout_state(api: Api, rollout: str) -> str:
+    return str(await api.value("select state from rollouts where id = :id", id=rollout))
+
+
 async def test_an_update_is_published_when_it_was_to_be_and_enables_the_script_then(
     api: Api, me: Developer, script: str
 ) -> None:
@@ -79,6 +83,22 @@ async def test_a_channel_or_a_rollout_begins_when_it_was_to(api: Api, me: Develo
     await release_due(api.world)
     rollouts = done(await me.get(f"/scripts/{script}/rollouts"))["rollouts"]
     assert [(one["build"], one["state"]) for one in rollouts] == [(first, "rolling"), (3, "superseded")]
+
+
+async def test_what_was_begun_goes_on_when_the_account_has_expired(api: Api, me: Developer, script: str) -> None:
+    other = await me.new_script(await me.new_project())
+    for one in (script, other):
+        await published(me, one)
+    await published(me, script, publish_at=api.clock() + HOUR_MS)
+    rollout = (await published(me, other, steps=STEPS))["rollout"]
+    await api.expire(me)
+    await release_due(api.world)
+    assert await current(api, script) == 1
+    api.clock.ahead_ms += HOUR_MS
+    for _ in STEPS:
+        await release_due(api.world)
+    assert await current(api, script) == 2
+    assert (await current(api, other), await rollout_state(api, rollout)) == (2, "finished")
 
 
 async def test_a_kept_build_is_scheduled_moved_and_taken_off(api: Api, me: Developer, script: str) -> None:
