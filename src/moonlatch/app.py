@@ -20,6 +20,7 @@ from moonlatch.builds.publisher import LoaderRecipe, Publisher
 from moonlatch.builds.workshop import Workshop
 from moonlatch.checkpoints.face import Checkpoints
 from moonlatch.checkpoints.face import is_below as is_checkpoint
+from moonlatch.checkpoints.face import route_of as checkpoint_route_of
 from moonlatch.checkpoints.providers import Providers
 from moonlatch.client.loader_source import LOADER_VERSION, library_source, loader_source, missing_loader_source
 from moonlatch.client.protocol import (
@@ -67,6 +68,7 @@ from moonlatch.live.memory import LocalLive
 from moonlatch.luraph.engine import LuraphEngine, luraph_client
 from moonlatch.management.application import management_app
 from moonlatch.management.readiness import About, Engine, Readiness, answers
+from moonlatch.metrics.counts import Traffic
 from moonlatch.metrics.exposition import Counts, Exposition, GrantedCalls, Reading
 from moonlatch.operations.context import World
 from moonlatch.storage import installation, master_keys
@@ -74,6 +76,7 @@ from moonlatch.storage.engines import open_database
 from moonlatch.storage.interface import Database
 from moonlatch.storage.sqlite.engine import SqliteDatabase
 from moonlatch.web.address import Addresses
+from moonlatch.web.counted import counted
 from moonlatch.web.direct import DirectTransport
 from moonlatch.web.discord_api import DiscordApi
 from moonlatch.web.limits import RateLimits, limits_of_this_process
@@ -98,6 +101,7 @@ _FILES_FOR_ONE_CALL = 8
 
 logger = logging.getLogger(__name__)
 
+_DASHBOARD_ROUTE = "/dashboard/{file}"
 _OUR_PATHS = ("/loader/", "/client/", "/library.lua")
 _VISITORS_STYLE = "assets/visit-"
 """How the built file begins that holds the style of the visitors' page."""
@@ -246,6 +250,7 @@ async def open_moonlatch(settings: Settings) -> AsyncIterator[Moonlatch]:
             most=_calls_there_is_room_for(settings),
             is_alone=not settings.is_shared,
         )
+        exposition.counts.deliveries = deliverer.counts
         jobs = {
             "expiry": watch_expiry(world, live.takes_turn),
             "releases": watch_releases(world, live.takes_turn),
@@ -290,7 +295,7 @@ async def open_moonlatch(settings: Settings) -> AsyncIterator[Moonlatch]:
             database=database,
             live=live,
             publisher=publisher,
-            application=_dispatcher(_Faces(client, management, dashboard, checkpoints, discord), addresses),
+            application=_dispatcher(_Faces(client, management, dashboard, checkpoints, discord), addresses, exposition),
             http_transport=client.http_transport(),
             readiness=readiness,
             exposition=exposition,
@@ -402,18 +407,22 @@ class _Faces:
     discord: ASGIApp
 
 
-def _dispatcher(faces: _Faces, addresses: Addresses) -> ASGIApp:
+def _dispatcher(faces: _Faces, addresses: Addresses, exposition: Exposition) -> ASGIApp:
     """Running scripts, Discord and pages before any framework, developers through FastAPI."""
+    exposition.counts.traffic.append(traffic := Traffic())
+    dashboard = counted(faces.dashboard, traffic, lambda _: _DASHBOARD_ROUTE)
+    checkpoints = counted(faces.checkpoints, traffic, checkpoint_route_of)
+    discord = counted(faces.discord, traffic, lambda _: INTERACTIONS_PATH)
 
     async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket" or scope["path"].startswith(_OUR_PATHS):
             await faces.client(scope, receive, send)
         elif scope["type"] == "http" and face.is_below(scope["path"]):
-            await faces.dashboard(scope, receive, send)
+            await dashboard(scope, receive, send)
         elif scope["type"] == "http" and is_checkpoint(scope["path"]):
-            await faces.checkpoints(scope, receive, send)
+            await checkpoints(scope, receive, send)
         else:
-            face_of = faces.discord if scope["path"] == INTERACTIONS_PATH else faces.management
+            face_of = discord if scope["path"] == INTERACTIONS_PATH else faces.management
             await face_of({**scope, "client": (addresses.of(scope["client"], scope["headers"]), 0)}, receive, send)
 
     return dispatch

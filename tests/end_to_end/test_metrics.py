@@ -56,6 +56,33 @@ def test_what_a_script_did_is_counted(server: MoonlatchServer, developer: Develo
         assert of(during, gauge) >= 1
 
 
+def test_pages_of_visitors_and_what_comes_in_discords_name_are_counted_without_what_was_asked(
+    server: MoonlatchServer,
+) -> None:
+    asked = [
+        ("GET", "/get/very-secret", "/get/{slug}", 404),
+        ("POST", "/get/very-secret", "/get/{slug}", 404),
+        ("GET", "/get/very-secret/go", "/get/{slug}/go", 404),
+        ("GET", "/get/for/very-secret", "/get/for/{script_id}", 404),
+        ("GET", "/verify/very-secret", "/verify/{callback}", 404),
+        ("GET", "/postback/very-secret", "/postback/{secret}", 404),
+        ("GET", "/get/very/secret/place", "-", 404),
+        ("GET", "/dashboard/very-secret", "/dashboard/{file}", 404),
+        ("POST", "/discord/interactions", "/discord/interactions", 401),
+        ("PROPFIND", "/get/very-secret", "/get/{slug}", 405),
+    ]
+    before = read(server.url)
+    for method, path, _, status in asked:
+        assert httpx.request(method, server.url + path).status_code == status, (method, path)
+    after = read(server.url)
+    for method, _, route, status in asked:
+        labels = {"method": "other" if method == "PROPFIND" else method, "route": route, "status": str(status)}
+        counted = of(after, "http_requests_total", **labels) - of(before, "http_requests_total", **labels)
+        assert counted == 1, labels
+    assert "secret}" in str(after)
+    assert "very-secret" not in str(after)
+
+
 def test_each_of_several_processes_is_asked_at_a_port_of_its_own(
     request: pytest.FixtureRequest, redis_url: str, tmp_path: Path
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -39,6 +40,7 @@ class Hooks:
     client: Outgoing
     project: str
     account: str
+    deliverers: list[Deliverer] = field(default_factory=list)
     _running: list[asyncio.Task[None]] = field(default_factory=list)
 
     @property
@@ -67,9 +69,14 @@ class Hooks:
         return Deliverer(self.world, self.client, timeout_seconds=timeout_seconds, most=64, is_alone=is_alone)
 
     def start(self, **options: Any) -> asyncio.Task[None]:
-        task = asyncio.create_task(self.deliverer(**options).run())
+        self.deliverers.append(deliverer := self.deliverer(**options))
+        task = asyncio.create_task(deliverer.run())
         self._running.append(task)
         return task
+
+    def counted(self) -> Counter[str]:
+        """What became of attempts."""
+        return sum((each.counts.outcomes for each in self.deliverers), Counter())
 
     async def stop(self) -> None:
         for task in self._running:

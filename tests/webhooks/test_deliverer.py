@@ -86,6 +86,7 @@ async def test_a_failure_is_tried_again_by_the_schedule_under_the_same_id(hooks:
     assert set(there.ids()) == {delivery.id}
     assert len({each.headers["webhook-timestamp"] for each in there.received}) == len(SCHEDULE_MS)
     assert (await hooks.now(endpoint)).failing_since is not None
+    assert hooks.counted() == {"to_be_tried_again": len(SCHEDULE_MS) - 1, "given_up": 1}
 
 
 async def test_a_receiver_is_left_alone_for_as_long_as_it_asks(hooks: Hooks, there: Receiver) -> None:
@@ -103,6 +104,8 @@ async def test_a_receiver_is_left_alone_for_as_long_as_it_asks(hooks: Hooks, the
         hooks.clock.ahead_ms += wait
     hooks.start()
     await hooks.ended(endpoint, "delivered")
+    assert hooks.counted() == {"to_be_tried_again": 2, "delivered": 1}
+    assert [sum(each.counts.seconds.counts) for each in hooks.deliverers] == [1, 1, 1]
 
 
 async def test_one_that_is_gone_is_switched_off_at_once_with_an_event(hooks: Hooks, there: Receiver) -> None:

@@ -74,6 +74,26 @@ def is_below(path: str) -> bool:
     return path.startswith(_PREFIXES)
 
 
+def route_of(path: str) -> str:
+    """The template of a path that is one of ours: what stands in it is a visitor's, or a secret."""
+    parts = path.split("/")[1:]
+    match parts:
+        case ["get", page.STYLE]:
+            return f"/get/{page.STYLE}"
+        case ["get", "for", _]:
+            return "/get/for/{script_id}"
+        case ["get", _]:
+            return "/get/{slug}"
+        case ["get", _, "go"]:
+            return "/get/{slug}/go"
+        case ["verify", _]:
+            return "/verify/{callback}"
+        case ["postback", *_]:
+            return "/postback/{secret}"
+        case _:
+            return "-"
+
+
 class Checkpoints:
     """The visitors' pages as an ASGI application. `style` is the page's; keeps nothing between two requests."""
 

@@ -19,6 +19,7 @@ from moonlatch.management.envelope import error_reply
 from moonlatch.management.identity import Caller, identify, presented_token
 from moonlatch.metrics.counts import Traffic
 from moonlatch.storage.interface import Unavailable
+from moonlatch.web.counted import METHODS
 from moonlatch.web.limits import Allowance, NetworkLimit, RateLimit
 
 log = logging.getLogger("moonlatch.management")
@@ -27,8 +28,6 @@ access_log = logging.getLogger("moonlatch.access")
 METRICS_PATH = "/metrics"
 _WITHOUT_API_TOKEN = ("/health/live", "/health/ready", METRICS_PATH)
 """Answered to programs that watch this one, also while no token can be looked up."""
-
-_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +101,7 @@ class Gate:
 
     def _record(self, call: _Call, scope: Scope, seconds: float) -> None:
         """Count the call, and write its line."""
-        method = scope["method"] if scope["method"] in _METHODS else "other"
+        method = scope["method"] if scope["method"] in METHODS else "other"
         # The route's template, never the path itself: user keys are in paths.
         route = getattr(scope.get("route"), "path", "-")
         self._traffic.route(method, route).add(call.status or 0, seconds)

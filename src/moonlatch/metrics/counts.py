@@ -64,6 +64,14 @@ class BuildCounts:
         self.seconds = Histogram(BUILD_SECONDS)
 
 
+class DeliveryCounts:
+    """What became of deliveries to webhooks, by outcome, and how long the calls took."""
+
+    def __init__(self) -> None:
+        self.outcomes: Counter[str] = Counter()
+        self.seconds = Histogram(REQUEST_SECONDS)
+
+
 class Verdicts:
     """What running scripts were told, by the moment (`start`, `heartbeat`, `session`, `variable`, `report`) and the refusal's code."""
 

@@ -18,7 +18,7 @@ from prometheus_client.metrics_core import (
 from prometheus_client.registry import Collector
 
 from moonlatch import __version__
-from moonlatch.metrics.counts import BuildCounts, Histogram, Traffic, Verdicts
+from moonlatch.metrics.counts import BuildCounts, DeliveryCounts, Histogram, Traffic, Verdicts
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 GRANTED = "GRANTED"
@@ -50,6 +50,7 @@ class Counts:
     verdicts: Verdicts = field(default_factory=Verdicts)
     granted: tuple[GrantedCalls, ...] = ()
     builds: BuildCounts = field(default_factory=BuildCounts)
+    deliveries: DeliveryCounts = field(default_factory=DeliveryCounts)
     commit_units: Histogram | None = None
     """Writes per commit; None where the engine does not put writes of several callers together."""
     gauges: list[Reading] = field(default_factory=list)
@@ -77,6 +78,7 @@ class Exposition(Collector):
         yield from self._requests()
         yield self._verdicts()
         yield from self._builds()
+        yield from self._deliveries()
         if self.counts.commit_units is not None:
             batches = HistogramMetricFamily(
                 "moonlatch_commit_units", "Writes that one commit put on the disk together (group commit)."
@@ -132,6 +134,17 @@ class Exposition(Collector):
         yield outcomes
         seconds = HistogramMetricFamily("moonlatch_build_seconds", "Time of an update, waiting for a worker included.")
         _add(seconds, [], self.counts.builds.seconds)
+        yield seconds
+
+    def _deliveries(self) -> Iterator[Metric]:
+        outcomes = CounterMetricFamily(
+            "moonlatch_webhook_deliveries", "What became of attempts to deliver to webhooks.", labels=["outcome"]
+        )
+        for outcome, times in self.counts.deliveries.outcomes.items():
+            outcomes.add_metric([outcome], times)
+        yield outcomes
+        seconds = HistogramMetricFamily("moonlatch_webhook_seconds", "Time of a call of a webhook.")
+        _add(seconds, [], self.counts.deliveries.seconds)
         yield seconds
 
 

@@ -22,6 +22,7 @@ from moonlatch.licensing.webhooks import (
     next_attempt_ms,
     pause_ms,
 )
+from moonlatch.metrics.counts import DeliveryCounts
 from moonlatch.operations.calls import RENDERED
 from moonlatch.operations.changing import keyring_of, perform
 from moonlatch.operations.context import World
@@ -76,6 +77,7 @@ class Deliverer:
     """
 
     def __init__(self, world: World, client: Outgoing, *, timeout_seconds: float, most: int, is_alone: bool) -> None:
+        self.counts = DeliveryCounts()
         self._world = world
         self._client = client
         self._keyring = keyring_of(world)
@@ -257,7 +259,9 @@ class Deliverer:
             )
         except CallError as failed:
             error = str(failed)
-        return _Sent(at, round(1000 * (monotonic_seconds() - began)), answer, error)
+        seconds = monotonic_seconds() - began
+        self.counts.seconds.add(seconds)
+        return _Sent(at, round(1000 * seconds), answer, error)
 
     # --- what comes of it
 
@@ -311,6 +315,11 @@ class Deliverer:
             if wait is not None and sent.at - delivery.created_at < OLDEST_MS:
                 next_at = sent.at + wait
                 step += verdict.fate is Fate.FAILED
+        if verdict is not None and verdict.fate is Fate.DELIVERED:
+            outcome = "delivered"
+        else:
+            outcome = "given_up" if next_at is None else "to_be_tried_again"
+        self.counts.outcomes[outcome] += 1
         answer = sent.answer
         self._outcomes.append(
             Outcome(
