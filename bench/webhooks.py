@@ -13,6 +13,7 @@ import argparse
 import asyncio
 import contextlib
 import multiprocessing
+import os
 import random
 import sqlite3
 import statistics
@@ -151,21 +152,18 @@ async def counted(world: World, query: Query) -> int:
 
 
 async def throughput(folder: Path, url: str) -> tuple[float, float]:
-    """Deliveries per second, and calls per second without rows; each by the clock or by this process's time, whichever says more.
-
-    On a quiet machine the clock does. On a busy one it measures the others.
-    """
+    """Deliveries per second, and calls per second without rows; each by the clock, less the time for which the machine had no core for us."""
     async with opened(folder) as world:
         assert world.outgoing is not None
         places = [await project_of(world) for _ in range(ENDPOINTS_OF_ALL // OF_ACCOUNT)]
         to = [await made(world, *place, url) for place in places for _ in range(OF_ACCOUNT)]
         await wait_for(world, to, DELIVERIES)
         deliverer = Deliverer(world, world.outgoing, timeout_seconds=15, most=1024, is_alone=True)
-        began = time.perf_counter(), time.process_time()
+        began = Stopwatch()
         task = asyncio.create_task(deliverer.run())
         while await counted(world, COUNT) < DELIVERIES:
             await asyncio.sleep(0.05)
-        rate = per_second(began)
+        rate = began.per_second()
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
@@ -175,14 +173,32 @@ async def throughput(folder: Path, url: str) -> tuple[float, float]:
             for _ in range(DELIVERIES // 64):
                 await client.call("POST", destination, headers={}, content=BODY.encode(), bounds=bounds)
 
-        began = time.perf_counter(), time.process_time()
+        began = Stopwatch()
         await asyncio.gather(*(call() for _ in range(64)))
-        return rate, per_second(began)
+        return rate, began.per_second()
 
 
-def per_second(began: tuple[float, float]) -> float:
-    """How many of `DELIVERIES` that is since then."""
-    return DELIVERIES / min(time.perf_counter() - began[0], time.process_time() - began[1])
+class Stopwatch:
+    """The clock, and for how long this process and its receivers were ready to run while others did: on a busy machine the clock alone measures those.
+
+    Whoever waits for anything but a core waits by the clock.
+    """
+
+    def __init__(self) -> None:
+        self._began = time.perf_counter(), time.process_time(), _held_up_seconds()
+
+    def per_second(self) -> float:
+        """How many of `DELIVERIES` that is since the beginning."""
+        clock, worked, held_up = self._began
+        passed = time.perf_counter() - clock - (_held_up_seconds() - held_up)
+        return DELIVERIES / max(passed, time.process_time() - worked)
+
+
+def _held_up_seconds() -> float:
+    """Waited for a core, of all threads together; 0 where the system does not tell: https://docs.kernel.org/scheduler/sched-stats.html"""
+    ours = [os.getpid(), *(each.pid for each in multiprocessing.active_children())]
+    files = [file for pid in ours for file in Path(f"/proc/{pid}/task").glob("*/schedstat")]
+    return sum(int(file.read_text().split()[1]) for file in files) / 1e9
 
 
 async def fairness(folder: Path, url: str, hanging: str, dead: int) -> float:
