@@ -38,7 +38,7 @@ async def server(
 
 @pytest.fixture
 def providers(providers_of_all: AdProviders) -> AdProviders:
-    providers_of_all.fault = ""
+    providers_of_all.fault, providers_of_all.no_status = "", 200
     providers_of_all.deletes, providers_of_all.speaks_json, providers_of_all.reads_loosely = True, False, False
     providers_of_all.asked.clear()
     return providers_of_all

@@ -280,6 +280,21 @@ async def test_a_provider_that_is_not_well_gives_no_key_and_takes_nothing_away(
     assert key_on(await browser.get(back)) is not None, "the callback was given back"
 
 
+@pytest.mark.parametrize("status", [400, 404])
+@pytest.mark.parametrize("provider", ["linkvertise", "workink"])
+async def test_no_visitor_makes_a_provider_look_down_by_what_they_bring(
+    api: Api, me: Developer, project: str, browser: Visitor, providers: AdProviders, provider: str, status: int
+) -> None:
+    system = await new_system(me, project, provider)
+    place = await away(api, browser, system)
+    providers.no_status = status
+    made_up = f"hash={'0' * 64}" if provider == "linkvertise" else "token=--------"
+    back = target_of(place) if provider == "linkvertise" else f"/verify/{system.steps[0]}"
+    page = await browser.get(f"{back}?{made_up}")
+    assert (page.status_code, told(page), key_on(page)) == (403, text.AWAY[Away.NOT_PROVEN], None)
+    assert await browser.go(system), "others are sent there as before"
+
+
 async def test_visitors_are_sent_the_next_way_while_one_is_down(
     api: Api, me: Developer, project: str, browser: Visitor, providers: AdProviders
 ) -> None:

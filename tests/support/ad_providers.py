@@ -38,6 +38,9 @@ class AdProviders:
     speaks_json: bool = False
     """Whether Linkvertise answers in JSON, as some of its servers do."""
 
+    no_status: int = 200
+    """With which they say that they know nothing of what a browser brought."""
+
     @property
     def settings(self) -> CheckpointSettings:
         base = f"http://127.0.0.1:{self.port}"
@@ -66,13 +69,14 @@ class AdProviders:
         parts = urlsplit(target)
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}
         if parts.path == "/linkvertise" and method == "POST":
-            return 200, self._linkvertise(query)
+            said = self._linkvertise(query)
+            return (200 if b"alse" not in said.lower() else self.no_status), said
         if parts.path.startswith("/workink/") and method == "GET":
             found = self.tokens.get(self._read(parts.path.rpartition("/")[2]))
             if found is not None and query.get("deleteToken") == "1" and self.deletes:
                 del self.tokens[found["token"]]
             reply = {"valid": found is not None, "deleted": found is not None and self.deletes, "info": found}
-            return 200, json.dumps(reply).encode()
+            return (200 if found is not None else self.no_status), json.dumps(reply).encode()
         if parts.path == "/lootlabs" and method == "POST":
             if headers.get("authorization") != f"Bearer {LOOTLABS_TOKEN}":
                 return 401, b'{"type":"error","message":"unauthorized"}'

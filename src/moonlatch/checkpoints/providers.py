@@ -6,6 +6,7 @@ Holds nothing: what was used before is the database's to know.
 from __future__ import annotations
 
 import base64
+import logging
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -23,12 +24,16 @@ from moonlatch.web.destination import destination_of
 from moonlatch.web.exchange import Answer
 from moonlatch.web.outgoing import Bounds, CallError, Outgoing
 
+logger = logging.getLogger(__name__)
+
 ANSWER_BYTES = 16_384
 _HASH = re.compile(r"[A-Za-z0-9]{64}")
 _TOKEN = re.compile(r"[A-Za-z0-9-]{8,64}")
 _HEX = re.compile(r"[0-9a-f]{64}")
 _MILLISECONDS = re.compile(r"[0-9]{1,15}")
 _RANDOM_DIGITS = 3
+_KNOWS_NOTHING_OF_IT = frozenset({400, 404, 410, 422})
+"""What a provider that is well may answer where a browser brought something made up."""
 
 
 class NotProvenError(Exception):
@@ -96,7 +101,7 @@ class Providers:
     async def _linkvertise(self, token: str, given: str) -> str:
         if _HASH.fullmatch(given) is None:
             raise NotProvenError
-        answer = await self._asked(
+        answer = await self._asked_about_visitor(
             "POST", f"{self._settings.linkvertise_api}?{urlencode({'token': token, 'hash': given})}"
         )
         words = answer.body.decode("latin-1").strip()
@@ -114,7 +119,7 @@ class Providers:
         token = back.query.get("token", "")
         if _TOKEN.fullmatch(token) is None:
             raise NotProvenError
-        answer = await self._asked("GET", f"{self._settings.workink_api}/{token}?deleteToken=1")
+        answer = await self._asked_about_visitor("GET", f"{self._settings.workink_api}/{token}?deleteToken=1")
         said = _json(answer.body)
         if "valid" not in said:
             raise ProviderDownError("it says nothing usable")
@@ -149,22 +154,39 @@ class Providers:
             raise ProviderDownError("it says nothing usable")
         return hidden
 
+    async def _asked_about_visitor(self, method: str, url: str) -> Answer:
+        """As `_asked`, of what a browser brought. That makes no provider look down: everybody else would be sent another way, or none."""
+        answer = await self._answered(method, url)
+        if answer.status in _KNOWS_NOTHING_OF_IT:
+            logger.warning("%s answers %d to what a visitor brought", urlsplit(url).hostname, answer.status)
+            raise NotProvenError
+        return _usable(answer)
+
     async def _asked(
+        self, method: str, url: str, *, headers: Mapping[str, str] | None = None, content: bytes | None = None
+    ) -> Answer:
+        """A provider's answer that can be read. Raises ProviderDownError."""
+        return _usable(await self._answered(method, url, headers=headers, content=content))
+
+    async def _answered(
         self, method: str, url: str, *, headers: Mapping[str, str] | None = None, content: bytes | None = None
     ) -> Answer:
         if method == "POST" and content is None:
             content = b""
         try:
-            answer = await self._outgoing.call(
+            return await self._outgoing.call(
                 method, destination_of(url), headers=headers or {}, bounds=self._bounds, content=content
             )
         except (CallError, ValueError) as error:
             raise ProviderDownError(str(error)) from None
-        if not answer.is_success:
-            raise ProviderDownError(f"it answers {answer.status}")
-        if not answer.is_whole:
-            raise ProviderDownError("its answer is too long")
-        return answer
+
+
+def _usable(answer: Answer) -> Answer:
+    if not answer.is_success:
+        raise ProviderDownError(f"it answers {answer.status}")
+    if not answer.is_whole:
+        raise ProviderDownError("its answer is too long")
+    return answer
 
 
 def _one_spelling(proof: str) -> str:
