@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from moonlatch.app import FolderInUseError, Moonlatch, open_moonlatch
+from moonlatch.app import FILES_OF_OTHERS, FolderInUseError, Moonlatch, open_moonlatch, room_for
 from moonlatch.config import Settings
 from moonlatch.master_key import MasterKeySource
 from moonlatch.storage.interface import Query, Transaction
@@ -32,6 +32,16 @@ async def publish(moonlatch: Moonlatch) -> None:
             await tx.execute(statement)
 
     await moonlatch.database.run(unit)
+
+
+@pytest.mark.parametrize("files", [1_024, 4_096, 65_536, 1_048_576])
+def test_the_open_files_are_enough_for_everything_at_once(monkeypatch: pytest.MonkeyPatch, files: int) -> None:
+    monkeypatch.setattr("resource.getrlimit", lambda _: (files, files))
+    settings = Settings()
+    room = room_for(settings)
+    used = room.webhooks + room.functions + room.providers + room.idle + room.connections.most
+    assert used + settings.database.max_connections + FILES_OF_OTHERS <= files
+    assert room.connections.most >= files // 2 or room.connections.most == settings.connections.most
 
 
 async def test_a_second_server_is_refused_until_the_first_is_gone(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import contextlib
 import fcntl
 import logging
 import resource
+import sys
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from moonlatch.builds.workshop import Workshop
 from moonlatch.checkpoints.face import Checkpoints
 from moonlatch.checkpoints.face import is_below as is_checkpoint
 from moonlatch.checkpoints.face import route_of as checkpoint_route_of
+from moonlatch.checkpoints.providers import AT_ONCE as PROVIDERS_AT_ONCE
 from moonlatch.checkpoints.providers import Providers
 from moonlatch.client.loader_source import LOADER_VERSION, library_source, loader_source, missing_loader_source
 from moonlatch.client.protocol import (
@@ -70,6 +72,7 @@ from moonlatch.management.application import management_app
 from moonlatch.management.readiness import About, Engine, Readiness, answers
 from moonlatch.metrics.counts import Traffic
 from moonlatch.metrics.exposition import Counts, Exposition, GrantedCalls, Reading
+from moonlatch.operations.calls import AT_ONCE as FUNCTIONS_AT_ONCE
 from moonlatch.operations.context import World
 from moonlatch.storage import installation, master_keys
 from moonlatch.storage.engines import open_database
@@ -80,7 +83,7 @@ from moonlatch.web.counted import counted
 from moonlatch.web.direct import DirectTransport
 from moonlatch.web.discord_api import DiscordApi
 from moonlatch.web.limits import RateLimits, limits_of_this_process
-from moonlatch.web.outgoing import Outgoing
+from moonlatch.web.outgoing import MOST_IDLE, Outgoing
 from moonlatch.web.reach import ANYWHERE, Reach
 from moonlatch.webhooks.deliverer import Deliverer
 from moonlatch.webhooks.starts import watch_starts
@@ -97,7 +100,6 @@ FILES_OF_OTHERS = 128
 FILES_OF_A_WORKER = 4
 FEWEST_CONNECTIONS = 64
 _FEWEST_CALLS = 16
-_FILES_FOR_ONE_CALL = 8
 
 logger = logging.getLogger(__name__)
 
@@ -159,7 +161,8 @@ async def open_moonlatch(settings: Settings) -> AsyncIterator[Moonlatch]:
         http = luraph_client()
         closing.push_async_callback(http.close)
         remote = LuraphEngine(http, settings.luraph)
-        outgoing = Outgoing(Reach(settings.webhooks.allow_networks), keeps_connections=True)
+        room = room_for(settings)
+        outgoing = Outgoing(Reach(settings.webhooks.allow_networks), keeps_connections=True, most_idle=room.idle)
         closing.push_async_callback(outgoing.close)
         # Where that is, the operator says.
         to_discord = Outgoing(ANYWHERE, keeps_connections=True)
@@ -225,12 +228,13 @@ async def open_moonlatch(settings: Settings) -> AsyncIterator[Moonlatch]:
             missing_loader_source=missing_loader_source,
             reports=reports,
             settings=settings.client,
-            connections=_connections_there_is_room_for(settings),
+            connections=room.connections,
             trusted_proxies=settings.trusted_proxies,
             limits=limits,
             watch=SharingWatch(world),
             library=library_source(settings.public_url),
             world=world,
+            most_asked=room.functions,
         )
         closing.push_async_callback(client.history.close)
         discord = DiscordFace(world, settings.public_url, limits)
@@ -247,7 +251,7 @@ async def open_moonlatch(settings: Settings) -> AsyncIterator[Moonlatch]:
             world,
             outgoing,
             timeout_seconds=settings.webhooks.timeout_seconds,
-            most=_calls_there_is_room_for(settings),
+            most=room.webhooks,
             is_alone=not settings.is_shared,
         )
         exposition.counts.deliveries = deliverer.counts
@@ -282,7 +286,7 @@ async def open_moonlatch(settings: Settings) -> AsyncIterator[Moonlatch]:
         dashboard = face.Dashboard(assets := built_assets())
         checkpoints = Checkpoints(
             world=world,
-            providers=Providers(outgoing, settings.checkpoints, now_ms),
+            providers=Providers(outgoing, settings.checkpoints, now_ms, most=room.providers),
             settings=settings.checkpoints,
             public_url=settings.public_url,
             addresses=addresses,
@@ -342,25 +346,34 @@ async def _open_live(
     return shared, limits_in(directory)
 
 
-def _calls_there_is_room_for(settings: Settings) -> int:
-    """As many webhooks at once as are set, or as an eighth of the open files is enough for."""
-    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if files == resource.RLIM_INFINITY:
-        return settings.webhooks.most_at_once
-    return min(settings.webhooks.most_at_once, max(_FEWEST_CALLS, files // _FILES_FOR_ONE_CALL))
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What the open files are shared out among: calls of each kind at once, connections that are kept for the next call, and those of clients."""
+
+    webhooks: int
+    functions: int
+    providers: int
+    idle: int
+    connections: ConnectionSettings
 
 
-def _connections_there_is_room_for(settings: Settings) -> ConnectionSettings:
-    """As many as are set, or as the open files are enough for when everything else has those that it needs."""
+def room_for(settings: Settings) -> Room:
+    """As much as is set, or as the open files are enough for: none of it takes what another needs."""
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if files == resource.RLIM_INFINITY:
-        return settings.connections
+        files = sys.maxsize
+
+    def share(most: int, files_for_one: int) -> int:
+        return min(most, max(_FEWEST_CALLS, files // files_for_one))
+
+    webhooks, functions = share(settings.webhooks.most_at_once, 8), share(FUNCTIONS_AT_ONCE, 16)
+    providers, idle = share(PROVIDERS_AT_ONCE, 32), share(MOST_IDLE, 32)
     others = FILES_OF_OTHERS + settings.database.max_connections + FILES_OF_A_WORKER * settings.protector.workers
-    others += _calls_there_is_room_for(settings)
-    room = max(FEWEST_CONNECTIONS, files - others)
-    if room < settings.connections.most:
-        logger.info("%d open files are enough for %d connections, not for connections.most", files, room)
-    return settings.connections.model_copy(update={"most": min(settings.connections.most, room)})
+    left = max(FEWEST_CONNECTIONS, files - others - webhooks - functions - providers - idle)
+    if left < settings.connections.most:
+        logger.info("%d open files are enough for %d connections, not for connections.most", files, left)
+    connections = settings.connections.model_copy(update={"most": min(settings.connections.most, left)})
+    return Room(webhooks, functions, providers, idle, connections)
 
 
 def _expose(

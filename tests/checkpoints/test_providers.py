@@ -295,6 +295,19 @@ async def test_no_visitor_makes_a_provider_look_down_by_what_they_bring(
     assert await browser.go(system), "others are sent there as before"
 
 
+async def test_visitors_for_whom_there_is_no_place_make_no_provider_look_down(
+    api: Api, me: Developer, project: str, browser: Visitor, providers: AdProviders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    system = await new_system(me, project, "workink")
+    await away(api, browser, system)
+    back = f"/verify/{system.steps[0]}?token={providers.workink_done(HERE)}"
+    with monkeypatch.context() as crowded:
+        crowded.setattr(api.providers, "_most", 0)
+        page = await browser.get(back)
+        assert (page.status_code, told(page), providers.asked) == (503, text.UNAVAILABLE, [])
+    assert key_on(await browser.get(back)) is not None, "the callback was given back"
+
+
 async def test_visitors_are_sent_the_next_way_while_one_is_down(
     api: Api, me: Developer, project: str, browser: Visitor, providers: AdProviders
 ) -> None:

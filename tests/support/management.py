@@ -156,6 +156,7 @@ class Api:
     http: httpx.AsyncClient
     history: History
     reports: ReportLog
+    providers: Providers
 
     @property
     def engine(self) -> str:
@@ -252,6 +253,7 @@ async def running_api(folder: Path, *, database_url: str = "", **settings: Any) 
         world=dataclasses.replace(world, outgoing=outgoing),
     )
     checkpoints: list[Checkpoints] = []
+    providers = Providers(outgoing, of_checkpoints, clock)
 
     async def either(scope: Any, receive: Any, send: Any) -> None:
         is_client = scope["path"].startswith(("/client/v1/", "/loader/"))
@@ -268,7 +270,7 @@ async def running_api(folder: Path, *, database_url: str = "", **settings: Any) 
             checkpoints.append(
                 Checkpoints(
                     world=world,
-                    providers=Providers(outgoing, of_checkpoints, clock),
+                    providers=providers,
                     settings=of_checkpoints,
                     public_url=url,
                     addresses=Addresses(trusted_proxies),
@@ -276,7 +278,19 @@ async def running_api(folder: Path, *, database_url: str = "", **settings: Any) 
                     style=b"body { margin: 0 }",
                 )
             )
-            yield Api(url, management, world, database, keyring, live, clock, http, protocol.history, protocol.reports)
+            yield Api(
+                url,
+                management,
+                world,
+                database,
+                keyring,
+                live,
+                clock,
+                http,
+                protocol.history,
+                protocol.reports,
+                providers,
+            )
             await live.close_all()
     finally:
         await outgoing.close()

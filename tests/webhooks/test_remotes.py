@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import msgspec
 import pytest
 
 from moonlatch.crypto import WEBHOOK_SECRET, WEBHOOK_URL, new_webhook_secret
 from moonlatch.licensing.remotes import RemoteKind
 from moonlatch.licensing.webhooks import EndpointKind
-from moonlatch.operations.calls import Caller, Functions, NotDone, post
+from moonlatch.operations.calls import OF_MODEST_ACCOUNT, Caller, Functions, NotDone, post
 from moonlatch.operations.changing import keyring_of
 from moonlatch.storage.endpoints import Endpoint
 from moonlatch.storage.remotes import Remote
@@ -43,6 +45,45 @@ async def test_no_spelling_of_an_address_has_a_function_reach_this_machine(hooks
             with pytest.raises((NotDone, ValueError)):
                 await functions.ask(remote(hooks, endpoint, RemoteKind.FUNCTION), endpoint, CALLER, None)
         assert inside.connections == 0
+
+
+async def test_slow_functions_of_some_leave_room_for_those_of_others(hooks: Hooks) -> None:
+    keyring = keyring_of(hooks.world)
+    made, _ = await hooks.endpoint("https://receiver.invalid/")
+    came, held, most = asyncio.Semaphore(0), asyncio.Event(), 48
+
+    async def hangs(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        came.release()
+        await held.wait()
+        writer.close()
+
+    async with Outgoing(Reach(["127.0.0.0/8"])) as client:
+        server = await asyncio.start_server(hangs, "127.0.0.1", 0)
+        functions = Functions(hooks.world, client, most=most)
+
+        def asked(account: str, number: int) -> asyncio.Task[bytes]:
+            id_ = f"{account} {number}"
+            url = keyring.seal_secret(WEBHOOK_URL, id_, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/")
+            secret = keyring.seal_secret(WEBHOOK_SECRET, id_, new_webhook_secret())
+            endpoint = msgspec.structs.replace(made, id=id_, account_id=account, url=url, secret=secret)
+            return asyncio.create_task(
+                functions.ask(remote(hooks, endpoint, RemoteKind.FUNCTION), endpoint, CALLER, None)
+            )
+
+        asking = [asked("hostile", number) for number in range(most)]
+        for _ in range(most * 3 // 4):
+            await came.acquire()
+        done, slow = await asyncio.wait(asking, return_when=asyncio.FIRST_EXCEPTION)
+        assert {task.exception().code for task in done} == {"BUSY"}  # type: ignore[union-attr]
+        modest = [asked("modest", number) for number in range(OF_MODEST_ACCOUNT)]
+        for _ in modest:
+            await came.acquire()
+        with pytest.raises(NotDone, match="too many"):
+            await asked("modest", OF_MODEST_ACCOUNT)
+        held.set()
+        await asyncio.wait([*slow, *modest])
+        assert {task.exception().code for task in [*slow, *modest]} == {"NO_ANSWER"}  # type: ignore[union-attr]
+        server.close()
 
 
 async def test_discord_gets_each_message_of_a_script_for_itself(hooks: Hooks, there: Receiver) -> None:

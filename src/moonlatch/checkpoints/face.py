@@ -13,7 +13,13 @@ from starlette.types import Receive, Scope, Send
 
 from moonlatch import crypto
 from moonlatch.checkpoints import page, text
-from moonlatch.checkpoints.providers import NotProvenError, ProviderDownError, Providers, Return
+from moonlatch.checkpoints.providers import (
+    NotProvenError,
+    ProviderDownError,
+    Providers,
+    Return,
+    TooManyAskedError,
+)
 from moonlatch.config.sections import CheckpointSettings
 from moonlatch.keyring import Keyring
 from moonlatch.licensing.checkpoints import PROVIDERS, ProviderName
@@ -357,6 +363,8 @@ class _Request:
         return await perform(self._world, visits.actor_for(system), operation)
 
     async def _note_down(self, system: AdSystem, step: AdStep, down: ProviderDownError) -> str:
+        if isinstance(down, TooManyAskedError):
+            return text.UNAVAILABLE
         logger.warning("the provider %s of step %s is down: %s", step.provider, step.id, down)
         await self._change(system, lambda change: visits.note_down(change, system, step.id))
         return text.PROVIDER_DOWN.format(provider=PROVIDERS[ProviderName(step.provider)].title)

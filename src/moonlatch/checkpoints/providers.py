@@ -27,6 +27,8 @@ from moonlatch.web.outgoing import Bounds, CallError, Outgoing
 logger = logging.getLogger(__name__)
 
 ANSWER_BYTES = 16_384
+AT_ONCE = 256
+"""Questions of one process: each is an open file beside its visitor's, and a provider that hangs holds all that are asked."""
 _HASH = re.compile(r"[A-Za-z0-9]{64}")
 _TOKEN = re.compile(r"[A-Za-z0-9-]{8,64}")
 _HEX = re.compile(r"[0-9a-f]{64}")
@@ -44,6 +46,10 @@ class ProviderDownError(Exception):
     """The provider could not be asked, or gave no usable answer. The message is for the log and holds no secret."""
 
 
+class TooManyAskedError(ProviderDownError):
+    """It was not asked: too much is under way here."""
+
+
 @dataclass(frozen=True, slots=True)
 class Return:
     """A browser that is back: with these query parameters, by a callback that is good once.
@@ -59,11 +65,13 @@ class Return:
 class Providers:
     """Talks to providers, through the one client for calls to addresses that others chose."""
 
-    def __init__(self, outgoing: Outgoing, settings: CheckpointSettings, clock: Clock) -> None:
+    def __init__(self, outgoing: Outgoing, settings: CheckpointSettings, clock: Clock, *, most: int = AT_ONCE) -> None:
         self._outgoing = outgoing
         self._settings = settings
         self._bounds = Bounds(settings.timeout_seconds, ANSWER_BYTES)
         self._clock = clock
+        self._most = most
+        self._asking = 0
 
     async def way_out(self, step: AdStep, secrets: Mapping[str, str], callback: str, callback_url: str) -> str:
         """Where to send a visitor for this step. Raises ProviderDownError."""
@@ -173,12 +181,17 @@ class Providers:
     ) -> Answer:
         if method == "POST" and content is None:
             content = b""
+        if self._asking >= self._most:
+            raise TooManyAskedError("too many are asked at the moment")
+        self._asking += 1
         try:
             return await self._outgoing.call(
                 method, destination_of(url), headers=headers or {}, bounds=self._bounds, content=content
             )
         except (CallError, ValueError) as error:
             raise ProviderDownError(str(error)) from None
+        finally:
+            self._asking -= 1
 
 
 def _usable(answer: Answer) -> Answer:

@@ -50,6 +50,7 @@ from moonlatch.licensing.verdict import Policy, Refusal
 from moonlatch.live.interface import LiveUnavailableError, Roster
 from moonlatch.logs import request_id
 from moonlatch.metrics.counts import RouteTraffic, Traffic, Verdicts
+from moonlatch.operations.calls import AT_ONCE
 from moonlatch.operations.context import World
 from moonlatch.storage.executions import ExecutionLog
 from moonlatch.storage.interface import Database, StorageError
@@ -102,6 +103,7 @@ class ClientProtocol:
         watch: SharingWatch | None = None,
         library: bytes = b"",
         world: World | None = None,
+        most_asked: int = AT_ONCE,
     ) -> None:
         self._addresses = Addresses(trusted_proxies)
         self.connections = Connections(
@@ -135,7 +137,7 @@ class ClientProtocol:
         )
         self._heartbeat = HeartbeatEndpoint(backend)
         self._variable = VariableEndpoint(backend, database, self._heartbeat, limit)
-        self._remote = RemoteEndpoint(backend, world, self._heartbeat, limit)
+        self._remote = RemoteEndpoint(backend, world, self._heartbeat, limit, most_asked)
         self.reports = reports
         self._report = ReportEndpoint(backend, self._heartbeat, reports, limit)
         self._session = SessionEndpoint(backend, self._note_session)

@@ -28,13 +28,17 @@ CALLS_PER_SECOND, CALLS_BURST = 2, 60
 
 
 class RemoteEndpoint:
-    """`world` None, or one that makes no calls of its own: no script reaches anything."""
+    """`world` None, or one that makes no calls of its own: no script reaches anything. `most` functions are asked at once."""
 
-    def __init__(self, backend: Backend, world: World | None, heartbeat: HeartbeatEndpoint, limits: RateLimits) -> None:
+    def __init__(
+        self, backend: Backend, world: World | None, heartbeat: HeartbeatEndpoint, limits: RateLimits, most: int
+    ) -> None:
         self._backend = backend
         self._world = world
         self._heartbeat = heartbeat
-        self._functions = None if world is None or world.outgoing is None else Functions(world, world.outgoing)
+        self._functions = (
+            None if world is None or world.outgoing is None else Functions(world, world.outgoing, most=most)
+        )
         self._calls = limits("call", per_second=CALLS_PER_SECOND, burst=CALLS_BURST)
 
         @cache  # there are few numbers that sellers may say

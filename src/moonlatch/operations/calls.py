@@ -48,6 +48,9 @@ MAX_WAITING = 1_000
 AT_ONCE_OF_ENDPOINT, AT_ONCE_OF_ACCOUNT, AT_ONCE = 16, 64, 512
 """Calls of functions that one process makes at once."""
 
+OF_MODEST_ACCOUNT = 8
+"""Calls at once of an account that the last quarter of all places is for: those whose functions are slow leave room for others."""
+
 
 @dataclass(frozen=True, slots=True)
 class Caller:
@@ -143,9 +146,10 @@ def _body(remote: Remote, endpoint: Endpoint, caller: Caller, data: Any) -> tupl
 class Functions:
     """Asks server functions, so many at once and no more: who is slow holds up nobody else. Belongs to one event loop."""
 
-    def __init__(self, world: World, client: Outgoing) -> None:
+    def __init__(self, world: World, client: Outgoing, *, most: int = AT_ONCE) -> None:
         self._world = world
         self._client = client
+        self._most = most
         self._running: Counter[str] = Counter()
 
     async def ask(self, remote: Remote, endpoint: Endpoint, caller: Caller, data: Any) -> bytes:
@@ -157,7 +161,9 @@ class Functions:
 
     @contextmanager
     def _place(self, endpoint: Endpoint) -> Iterator[None]:
-        taken = {endpoint.id: AT_ONCE_OF_ENDPOINT, endpoint.account_id: AT_ONCE_OF_ACCOUNT, "": AT_ONCE}
+        is_modest = self._running[endpoint.account_id] < OF_MODEST_ACCOUNT
+        most = self._most if is_modest else self._most * 3 // 4
+        taken = {endpoint.id: AT_ONCE_OF_ENDPOINT, endpoint.account_id: AT_ONCE_OF_ACCOUNT, "": most}
         if any(self._running[name] >= most for name, most in taken.items()):
             raise NotDone("BUSY", "too many are asking at the moment")
         self._running.update(taken.keys())

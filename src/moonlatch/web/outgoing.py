@@ -61,7 +61,7 @@ class Outgoing:
     """Makes calls as far as `reach` goes. Belongs to one event loop; `close` ends what is open.
 
     `trust` says which certificates are believed, by default the system's. `keeps_connections`: a call on one that the server
-    has just closed is sent again, so the server may see it twice.
+    has just closed is sent again, so the server may see it twice. `most_idle`: connections that wait for a next call, each an open file.
     """
 
     def __init__(
@@ -71,11 +71,12 @@ class Outgoing:
         trust: ssl.SSLContext | None = None,
         resolve: Resolve | None = None,
         keeps_connections: bool = False,
+        most_idle: int = MOST_IDLE,
     ) -> None:
         self._reach = reach
         self._trust = trust
         self._resolve = resolve or Resolver()
-        self._keeps = keeps_connections
+        self._most_idle = most_idle if keeps_connections else 0
         self._idle: dict[_Place, list[tuple[Exchange, asyncio.TimerHandle]]] = {}
         self._idle_count = 0
 
@@ -192,7 +193,7 @@ class Outgoing:
         return None
 
     def _keep(self, place: _Place, exchange: Exchange) -> None:
-        if not self._keeps or self._idle_count >= MOST_IDLE:
+        if self._idle_count >= self._most_idle:
             exchange.close()
             return
         timer = asyncio.get_running_loop().call_later(IDLE_SECONDS, self._drop, place, exchange)
