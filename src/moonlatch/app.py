@@ -45,6 +45,7 @@ from moonlatch.config import Settings
 from moonlatch.config.sections import ConnectionSettings
 from moonlatch.dashboard import face
 from moonlatch.dashboard.assets import built_assets
+from moonlatch.discord.channel_sync import ChannelSync
 from moonlatch.discord.face import PATH as INTERACTIONS_PATH
 from moonlatch.discord.face import DiscordFace
 from moonlatch.discord.registering import watch_registrations
@@ -262,6 +263,7 @@ async def open_moonlatch(settings: Settings) -> AsyncIterator[Moonlatch]:
             "starts for webhooks": watch_starts(world),
             "discord registrations": watch_registrations(world, settings.public_url, live.takes_turn),
             "discord roles": RoleSync(world).run(),
+            "discord channels": ChannelSync(world).run(),
         }
         kept = [
             ANSWERS_KEPT,

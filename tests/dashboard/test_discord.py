@@ -51,14 +51,16 @@ def test_a_bot_is_connected_a_project_linked_and_all_of_it_taken_back(
     page.get_by_role("button", name="Save").click()
     page.get_by_label("Role of customers").select_option(CUSTOMERS)
     page.get_by_label("role 3", exact=True).select_option("support")
+    page.get_by_label("Channel of role 3", exact=True).fill("beta")
     page.get_by_label("Title of the panel").fill("The night market")
     page.get_by_role("button", name="Save").click()
     path = f"/projects/{shop.project}/discord"
     link = eventually(lambda: (found := developer.get(path)["link"])["panel_title"] and found, timeout_seconds=20)
-    assert (link["guild_id"], link["customer_role_id"], link["roles"], link["panel_title"]) == (
+    assert (link["guild_id"], link["customer_role_id"], link["roles"], link["channels"], link["panel_title"]) == (
         GUILD,
         CUSTOMERS,
         {STAFF: "support"},
+        {STAFF: "beta"},
         "The night market",
     )
     expect(page.get_by_text("Its commands are registered.")).to_be_visible()

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from moonlatch.clock import DAY_MS
-from moonlatch.discord import staff as commands
+from moonlatch.discord import guild_members
 from moonlatch.discord.catalogue import COMMANDS, TOLD, VERSION
 from moonlatch.discord.registering import register_all
 from moonlatch.operations import discord as operations
@@ -118,7 +118,7 @@ async def test_unused_keys_are_replaced_and_deleted_and_those_in_hands_stay(
 async def test_everybody_with_a_role_is_whitelisted_once(
     seller: Seller, staff: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(commands, "MEMBERS_AT_ONCE", 4)
+    monkeypatch.setattr(guild_members, "MEMBERS_AT_ONCE", 4)
     buyers = [seller.discord.join(Person(roles={"399999999999999999"})) for _ in range(9)]
     seller.discord.join(Person(roles={"399999999999999999"}, is_bot=True))
     seller.discord.join(Person())

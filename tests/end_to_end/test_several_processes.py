@@ -15,7 +15,7 @@ import httpx
 from moonlatch.discord.face import PATH
 from moonlatch.master_key import MasterKeySource
 from support.client import Client
-from support.developer import Developer
+from support.developer import Developer, eventually
 from support.discord import CUSTOMERS, GUILD, STAFF, TOKEN, FakeDiscord, Person, buttons_of, fake_discord, text_of
 from support.discord import Client as People
 from support.killed import NO_LIMITS
@@ -183,4 +183,25 @@ async def check_discord(chain: Chain, discord: FakeDiscord, http: httpx.AsyncCli
     once = discord.interaction(2, staff, name="create_keys", options=[{"name": "count", "value": 1}])
     replies = await asyncio.gather(*(people.send(once) for people in (first, second) * 4))
     assert sorted(reply.status_code for reply in replies) == [200] + [401] * 7
+    await check_channel_of_role(chain, discord, http)
     assert discord.faults == []
+
+
+async def check_channel_of_role(chain: Chain, discord: FakeDiscord, http: httpx.AsyncClient) -> None:
+    """A role that somebody has puts their key on its channel, whichever server read of it."""
+    first, second = chain.developers
+    tester = discord.join(Person(roles={STAFF}))
+
+    def publish() -> tuple[str, str]:
+        script = first.new_script(chain.project, "print(1)")
+        second.post(f"/scripts/{script}/update?channel=beta", script="print(2)")
+        key = first.new_key(chain.project, discord_id=tester.id)
+        first.post(f"/projects/{chain.project}/discord", channels={STAFF: "beta"})
+        return script, key
+
+    def is_read() -> bool:
+        return second.get(f"/users/{key}/pins")["role_channels"] == ["beta"]
+
+    script, key = await asyncio.to_thread(publish)
+    await asyncio.to_thread(eventually, is_read, timeout_seconds=30)
+    assert await chain.builds(await chain.client(script, http), key) == [2, 2]

@@ -7,7 +7,17 @@ from typing import Any
 import msgspec
 import pytest
 
-from moonlatch.licensing.rollout import WHOLE, Plan, Share, build_for, is_outdated, place_of, plan_of, text_of
+from moonlatch.licensing.rollout import (
+    WHOLE,
+    Plan,
+    Share,
+    build_for,
+    channel_by_role,
+    is_outdated,
+    place_of,
+    plan_of,
+    text_of,
+)
 
 PLAN = Plan(channels={"beta": 4}, version="v")
 ROLLING = Plan(channels={"beta": 4}, rollout=Share(build=5, basis_points=WHOLE, salt="s"), version="v")
@@ -28,6 +38,23 @@ NOTHING: dict[str, Any] = {"channel": None, "pin": None, "holder": b"key"}
 )
 def test_pin_goes_before_channel_before_the_current_build(of_key: dict[str, Any], expected: int) -> None:
     assert build_for(PLAN, 3, **NOTHING | of_key) == expected
+
+
+@pytest.mark.parametrize(
+    ("channels", "expected"),
+    [
+        (None, None),
+        ("beta", "beta"),
+        ("alpha", None),
+        ("alpha,beta", "beta"),
+        ("stable,beta", "stable"),
+        ("beta,stable", "beta"),
+    ],
+)
+def test_of_the_channels_of_roles_the_first_that_the_script_has_is_taken(
+    channels: str | None, expected: str | None
+) -> None:
+    assert channel_by_role(PLAN, channels) == expected
 
 
 @pytest.mark.parametrize(

@@ -110,7 +110,10 @@ async def test_pins_are_listed_until_nothing_is_left_of_them(api: Api, me: Devel
     (listed,) = done(await me.get(f"/scripts/{client.script}/pins"))["pins"]
     shown = {"user_key": key, "script_id": client.script, "channel": None, "build": 1, "expires": end}
     assert listed | shown == listed
-    assert done(await me.get(f"/users/{key}/pins"))["pins"] == [listed]
+    of_user = done(await me.get(f"/users/{key}/pins"))
+    assert (of_user["pins"], of_user["role_channels"]) == ([listed], [])
+    await api.change("update users set role_channels = 'beta,alpha' where id = :id", id=listed["user_id"])
+    assert done(await me.get(f"/users/{key}/pins"))["role_channels"] == ["beta", "alpha"]
     event = done(await me.get("/events"))["events"][0]
     assert event["kind"] == "user.pinned"
     assert event["changes"] == {"script": [None, client.script], "build": [None, 1], "expires_at": [None, end]}

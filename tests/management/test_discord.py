@@ -17,7 +17,12 @@ from support.management import NOBODY, Api, Developer, done, invalid, refused, r
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 PUBLIC_URL = "https://scripts.example.com"
-LINK = {"guild_id": GUILD, "customer_role_id": CUSTOMERS, "roles": {STAFF: "support", ADMINS: "admin"}}
+LINK = {
+    "guild_id": GUILD,
+    "customer_role_id": CUSTOMERS,
+    "roles": {STAFF: "support", ADMINS: "admin"},
+    "channels": {STAFF: "beta"},
+}
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -107,6 +112,7 @@ async def test_a_project_is_linked_edited_and_unlinked(api: Api, me: Developer, 
         "panel_title": None,
         "panel_text": None,
         "problem": None,
+        "members_problem": None,
         "created_at": 0,
     }
     shown = await me.get(f"/projects/{project}/discord")
@@ -118,7 +124,7 @@ async def test_a_project_is_linked_edited_and_unlinked(api: Api, me: Developer, 
     assert (await me.post(f"/projects/{project}/discord", changes, headers=etag)).status_code == 412
     refused(await me.post(f"/projects/{project}/discord", {}), 400, 2, "cannot edit nothing")
     moved = done(await me.post(f"/projects/{project}/discord", {"guild_id": "5"}))["link"]
-    assert (moved["guild_id"], moved["roles"]) == ("5", {})
+    assert (moved["guild_id"], moved["roles"], moved["channels"]) == ("5", {}, {})
     done(await me.post(f"/projects/{project}/discord/remove", {}))
     assert (await me.post(f"/projects/{project}/discord/remove", {})).status_code == 404
     kinds = [each["kind"] for each in done(await me.get(f"/projects/{project}/events"))["events"]]
@@ -135,6 +141,11 @@ async def test_a_project_is_linked_edited_and_unlinked(api: Api, me: Developer, 
         {"guild_id": "5", "roles": {"x": "support"}},
         {"guild_id": "5", "roles": {"6": "emperor"}},
         {"guild_id": "5", "roles": {str(number): "viewer" for number in range(1, 52)}},
+        {"guild_id": "5", "channels": {"x": "beta"}},
+        {"guild_id": "5", "channels": {"6": "Beta"}},
+        {"guild_id": "5", "channels": {"6": ""}},
+        {"guild_id": "5", "channels": ["beta"]},
+        {"guild_id": "5", "channels": {str(number): "beta" for number in range(1, 52)}},
         {"guild_id": "5", "panel_text": "x" * 2001},
         {"guild_id": "5", "panel_title": "a\0b"},
     ],
@@ -154,6 +165,11 @@ async def test_nobody_hands_on_more_than_they_have(api: Api, me: Developer, proj
     done(await me.post(f"/projects/{project}/discord", LINK))
     for roles in ({}, {STAFF: "viewer"}):
         assert (await limited.post(f"/projects/{project}/discord", {"roles": roles})).status_code == 403
+    for channels in ({}, {STAFF: "alpha"}):
+        response = await limited.post(f"/projects/{project}/discord", {"channels": channels})
+        assert (response.status_code, "keys:write" in response.text) == (403, True)
+    assert done(await me.get(f"/projects/{project}/discord"))["link"]["channels"] == LINK["channels"]
+    done(await limited.post(f"/projects/{project}/discord", {"channels": LINK["channels"]}))
     done(await limited.post(f"/projects/{project}/discord", {"panel_title": "x"}))
 
 

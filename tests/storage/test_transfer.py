@@ -34,6 +34,7 @@ TABLES = [
         "delivery_attempts",
         "device_names",
         "discord_applications",
+        "discord_channels",
         "discord_dues",
         "discord_grants",
         "discord_interactions",
@@ -118,6 +119,7 @@ async def source(tmp_path: Path) -> Path:
         await rows.change(database, "update users set discord_id = '8' where id = :id", id=user)
         link = {"guild_id": "6", "customer_role_id": "9", "roles": '{"1":"support"}', "created_at": 1}
         await rows.insert(database, "discord_links", project_id=project, account_id=account, **link)
+        await rows.insert(database, "discord_channels", project_id=project, discord_id="8", channels="beta")
         whose = {"account_id": account, "guild_id": "6", "discord_id": "8"}
         await rows.insert(database, "discord_grants", **whose, role_id="9", given_at=1)
         await rows.insert(database, "discord_dues", **whose, due_at=2**53, attempts=3)

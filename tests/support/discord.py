@@ -89,6 +89,7 @@ class FakeDiscord:
     files: dict[str, list[bytes]] = field(default_factory=dict)
     came: asyncio.Event = field(default_factory=asyncio.Event)
     before_answer: Callable[[str, str], Any] | None = None
+    members_intent: bool = True
 
     @property
     def url(self) -> str:
@@ -182,6 +183,8 @@ class FakeDiscord:
         if not rest:
             return ok({"id": guild, "name": "The server", "roles": roles})
         if rest == "/members":
+            if not self.members_intent:
+                return refusal(403, 50001, "Missing Access")
             asked = dict(part.split("=") for part in query.split("&"))
             after, limit = int(asked.get("after", 0)), int(asked.get("limit", 1))
             if not 1 <= limit <= 1000:

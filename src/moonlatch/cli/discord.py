@@ -112,6 +112,16 @@ def link(
             help="What members with a role of the server are here, as 123=support; may be given several times, and replaces all of before.",
         ),
     ] = None,
+    channel: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ID=CHANNEL",
+            help="Which channel keys of members with a role of the server are on, as 123=beta; may be given several times, and replaces all of before.",
+        ),
+    ] = None,
+    no_channels: Annotated[
+        bool, typer.Option("--no-channels", help="Let no role put keys on a channel any more.")
+    ] = False,
     panel_title: Annotated[str | None, typer.Option(metavar="TEXT", help="Of the panel.")] = None,
     panel_text: Annotated[str | None, typer.Option(metavar="TEXT", help="Of the panel.")] = None,
     url: Url = DEFAULT_URL,
@@ -119,10 +129,14 @@ def link(
     as_json: Json = False,
 ) -> None:
     """Link a project to a server, or change its link."""
+    if channel and no_channels:
+        raise CommandError("--no-channels takes every channel away", "Leave --channel out, or --no-channels.")
+    channels = None if channel is None else dict(_pair(each, "a channel", "beta") for each in channel)
     body = {
         "guild_id": server,
         "customer_role_id": customer_role,
-        "roles": None if role is None else dict(_pair(each) for each in role),
+        "roles": None if role is None else dict(_pair(each, "one of ours", "support") for each in role),
+        "channels": {} if no_channels else channels,
         "panel_title": panel_title,
         "panel_text": panel_text,
     }
@@ -155,13 +169,13 @@ def remove(*, url: Url = DEFAULT_URL, token: Token = "") -> None:
     say("The application is disconnected, and its token forgotten.")
 
 
-def _pair(text: str) -> tuple[str, str]:
-    server_role, mark, role = text.partition("=")
+def _pair(text: str, what: str, example: str) -> tuple[str, str]:
+    server_role, mark, meaning = text.partition("=")
     if not mark:
         raise CommandError(
-            f"{text} is not a role of the server and one of ours", "Write it like 123456789012345678=support."
+            f"{text} is not a role of the server and {what}", f"Write it like 123456789012345678={example}."
         )
-    return server_role.strip(), role.strip()
+    return server_role.strip(), meaning.strip()
 
 
 def _registered(url: str, token: str, application: Envelope) -> Envelope:

@@ -13,10 +13,9 @@ from moonlatch.clock import DAY_MS, HOUR_MS, MINUTE_MS
 from moonlatch.crypto import UnreadableSecretError
 from moonlatch.licensing.key import has_passed, is_blacklisted
 from moonlatch.operations import discord as operations
-from moonlatch.operations.changing import keyring_of, perform
+from moonlatch.operations.changing import keyring_of
 from moonlatch.operations.context import World
 from moonlatch.storage import discord_applications, discord_links, discord_roles
-from moonlatch.storage.discord_applications import Application
 from moonlatch.storage.discord_roles import Due, Standing
 from moonlatch.storage.interface import StorageError, Transaction
 from moonlatch.web.discord_api import DiscordBusy, DiscordError, DiscordRefused
@@ -116,7 +115,7 @@ async def sync_some(world: World, account_id: str) -> bool:
             rest = claimed[position:]
             if error.status == _UNAUTHORIZED:
                 await _put_off(world, rest, 0)
-                await _note_token_refused(world, application)
+                await operations.note_token_refused(world, application)
                 return False
             await _refused(world, due, error)
             if error.code not in _ABSENT:
@@ -216,8 +215,3 @@ async def _put_off(world: World, dues: Sequence[Due], wait_ms: int) -> None:
 
     if dues:
         await world.database.run(write, is_guarded=True)
-
-
-async def _note_token_refused(world: World, application: Application) -> None:
-    actor = operations.job_actor(application.account_id)
-    await perform(world, actor, lambda change: operations.note_problem(change, application, operations.TOKEN_REFUSED))

@@ -9,6 +9,7 @@ import msgspec
 
 from moonlatch.clock import DAY_MS, utc_day
 from moonlatch.discord import panel
+from moonlatch.discord.guild_members import TooManyMembersError, people_of
 from moonlatch.discord.messages import Reply
 from moonlatch.discord.visit import Visit, moment, named
 from moonlatch.json_bounds import is_too_deep
@@ -18,7 +19,7 @@ from moonlatch.licensing.roles import Permission
 from moonlatch.live.interface import Session, SessionFilter
 from moonlatch.operations import users as operations
 from moonlatch.operations.changing import keyring_of
-from moonlatch.operations.discord import discord_of, token_of
+from moonlatch.operations.discord import token_of
 from moonlatch.operations.refusals import Invalid, NotFound, Reason, Refused
 from moonlatch.operations.standing import still_standing
 from moonlatch.storage import key_devices, projects, scripts, user_lists, users
@@ -34,14 +35,10 @@ MOST_SHOWN_KEYS = 20
 MOST_MEMBERS = 10_000
 """Whom one mass whitelisting looks at."""
 
-MEMBERS_AT_ONCE = 1_000
-"""Discord's own most: https://docs.discord.com/developers/resources/guild#list-guild-members"""
-
 MOST_SESSIONS = 10
 MOST_SCRIPTS = 100
 MESSAGE_SECONDS = 60.0
 MOST_DATA = 1_500
-_PATIENCE_SECONDS = 60.0
 
 
 async def whitelist(visit: Visit) -> Reply:
@@ -179,26 +176,15 @@ async def mass_whitelist(visit: Visit) -> Reply:
 
 
 async def _members_with(visit: Visit, role: str) -> list[str]:
-    """Ids of the members with a role, at most `MOST_MEMBERS` being looked at. Raises DiscordError."""
+    """Ids of the members with a role, at most `MOST_MEMBERS` being looked at. Raises DiscordError, Invalid."""
     token = token_of(keyring_of(visit.world), visit.server.application)
-    guild = visit.server.guild_id
-    found: list[str] = []
-    after, seen = "0", 0
-    while seen < MOST_MEMBERS:
-        page = await discord_of(visit.world).ask(
-            "GET",
-            f"/guilds/{guild}/members?limit={MEMBERS_AT_ONCE}&after={after}",
-            route=f"members {guild}",
-            token=token,
-            patience_seconds=_PATIENCE_SECONDS,
-        )
-        people = [each["user"]["id"] for each in page if role in each["roles"] and not each["user"].get("bot")]
-        found += [each for each in people if each.isdecimal()]
-        seen += len(page)
-        if len(page) < MEMBERS_AT_ONCE:
-            return found
-        after = max((each["user"]["id"] for each in page), key=int)
-    raise Invalid("role", f"is of a server with more than {MOST_MEMBERS:,} members: use the API's bulk calls")
+    people = people_of(visit.world, token, visit.server.guild_id, most=MOST_MEMBERS)
+    try:
+        return [each.id async for each in people if role in each.roles]
+    except TooManyMembersError:
+        raise Invalid(
+            "role", f"is of a server with more than {MOST_MEMBERS:,} members: use the API's bulk calls"
+        ) from None
 
 
 async def stats(visit: Visit) -> Reply:

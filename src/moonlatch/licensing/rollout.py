@@ -65,7 +65,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     channels: dict[str, int]
     """The build of each channel but `stable`."""
     has_pins: bool = True
-    """Some key is on a channel or pinned."""
+    """Some key is on a channel or pinned, or may be by a Discord role."""
     rollout: Share | None = None
     version: str
     """Another one after every change, of a single pin too: a start that was decided by an earlier one is decided again."""
@@ -84,6 +84,16 @@ def build_for(plan: Plan, current: int, *, channel: str | None, pin: int | None,
     if share is not None and holder is not None and place_of(share.salt, holder) < share.basis_points:
         return share.build
     return current
+
+
+def channel_by_role(plan: Plan, channels: str | None) -> str | None:
+    """The channel of a key that is on none by itself, by the Discord roles of its owner: the first of those that the script has.
+
+    `channels` are names, that of the highest role first, with commas between them.
+    """
+    if channels is None:
+        return None
+    return next((name for name in channels.split(",") if name == STABLE or name in plan.channels), None)
 
 
 def is_outdated(

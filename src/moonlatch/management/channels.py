@@ -23,7 +23,7 @@ from moonlatch.management.times import ClearableTime
 from moonlatch.operations import channels as operations
 from moonlatch.operations import pins, scripts
 from moonlatch.operations.refusals import Reason
-from moonlatch.storage import plans, releases
+from moonlatch.storage import discord_channels, plans, releases
 from moonlatch.storage.releases import Pin
 
 router = resource_router("scripts")
@@ -123,6 +123,13 @@ class PinsReply(Success):
     pins: list[PinView]
 
 
+class UserPinsReply(PinsReply):
+    role_channels: list[str] = Field(
+        description="the channels that the key is on by its owner's Discord roles, that of the highest first; its own wins",
+        examples=[["beta"]],
+    )
+
+
 @router.get(
     "/scripts/{script_id}/channels", summary="List a script's channels", openapi_extra=needs(Permission.SCRIPTS_READ)
 )
@@ -174,11 +181,14 @@ async def list_pins(script: OwnedScript, page: Annotated[PageQuery, Query()], ca
 
 
 @router.get("/users/{key}/pins", summary="List a user's pins", openapi_extra=needs(Permission.KEYS_READ))
-async def list_user_pins(user: OwnedUser, call: CurrentReading) -> PinsReply:
+async def list_user_pins(user: OwnedUser, call: CurrentReading) -> UserPinsReply:
     """What of the scripts of its project the key is given in place of their current builds, at most one for each."""
     found = await releases.pins_of_user(call.backend.database, user.id)
+    by_roles = await discord_channels.of_user(call.backend.database, user.id)
     keys = await call.keys_of(user.project_id, [pin.user_id for pin in found])
-    return PinsReply(pins=[PinView.of(pin, user_key=keys.get(pin.user_id)) for pin in found])
+    return UserPinsReply(
+        pins=[PinView.of(pin, user_key=keys.get(pin.user_id)) for pin in found], role_channels=by_roles
+    )
 
 
 @router.post(

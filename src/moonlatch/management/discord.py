@@ -11,6 +11,7 @@ from moonlatch.licensing.roles import Permission, Role
 from moonlatch.management.auth import CurrentCaller, NamedServer, OwnedProject
 from moonlatch.management.backend import Backend, CurrentBackend
 from moonlatch.management.body import JsonBody
+from moonlatch.management.builds import ChannelName
 from moonlatch.management.call import CurrentCall, CurrentReading
 from moonlatch.management.fields import Clean, ClearableSnowflake, Closed, Edit, Empty, OneOf, Snowflake
 from moonlatch.management.refusals import ACCOUNT_EXPIRED, DocumentedError, refusing
@@ -79,6 +80,13 @@ class EditDiscordLink(Edit):
             max_length=operations.MAX_ROLES, description="what members with a role of the server are here, by its id"
         ),
     ] = None
+    channels: Annotated[
+        dict[Snowflake, ChannelName] | None,
+        Field(
+            max_length=operations.MAX_ROLES,
+            description="which channel of the project's scripts keys of members with a role of the server are on, by its id; needs `keys:write`",
+        ),
+    ] = None
     panel_title: Annotated[
         Annotated[str, Field(max_length=200), Clean] | None, Field(description='`""`: the project\'s name')
     ] = None
@@ -133,9 +141,11 @@ class DiscordLinkView(Reply):
         guild_id="123456789012345678",
         customer_role_id="223456789012345678",
         roles={"323456789012345678": "support"},
+        channels={"423456789012345678": "beta"},
         panel_title=None,
         panel_text=None,
         problem=None,
+        members_problem=None,
         created_at=1_770_624_500_000,
     )
 
@@ -143,9 +153,11 @@ class DiscordLinkView(Reply):
     guild_id: str
     customer_role_id: str | None
     roles: dict[str, str]
+    channels: dict[str, str]
     panel_title: str | None
     panel_text: str | None
     problem: str | None = Field(description="what keeps the customers' role from being given")
+    members_problem: str | None = Field(description="what keeps it from being read who has which role")
     created_at: int
 
     @classmethod
@@ -155,9 +167,11 @@ class DiscordLinkView(Reply):
             guild_id=link.guild_id,
             customer_role_id=link.customer_role_id,
             roles=link.roles,
+            channels=link.channels,
             panel_title=link.panel_title,
             panel_text=link.panel_text,
             problem=link.problem,
+            members_problem=link.members_problem,
             created_at=link.created_at,
         )
 
@@ -331,7 +345,10 @@ async def get_link(project: OwnedProject, call: CurrentReading) -> DiscordLinkRe
 async def link_project(
     project: OwnedProject, edit: Annotated[EditDiscordLink, Depends(JsonBody(EditDiscordLink))], call: CurrentCall
 ) -> DiscordLinkReply:
-    """Or change the link: fields left out or null stay as they are. No role may come to mean more than you may yourself."""
+    """Or change the link: fields left out or null stay as they are. No role may come to mean more than you may yourself.
+
+    A key's own channel wins over those of its owner's roles; of several roles the highest whose channel the script has.
+    """
     changes: dict[str, Any] = edit.changes()
     return await call.change(
         lambda change: operations.link(change, project.id, changes), _shown, version=operations.version

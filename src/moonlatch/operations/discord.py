@@ -5,6 +5,7 @@ A job tells Discord of the commands; nothing is told within a change.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,11 +15,12 @@ from moonlatch.crypto import DISCORD_TOKEN
 from moonlatch.keyring import Keyring
 from moonlatch.licensing.discord import is_id
 from moonlatch.licensing.roles import PERMISSIONS, Permission, Role, exceeding
-from moonlatch.operations.changing import Change, Resource, differences, version_of
+from moonlatch.operations.changing import Change, Resource, differences, perform, version_of
 from moonlatch.operations.context import Actor, ActorKind, World
 from moonlatch.operations.kinds import EventKind
 from moonlatch.operations.refusals import Invalid, NotAllowed, NotFound, Reason, Refused, TryLater
-from moonlatch.storage import discord_applications, discord_links, discord_roles
+from moonlatch.operations.user_actions import resource as resource_of_user
+from moonlatch.storage import discord_applications, discord_channels, discord_links, discord_roles, plans, users
 from moonlatch.storage.discord_applications import Application
 from moonlatch.storage.discord_links import Link
 from moonlatch.storage.interface import UniqueViolation
@@ -31,7 +33,7 @@ TOKEN_REFUSED = "Discord refuses the bot's token: reset it at the developer port
 PATIENCE_SECONDS = 5.0
 
 _JOB = "discord"
-_BY_ITSELF = frozenset({"problem"})
+_BY_ITSELF = frozenset({"problem", "members_problem"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,8 +154,12 @@ async def disconnect(change: Change) -> None:
     change.actor.require(Permission.DISCORD_WRITE)
     change.actor.require_all_projects()
     current = await _application(change)
+    links = await discord_links.list_of_account(change.tx, current.account_id)
     await discord_roles.forget_account(change.tx, current.account_id)
     await discord_links.remove_all(change.tx, current.account_id)
+    for link in links:
+        if link.channels:
+            await _channels_changed(change, link.project_id)
     await discord_applications.remove(change.tx, current.account_id)
     _record(change, EventKind.DISCORD_DISCONNECTED, current)
 
@@ -174,16 +180,21 @@ async def link(change: Change, project_id: str, changes: dict[str, Any]) -> Link
         raise Refused(Reason.NOTHING_TO_EDIT)
     if current is None and not changes.get("guild_id"):
         raise Invalid("guild_id", "is required")
+    if changes.get("channels", {}) != ({} if current is None else current.channels) and "channels" in changes:
+        # What `POST /users/{key}/pin` does to one key.
+        change.actor.require(Permission.KEYS_WRITE)
     if "roles" in changes:
         _require_own(change.actor, {} if current is None else current.roles, changes["roles"])
     base = current or Link(project_id=project_id, account_id=project.account_id, guild_id="", created_at=change.now)
-    changed = msgspec.structs.replace(base, **changes, problem=None)
+    changed = msgspec.structs.replace(base, **changes, problem=None, members_problem=None)
     if current is not None and current.guild_id != changed.guild_id:
         if "roles" not in changes:
             # Ids of the other server's roles mean nothing on this one.
             changed = msgspec.structs.replace(changed, roles={})
         if "customer_role_id" not in changes:
             changed = msgspec.structs.replace(changed, customer_role_id=None)
+        if "channels" not in changes:
+            changed = msgspec.structs.replace(changed, channels={})
         await discord_links.remove(change.tx, project_id)
         current = None
     if current is None:
@@ -192,6 +203,12 @@ async def link(change: Change, project_id: str, changes: dict[str, Any]) -> Link
         await discord_links.save(change.tx, changed)
     if current is None or current.customer_role_id != changed.customer_role_id:
         await _make_due(change, changed)
+    if base.channels != changed.channels:
+        if not base.channels.items() <= changed.channels.items():
+            # Whose channels they were is not kept: within seconds those who still have one are found again.
+            await discord_channels.remove_all(change.tx, project_id)
+        await discord_channels.make_due(change.tx, project_id)
+        await _channels_changed(change, project_id)
     is_new = base.guild_id == ""
     _record_link(change, EventKind.DISCORD_LINKED if is_new else EventKind.DISCORD_EDITED, base, changed)
     return changed
@@ -206,6 +223,8 @@ async def unlink(change: Change, project_id: str) -> None:
         raise NotFound("link")
     change.expect(version(current))
     await discord_links.remove(change.tx, project_id)
+    if current.channels:
+        await _channels_changed(change, project_id)
     _record_link(change, EventKind.DISCORD_UNLINKED, current, current)
 
 
@@ -224,6 +243,38 @@ async def note_problem(change: Change, application: Application, problem: str) -
         return
     await discord_applications.note_problem(change.tx, application, problem)
     _record(change, EventKind.DISCORD_FAILED, application, {"problem": (current.problem, problem)})
+
+
+async def note_token_refused(world: World, application: Application) -> None:
+    """As `note_problem`, of a token that Discord refuses."""
+    actor = job_actor(application.account_id)
+    await perform(world, actor, lambda change: note_problem(change, application, TOKEN_REFUSED))
+
+
+async def put_on_channels(change: Change, link: Link, found: Mapping[str, list[str]]) -> bool:
+    """Write which channels members of a server are on by their roles, by Discord's id; for jobs.
+
+    False, and nothing is written, where the link is no longer what it was read as.
+    """
+    current = await discord_links.find(change.tx, link.project_id)
+    if current is None or (current.guild_id, current.channels) != (link.guild_id, link.channels):
+        return False
+    for discord_id, channels in found.items():
+        user = await users.find_by_discord(change.tx, link.project_id, discord_id)
+        before = [] if user is None else await discord_channels.of_user(change.tx, user.id)
+        await discord_channels.put(change.tx, link.project_id, discord_id, channels)
+        if user is not None:
+            changes = {"role_channels": (before, channels)}
+            about = resource_of_user(change.keyring, user)
+            change.record(EventKind.DISCORD_CHANNELS_CHANGED, about, project_id=link.project_id, changes=changes)
+            change.tell(lambda live, user_id=user.id: live.user_changed(user_id))  # type: ignore[misc]
+    return True
+
+
+async def _channels_changed(change: Change, project_id: str) -> None:
+    """Have starts know whether roles put keys on channels, and running copies looked at that may be outdated now."""
+    await plans.write_of_project(change.tx, project_id)
+    change.tell(lambda live: live.project_changed(project_id))
 
 
 def _require_own(actor: Actor, before: dict[str, str], roles: dict[str, str]) -> None:

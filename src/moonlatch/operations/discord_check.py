@@ -13,7 +13,7 @@ from moonlatch.operations.refusals import NotFound, Reason, Refused, TryLater
 from moonlatch.storage import discord_applications, discord_links
 from moonlatch.storage.discord_applications import Application
 from moonlatch.storage.discord_links import Link
-from moonlatch.web.discord_api import DiscordBusy, DiscordError, DiscordRefused
+from moonlatch.web.discord_api import DiscordAway, DiscordBusy, DiscordError, DiscordRefused
 
 MOST_SERVERS = 20
 """Of an account's, how many are asked about."""
@@ -159,12 +159,17 @@ async def _of_server(world: World, found: Found, token: str, guild_id: str, link
                 (link.project_id,),
             )
             for role in sorted(
-                {*link.roles, *([link.customer_role_id] if link.customer_role_id else [])} - roles.keys()
+                {*link.roles, *link.channels, *([link.customer_role_id] if link.customer_role_id else [])}
+                - roles.keys()
             )
         ]
         role = roles.get(link.customer_role_id or "")
         if role is not None:
             findings.append(_can_give(role, mine, name, link))
+        if link.channels:
+            what = f"the bot can read who has which role on {name}"
+            problem = link.members_problem
+            findings.append(Finding(problem is None, what, problem, (link.project_id,)))
     return findings
 
 
@@ -213,12 +218,20 @@ async def servers(world: World, actor: Actor) -> list[Server]:
 async def roles(world: World, actor: Actor, guild_id: str) -> list[ServerRole]:
     """The roles of a server that the account's bot is on, the highest first. Raises NotFound, Refused, TryLater."""
     answer = await _asked(world, actor, f"/guilds/{guild_id}/roles", f"guild {guild_id}")
-    ordered = sorted(answer, key=lambda each: (-int(each["position"]), str(each["id"])))
-    return [
-        ServerRole(str(each["id"]), str(each["name"]), bool(each.get("managed")))
-        for each in ordered
-        if each["id"] != guild_id  # everybody has that one
-    ]
+    try:
+        found = roles_of(answer)
+    except DiscordError as error:
+        raise Refused(Reason.DISCORD_AWAY, why=str(error)) from None
+    return [role for role in found if role.id != guild_id]  # everybody has that one
+
+
+def roles_of(answer: Any) -> list[ServerRole]:
+    """What `GET /guilds/{id}/roles` answered, the highest first. Raises DiscordAway for something else."""
+    try:
+        ordered = sorted(answer, key=lambda each: (-int(each["position"]), str(each["id"])))
+        return [ServerRole(str(each["id"]), str(each["name"]), bool(each.get("managed"))) for each in ordered]
+    except (KeyError, TypeError, ValueError):
+        raise DiscordAway("Discord's answer is not a list of roles") from None
 
 
 async def _asked(world: World, actor: Actor, path: str, route: str) -> list[dict[str, Any]]:

@@ -104,6 +104,7 @@ class EventKind(StrEnum):
     DISCORD_LINKED = "discord.linked"
     DISCORD_EDITED = "discord.edited"
     DISCORD_UNLINKED = "discord.unlinked"
+    DISCORD_CHANNELS_CHANGED = "discord.channels_changed"
     PERMISSION_REFUSED = "permission.refused"
 
 
@@ -202,7 +203,8 @@ DESCRIPTIONS: dict[EventKind, str] = {
     EventKind.DISCORD_FAILED: "The bot stopped working with Discord; the event says why.",
     EventKind.DISCORD_DISCONNECTED: "The account's application with Discord was disconnected, with its projects' links.",
     EventKind.DISCORD_LINKED: "A project was linked to a Discord server.",
-    EventKind.DISCORD_EDITED: "A project's link to a Discord server was changed: its roles, its panel or the server.",
+    EventKind.DISCORD_EDITED: "A project's link to a Discord server was changed: its roles, their channels, its panel or the server.",
     EventKind.DISCORD_UNLINKED: "A project's link to a Discord server was removed.",
+    EventKind.DISCORD_CHANNELS_CHANGED: "A user is on other channels than before, by the roles that their Discord account has or has no longer.",
     EventKind.PERMISSION_REFUSED: "A call was refused because its token or member lacks the permission.",
 }

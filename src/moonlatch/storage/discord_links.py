@@ -15,7 +15,8 @@ class Link(msgspec.Struct, frozen=True, kw_only=True):
     """A project's Discord server (`guild_id`). Times in Unix milliseconds.
 
     Customers whose keys are good get the role `customer_role_id`. `roles` says by Discord's id of a role what its holders are
-    here. `problem` is what keeps roles from being given.
+    here, and `channels` which channel their keys are on. `problem` is what
+    keeps roles from being given, `members_problem` what keeps those of members from being read.
     """
 
     project_id: str
@@ -23,14 +24,17 @@ class Link(msgspec.Struct, frozen=True, kw_only=True):
     guild_id: str
     customer_role_id: str | None = None
     roles: dict[str, str] = {}
+    channels: dict[str, str] = {}
     panel_title: str | None = None
     panel_text: str | None = None
     problem: str | None = None
+    members_problem: str | None = None
     created_at: int
 
 
 _COLUMNS = columns_of(Link)
 _SET = columns_of(Link, without=("project_id", "account_id", "created_at"))
+_OBJECTS = ("roles", "channels")
 _SELECT = f"select {listed(_COLUMNS)} from discord_links"
 
 INSERT = Query("discord_links.insert", f"insert into discord_links ({listed(_COLUMNS)}) values ({placed(_COLUMNS)})")
@@ -52,12 +56,14 @@ SET_PROBLEM = Query(
 
 def _link(row: Row) -> Link:
     values = values_of(Link, row)
-    values["roles"] = msgspec.json.decode(values["roles"], type=dict[str, str])
+    for name in _OBJECTS:
+        values[name] = msgspec.json.decode(values[name], type=dict[str, str])
     return Link(**values)
 
 
 def _stored(link: Link) -> dict[str, Any]:
-    return {**msgspec.structs.asdict(link), "roles": msgspec.json.encode(link.roles).decode()}
+    stored = msgspec.structs.asdict(link)
+    return {**stored, **{name: msgspec.json.encode(stored[name]).decode() for name in _OBJECTS}}
 
 
 async def insert(tx: Transaction, link: Link) -> None:

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from moonlatch.licensing.rollout import plan_of
+from moonlatch.licensing.rollout import channel_by_role, plan_of
 from moonlatch.licensing.verdict import Facts, Running, RunningFacts, StartFacts
 from moonlatch.storage.interface import Database, HotRow, Query, Transaction, parameter_names
 
@@ -72,7 +72,7 @@ START_USER = Query(
 # everybody costs a start more than all else that is asked of the user.
 START_PINNED_USER = Query(
     "licences.start_pinned_user",
-    f"select {_STARTING_USER}, {_SHOWN}, u.executions, u.key_days, u.max_executions, u.pins {_BY_KEY} limit 1",
+    f"select {_STARTING_USER}, {_SHOWN}, u.executions, u.key_days, u.max_executions, u.role_channels, u.pins {_BY_KEY} limit 1",
     is_hot=True,
 )
 RUNNING_SCRIPT = Query(
@@ -106,8 +106,8 @@ BLACKLISTING = Query(
 PIN = Query(
     "licences.pin",
     """
-    select channel, case when expires_at is null or expires_at > :now then build end from pins
-    where user_id = :user and script_id = :script
+    select p.channel, case when p.expires_at is null or p.expires_at > :now then p.build end, u.role_channels
+    from users u left join pins p on p.user_id = u.id and p.script_id = :script where u.id = :user
     """,
     is_hot=True,
 )
@@ -116,7 +116,7 @@ assert parameter_names(START_SCRIPT.sql) == ("account", "loader", "script")
 assert parameter_names(START_USER.sql) == ("fingerprint", "key_hash", "project", "now")
 assert parameter_names(START_PINNED_USER.sql) == ("fingerprint", "key_hash", "project", "now")
 assert parameter_names(BLACKLISTING.sql) == ("user", "project", "fingerprint", "now")
-assert parameter_names(PIN.sql) == ("now", "user", "script")
+assert parameter_names(PIN.sql) == ("now", "script", "user")
 assert parameter_names(RUNNING_SCRIPT.sql) == ("account", "script")
 assert parameter_names(BEATING_USER.sql) == ("fingerprint", "user", "project", "now", "instance")
 assert parameter_names(CONNECTED_USER.sql) == ("fingerprint", "user", "project", "now", "instance")
@@ -222,8 +222,9 @@ class Licences:
             script = await script
         if script is None:
             return None
-        plan: str | None = script[-8]
-        has_pins = plan is not None and plan_of(plan).has_pins
+        text: str | None = script[-8]
+        plan = None if text is None else plan_of(text)
+        has_pins = plan is not None and plan.has_pins
         user = ask(
             START_PINNED_USER if has_pins else START_USER,
             (question.fingerprint, question.key_hash, owner.project, question.now),
@@ -231,11 +232,13 @@ class Licences:
         if not (user is None or isinstance(user, tuple)):
             user = await user
         assert user is not None  # a row of nothing, when there is no such user
-        if has_pins and user[-1] is not None:
+        if plan is not None and has_pins and (user[-1] or user[-2]) is not None:
             channel, pin = _pin_in(user[-1], question.script, question.now)
-            facts = StartFacts(*(script[:-7] + user[:-1] + script[-7:]), channel=channel, pin=pin)
+            if channel is None:
+                channel = channel_by_role(plan, user[-2])
+            facts = StartFacts(*(script[:-7] + user[:-2] + script[-7:]), channel=channel, pin=pin)
         elif has_pins:
-            facts = StartFacts(*(script[:-7] + user[:-1] + script[-7:]))
+            facts = StartFacts(*(script[:-7] + user[:-2] + script[-7:]))
         else:
             facts = StartFacts(*(script[:-7] + user + script[-7:]))
         if facts.blacklisted or facts.barred_by is not None:
@@ -304,12 +307,14 @@ class Licences:
         """The facts with the channel that the key is on, and the build that it is pinned to."""
         if facts.user_id is None:
             return facts
-        row = self._database.ask(PIN, (now_ms, facts.user_id, script))
+        row = self._database.ask(PIN, (now_ms, script, facts.user_id))
         if not (row is None or isinstance(row, tuple)):
             row = await row
-        if row is None:
+        if row is None or facts.plan is None:
             return facts
-        channel, build = row
+        channel, build, role_channels = row
+        if channel is None:
+            channel = channel_by_role(plan_of(facts.plan), role_channels)
         return msgspec.structs.replace(facts, channel=channel, pin=build)
 
     async def _with_reason(self, facts: AnyFacts, who: tuple[Any, ...]) -> AnyFacts:
@@ -333,8 +338,10 @@ class Licences:
         )
 
 
-def _pin_in(pins: str, script: str, now_ms: int) -> tuple[str | None, int | None]:
+def _pin_in(pins: str | None, script: str, now_ms: int) -> tuple[str | None, int | None]:
     """The channel that a key is on for a script, and the build that it is pinned to now, of the text that its row has."""
+    if pins is None:
+        return None, None
     of_script = pins.partition(script)[2]
     if not of_script:
         return None, None

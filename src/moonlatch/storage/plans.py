@@ -8,13 +8,24 @@ from moonlatch.storage.interface import Database, Query, Transaction
 from moonlatch.storage.rollouts import find_open
 
 CHANNELS = Query("plans.channels", "select name, build from channels where script_id = :script_id order by name")
-HAS_PINS = Query("plans.has_pins", "select 1 from pins where script_id = :script_id limit 1")
+HAS_PINS = Query(
+    "plans.has_pins",
+    "select 1 where exists (select 1 from pins where script_id = :script_id) or exists (select 1 from scripts s "
+    "join discord_links l on l.project_id = s.project_id where s.id = :script_id and l.channels <> '{}')",
+)
+OF_PROJECT = Query("plans.of_project", "select id from scripts where project_id = :project_id order by id")
 SET = Query("plans.set", "update scripts set plan = :plan where id = :script_id")
 
 
 async def channels_of(db: Database | Transaction, script_id: str) -> dict[str, int]:
     """The build of each channel but `stable`, by its name."""
     return {name: int(build) for name, build in await db.fetch_all(CHANNELS, script_id=script_id)}
+
+
+async def write_of_project(tx: Transaction, project_id: str) -> None:
+    """Write the plans of all of a project's scripts anew."""
+    for row in await tx.fetch_all(OF_PROJECT, project_id=project_id):
+        await write(tx, row[0])
 
 
 async def write(tx: Transaction, script_id: str) -> None:

@@ -32,7 +32,7 @@ CONNECT_SECONDS = 10.0
 _FETCHED_ROWS = 32  # builds are megabytes each
 _TOLD_ROWS = 256
 _HISTORY = "schema_migrations"
-_AFTER = {"endpoints": {"events"}, "discord_links": {"users"}}
+_AFTER = {"endpoints": {"events"}, "discord_links": {"users"}, "discord_channels": {"users"}}
 """Where a trigger would make rows of rows that are among those to come: each event is handed over to endpoints that are there,
 and the roles of each key's owner are due where its project is linked to a server."""
 

@@ -25,6 +25,7 @@ export function Server({ project }: { project: string }) {
         {({ reply: { link }, etag }) => (
           <>
             {link?.problem != null && <p class="alert warn">{link.problem}</p>}
+            {link?.members_problem != null && <p class="alert warn">{link.members_problem}</p>}
             <Fields key={link?.guild_id ?? ""} project={project} link={link} etag={etag} reload={loaded.reload} />
             {link !== null && may("discord:write") && <Unlink project={project} reload={loaded.reload} />}
           </>
@@ -71,6 +72,13 @@ function Fields({ project, link, etag, reload }: { project: string; link: Discor
                         <Choice key={role.id} name={`roles.${role.id}`} label={role.name} options={[["", text.nothing], ...Object.entries(text.ours)]} defaultValue={link.roles[role.id] ?? ""} />
                       ))}
                     </div>
+                    <h3>{text.channels}</h3>
+                    <p class="small quiet">{text.channelsHint}</p>
+                    <fieldset class="fields two" disabled={!may("keys:write")}>
+                      {known.map((role) => (
+                        <TextField key={role.id} name={`channels.${role.id}`} label={text.channelOf(role.name)} defaultValue={link.channels[role.id] ?? ""} maxLength={32} />
+                      ))}
+                    </fieldset>
                     <TextField name="panel_title" label={text.panelTitle} hint={text.panelHint} defaultValue={link.panel_title ?? ""} maxLength={200} />
                     <TextArea name="panel_text" label={text.panelText} defaultValue={link.panel_text ?? ""} maxLength={2000} />
                   </>
@@ -96,7 +104,9 @@ function edited(entered: Entered, link: DiscordLinkView | null, known: DiscordRo
   // Ids of one server's roles mean nothing on another.
   if (link === null || guild_id !== link.guild_id) return { guild_id };
   const mapped = known.map((role): [string, string] => [role.id, entered.text(`roles.${role.id}`)]).filter(([, ours]) => ours !== "");
+  const channels = known.map((role): [string, string] => [role.id, entered.text(`channels.${role.id}`)]).filter(([, channel]) => channel !== "");
   return {
+    ...(may("keys:write") && { channels: Object.fromEntries(channels) as NonNullable<Edit["channels"]> }),
     customer_role_id: entered.text("customer_role_id"),
     roles: Object.fromEntries(mapped) as NonNullable<Edit["roles"]>,
     panel_title: entered.text("panel_title"),

@@ -17,7 +17,7 @@ import { Licence } from "./licence";
 const words = text.page.builds;
 
 export function KeyBuilds({ user }: { user: UserView }) {
-  const loaded = useLoaded(`key pins ${user.id}`, async (signal) => (await call("GET /users/{key}/pins", { key: user.id }, { signal })).pins);
+  const loaded = useLoaded(`key pins ${user.id}`, (signal) => call("GET /users/{key}/pins", { key: user.id }, { signal }));
   /** Which is changed; null: one for a script that has none. */
   const changing = useSignal<{ pin: PinView | null } | null>(null);
   const scripts = useScripts(user.project_id);
@@ -36,8 +36,9 @@ export function KeyBuilds({ user }: { user: UserView }) {
   );
   return (
     <Shown loaded={loaded}>
-      {(pins) => (
+      {({ pins, role_channels }) => (
         <>
+          {role_channels.length > 0 && <p class="small quiet">{words.byRoles(role_channels)}</p>}
           {pins.length === 0 ? (
             <Empty title={words.none}>
               <p>{words.noneMore}</p>

@@ -38,6 +38,10 @@ export const text = {
   roles: "What roles of the server are here",
   rolesHint: "Staff may by commands what their role here says. You cannot give more than you have.",
   nothing: "nothing",
+  channels: "Channels of roles",
+  channelsHint:
+    "Keys of members with a role are given that channel's build, from the first start a minute later. A key's own channel wins; of several roles the highest whose channel the script has. Needs the Server Members Intent.",
+  channelOf: (role: string) => `Channel of ${role}`,
   panelTitle: "Title of the panel",
   panelText: "Text of the panel",
   panelHint: "Post it with /panel in a channel. Empty: ours.",

@@ -99,6 +99,7 @@ export const text = {
     "discord.linked": "Project linked to a Discord server",
     "discord.edited": "Discord link changed",
     "discord.unlinked": "Discord link removed",
+    "discord.channels_changed": "Channels of a key changed by Discord roles",
     "session.disconnected": "Session disconnected",
     "member.invited": "Member invited",
     "member.link_created": "Sign-in link created",

@@ -245,6 +245,7 @@ export const text = {
       forGood: "no end",
       save: "Save",
       saved: "It takes effect at the key's next start",
+      byRoles: (channels: string[]) => `By its owner's Discord roles it is on: ${channels.join(", ")}. Its own channel wins.`,
       noScripts: "This project has no script with a build yet.",
       title: "Which build this key gets",
     },
