@@ -35,6 +35,7 @@ MEASURES: dict[str, tuple[Measure, bool]] = {
     "heartbeat": (lambda: heartbeat.measure(rates.ROUNDS, rates.SECONDS, SQLITE), True),
     "heartbeat-postgres": (lambda: heartbeat.measure(rates.ROUNDS, rates.SECONDS, POSTGRES), True),
     "execute": (lambda: execute.measure(rates.ROUNDS, rates.SECONDS, SQLITE), True),
+    "execute-marked": (lambda: execute.measure(rates.ROUNDS, rates.SECONDS, SQLITE, has_marks=True), True),
     "execute-postgres": (lambda: execute.measure(rates.ROUNDS, rates.SECONDS, POSTGRES), True),
     "rollout": (lambda: rollout.measure(rates.ROUNDS, rates.SECONDS, SQLITE), True),
     "workers": (workers.measure, False),

@@ -18,9 +18,11 @@ from moonlatch.clock import now_ms
 from moonlatch.crypto import new_id
 from moonlatch.keyring import Keyring
 from moonlatch.master_key import MasterKeySource
-from moonlatch.operations import tokens
+from moonlatch.obfuscator.template import Place, Template
+from moonlatch.operations import marking, tokens
 from moonlatch.operations.changing import perform
 from moonlatch.operations.context import World
+from moonlatch.storage import templates
 from moonlatch.storage.interface import Query, Transaction
 from moonlatch.storage.postgres.engine import open_postgres
 from moonlatch.storage.sqlite.engine import open_sqlite
@@ -72,18 +74,20 @@ class LicensedScript:
 
 
 def make(
-    folder: Path, *, users: int, payload_bytes: int, further_scripts: int = 0, database_url: str = ""
+    folder: Path, *, users: int, payload_bytes: int, further_scripts: int = 0, database_url: str = "", places: int = 0
 ) -> LicensedScript:
-    """Fill an empty folder, or an empty PostgreSQL database and a folder for its keys."""
-    return asyncio.run(_make(folder, users, payload_bytes, further_scripts, database_url))
+    """Fill an empty folder, or an empty PostgreSQL database and a folder for its keys. With `places` copies are marked at so many."""
+    return asyncio.run(_make(folder, users, payload_bytes, further_scripts, database_url, places))
 
 
 async def _make(
-    folder: Path, users: int, payload_bytes: int, further_scripts: int, database_url: str
+    folder: Path, users: int, payload_bytes: int, further_scripts: int, database_url: str, places: int
 ) -> LicensedScript:
     database = await (open_postgres(database_url) if database_url else open_sqlite(folder / DATABASE))
     project = await rows.add_project(database)
-    script, loader = await rows.add_script(database, project, payload=os.urandom(payload_bytes))
+    script, loader = await rows.add_script(
+        database, project, payload=os.urandom(payload_bytes), mark_copies=bool(places)
+    )
     further = [(await rows.add_script(database, project))[0] for _ in range(further_scripts)]
     keyring = MasterKeySource(folder).open()
     keys, ids = [new_id() for _ in range(users)], [new_id() for _ in range(users)]
@@ -96,6 +100,11 @@ async def _make(
         await tx.execute_each(ADD_USER, rows)
 
     await database.run(add_users)
+    if places:
+        piece = os.urandom(payload_bytes // (places + 1))
+        template = Template([piece] * (places + 1), [Place(b"one", b"two")] * places)
+        sealed = marking.sealed(keyring, template.to_bytes())
+        await database.run(lambda tx: templates.insert(tx, script, 1, sealed, places=places, now=1))
     account = await rows.value(database, "select account_id from projects where id = :id", id=project)
     world = World(database=database, tiers={}, clock=now_ms)
     _, secret = await perform(world, operator(account), lambda change: tokens.create(change, name="bench"))

@@ -47,6 +47,9 @@ DISCORD_TOKEN = "discord bot token"  # noqa: S105 -- a name
 SERVER_VARIABLE = "server variable"
 """Purpose of a stored secret: the value of a server variable, owned by the variable's id."""
 
+COPY_TEMPLATE = "copy template"
+"""Purpose of a stored secret: what the marked copies of a build are made of, owned by the template's id."""
+
 LINE_MAP = "line map"
 """Purpose of a stored secret: where in its source the lines of a build come from, owned by the map's id."""
 

@@ -8,6 +8,7 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from moonlatch.client.payloads import Payloads, SealedPayload
 from support import rows
 from support.database import fresh_sqlite
+from support.keys import KEYRING
 
 
 def opened(sealed: SealedPayload) -> bytes:
@@ -20,7 +21,7 @@ async def test_payloads_are_kept_up_to_a_number_of_bytes(tmp_path: Path) -> None
     project = await rows.add_project(database)
     script, _ = await rows.add_script(database, project, payload=b"1" * 60)
     await rows.add_build(database, script, 2, b"2" * 60)
-    payloads = Payloads(database, max_kept_bytes=150)  # 60 bytes and their tag are 104 in base64
+    payloads = Payloads(database, KEYRING, max_kept_bytes=150)  # 60 bytes and their tag are 104 in base64
     first, second = await payloads.of(script, 1), await payloads.of(script, 2)
     assert first is not None
     assert second is not None

@@ -57,6 +57,7 @@ OF_START: dict[str, Any] = {
     "offline_days": 0,
     "place_seconds": 0,
     "report_errors": False,
+    "mark_copies": False,
 }
 NO_USER = dict.fromkeys(("user_id", "fingerprintless", "blacklisted", "key_expires", "max_instances", "fingerprint"))
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from moonlatch.clock import DAY_MS, utc_day
+from moonlatch.licensing.tracing import strength
 from support.client import Refused
 from support.management import Api, Developer, done, invalid, refused
 
@@ -34,6 +35,7 @@ async def test_a_new_script_is_as_it_was_asked_for_and_disabled(me: Developer, p
         "place_seconds": 0,
         "offline_days": 0,
         "report_errors": False,
+        "mark_copies": False,
     }
 
 
@@ -179,12 +181,23 @@ async def test_a_removed_script_is_gone_with_its_sessions_and_stays_counted(
 async def test_an_update_publishes_builds_and_enables_the_script(me: Developer, script: str) -> None:
     first = done(await me.post(f"/scripts/{script}/update", {"script": "print('one')"}))
     sizes = {"source_bytes": len("print('one')"), "source_lines": 1, "payload_bytes": first["payload_bytes"]}
-    assert first == {"success": True, "build": 1, "rollout": None, **sizes, "warnings": []}
+    assert first == {"success": True, "build": 1, "rollout": None, **sizes, "marks": None, "warnings": []}
     assert (await me.script(script))["enabled"] is True
     assert done(await me.post(f"/scripts/{script}/update", {"script": "print('two')"}))["build"] == 2
     builds = done(await me.get(f"/scripts/{script}/builds"))["builds"]
     assert [(build["number"], build["current"]) for build in builds] == [(2, True), (1, False)]
     assert (builds[0]["source_bytes"], builds[0]["source_lines"]) == (len("print('two')"), 1)
+
+
+async def test_an_update_of_a_script_with_marks_says_how_strong_they_are(api: Api, me: Developer, script: str) -> None:
+    done(await me.post(f"/scripts/{script}/edit", {"mark_copies": True}))
+    text = "local t = {}\n" + "".join(f"t.name_{number} = 'value {number}'\n" for number in range(40))
+    marks = done(await me.post(f"/scripts/{script}/update", {"script": text, "profile": "standard"}))["marks"]
+    places = await api.value("select places from templates where script_id = :id", id=script)
+    assert marks == {"places": places, "traces": strength(places)}
+    assert marks["traces"] >= 1
+    empty = done(await me.post(f"/scripts/{script}/update", {"script": "print()", "profile": "minify"}))
+    assert empty["marks"] == {"places": 0, "traces": 0}
 
 
 async def test_a_broken_script_is_code_2_and_changes_nothing(me: Developer, script: str) -> None:

@@ -56,7 +56,7 @@ def renamed(text: str) -> str:
         for reference in symbol.references:
             reference.name = binding.name
     tokens = Tokens(print_chunk(chunk))
-    pieces = [token if token in "([{" else f"\n\t{token}" for token in tokens.texts]
+    pieces = [f" {token}" if token in "([{" else f"\n\t{token}" for token in tokens.texts]
     return "-- beautiful\n" + "".join(pieces)
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from moonlatch.crypto import (
     AD_STEP_SECRETS,
+    COPY_TEMPLATE,
     LINE_MAP,
     LURAPH_KEY,
     SERVER_VARIABLE,
@@ -145,6 +146,9 @@ async def test_everything_sealed_is_made_anew_and_counted_meanwhile(database: Da
     script, _ = await rows.add_script(database, project)
     of_lines = BEFORE.seal_secret(LINE_MAP, "l", "lines")
     await rows.insert(database, "line_maps", id="l", script_id=script, build=1, map=of_lines)
+    template = BEFORE.seal_secret(COPY_TEMPLATE, "c", "template")
+    of_template = {"id": "c", "script_id": script, "build": 1, "places": 1, "created_at": 1}
+    await rows.insert(database, "templates", **of_template, template=template)
     user_id = await rows.value(database, "select id from users limit 1")
     step = BEFORE.seal_secret(AD_STEP_SECRETS, "a", "{}")
     await rows.add_ad_system(database, account, project, user_id, secrets=step)
@@ -173,6 +177,7 @@ async def test_everything_sealed_is_made_anew_and_counted_meanwhile(database: Da
             "secrets of checkpoints": 1,
             "values of server variables": 1,
             "line maps of builds": 1,
+            "templates of copies": 1,
             "answers to calls with an idempotency key": 1,
         },
         NEW_ID: {"keys of users": 1},
@@ -197,6 +202,8 @@ async def test_everything_sealed_is_made_anew_and_counted_meanwhile(database: Da
     endpoint = await database.fetch_one(Query("test.endpoint", "select url, secret, previous_secret from endpoints"))
     assert endpoint is not None
     assert alone.open_secret(LINE_MAP, "l", bytes(await rows.value(database, "select map from line_maps"))) == "lines"
+    of_template = await rows.value(database, "select template from templates")
+    assert alone.open_secret(COPY_TEMPLATE, "c", bytes(of_template)) == "template"
     of_variable = await rows.value(database, "select value from variables")
     assert alone.open_secret(SERVER_VARIABLE, "v", bytes(of_variable)) == '"sesame"'
     of_step = await rows.value(database, "select secrets from ad_steps")

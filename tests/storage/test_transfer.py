@@ -64,7 +64,7 @@ TABLES = [
         "members",
     ),
     *("passkey_challenges", "passkeys", "pins", "projects", "recovery_codes", "refusals", "remotes", "removed_users"),
-    *("rollout_starts", "rollouts", "scheduled_builds", "scripts", "tokens", "users", "variables"),
+    *("rollout_starts", "rollouts", "scheduled_builds", "scripts", "templates", "tokens", "users", "variables"),
 ]
 
 
@@ -108,6 +108,9 @@ async def source(tmp_path: Path) -> Path:
         state = {"state": "rolling", "step": 0, "step_since": 1, "salt": "s", "created_at": 1}
         await rows.insert(database, "rollouts", id="r", **later, **state)
         await rows.insert(database, "line_maps", id="l", script_id=script, build=1, map=b"\x00\xff")
+        await rows.insert(
+            database, "templates", id="c", script_id=script, build=1, places=2**53, template=b"\x00\xff", created_at=1
+        )
         error = await rows.add_error(database, script, message="snow \N{SNOWMAN}")
         await rows.insert(database, "error_hours", group_id=error, hour=1, instances=2)
         await rows.insert(database, "error_witnesses", group_id=error, witness=b"\x00\xff", seen_at=1)

@@ -25,6 +25,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, tag="protect"):
     target: str | None
     client_chunk: bool
     keeps_macros: bool = False
+    has_marks: bool = False
     seed: int
 
 
@@ -57,12 +58,17 @@ class Fault(msgspec.Struct, frozen=True):
 
 
 class Done(msgspec.Struct, frozen=True, kw_only=True, tag="done"):
-    """The protected text, the language it is written in, and from where in the source its lines come, as `LineMap.to_bytes` has it."""
+    """The protected text, the language it is written in, and from where in the source its lines come, as `LineMap.to_bytes` has it.
+
+    For a text with marks also its template, as `Template.to_bytes` has it, and how many places that has.
+    """
 
     text: bytes
     warnings: list[str]
     target: str = ""
     line_map: bytes = b""
+    template: bytes = b""
+    places: int = 0
 
 
 class Invalid(msgspec.Struct, frozen=True, kw_only=True, tag="invalid"):

@@ -29,7 +29,10 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Published:
-    """A successful update: the number of the new build, what the script's author should know, the rollout that it began, and sizes in bytes."""
+    """A successful update: the number of the new build, what the script's author should know, the rollout that it began, and sizes in bytes.
+
+    `places` is how many a marked copy's word has, None for a build whose copies are the same.
+    """
 
     build: int
     warnings: list[str]
@@ -37,6 +40,7 @@ class Published:
     source_bytes: int
     source_lines: int
     payload_bytes: int
+    places: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -190,6 +190,7 @@ class Publisher:
             project=project,
             protection=protection_of(script, project, server_profile=self._profile, asked=asked),
             client_chunk=True,
+            has_marks=script.mark_copies,
         )
         deadline = asyncio.get_running_loop().time() + UPDATE_SECONDS
         try:

@@ -124,15 +124,18 @@ def _protected(job: Job) -> WorkerAnswer:
         keeps_macros=job.keeps_macros,
         # Nobody is told where the loader's own errors are, and another engine changes all places again.
         has_line_map=job.client_chunk and not job.keeps_macros,
+        has_marks=job.has_marks,
     )
     outcome = pipeline.protect(job.source, options, job.seed)
     if isinstance(outcome, Protected):
-        warnings = outcome.warnings[:MAX_WARNINGS]
+        warnings, template = outcome.warnings[:MAX_WARNINGS], outcome.template
         return Done(
             text=outcome.text.encode("ascii"),
             warnings=warnings,
             target=outcome.target,
             line_map=outcome.line_map.to_bytes() if job.client_chunk and outcome.line_map else b"",
+            template=b"" if template is None else template.to_bytes(),
+            places=0 if template is None else len(template.places),
         )
     if isinstance(outcome, Rejected):
         return _invalid(outcome)

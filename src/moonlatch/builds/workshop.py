@@ -32,13 +32,17 @@ REMOTE_PLACES = 32
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Piece:
-    """A text to protect. `project` owns it and says how other engines do it; `name` is what those call it, `meter` what it costs."""
+    """A text to protect. `project` owns it and says how other engines do it; `name` is what those call it, `meter` what it costs.
+
+    `has_marks` asks for a template of copies, which other engines have none of.
+    """
 
     source: bytes
     name: str
     project: Project
     protection: Protection
     client_chunk: bool
+    has_marks: bool = False
     meter: Meter = field(default_factory=Meter)
 
 
@@ -75,6 +79,7 @@ class Workshop:
             target=piece.protection.target,
             client_chunk=piece.client_chunk,
             keeps_macros=is_remote,
+            has_marks=piece.has_marks and not is_remote,
             seed=crypto.new_seed(),
         )
         answer = await self._worked(job, piece, deadline)

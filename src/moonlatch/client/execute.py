@@ -9,7 +9,7 @@ import msgspec
 from moonlatch import leases
 from moonlatch.client.backend import Backend
 from moonlatch.client.moments import PROTOCOL, RUNNING, STARTING, STARTING_UNCORRECTED, moment_of, protocol_of
-from moonlatch.client.payloads import Payloads, SealedPayload
+from moonlatch.client.payloads import EVERYBODY, Payloads, SealedPayload
 from moonlatch.client.replies import REPLAYED, UNAVAILABLE, RefusedError, invalid
 from moonlatch.client.reports import ReportLog
 from moonlatch.client.start_reply import StartReply
@@ -37,6 +37,7 @@ from moonlatch.licensing.verdict import (
 )
 from moonlatch.live.interface import AliveAlreadyError, Instance, NoPlaceError
 from moonlatch.operations.locks import is_elsewhere, lock_of
+from moonlatch.operations.marking import holder_of_key, holder_without_key
 from moonlatch.storage.executions import UNKNOWN_EXECUTOR, Execution, ExecutionLog, OvertakenError, RepeatedError, Use
 from moonlatch.storage.licences import Owner, StartQuestion
 from moonlatch.storage.rollout_starts import RolloutStart
@@ -55,6 +56,13 @@ class _Origin(NamedTuple):
 
     fingerprint: bytes | None
     ip: bytes
+
+
+def _holder(facts: StartFacts, origin: _Origin) -> str:
+    """Whom a marked copy names."""
+    if facts.user_id is not None:
+        return holder_of_key(facts.user_id)
+    return holder_without_key(origin.fingerprint, origin.ip)
 
 
 class ExecuteEndpoint:
@@ -113,9 +121,10 @@ class ExecuteEndpoint:
         for _ in range(_ATTEMPTS):
             now = backend.clock()
             facts, granted = await self._decide(owner, request, origin, address, now)
-            payload = self._payloads.kept(request.script_id, facts.build)
+            holder = _holder(facts, origin) if facts.mark_copies else EVERYBODY
+            payload = self._payloads.kept(request.script_id, facts.build, holder)
             if payload is None:
-                payload = await self._payloads.of(request.script_id, facts.build)
+                payload = await self._payloads.of(request.script_id, facts.build, holder)
                 if payload is None:
                     raise RefusedError(SCRIPT_NOT_FOUND)
             instance = Instance(

@@ -26,6 +26,9 @@ class Kept(Generic[K, V]):
             self._values.move_to_end(key)
         return value
 
+    def __contains__(self, key: K) -> bool:
+        return key in self._values
+
     def put(self, key: K, value: V) -> None:
         """Keep a value, in the place of those that were not used for longest; a key that is there keeps its value."""
         if key in self._values:

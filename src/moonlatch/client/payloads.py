@@ -1,17 +1,30 @@
-"""Builds' payloads, sealed once each and kept in memory while there is room. A build never changes, so what is kept is never stale."""
+"""Builds' payloads, sealed once each and kept in memory while there is room. A build never changes, so what is kept is never stale.
+
+Of a script whose copies are marked each holder has a payload, sealed under a key of its own that opens nobody else's.
+"""
 
 from __future__ import annotations
 
+import logging
 from typing import NamedTuple
 
 from pybase64 import b64encode
 
 from moonlatch.client.kept import Kept
-from moonlatch.crypto import new_key, seal, sealed_digest
+from moonlatch.crypto import UnreadableSecretError, new_key, seal, sealed_digest
+from moonlatch.keyring import Keyring
+from moonlatch.obfuscator.template import TemplateError
+from moonlatch.operations.marking import Copies, copies_of
 from moonlatch.storage.interface import Database
 from moonlatch.storage.licences import payload
 
 MAX_KEPT_BYTES = 64 * 1024 * 1024
+"""Of payloads and marked copies, and as much of what those are made of."""
+EVERYBODY = ""
+"""The holder of a payload that is not marked."""
+_NO_COPIES_BYTES = 100
+
+logger = logging.getLogger(__name__)
 
 
 class SealedPayload(NamedTuple):
@@ -27,24 +40,46 @@ class SealedPayload(NamedTuple):
 class Payloads:
     """The most recently served payloads, up to so many bytes of sealed text in all."""
 
-    def __init__(self, database: Database, max_kept_bytes: int = MAX_KEPT_BYTES) -> None:
+    def __init__(self, database: Database, keyring: Keyring, max_kept_bytes: int = MAX_KEPT_BYTES) -> None:
         self._database = database
-        self._kept: Kept[tuple[str, int], SealedPayload] = Kept(max_kept_bytes, lambda sealed: len(sealed.text))
+        self._keyring = keyring
+        self._kept: Kept[tuple[str, int, str], SealedPayload] = Kept(max_kept_bytes, lambda sealed: len(sealed.text))
+        self._copies: Kept[tuple[str, int], Copies | None] = Kept(max_kept_bytes, _size_of)
 
-    def kept(self, script: str, build: int) -> SealedPayload | None:
-        """The payload of a build if it is kept."""
-        return self._kept.get((script, build))
+    def kept(self, script: str, build: int, holder: str = EVERYBODY) -> SealedPayload | None:
+        """The payload of a build, or that holder's copy, if it is kept."""
+        return self._kept.get((script, build, holder))
 
-    async def of(self, script: str, build: int) -> SealedPayload | None:
-        """The payload of a build, None when its script is gone."""
-        kept = self.kept(script, build)
+    async def of(self, script: str, build: int, holder: str = EVERYBODY) -> SealedPayload | None:
+        """The payload of a build, None when its script is gone; that holder's own copy where the build has marks."""
+        kept = self.kept(script, build, holder)
         if kept is not None:
             return kept
-        content = await payload(self._database, script, build)
+        content = None if holder == EVERYBODY else await self._copy(script, build, holder)
         if content is None:
-            return None
+            if holder != EVERYBODY:
+                return await self.of(script, build)
+            content = await payload(self._database, script, build)
+            if content is None:
+                return None
         key = new_key()
         ciphertext = seal(key, content)
         sealed = SealedPayload(key, b64encode(ciphertext), sealed_digest(ciphertext))
-        self._kept.put((script, build), sealed)
+        self._kept.put((script, build, holder), sealed)
         return sealed
+
+    async def _copy(self, script: str, build: int, holder: str) -> bytes | None:
+        where = script, build
+        copies = self._copies.get(where)
+        if copies is None and where not in self._copies:
+            try:
+                copies = await copies_of(self._database, self._keyring, script, build)
+            except (UnreadableSecretError, TemplateError) as error:
+                # Who bought it shall be able to use it.
+                logger.warning("build %d of script %s is served without marks: %s", build, script, type(error).__name__)
+            self._copies.put(where, copies)
+        return None if copies is None else copies.text(holder)
+
+
+def _size_of(copies: Copies | None) -> int:
+    return _NO_COPIES_BYTES if copies is None else copies.size

@@ -133,7 +133,7 @@ class ClientProtocol:
         self._report_traffic = self.traffic.route("POST", REPORT_PATH)
         self._loader_traffic = self.traffic.route("GET", LOADER_ROUTE)
         self._execute = ExecuteEndpoint(
-            backend, ExecutionLog(database), Payloads(database), settings.heartbeat_seconds, reports
+            backend, ExecutionLog(database), Payloads(database, backend.keyring), settings.heartbeat_seconds, reports
         )
         self._heartbeat = HeartbeatEndpoint(backend)
         self._variable = VariableEndpoint(backend, database, self._heartbeat, limit)

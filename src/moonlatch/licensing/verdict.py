@@ -103,6 +103,8 @@ class StartFacts(Facts, frozen=True):
     """How long a start takes its place at least, where the script has no heartbeats; 0: for one lease."""
     report_errors: bool
     """Copies tell of errors, where they can."""
+    mark_copies: bool
+    """Each key gets copies of its own."""
 
     @property
     def place_ms(self) -> int:

@@ -11,6 +11,7 @@ from moonlatch.builds.outcomes import Sound
 from moonlatch.builds.protection import Asked
 from moonlatch.licensing.roles import Permission
 from moonlatch.licensing.rollout import STABLE
+from moonlatch.licensing.tracing import strength
 from moonlatch.management.auth import CallerBehindBody, OwnedScript
 from moonlatch.management.backend import CurrentBackend, backend_of
 from moonlatch.management.body import JsonBody
@@ -119,12 +120,32 @@ Channel = Annotated[
 ]
 
 
+class Marks(Reply):
+    """How strong the marks of a build's copies are."""
+
+    places: Annotated[int, Field(description="of a copy that can be either of two ways")]
+    traces: Annotated[
+        int,
+        Field(
+            description="customers who may put their copies together, and one is still found; 0: too few places for any"
+        ),
+    ]
+
+    @classmethod
+    def of(cls, places: int) -> Marks:
+        return cls(places=places, traces=strength(places))
+
+
 class UpdateReply(Success):
     build: Annotated[int, Field(description="the number of the new build", examples=[3])]
     rollout: Annotated[str | None, Field(description="id of the rollout that it began", examples=[None])]
     source_bytes: Annotated[int, Field(examples=[5_120])]
     source_lines: Annotated[int, Field(examples=[180])]
     payload_bytes: Annotated[int, Field(description="size of the protected text", examples=[14_336])]
+    marks: Annotated[
+        Marks | None,
+        Field(description="null for a build whose copies are the same", examples=[{"places": 1_408, "traces": 3}]),
+    ]
     warnings: Annotated[list[str], Field(description="what the author should know, with its line", examples=[[]])]
 
 
@@ -263,6 +284,7 @@ async def update_script(
             source_bytes=published.source_bytes,
             source_lines=published.source_lines,
             payload_bytes=published.payload_bytes,
+            marks=None if published.places is None else Marks.of(published.places),
             warnings=list(published.warnings),
         ),
     )

@@ -49,6 +49,7 @@ class ScriptView(Reply):
         place_seconds=0,
         offline_days=0,
         report_errors=False,
+        mark_copies=False,
         enabled=True,
         total_executions=0,
         total_sessions=0,
@@ -65,6 +66,7 @@ class ScriptView(Reply):
     place_seconds: int
     offline_days: int
     report_errors: bool
+    mark_copies: bool
     enabled: bool
     total_executions: int
     total_sessions: int
@@ -83,6 +85,7 @@ class ScriptView(Reply):
             place_seconds=script.place_seconds,
             offline_days=script.offline_days,
             report_errors=script.report_errors,
+            mark_copies=script.mark_copies,
             enabled=script.enabled,
             total_executions=script.total_executions,
             total_sessions=counts.sessions,

@@ -57,6 +57,7 @@ MUST_FILTER = DocumentedError(0, "must filter something", 400)
 _PROFILE = "how much is done to it; the server's setting without one"
 _TARGET = "the language of its builds; wherever its source runs without one"
 _OFFLINE = "days for which it starts without the server, from the next loader on; 0: none"
+_MARKS = "each key has copies of its own, from the next update on, so that a leaked one names it"
 _REPORTS = "copies tell of errors, from the next loader on"
 _PLACE = (
     "seconds for which each start takes a place of its key's `max_instances`, where nothing else tells whether it still runs: "
@@ -80,6 +81,7 @@ class NewScript(Closed):
     place_seconds: Annotated[PlaceSeconds, Field(description=_PLACE)] = 0
     offline_days: Annotated[OfflineDays, Field(description=_OFFLINE)] = 0
     report_errors: Annotated[bool, Field(description=_REPORTS)] = False
+    mark_copies: Annotated[bool, Field(description=_MARKS)] = False
     profile: Annotated[ProfileName | None, Field(description=_PROFILE)] = None
     target: Annotated[TargetName | None, Field(description=_TARGET)] = None
     engine: Annotated[Engine | None, Field(description=_ENGINE)] = None
@@ -98,6 +100,7 @@ class EditScript(Edit):
     place_seconds: Annotated[PlaceSeconds | None, Field(description=_PLACE)] = None
     offline_days: Annotated[OfflineDays | None, Field(description=_OFFLINE)] = None
     report_errors: Annotated[bool | None, Field(description=_REPORTS)] = None
+    mark_copies: Annotated[bool | None, Field(description=_MARKS)] = None
     profile: Annotated[ClearableProfile | None, Field(description=_PROFILE)] = None
     target: Annotated[ClearableTarget | None, Field(description=_TARGET)] = None
     engine: Annotated[ClearableEngine | None, Field(description=_ENGINE)] = None

@@ -26,6 +26,7 @@ from moonlatch.licensing.verdict import (
 from moonlatch.operations.changing import Change, Intent, keyring_of, perform
 from moonlatch.operations.context import Actor, World
 from moonlatch.operations.kinds import EventKind
+from moonlatch.operations.marking import copies_of, holder_of_key
 from moonlatch.operations.refusals import Invalid, NotFound, Reason, Refused, TryLater
 from moonlatch.operations.user_actions import resource
 from moonlatch.storage import key_devices, licences, loaders, scripts, users
@@ -90,13 +91,16 @@ async def _prepare(world: World, actor: Actor, user: User, asked: Asked) -> _Pre
     if facts is None:
         return None
     build = with_build_given(facts, fingerprint).build
-    content = await licences.payload(world.database, script.id, build)
-    if content is None:
+    copies = await copies_of(world.database, keyring_of(world), script.id, build) if script.mark_copies else None
+    content = await licences.payload(world.database, script.id, build) if copies is None else None
+    if copies is None and content is None:
         return None
 
     def seal() -> _Prepared:
+        text = content if copies is None else copies.text(holder_of_key(user.id))
+        assert text is not None  # one of the two is there
         key = crypto.new_key()
-        sealed = crypto.seal(key, content)
+        sealed = crypto.seal(key, text)
         payload = leases.Payload(build=build, key=key, digest=crypto.sealed_digest(sealed))
         return _Prepared(payload, b64encode(sealed))
 

@@ -27,11 +27,12 @@ from moonlatch.operations.channels import require_room
 from moonlatch.operations.context import Actor, World
 from moonlatch.operations.explaining import sealed
 from moonlatch.operations.kinds import EventKind
+from moonlatch.operations.marking import sealed as sealed_template
 from moonlatch.operations.refusals import Invalid, NotFound, Reason, Refused, TooLarge, TryLater
 from moonlatch.operations.rollouts import require_no_rollout
 from moonlatch.operations.scheduling import EVERYBODY, Audience, check_audience, publish_to, put
 from moonlatch.operations.scripts import resource, version
-from moonlatch.storage import accounts, builds, line_maps, loaders, quota, scheduled_builds
+from moonlatch.storage import accounts, builds, line_maps, loaders, quota, scheduled_builds, templates
 from moonlatch.storage.builds import UNNAMED, Publisher, Release
 from moonlatch.storage.rollouts import Rollout
 from moonlatch.storage.scripts import Script
@@ -147,6 +148,10 @@ async def _publish(
     )
     if prepared.build.line_map:
         await line_maps.insert(change.tx, script_id, number, sealed(change.keyring, prepared.build.line_map))
+    if prepared.build.places:
+        template = sealed_template(change.keyring, prepared.build.template)
+        places = prepared.build.places
+        await templates.insert(change.tx, script_id, number, template, places=places, now=change.now)
     if loader is not None:
         await loaders.insert(change.tx, loader[0], script_id, source=loader[1], now=change.now)
     about: dict[str, tuple[Any, Any]] = {"profile": (None, prepared.protection.profile)}
@@ -161,6 +166,7 @@ async def _publish(
         source_bytes=prepared.source_bytes,
         source_lines=prepared.source_lines,
         payload_bytes=len(prepared.build.text),
+        places=prepared.build.places if current.mark_copies else None,
     )
 
 

@@ -53,7 +53,7 @@ START_SCRIPT = Query(
     "licences.start_script",
     f"""
     select {_OF_SCRIPT}, l.version, l.valid_until, {_HAS_BARRED_NETWORKS}, p.require_fingerprint, s.offline_days,
-        s.place_seconds, s.report_errors
+        s.place_seconds, s.report_errors, s.mark_copies
     from scripts s
     join accounts a on a.id = :account
     join projects p on p.id = s.project_id
@@ -63,6 +63,8 @@ START_SCRIPT = Query(
     shared=True,
     is_hot=True,
 )
+_ONLY_OF_STARTS = 8
+"""Columns of that one behind those that a running copy's verdict needs, too."""
 START_USER = Query(
     "licences.start_user",
     f"select {_STARTING_USER}, {_SHOWN}, u.executions, u.key_days, u.max_executions {_BY_KEY} limit 1",
@@ -222,7 +224,7 @@ class Licences:
             script = await script
         if script is None:
             return None
-        text: str | None = script[-8]
+        text: str | None = script[-1 - _ONLY_OF_STARTS]
         plan = None if text is None else plan_of(text)
         has_pins = plan is not None and plan.has_pins
         user = ask(
@@ -236,11 +238,13 @@ class Licences:
             channel, pin = _pin_in(user[-1], question.script, question.now)
             if channel is None:
                 channel = channel_by_role(plan, user[-2])
-            facts = StartFacts(*(script[:-7] + user[:-2] + script[-7:]), channel=channel, pin=pin)
+            facts = StartFacts(
+                *(script[:-_ONLY_OF_STARTS] + user[:-2] + script[-_ONLY_OF_STARTS:]), channel=channel, pin=pin
+            )
         elif has_pins:
-            facts = StartFacts(*(script[:-7] + user[:-2] + script[-7:]))
+            facts = StartFacts(*(script[:-_ONLY_OF_STARTS] + user[:-2] + script[-_ONLY_OF_STARTS:]))
         else:
-            facts = StartFacts(*(script[:-7] + user + script[-7:]))
+            facts = StartFacts(*(script[:-_ONLY_OF_STARTS] + user + script[-_ONLY_OF_STARTS:]))
         if facts.blacklisted or facts.barred_by is not None:
             facts = await self._with_reason(facts, (facts.user_id, owner.project, question.fingerprint, question.now))
         if facts.fingerprint != question.fingerprint and None not in (facts.fingerprint, question.fingerprint):

@@ -13,7 +13,8 @@ class Script(msgspec.Struct, frozen=True, kw_only=True):
     """One script of a project. `build` 0 means never updated; `loader` is the id of the loader being served.
 
     `place_seconds` is how long a copy that does not beat takes its place, 0 for one lease; `offline_days` are those for which copies start
-    without the server, 0 for none; `report_errors`: copies tell of errors; `profile`, `target` and `engine` say how it is protected; None leaves that to its project or the server.
+    without the server, 0 for none; `report_errors`: copies tell of errors; `mark_copies`: each key has
+    copies of its own; `profile`, `target` and `engine` say how it is protected; None leaves that to its project or the server.
     """
 
     id: str
@@ -26,6 +27,7 @@ class Script(msgspec.Struct, frozen=True, kw_only=True):
     place_seconds: int = 0
     offline_days: int = 0
     report_errors: bool = False
+    mark_copies: bool = False
     enabled: bool = False
     total_executions: int = 0
     build: int = 0

@@ -15,6 +15,7 @@ import msgspec
 
 from moonlatch.crypto import (
     AD_STEP_SECRETS,
+    COPY_TEMPLATE,
     DISCORD_TOKEN,
     IDEMPOTENT_REPLY,
     IDENTITY_KEY,
@@ -299,6 +300,7 @@ REWRAPPED: tuple[Rewrappable, ...] = (
     Column("bot tokens with Discord", DISCORD_TOKEN, "discord_applications", "account_id", "bot_token"),
     Column("values of server variables", SERVER_VARIABLE, "variables", "id", "value"),
     Column("line maps of builds", LINE_MAP, "line_maps", "id", "map"),
+    Column("templates of copies", COPY_TEMPLATE, "templates", "id", "template"),
 )
 PLACES: tuple[Place, ...] = (*REWRAPPED, ANSWERS)
 QUERIES = {query.name: query for place in PLACES for query in getattr(place, "queries", {}).values()}

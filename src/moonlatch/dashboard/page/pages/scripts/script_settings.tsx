@@ -35,6 +35,7 @@ export function ScriptSettings({ script, etag, reload }: { script: ScriptView; e
                 require_sessions: entered.flag("require_sessions"),
                 place_seconds: entered.number("place_seconds") ?? 0,
                 report_errors: entered.flag("report_errors"),
+                mark_copies: entered.flag("mark_copies"),
                 offline_days: entered.number("offline_days") ?? 0,
                 profile: entered.text("profile") as NonNullable<EditScript["profile"]>,
                 target: entered.text("target") as NonNullable<EditScript["target"]>,
@@ -50,6 +51,7 @@ export function ScriptSettings({ script, etag, reload }: { script: ScriptView; e
               <Tick name="kick_outdated" label={text.kickOutdated} defaultChecked={script.kick_outdated} />
               <Tick name="require_sessions" label={text.requireSessions} hint={text.requireSessionsHint} defaultChecked={script.require_sessions} />
               <Tick name="report_errors" label={text.reportErrors} hint={text.reportErrorsHint} defaultChecked={script.report_errors} />
+              <Tick name="mark_copies" label={text.markCopies} hint={text.markCopiesHint} defaultChecked={script.mark_copies} />
               <TextField name="place_seconds" label={text.placeSeconds} hint={text.placeSecondsHint} inputMode="numeric" defaultValue={String(script.place_seconds)} />
               <TextField name="offline_days" label={text.offlineDays} hint={text.offlineDaysHint} inputMode="numeric" defaultValue={String(script.offline_days)} />
               <div class="fields two">

@@ -13,6 +13,8 @@ export const text = {
   kickOutdated: "Stop copies of older builds",
   requireSessions: "Only in programs with WebSockets",
   requireSessionsHint: "Every copy can then be watched, messaged and stopped at once.",
+  markCopies: "Mark copies",
+  markCopiesHint: "Each key has copies of its own, from the next update on, so that a leaked one names its key.",
   reportErrors: "Report errors",
   reportErrorsHint: "Copies tell of errors that nobody caught, with the place, from the next loader on. Rollouts that break starts are then halted by themselves.",
   placeSeconds: "Seconds for which a start counts",
