@@ -143,6 +143,17 @@ async def test_nothing_is_kept_of_who_it_was(world: World) -> None:
     assert all(len(witness) == 12 for (witness,) in witnesses)
 
 
+async def test_a_key_in_an_error_is_kept_nowhere(world: World) -> None:
+    client = await reporting(world)
+    key = await world.user()
+    copy = await start(world, client, key=key)
+    await copy.report(error={**BROKEN, "message": f"the key {key} is bad"})
+    (group,) = await told(world, client)
+    assert group.message == "the key <id> is bad"
+    label = await world.value("select resource_label from events where kind = 'error.new'")
+    assert label == "the key <id> is bad"
+
+
 async def test_paths_and_whatever_is_not_readable_are_left_out(world: World) -> None:
     client = await reporting(world)
     copy = await start(world, client)

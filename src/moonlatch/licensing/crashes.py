@@ -57,6 +57,8 @@ _NUMBER = r"(\d{1,9})"
 _SPOT = re.compile(rf"(?:^|[\s\S]*?:){_NUMBER}(?::{_NUMBER})?(?:#{_NUMBER})?(?![\w.])")
 _ADDRESS = re.compile(r"\b0x[0-9a-fA-F]+\b")
 _UNIQUE = re.compile(r"\b(?=\w*\d)[0-9A-Za-z]{16,}\b|\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", re.IGNORECASE)
+_TELLING = re.compile(rf"{_UNIQUE.pattern}|\b[0-9A-Za-z]{{32}}\b", re.IGNORECASE)
+"""What may say who it was: ids, devices, and keys, of which a few hold no digit."""
 _DIGITS = re.compile(r"\d+(?:\.\d+)?")
 _SPACE = re.compile(r"\s+")
 
@@ -78,10 +80,11 @@ def normalised(message: str) -> str:
 
 
 def scrubbed(message: str) -> str:
-    """The message as it is kept: of one line, and bounded. Loaders leave paths and long strings out; what comes may be of another client."""
-    return "".join(each if each.isprintable() else " " for each in _PATH.sub("<path>", message))[
-        :MAX_MESSAGE_CHARACTERS
-    ]
+    """The message as it is kept: of one line, bounded, without keys. Loaders leave those out, and paths and long strings; what comes may be of
+    another client.
+    """
+    told = _TELLING.sub("<id>", _PATH.sub("<path>", message))
+    return "".join(each if each.isprintable() else " " for each in told)[:MAX_MESSAGE_CHARACTERS]
 
 
 _PATH = re.compile(r"[A-Za-z]:[\\/][^'\":\n]*|~[\\/][^\s'\":]*|[\w.-]*[\\/][^\s'\":\\/]+[\\/][^\s'\":]*")

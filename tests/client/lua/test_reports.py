@@ -146,6 +146,15 @@ def test_paths_and_long_texts_stay_where_they_are(server: ProtocolServer, text: 
     assert error["message"] == told
 
 
+@pytest.mark.parametrize("engine", ["luau", "lua51"])
+def test_who_it_was_is_not_told_by_the_message(server: ProtocolServer, engine: str) -> None:
+    key, device = "MY-OWN.KEY%d", "a device+[1]"
+    payload = f"local la = ... la.la_report({lua_text(f'{key} on {device}: {key}')})"
+    with start(server, payload, key=key, fingerprint=device, engine=engine):
+        (error,) = errors(server, 1)
+    assert error["message"] == "<key> on <device>: <key>"
+
+
 def lua_text(text: str) -> str:
     return '"' + "".join(f"\\{byte:03d}" for byte in text.encode("latin-1")) + '"'
 

@@ -19,7 +19,7 @@ local function join(host, key, runtime, reply)
   )
   runtime.instance = instance
   if reports and reply.reports then
-    reports.begin(host, runtime, instance)
+    reports.begin(host, key, runtime, instance)
   end
   if instance.heartbeat_seconds then
     host.spawn(function()

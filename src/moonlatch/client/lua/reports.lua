@@ -6,6 +6,7 @@ local MOST = 5 -- of one copy
 local MOST_CHARACTERS = 400
 local LONGEST_STRING = 200
 local LOOKED_AT = 4000
+local SHORTEST_SECRET = 8
 local HEALTH_SECONDS = 30 -- after which it says how it went, and as many more at most
 local LONGEST_PAUSE_SECONDS = 30
 local LONGEST_NAME = 59 -- that Lua shows of a chunk
@@ -13,6 +14,14 @@ local NEVER_SAID = 100000000
 
 local function shortened(text)
   return #text > LONGEST_STRING and "<long>" or text
+end
+
+-- Without a text that says who it was.
+local function without(text, secret, shown)
+  if type(secret) ~= "string" or #secret < SHORTEST_SECRET then
+    return text
+  end
+  return (string.gsub(text, (string.gsub(secret, "%W", "%%%0")), shown))
 end
 
 -- Without what says where on a computer something is, and without long strings.
@@ -62,7 +71,7 @@ local function raised_in(thread)
 end
 
 -- `runtime` is the script's, `instance` what the server knows of it. Gives the script's errors a way to the server.
-function reports.begin(host, runtime, instance)
+function reports.begin(host, key, runtime, instance)
   local name, began = runtime.object.la_script_name, host.clock()
   local count, seen, failed = 0, {}, false
 
@@ -86,7 +95,7 @@ function reports.begin(host, runtime, instance)
     if kind == "thread" and not line then
       return -- of another script
     end
-    local message = scrubbed(rest or text)
+    local message = scrubbed(without(without(rest or text, key, "<key>"), host.fingerprint, "<device>"))
     local same = message .. "\n" .. (line or "")
     if seen[same] or count >= MOST then
       return
