@@ -100,9 +100,7 @@ async def test_it_is_told_of_with_its_line_and_its_rollout_is_halted(tmp_path: P
         api.clock.ahead_ms += 5 * 60_000
         before = done(await me.get(f"/rollouts/{rollout}"))["comparison"]
         assert before["by"] == "starts"
-        # What the one real copy said of its start may have got lost on the way, and then nothing was heard of it.
-        assert before["new"]["starts"] == before["new"]["errors"] + before["new"]["silent"] == len(broken)
-        assert before["new"]["silent"] <= 1
+        assert before["new"] == {"starts": len(broken), "errors": len(broken), "silent": 0}
         assert await release_due(api.world) == 1
         halted = done(await me.get(f"/rollouts/{rollout}"))["rollout"]
         assert halted["state"] == "halted"

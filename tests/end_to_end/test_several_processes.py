@@ -81,6 +81,7 @@ async def test_several_servers_are_one(tmp_path: Path, postgres_url: str, redis_
             project = await asyncio.to_thread(developers[0].new_project)
             chain = Chain(servers, postgres_url, developers, project)
             await check_rollout(chain, http)
+            await check_halting(chain, http)
             await check_variables(chain, http)
             await check_visit(chain)
             await check_discord(chain, discord, http)
@@ -111,6 +112,64 @@ async def check_rollout(chain: Chain, http: httpx.AsyncClient) -> None:
     await asyncio.to_thread(lambda: second.post(f"/users/{keys[0]}/pin", script=script, build=2))
     assert await chain.builds(client, keys[0]) == [2, 2]
     assert await chain.builds(client, keys[1]) == [1, 1]
+
+
+async def check_halting(chain: Chain, http: httpx.AsyncClient) -> None:
+    """Copies that start at one server tell another of their errors: one error of all of them, and a rollout that is halted for everybody."""
+    first, second = chain.developers
+
+    def release() -> tuple[str, list[str], str]:
+        script = first.new_script(chain.project, "print(1)", report_errors=True)
+        keys = [first.new_key(chain.project) for _ in range(CUSTOMERS_OF_ROLLOUT)]
+        half = [{"basis_points": 5_000, "minutes": 60}]
+        return script, keys, second.post(f"/scripts/{script}/update", script="print(2)", steps=half)["rollout"]
+
+    script, keys, rollout = await asyncio.to_thread(release)
+    client = await chain.client(script, http)
+    copies = []
+    for number, key in enumerate(keys):
+        client.url = chain.servers[number % 2].url
+        copies.append(await client.execute(key=key, reports=True))
+    broken = [each for each in copies if each.variables["la_script_build"] == 2]
+    assert 0 < len(broken) < len(copies), "of twelve keys, none or all: once in 2,048"
+    connection = await asyncpg.connect(chain.database_url)
+    noted = "select count(*) from rollout_starts where rollout_id = $1 and outcome is "
+    async with asyncio.timeout(30):
+        while await connection.fetchval(noted + "null", rollout) < len(copies):
+            await asyncio.sleep(0.05)
+    for number, copy in enumerate(copies):
+        client.url = chain.servers[(number + 1) % 2].url
+        if copy in broken:
+            await copy.report(error={"message": "attempt to index nil", "line": 1, "kind": "main"})
+        await copy.report(health="error" if copy in broken else "ok")
+    async with asyncio.timeout(30):
+        while await connection.fetchval(noted + "not null", rollout) < len(copies):
+            await asyncio.sleep(0.05)
+    listed = [await asyncio.to_thread(each.get, f"/scripts/{script}/errors") for each in chain.developers]
+    (error,) = await asyncio.to_thread(eventually, lambda: first.get(f"/scripts/{script}/errors")["errors"])
+    await asyncio.to_thread(
+        eventually, lambda: second.get(f"/errors/{error['id']}")["error"]["instances"] == len(broken)
+    )
+    assert all(len(each["errors"]) <= 1 for each in listed)
+    # What sixty customers more with the new build and as many others say, minutes ago: no server's clock is moved.
+    await connection.execute(
+        "insert into rollout_starts (instance, rollout_id, is_new, basis_points, holder, started_at, outcome) "
+        "select 'x' || n, $1, n % 2 = 0, 5000, cast('x' || n as bytea), 1, "
+        "case when n % 2 = 0 then 'error' else 'ok' end from generate_series(1, 120) n",
+        rollout,
+    )
+    await connection.close()
+    shown = await asyncio.to_thread(
+        eventually,
+        lambda: (found := second.get(f"/rollouts/{rollout}")["rollout"])["state"] == "halted" and found,
+        timeout_seconds=30,
+    )
+    assert shown["halted_because"]["because"] == "errors"
+    assert shown["halted_because"]["new"]["starts"] >= 60
+    events = (await asyncio.to_thread(first.get, "/events", kind="script.rollout_halted"))["events"]
+    assert [each["actor"]["kind"] for each in events if each["resource"]["id"] == script][:1] == ["job"]
+    assert len([each for each in events if each["actor"]["kind"] == "job"]) == 1, "both servers look, and one halts"
+    assert [await chain.builds(client, key) for key in keys[:3]] == [[1, 1]] * 3
 
 
 async def check_variables(chain: Chain, http: httpx.AsyncClient) -> None:
