@@ -18,6 +18,7 @@ import execute
 import heartbeat
 import messages
 import pages
+import protector
 import rates
 import rollout
 import servers
@@ -42,6 +43,7 @@ MEASURES: dict[str, tuple[Measure, bool]] = {
     "sessions": (sessions.measure, True),
     "messages": (messages.measure, True),
     "pages": (pages.measure, False),
+    "protector": (protector.measure, False),
     "changes": (changes.measure, False),
     "dashboard": (dashboard.measure, False),
     "events": (events.measure, False),

@@ -32,6 +32,7 @@ SCRIPT_BYTES = 460_000
 GOALS = {"minify": (1.2, 1.6), "light": (1.3, 2.0), "standard": (2.5, 3.0), "maximum": (12.0, 30.0)}
 """The most that a profile may cost: in geometric mean over the programs, and on any of them."""
 LINE_MAP_GOAL = 1.05
+REPEATS = 3
 # These hold lists made to touch a limit, which no script looks like.
 UNTYPICAL = {"long_lists.lua", "many_locals.lua"}
 
@@ -120,11 +121,16 @@ def measure_line_map(programs: Sequence[Path], repeats: int) -> Figure:
     return Figure("maximum with a line map, beside itself without", f"{len(ratios)} programs", mean, LINE_MAP_GOAL)
 
 
+def measure() -> list[Figure]:
+    """All profiles over all programs, and `maximum` with line maps beside itself without, each in turn in one process."""
+    return [*measure_slow_down(list(PROFILES), PROGRAMS, REPEATS), measure_line_map(PROGRAMS, REPEATS)]
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--profile", action="append", choices=list(PROFILES), help="all when not given")
     parser.add_argument("--only", action="append", choices=[path.stem for path in PROGRAMS], help="programs to run")
-    parser.add_argument("--repeats", type=int, default=3, help="runs of each text, of which the fastest counts")
+    parser.add_argument("--repeats", type=int, default=REPEATS, help="runs of each text, of which the fastest counts")
     chosen = parser.parse_args()
     profiles = chosen.profile or list(PROFILES)
     if not chosen.only:

@@ -344,6 +344,11 @@ def test_what_is_saved_is_published_to_a_channel_for_ones_own_key(server: Moonla
     (key,) = re.findall(r'script_key = "(\w{32})"', server.told())
     command = [sys.executable, "-m", "moonlatch", "watch", "game", "--script", told_script(server), "--url", server.url]
     environment = {**os.environ, "MOONLATCH_TOKEN": told_token(server), "PYTHONUNBUFFERED": "1"}
+    unknown = subprocess.run(
+        [*command, "--key", "x" * 32], env=environment, capture_output=True, text=True, check=False
+    )
+    assert (unknown.returncode, unknown.stdout) == (1, "")
+    assert unknown.stderr.startswith("error: nothing was published")
     with (
         Developer(server.url, told_token(server)) as developer,
         subprocess.Popen(
@@ -372,7 +377,7 @@ def test_what_is_saved_is_published_to_a_channel_for_ones_own_key(server: Moonla
             second = watching.stdout.readline()
             found = developer.get(f"/scripts/{told_script(server)}/channels")["channels"]
             build = {each["name"]: each["build"] for each in found}["mine"]
-            assert second == f"Published game as build {build}.\n"
+            assert second == f"Published game as build {build}, to the keys on mine.\n"
         finally:
             watching.send_signal(signal.SIGINT)
         assert watching.wait(20) == 0

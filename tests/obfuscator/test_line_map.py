@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from moonlatch.obfuscator import pipeline
 from moonlatch.obfuscator.analysis.source_files import next_line_is, source_files
 from moonlatch.obfuscator.line_map import (
     LONGEST_NAME,
@@ -21,7 +22,7 @@ from moonlatch.obfuscator.line_map import (
     LineMapError,
     Place,
 )
-from moonlatch.obfuscator.options import Options
+from moonlatch.obfuscator.options import PROFILES, Options
 from moonlatch.obfuscator.outcome import Protected
 from moonlatch.obfuscator.pipeline import protect
 from support.protecting import ALL_PROGRAMS
@@ -198,3 +199,16 @@ def test_a_source_of_one_line_has_a_build_of_one_line(profile: str) -> None:
         outcome = protect(program.read_bytes().replace(b"\n", b" "), Options(profile), 1)
         if isinstance(outcome, Protected):
             assert "\n" not in outcome.text
+
+
+def test_a_script_too_large_to_be_mapped_is_protected_without_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = b"print(1)\nprint(2)\n"
+    monkeypatch.setattr(pipeline, "MOST_MAPPED_BYTES", len(source) - 1)
+    for profile in PROFILES:
+        outcome = protect(source, Options(profile=profile), 1)
+        assert isinstance(outcome, Protected)
+        is_mapped = profile != "maximum"
+        assert (bool(outcome.line_map), pipeline.UNMAPPED in outcome.warnings) == (is_mapped, not is_mapped), profile
+        unasked = protect(source, Options(profile=profile, has_line_map=False), 1)
+        assert isinstance(unasked, Protected)
+        assert unasked.warnings == []

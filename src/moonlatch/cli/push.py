@@ -183,6 +183,8 @@ def tell(reply: Envelope, release: Release, name: str, before: Envelope | None, 
     elif options.get("steps"):
         share = percentage(options["steps"][0]["basis_points"])
         say(f"Published {name} as build {build}, to {share} of the keys. `rollout halt` takes it back.")
+    elif release.channel is not None:
+        say(f"Published {name} as build {build}, to the keys on {release.channel}.")
     else:
         say(f"Published {name} as build {build}.")
     shown_counts = [

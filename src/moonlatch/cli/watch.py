@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from moonlatch.cli.calling import DEFAULT_URL, ScriptId, Token, Url, address, is_done, posted, require_token
+from moonlatch.cli.calling import DEFAULT_URL, ScriptId, Token, Url, address, got, is_done, posted, require_token
 from moonlatch.cli.choices import Profile
 from moonlatch.cli.folder import Entry, FileOrFolder
 from moonlatch.cli.output import CommandError, remark, say, show_error, shown
@@ -49,6 +50,8 @@ def watch(
     if channel == "stable":
         raise CommandError("stable is everybody's", "Watch with a channel of your own.")
     server, release = Server(url, token), Release(options={"profile": profile}, channel=channel)
+    if key is not None:
+        _require_key(server, key)
     is_on_channel = key is None
     published: State | None = None
     before = _state(path)
@@ -119,6 +122,13 @@ def _publish(server: Server, script: str, path: Path, entry: str | None, release
         show_error(error.message, error.hint)
         return False
     return True
+
+
+def _require_key(server: Server, key: str) -> None:
+    """Raise CommandError for a key that is none, before anything is published."""
+    status, reply = got(address(server.url, "users", key, "pins"), server.token)
+    if status == HTTPStatus.NOT_FOUND:
+        is_done(status, reply, "nothing was published", as_json=False)
 
 
 def _put_on_channel(server: Server, script: str, key: str, channel: str) -> None:

@@ -58,6 +58,11 @@ from moonlatch.obfuscator.transform.unit import Unit
 MOST_MAPPED_BYTES = 256 * 1024
 """Of a source that is compiled for the machine. Beyond, operations of each line's own would double the time, text and memory."""
 
+UNMAPPED = (
+    f"line 1: this script is larger than {MOST_MAPPED_BYTES // 1024} KB, "
+    "so errors of a build that is compiled for a machine of its own ('maximum') lead to no lines of the source"
+)
+
 
 def protect(source: bytes, options: Options, seed: int, observer: Observer | None = None) -> Outcome:
     """Protects `source` with the passes of the profile that `options` names, under the eyes of the observer.
@@ -123,7 +128,8 @@ def _protect(source: bytes, options: Options, seed: int, keys: Collection[str], 
 def _transformed(
     source: bytes, options: Options, seed: int, keys: Collection[str], observer: Observer | None
 ) -> Protected | Rejected:
-    if len(source) > MOST_MAPPED_BYTES and virtualize.KEY in keys:
+    is_unmapped = options.has_line_map and len(source) > MOST_MAPPED_BYTES and virtualize.KEY in keys
+    if is_unmapped:
         options = replace(options, has_line_map=False)
     accepted = _accepted(source, options, observer)
     if isinstance(accepted, Rejected):
@@ -140,6 +146,9 @@ def _transformed(
     changes_order = not PROFILES[PLAINEST_PROFILE].issuperset(keys)
     if changes_order and read_arguments_first(chunk, resolution, target, expansion.untouched):
         resolution = resolve(chunk)
+    warnings = _warnings(chunk, source, options, expansion)
+    if is_unmapped:
+        warnings.append(UNMAPPED)
     pool = ConstantPool(resolution.fresh_name("pool"))
     unit = Unit(
         chunk,
@@ -148,7 +157,7 @@ def _transformed(
         target,
         seed,
         pool,
-        warnings=_warnings(chunk, source, options, expansion),
+        warnings=warnings,
         sealed=expansion.untouched,
         native=expansion.native,
         shared=shared,
