@@ -200,3 +200,16 @@ async def test_what_is_served_is_kept_beside_the_history(api: Api) -> None:
     done(await me.post(f"/scripts/{client.script}/rollback", {"build": 2}))
     done(await me.post(f"/scripts/{client.script}/update", {"script": "print(1)"}))
     assert await kept(me, client.script) == [14, *range(13, 3, -1)], "the new one is current, ten others are history"
+
+
+async def test_what_copies_still_run_is_kept_until_they_end(api: Api) -> None:
+    me = await api.developer()
+    project = await me.new_project()
+    client, key = await running(api, project, builds=13), await me.new_user(project)
+    done(await me.post(f"/scripts/{client.script}/rollback", {"build": 2}))
+    assert await started(client, key) == 2
+    done(await me.post(f"/scripts/{client.script}/update", {"script": "print(1)"}))
+    assert await kept(me, client.script) == [14, *range(13, 3, -1), 2]
+    done(await me.post(f"/users/{key}/revoke_instances", {}))
+    done(await me.post(f"/scripts/{client.script}/update", {"script": "print(1)"}))
+    assert await kept(me, client.script) == [15, *range(14, 4, -1)]

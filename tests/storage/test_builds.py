@@ -71,6 +71,15 @@ async def test_a_build_that_is_served_takes_no_place_in_the_history(database: Sq
     assert await database.run(lambda tx: builds.prune(tx, "s", keep=2)) == 0
 
 
+async def test_a_build_that_copies_run_is_kept_and_takes_no_place(database: SqliteDatabase) -> None:
+    for _ in range(5):
+        await publish(database)
+    assert await database.run(lambda tx: builds.prune(tx, "s", keep=1, running={1, 4, 9})) == 1
+    assert [build.number for build in await builds.list_of_script(database, "s")] == [5, 4, 3, 1]
+    assert await database.run(lambda tx: builds.prune(tx, "s", keep=1)) == 2
+    assert [build.number for build in await builds.list_of_script(database, "s")] == [5, 4]
+
+
 async def test_a_script_that_is_gone_has_no_next_build(database: SqliteDatabase) -> None:
     assert await database.run(lambda tx: builds.number_next(tx, "gone", loader_id=None)) is None
 

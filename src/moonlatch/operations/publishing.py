@@ -22,6 +22,7 @@ from moonlatch.builds.publisher import Update
 from moonlatch.clock import utc_time
 from moonlatch.licensing.roles import Permission
 from moonlatch.licensing.rollout import STABLE
+from moonlatch.live.interface import LiveUnavailableError
 from moonlatch.operations.changing import Change, Intent, perform
 from moonlatch.operations.channels import require_room
 from moonlatch.operations.context import Actor, World
@@ -36,6 +37,11 @@ from moonlatch.storage import accounts, builds, line_maps, loaders, quota, sched
 from moonlatch.storage.builds import UNNAMED, Publisher, Release
 from moonlatch.storage.rollouts import Rollout
 from moonlatch.storage.scripts import Script
+
+MOST_COPIES = 10_000
+"""Copies of a script that are looked at before builds of it are removed: those that run for longest have the oldest builds."""
+
+_COPIES_AT_ONCE = 1_000
 
 
 async def publish(
@@ -67,9 +73,13 @@ async def publish(
         await require_no_rollout(world.database, script.id)
 
     async def store(prepared: Prepared) -> Published | Unpublished:
+        running = await _running_builds(world, script.id)
         try:
             return await perform(
-                world, actor, lambda change: _publish(change, script.id, prepared, release, audience), intent
+                world,
+                actor,
+                lambda change: _publish(change, script.id, prepared, release, audience, running=running),
+                intent,
             )
         except _UnpublishedError as error:
             return error.outcome
@@ -113,8 +123,33 @@ class _UnpublishedError(Exception):
         self.outcome = outcome
 
 
+async def _running_builds(world: World, script_id: str) -> frozenset[int] | None:
+    """The builds that copies run, of the copies that run for longest; None where that cannot be told just now.
+
+    A build that is removed while copies run it takes along what their errors are explained by.
+    """
+    if world.live is None:
+        return frozenset()
+    found: set[int] = set()
+    try:
+        for offset in range(0, MOST_COPIES, _COPIES_AT_ONCE):
+            copies = await world.live.copies(script_id, offset, _COPIES_AT_ONCE)
+            found.update(each.instance.build for each in copies)
+            if len(copies) < _COPIES_AT_ONCE:
+                break
+    except LiveUnavailableError:
+        return None
+    return frozenset(found)
+
+
 async def _publish(
-    change: Change, script_id: str, prepared: Prepared, release: Release, audience: Audience
+    change: Change,
+    script_id: str,
+    prepared: Prepared,
+    release: Release,
+    audience: Audience,
+    *,
+    running: frozenset[int] | None,
 ) -> Published:
     change.actor.require(Permission.SCRIPTS_PUBLISH)  # protecting took its time
     try:
@@ -158,7 +193,8 @@ async def _publish(
     if release.label is not None:
         about["label"] = (None, release.label)
     rollout, warnings = await _release(change, current, number, audience, about=about)
-    await builds.prune(change.tx, script_id, keep=tier.build_history)
+    if running is not None:
+        await builds.prune(change.tx, script_id, keep=tier.build_history, running=running)
     return Published(
         build=number,
         warnings=[*prepared.build.warnings, *warnings],

@@ -3,6 +3,8 @@
 # ruff: noqa: S608 -- what is put into the statements is this module's own list of columns and conditions
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import msgspec
 
 from moonlatch.storage.interface import Database, Query, Row, Transaction
@@ -33,11 +35,8 @@ _UNREFERENCED = (
     "union all select build from rollouts where script_id = :script_id and ended_at is null "
     "union all select build from scheduled_builds where script_id = :script_id)"
 )
-PRUNE = Query(
-    "builds.prune",
-    f"delete from builds where {_UNREFERENCED} and number < coalesce("
-    f"(select number from builds where {_UNREFERENCED} order by number desc limit 1 offset :others), 0)",
-)
+UNREFERENCED = Query("builds.unreferenced", f"select number from builds where {_UNREFERENCED} order by number desc")
+REMOVE = Query("builds.remove", "delete from builds where script_id = :script_id and number = :number")
 _INFO = (
     "select number, profile, target, engine, source_bytes, length(payload), created_at, label, notes, source_hash, "
     "payload_hash, publisher_kind, publisher_id, publisher_name, yanked_at, source_lines from builds where script_id = :script_id"
@@ -145,12 +144,16 @@ async def yank(tx: Transaction, script_id: str, number: int, *, now: int) -> Non
     await tx.execute(YANK, script_id=script_id, number=number, now=now)
 
 
-async def prune(tx: Transaction, script_id: str, *, keep: int) -> int:
-    """Remove all but the newest `keep` (at least 1) of the builds that nothing refers to; gives how many went.
+async def prune(tx: Transaction, script_id: str, *, keep: int, running: Collection[int] = ()) -> int:
+    """Remove all but the newest `keep` (at least 1) of the builds that nothing refers to and no copy runs; gives how many went.
 
     The newest of all is never among them: its number is what the next one's follows.
     """
-    return await tx.execute(PRUNE, script_id=script_id, others=keep - 1)
+    found = [row[0] for row in await tx.fetch_all(UNREFERENCED, script_id=script_id)]
+    removed = [number for number in found if number not in running][keep:]
+    for number in removed:
+        await tx.execute(REMOVE, script_id=script_id, number=number)
+    return len(removed)
 
 
 async def find(db: Database | Transaction, script_id: str, number: int) -> BuildInfo | None:
