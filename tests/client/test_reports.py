@@ -113,6 +113,15 @@ async def test_one_customer_leaves_no_error_of_others_unheard(world: World) -> N
     await copy.report(health="error")
 
 
+async def test_an_error_of_a_build_that_never_was_is_none(world: World) -> None:
+    """A copy that says it runs by a lease names the build itself; one that is resolved would come back in it."""
+    client = await reporting(world)
+    for build in (1, 2, 2**53):
+        copy = await start(world, client, build=build)
+        await copy.report(error=BROKEN)
+    assert [group.build for group in await told(world, client)] == [1]
+
+
 async def test_invented_programs_push_no_real_one_away(world: World) -> None:
     client, copies = await reporting(world), 3
     for number in range(MOST_EXECUTORS * 2):

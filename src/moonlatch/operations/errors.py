@@ -30,7 +30,7 @@ from moonlatch.operations.context import Actor, ActorKind
 from moonlatch.operations.explaining import located, map_of
 from moonlatch.operations.kinds import EventKind
 from moonlatch.operations.refusals import NotFound
-from moonlatch.storage import error_groups, rollout_starts
+from moonlatch.storage import builds, error_groups, rollout_starts
 from moonlatch.storage.error_groups import ErrorGroup
 from moonlatch.storage.scripts import Script
 
@@ -73,12 +73,14 @@ def actor_for(account_id: str) -> Actor:
 
 
 async def take(change: Change, script_id: str, reports: Sequence[ErrorReport]) -> None:
-    """Count what copies of a script told; nothing where its owner does not want to know. Raises NotFound."""
+    """Count what copies of a script told; nothing where its owner does not want to know, or of a build that there never was. Raises NotFound."""
     script = await change.script(script_id)
     if not script.report_errors:
         return
+    # Whoever runs by a lease names the build, which may be pruned by now.
+    newest = await builds.newest(change.tx, script_id)
     alike: dict[tuple[int, str, str], list[ErrorReport]] = {}
-    for report in reports:
+    for report in (each for each in reports if each.build <= newest):
         alike.setdefault((report.build, report.place, normalised(report.message)), []).append(report)
     for (build, place, message), found in alike.items():
         signature = sha256(f"{place}\n{message}".encode())

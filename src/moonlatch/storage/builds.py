@@ -9,7 +9,9 @@ import msgspec
 
 from moonlatch.storage.interface import Database, Query, Row, Transaction
 
-_NEXT = "coalesce((select max(number) from builds where script_id = :script_id), 0) + 1"
+_NEWEST = "select max(number) from builds where script_id = :script_id"
+_NEXT = f"coalesce(({_NEWEST}), 0) + 1"
+NEWEST = Query("builds.newest", _NEWEST)
 # Locks the script's row and numbers the build in one statement.
 NUMBER_NEXT = Query(
     "builds.number_next",
@@ -89,6 +91,12 @@ class BuildInfo(msgspec.Struct, frozen=True, kw_only=True):
     publisher: Publisher | None = None
     yanked_at: int | None = None
     source_lines: int | None = None
+
+
+async def newest(db: Database | Transaction, script_id: str) -> int:
+    """The number of the script's newest build; 0 without any."""
+    row = await db.fetch_one(NEWEST, script_id=script_id)
+    return 0 if row is None or row[0] is None else int(row[0])
 
 
 async def number_next(tx: Transaction, script_id: str, *, loader_id: str | None) -> int | None:
