@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from moonlatch.discord.face import MOST_BYTES
+from moonlatch.discord.face import MOST_AT_ONCE, MOST_BYTES, MOST_OF_ACCOUNT
+from moonlatch.discord.messages import AnswerKind
 from moonlatch.operations import discord as operations
 from moonlatch.operations.changing import perform
 from moonlatch.operations.context import Actor, ActorKind
@@ -221,6 +222,23 @@ async def test_an_answer_that_takes_long_comes_later(
         answer = await seller.client.use("stats", staff)
         assert "Keys: 0" in text_of(answer)
         assert answer["later"] in discord.follow_ups
+
+
+async def test_one_sellers_slow_commands_leave_room_for_others(
+    database_url: str, tmp_path: Path, discord: FakeDiscord, staff: Person
+) -> None:
+    async with opened_at(database_url, tmp_path) as database, seller_on(database, discord, answer_seconds=0) as seller:
+        # Each asks Discord for a server's members, who has it wait.
+        discord.replies = [too_many(30.0)] * MOST_OF_ACCOUNT
+        role = {"name": "role", "type": 8, "value": GUILD}
+        for _ in range(MOST_OF_ACCOUNT):
+            slow = discord.interaction(COMMAND, staff, name="mass_whitelist", options=[role])
+            assert (await seller.client.send(slow)).json()["type"] == AnswerKind.LATER
+        answer = await seller.client.answer(stats(seller, staff))
+        assert "Too much is going on" in text_of(answer)
+        assert len(seller.face._working) < MOST_AT_ONCE // 2
+        for task in list(seller.face._working):
+            task.cancel()
 
 
 async def test_a_late_answer_waits_for_discords_limits(

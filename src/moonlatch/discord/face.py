@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -42,6 +43,9 @@ ANSWER_SECONDS = 2.0
 MOST_AT_ONCE = 256
 """Interactions of one process that are worked on."""
 
+MOST_OF_ACCOUNT = 32
+"""Of one account's application: who looks through the members of large servers leaves room for others."""
+
 FAILURES_PER_SECOND, FAILURES_BURST = 5.0, 100
 """Requests of one address that Discord did not sign. Discord itself sends such on purpose, to see them refused."""
 
@@ -62,6 +66,7 @@ class DiscordFace:
         self._failures = NetworkLimit(limits, "discord failure", per_second=FAILURES_PER_SECOND, burst=FAILURES_BURST)
         self._answer_seconds = answer_seconds
         self._working: set[asyncio.Future[Any]] = set()
+        self._of_account: Counter[str] = Counter()
 
     async def aclose(self, seconds: float = 5.0) -> None:
         """Wait a little for what is worked on, then end it."""
@@ -149,10 +154,13 @@ class DiscordFace:
         said = await self._desk.take(application, interaction)
         if not isinstance(said, Task):
             return answer_of(said)
-        if len(self._working) >= MOST_AT_ONCE:
+        account_id = application.account_id
+        if len(self._working) >= MOST_AT_ONCE or self._of_account[account_id] >= MOST_OF_ACCOUNT:
             return answer_of(Reply("Too much is going on. Try again in a minute."))
         work = asyncio.ensure_future(said.run())
         self._keep(work)
+        self._of_account[account_id] += 1
+        work.add_done_callback(lambda _: self._ended(account_id))
         done, _ = await asyncio.wait({work}, timeout=self._answer_seconds)
         if done and not work.result().files:
             return answer_of(work.result())
@@ -176,6 +184,11 @@ class DiscordFace:
             logger.warning("the answer to an interaction did not arrive: %s", error)
         except Exception:
             logger.exception("the answer to an interaction could not be given")
+
+    def _ended(self, account_id: str) -> None:
+        self._of_account[account_id] -= 1
+        if not self._of_account[account_id]:
+            del self._of_account[account_id]
 
     def _keep(self, task: asyncio.Future[Any]) -> None:
         self._working.add(task)
