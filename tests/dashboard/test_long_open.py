@@ -26,6 +26,9 @@ from support.inside import served_inside
 from support.rounds import rounds
 
 STAYING, WARM, UPDATES = 20, 20, rounds(30, 1000)
+IS_ALL_FETCHED = "() => performance.getEntriesByType('resource').some((one) => one.name.includes('/account-'))"
+"""The last of the pages that are fetched in spare time is here."""
+
 KEPT_BYTES = 400_000
 """What a heap may grow by: compiled code, and the browser's own."""
 
@@ -126,6 +129,7 @@ def test_a_page_that_follows_for_long_keeps_nothing_of_what_is_over(
             visit.sign_in()
             visit.go(f"/projects/{project}/live?script={script}")
             page.mouse.move(1, 1)  # nothing moves under the pointer
+            page.wait_for_function(IS_ALL_FETCHED)
 
             def follow(first: int, last: int) -> None:
                 for number in range(first, last):

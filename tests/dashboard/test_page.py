@@ -374,6 +374,9 @@ def test_why_customers_were_refused_stands_on_the_overview(seller: Visit, shop: 
     eventually(lambda: "BLACKLISTED" in str(developer.get(f"/projects/{shop.project}/refusals")["refusals"]))
     seller.page.reload()
     expect(seller.page.get_by_text("the key or its device is blacklisted")).to_be_visible()
+    seller.page.get_by_text("As a table").click()
+    table = seller.page.get_by_role("table", name="Executions, last 30 days")
+    expect(table.get_by_role("row")).to_have_count(30)
 
 
 def test_the_line_for_customers_has_the_address_that_they_come_to(

@@ -18,7 +18,7 @@ Moment = Literal["start", "heartbeat", "session"]
 KEPT_REFUSALS = 20
 """Of each user, whatever somebody does with its key."""
 
-MAX_COUNTED = 20_000
+MAX_COUNTED = 10_000
 """How many refusals are looked at to count those of a project, at most."""
 
 _USERS_AT_ONCE = 50

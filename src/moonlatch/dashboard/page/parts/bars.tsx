@@ -22,11 +22,15 @@ export function daysOf(counts: Record<string, number>): Day[] {
 const HEIGHT = 176;
 const FOOT = 20;
 const EDGE = 34;
+/** From the middle of one label to that of the next, and half of the widest, in pixels. */
+const APART = 64;
+const HALF = 22;
 
 export function Bars({ title, days }: { title: string; days: readonly Day[] }) {
   const box = useRef<HTMLDivElement>(null);
   const width = useSignal(640);
   const told = useSignal("");
+  const isTable = useSignal(false);
   useEffect(() => {
     if (!box.current) return;
     const watch = new ResizeObserver(([entry]) => {
@@ -38,7 +42,9 @@ export function Bars({ title, days }: { title: string; days: readonly Day[] }) {
   const top = roundUp(Math.max(2, ...days.map((day) => day.value)));
   const inner = HEIGHT - FOOT;
   const step = (width.value - EDGE) / Math.max(1, days.length);
-  const every = Math.ceil(44 / step);
+  const every = Math.ceil(APART / step);
+  // The last ends where the picture does.
+  const placed = (middle: number) => (middle + HALF > width.value ? { x: width.value, "text-anchor": "end" as const } : { x: middle, "text-anchor": "middle" as const });
   const say = (day: Day) => `${day.label}: ${numberOf(day.value)}${day.more ? `, ${day.more}` : ""}`;
   return (
     <figure class="chart" ref={box}>
@@ -62,7 +68,7 @@ export function Bars({ title, days }: { title: string; days: readonly Day[] }) {
               <rect class="bar" x={x + step * 0.15} width={step * 0.7} y={inner - height} height={height} rx={Math.min(3, step * 0.2)} />
               <rect class="hit" x={x} width={step} y={0} height={inner} />
               {(days.length - 1 - index) % every === 0 && (
-                <text x={x + step / 2} y={HEIGHT - 3} text-anchor="middle" aria-hidden="true">
+                <text {...placed(x + step / 2)} y={HEIGHT - 3} aria-hidden="true">
                   {day.label}
                 </text>
               )}
@@ -73,20 +79,22 @@ export function Bars({ title, days }: { title: string; days: readonly Day[] }) {
       <p class="told" aria-hidden="true">
         {told.value}
       </p>
-      <details class="small">
+      <details class="small" onToggle={(event) => (isTable.value = event.currentTarget.open)}>
         <summary class="quiet">{text.common.asTable}</summary>
-        <table class="days">
-          <caption class="visually-hidden">{title}</caption>
-          <tbody>
-            {days.map((day) => (
-              <tr key={day.label}>
-                <th scope="row">{day.label}</th>
-                <td class="number">{numberOf(day.value)}</td>
-                {day.more && <td>{day.more}</td>}
-              </tr>
-            ))}
-          </tbody>
-        </table>
+        {isTable.value && (
+          <table class="days">
+            <caption class="visually-hidden">{title}</caption>
+            <tbody>
+              {days.map((day) => (
+                <tr key={day.label}>
+                  <th scope="row">{day.label}</th>
+                  <td class="number">{numberOf(day.value)}</td>
+                  {day.more && <td>{day.more}</td>}
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        )}
       </details>
     </figure>
   );

@@ -10,10 +10,10 @@ import { Empty, Failure } from "../parts/status";
 import { Toasts } from "../parts/toast";
 import { text } from "../text/en/shell";
 import { listen } from "./keyboard";
-import { later } from "./later";
+import { inSpareTime, later } from "./later";
 import { Navigation } from "./navigation";
 import { areShortcutsShown, isOpen } from "./open";
-import { type Found, type PageProps, pageAt } from "./pages";
+import { type Found, type PageProps, pageAt, ROUTES } from "./pages";
 import { path, to } from "./router";
 
 interface Current {
@@ -75,6 +75,10 @@ function Page() {
     if (shown.value) return arrive();
     return undefined;
   }, [shown.value?.path]);
+  const isFirst = shown.value === null;
+  useEffect(() => {
+    if (!isFirst) void inSpareTime(ROUTES.map((route) => route.load));
+  }, [isFirst]);
   const now = shown.value;
   return (
     <main class="main" id="main" data-place={now?.path}>

@@ -17,6 +17,19 @@ export async function later<T>(load: () => Promise<T>): Promise<T> {
 }
 
 /** Fetch beforehand what somebody is about to want; without a word where that fails. */
-export function beforehand(load: () => Promise<unknown>): void {
-  load().catch(() => undefined);
+export function beforehand(load: () => Promise<unknown>): Promise<unknown> {
+  return load().catch(() => undefined);
+}
+
+/**
+ * Fetch beforehand what somebody may want one day: while the browser has nothing else to do, one after the other, so that
+ * what is wanted meanwhile waits for one of them at most. Not for whoever pays for each byte.
+ */
+export async function inSpareTime(loads: Iterable<() => Promise<unknown>>): Promise<void> {
+  if ((navigator as { connection?: { saveData?: boolean } }).connection?.saveData) return;
+  for (const load of loads) {
+    // Safari has no word for it.
+    await new Promise<unknown>((resolve) => (self.requestIdleCallback ?? setTimeout)(resolve));
+    await beforehand(load);
+  }
 }

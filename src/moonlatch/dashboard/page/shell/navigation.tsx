@@ -98,8 +98,8 @@ function Group({ title, routes, project }: { title?: string; routes: Route[]; pr
             <a
               href={addressOf(route, project)}
               aria-current={(here?.within ?? here?.pattern) === route.pattern ? "page" : undefined}
-              onPointerEnter={() => beforehand(route.load)}
-              onFocus={() => beforehand(route.load)}
+              onPointerEnter={() => void beforehand(route.load)}
+              onFocus={() => void beforehand(route.load)}
             >
               {route.icon && <Icon name={route.icon} />}
               {route.title}

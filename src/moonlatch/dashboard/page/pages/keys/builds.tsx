@@ -1,7 +1,7 @@
 /** Which builds of the project's scripts one key is given in place of the current ones. */
 import { useSignal } from "@preact/signals";
-import { call } from "../../api/client";
-import { useLoaded } from "../../api/load";
+import { call, type ReplyOf } from "../../api/client";
+import { type Question, useLoaded } from "../../api/load";
 import { may } from "../../api/session";
 import type { PinView, UserView } from "../../api/types";
 import { ScriptName, useScripts } from "../../data/scripts";
@@ -16,8 +16,12 @@ import { Licence } from "./licence";
 
 const words = text.page.builds;
 
+export function keyPinsOf(id: string): Question<ReplyOf<"GET /users/{key}/pins">> {
+  return [`key pins ${id}`, (signal) => call("GET /users/{key}/pins", { key: id }, { signal })];
+}
+
 export function KeyBuilds({ user }: { user: UserView }) {
-  const loaded = useLoaded(`key pins ${user.id}`, (signal) => call("GET /users/{key}/pins", { key: user.id }, { signal }));
+  const loaded = useLoaded(...keyPinsOf(user.id));
   /** Which is changed; null: one for a script that has none. */
   const changing = useSignal<{ pin: PinView | null } | null>(null);
   const scripts = useScripts(user.project_id);
@@ -52,7 +56,7 @@ export function KeyBuilds({ user }: { user: UserView }) {
                 rows={pins}
                 keyOf={(pin) => pin.script_id}
                 columns={[
-                  { label: words.script, isLead: true, show: (pin) => <ScriptName project={user.project_id} id={pin.script_id} /> },
+                  { label: words.script, isLead: true, show: (pin) => <ScriptName scripts={scripts.data.value} project={user.project_id} id={pin.script_id} /> },
                   { label: words.channel, show: (pin) => pin.channel && <span class="wrap">{pin.channel}</span> },
                   { label: words.build, show: (pin) => pin.build !== null && <span class="number">{pin.build}</span> },
                   { label: words.until, show: (pin) => pin.build !== null && (pin.expires === null ? words.forGood : moment(pin.expires)) },

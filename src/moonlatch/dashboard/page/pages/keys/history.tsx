@@ -1,12 +1,12 @@
 /** What a customer's copies did: starts and how they ended, and what was refused. */
 import { useSignal } from "@preact/signals";
 import { call, type ReplyOf } from "../../api/client";
-import { type Loaded, useLoaded } from "../../api/load";
+import { type Loaded, type Question, useLoaded } from "../../api/load";
 import { Squares } from "../../parts/squares";
 import { Empty, Shown } from "../../parts/status";
 import { Table } from "../../parts/table";
 import { numberOf, Time } from "../../parts/time";
-import { ScriptName } from "../../data/scripts";
+import { ScriptName, useScripts } from "../../data/scripts";
 import { tellFailure } from "../../parts/toast";
 import { text } from "../../text/en/keys";
 import { text as shell } from "../../text/en/shell";
@@ -27,6 +27,7 @@ export function Starts({ project, id, loaded }: { project: string; id: string; l
 }
 
 function Pages({ project, id, first }: { project: string; id: string; first: StartsPage }) {
+  const scripts = useScripts(project).data.value;
   const added = useSignal<StartsPage["executions"]>([]);
   /** Of what was added; undefined before anything was. */
   const last = useSignal<string | null | undefined>(undefined);
@@ -53,7 +54,7 @@ function Pages({ project, id, first }: { project: string; id: string; first: Sta
         columns={[
           { label: words.starts.when, isLead: true, show: (start) => <Time at={start.started_at} /> },
           { label: words.starts.state, show: (start) => <span class={BADGES[start.state]}>{start.code ?? words.states[start.state]}</span> },
-          { label: words.starts.script, show: (start) => <ScriptName project={project} id={start.script_id} /> },
+          { label: words.starts.script, show: (start) => <ScriptName scripts={scripts} project={project} id={start.script_id} /> },
           { label: words.starts.build, isEnd: true, show: (start) => <span class="number">{start.build}</span> },
           { label: words.starts.program, show: (start) => start.executor && <span class="clip">{start.executor}</span> },
           { label: words.starts.where, show: (start) => start.luaauth_fingerprint && <Squares of={start.luaauth_fingerprint} /> },
@@ -71,8 +72,13 @@ function Pages({ project, id, first }: { project: string; id: string; first: Sta
   );
 }
 
+export function keyRefusalsOf(id: string): Question<ReplyOf<"GET /users/{key}/refusals">["refusals"]> {
+  return [`key refusals ${id}`, async (signal) => (await call("GET /users/{key}/refusals", { key: id }, { signal })).refusals];
+}
+
 export function Refusals({ project, id }: { project: string; id: string }) {
-  const loaded = useLoaded(`key refusals ${id}`, async (signal) => (await call("GET /users/{key}/refusals", { key: id }, { signal })).refusals);
+  const scripts = useScripts(project).data.value;
+  const loaded = useLoaded(...keyRefusalsOf(id));
   return (
     <Shown loaded={loaded}>
       {(refusals) =>
@@ -88,7 +94,7 @@ export function Refusals({ project, id }: { project: string; id: string }) {
               { label: words.starts.when, show: (refusal) => <Time at={refusal.at} /> },
               { label: words.refusals.moment, show: (refusal) => words.refusals.moments[refusal.moment] },
               { label: words.refusals.times, isEnd: true, show: (refusal) => <span class="number">{numberOf(refusal.times)}</span> },
-              { label: words.refusals.script, show: (refusal) => <ScriptName project={project} id={refusal.script_id} /> },
+              { label: words.refusals.script, show: (refusal) => <ScriptName scripts={scripts} project={project} id={refusal.script_id} /> },
               { label: words.refusals.program, show: (refusal) => refusal.executor && <span class="clip">{refusal.executor}</span> },
             ]}
           />

@@ -2,13 +2,14 @@
 import { useSignal } from "@preact/signals";
 import { useMemo } from "preact/hooks";
 import { ask, call } from "../../api/client";
-import { useLoaded } from "../../api/load";
+import { askAhead, type Question, useLoaded } from "../../api/load";
 import { useNews } from "../../api/news";
 import { may } from "../../api/session";
-import type { UserView } from "../../api/types";
+import type { EventView, UserView } from "../../api/types";
 import { EventList } from "../../data/events";
 import { current } from "../../data/projects";
 import { BADGES, stateOf } from "../../data/keys";
+import { scriptsOf } from "../../data/scripts";
 import { CopyButton } from "../../parts/copy";
 import { Squares } from "../../parts/squares";
 import { Empty, Shown } from "../../parts/status";
@@ -23,11 +24,13 @@ import { text as shell } from "../../text/en/shell";
 import { type Action, KeyActions } from "./actions";
 import { KeySettings } from "./key_settings";
 import { askForDevices, Devices, limitOf, usesOf } from "./devices";
-import { KeyBuilds } from "./builds";
-import { Refusals, Starts, useStarts } from "./history";
+import { KeyBuilds, keyPinsOf } from "./builds";
+import { keyRefusalsOf, Refusals, Starts, useStarts } from "./history";
 
 const words = text.page;
 const TABS = ["history", "devices", "builds", "refusals", "events", "edit"] as const;
+
+const NAMING_SCRIPTS: ReadonlySet<string> = new Set<(typeof TABS)[number]>(["history", "builds", "refusals"]);
 
 export default function Key({ project, id }: PageProps) {
   const loaded = useLoaded(`key ${id}`, (signal) => ask("GET /users/{key}", { key: id }, { signal }));
@@ -38,7 +41,11 @@ export default function Key({ project, id }: PageProps) {
   const tab = tabOf(TABS);
   useMemo(() => {
     if (tab === "devices") askForDevices(id);
-  }, [id, tab]);
+    if (tab === "builds") askAhead(keyPinsOf(id));
+    if (tab === "refusals") askAhead(keyRefusalsOf(id));
+    if (tab === "events") askAhead(eventsOf(id));
+    if (NAMING_SCRIPTS.has(tab)) askAhead(scriptsOf(project));
+  }, [project, id, tab]);
   return (
     <div class="stack">
       <Shown loaded={loaded}>
@@ -174,7 +181,11 @@ function Facts({ user }: { user: UserView }) {
   );
 }
 
+function eventsOf(id: string): Question<EventView[]> {
+  return [`key events ${id}`, async (signal) => (await call("GET /users/{key}/events", { key: id }, { query: { limit: 100 }, signal })).events];
+}
+
 function Events({ id, version }: { id: string; version: string | null }) {
-  const loaded = useLoaded(`key events ${id}`, async (signal) => (await call("GET /users/{key}/events", { key: id }, { query: { limit: 100 }, signal })).events, version);
+  const loaded = useLoaded(...eventsOf(id), version);
   return <Shown loaded={loaded}>{(all) => (all.length === 0 ? <Empty title={events.none} /> : <EventList events={all} />)}</Shown>;
 }

@@ -1,13 +1,14 @@
 /** How a project does: what runs now, what ran, who may run it, and what was done last. */
 import { useComputed, useSignal } from "@preact/signals";
-import { useEffect } from "preact/hooks";
-import { call } from "../../api/client";
-import { type Loaded, useLoaded } from "../../api/load";
+import { useEffect, useMemo } from "preact/hooks";
+import { call, type ReplyOf } from "../../api/client";
+import { askAhead, type Loaded, type Question, useLoaded } from "../../api/load";
 import { useNews } from "../../api/news";
 import { may } from "../../api/session";
 import type { ScriptView } from "../../api/types";
 import { current, remember } from "../../data/projects";
 import { EventList } from "../../data/events";
+import { scriptsOf, useScripts } from "../../data/scripts";
 import { Bars, daysOf } from "../../parts/bars";
 import { Empty, Shown } from "../../parts/status";
 import { moment, numberOf, Time } from "../../parts/time";
@@ -21,11 +22,24 @@ import { FirstSteps } from "./first_steps";
 const STATES = ["active", "unused", "expired", "blacklisted", "held"] as const;
 const LATEST = 8;
 
+function executionsOf(project: string): Question<ByScript> {
+  return [`overview executions ${project}`, async (signal) => (await call("GET /projects/{project_id}/executions", { project_id: project }, { signal })).executions];
+}
+
+function countsOf(project: string): Question<ReplyOf<"GET /projects/{project_id}/users/counts">["counts"]> {
+  return [`overview keys ${project}`, async (signal) => (await call("GET /projects/{project_id}/users/counts", { project_id: project }, { signal })).counts];
+}
+
+function refusalsOf(project: string): Question<ReplyOf<"GET /projects/{project_id}/refusals">> {
+  return [`overview refusals ${project}`, (signal) => call("GET /projects/{project_id}/refusals", { project_id: project }, { signal })];
+}
+
 export default function Overview({ project }: PageProps) {
-  const at = { project_id: project };
   useEffect(() => remember(project), [project]);
-  const scripts = useLoaded(`overview scripts ${project}`, async (signal) => (await call("GET /projects/{project_id}/scripts", at, { query: { limit: 1000 }, signal })).scripts);
-  const executions = useLoaded(`overview executions ${project}`, async (signal) => (await call("GET /projects/{project_id}/executions", at, { signal })).executions);
+  // A browser asks five or six questions at a time: what stands at the head of the page, and what takes longest, goes before the rest.
+  useMemo(() => askAhead(executionsOf(project), scriptsOf(project), refusalsOf(project), ...(may("keys:read") ? [countsOf(project)] : [])), [project]);
+  const scripts = useScripts(project);
+  const executions = useLoaded(...executionsOf(project));
   useNews(project, (news) => news.scripts, () => void Promise.all([scripts.reload(), executions.reload()]));
   return (
     <div class="stack">
@@ -121,7 +135,7 @@ function Figure({ label, value, isNow = false }: { label: string; value: number;
 }
 
 function Keys({ project }: { project: string }) {
-  const loaded = useLoaded(`overview keys ${project}`, async (signal) => (await call("GET /projects/{project_id}/users/counts", { project_id: project }, { signal })).counts);
+  const loaded = useLoaded(...countsOf(project));
   return (
     <section class="card">
       <header>
@@ -150,7 +164,7 @@ function Keys({ project }: { project: string }) {
 }
 
 function Refusals({ project }: { project: string }) {
-  const loaded = useLoaded(`overview refusals ${project}`, (signal) => call("GET /projects/{project_id}/refusals", { project_id: project }, { signal }));
+  const loaded = useLoaded(...refusalsOf(project));
   return (
     <section class="card">
       <header>
