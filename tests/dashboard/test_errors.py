@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sqlite3
-
 from playwright.sync_api import expect
 
 from support.browser import Visit
 from support.developer import Developer
+from support.error_groups import MESSAGE, add_error
 from support.server import MoonlatchServer
 from support.shop import SCRIPT
 
@@ -15,18 +14,12 @@ from support.shop import SCRIPT
 def test_an_error_is_looked_at_and_settled(visit: Visit, developer: Developer, server: MoonlatchServer) -> None:
     page, project = visit.page, developer.new_project("Errors")
     script = developer.new_script(project, SCRIPT, name="Farm")
-    with sqlite3.connect(server.data / "moonlatch.db", timeout=30) as database:
-        for name, build, line in (("OLD", 1, None), ("NEW", 2, 212)):
-            database.execute(
-                "insert into error_groups (id, script_id, build, place, kin, signature, kind, message, line, function, state, instances, "
-                "keys, executors, first_seen, last_seen) values (?, ?, ?, '57', x'01', x'02', 'main', "
-                "'attempt to index nil with <b>Humanoid</b>', ?, 'follow', 'open', 37, 21, '{\"Delta\":37}', 1, 2)",
-                [name + script[:8], script, build, line],
-            )
+    for build, line in ((1, None), (2, 212)):
+        add_error(server.data / "moonlatch.db", script, build=build, line=line)
     visit.sign_in()
     visit.go(f"/projects/{project}/scripts/{script}?show=errors")
     table = page.get_by_role("table", name="Errors", exact=True)
-    expect(table).to_contain_text("attempt to index nil with <b>Humanoid</b>")
+    expect(table).to_contain_text(MESSAGE)
     expect(table).to_contain_text("line 212 in follow")
     expect(table).to_contain_text("line 57 of the build")
     expect(page.get_by_text("This script does not report errors")).to_be_visible()

@@ -9,7 +9,9 @@ from playwright.sync_api import expect
 
 from support.browser import Visit
 from support.developer import Developer, eventually
+from support.error_groups import add_error
 from support.lua_host.run import LoaderRun
+from support.server import MoonlatchServer
 from support.shop import SCRIPT
 
 MARKUP = "<img src=x onerror=alert(1)>\"'`</script><script>alert(2)</script>{{7*7}}${7*7}"
@@ -39,6 +41,7 @@ class Hostile:
         self.system, self.checkpoint = system["system_id"], system["system"]["url"]
         gate = {"url": "https://gate.example/%3Cb%3E"}
         developer.post(f"/ads/systems/{self.system}/steps", provider="custom", settings=gate)
+        developer.post(f"/projects/{self.project}/variables", name="word", value=HOSTILE)
         developer.post("/account/tokens", name=HOSTILE[:100], permissions=["keys:read"])
         self.member = developer.post("/members", name=HOSTILE[:100], sign_in_name="hostile", role="viewer")["member"][
             "id"
@@ -46,8 +49,11 @@ class Hostile:
 
 
 @pytest.fixture(scope="module")
-def hostile(developer: Developer) -> Iterator[Hostile]:
+def hostile(developer: Developer, server: MoonlatchServer) -> Iterator[Hostile]:
     made = Hostile(developer)
+    add_error(
+        server.data / "moonlatch.db", made.script, line=7, message=HOSTILE, function=ODD[:64], executor=MARKUP[:64]
+    )
     url = f"{str(developer.http.base_url).rstrip('/')}/loader/{made.script}"
     with (
         LoaderRun(url, key=made.users[0]["key"], executor=MARKUP[:100], job=MARKUP[:100]) as first,
@@ -73,6 +79,8 @@ def test_no_text_becomes_markup_and_none_breaks_a_page(visit: Visit, hostile: Ho
         f"{of_project}/scripts": HOSTILE[:60],
         f"{of_project}/scripts/{hostile.script}": HOSTILE[:60],
         f"{of_project}/scripts/{hostile.script}?show=builds": HOSTILE[:60],
+        f"{of_project}/scripts/{hostile.script}?show=errors": HOSTILE[:60],
+        f"{of_project}/server": None,
         f"{of_project}/live": MARKUP[:60],
         f"{of_project}/live?show=copies": None,
         f"{of_project}/keys": MARKUP[:60],
@@ -109,6 +117,13 @@ def test_no_text_becomes_markup_and_none_breaks_a_page(visit: Visit, hostile: Ho
     page.get_by_role("button", name="About build 2").click()
     expect(page.get_by_role("dialog").get_by_text(HOSTILE[:60]).first).to_be_attached()
     assert visit.overflow() == []
+    page.keyboard.press("Escape")
+    visit.go(f"{of_project}/scripts/{hostile.script}?show=errors")
+    page.get_by_role("button", name="Show").click()
+    expect(page.get_by_role("dialog").get_by_text(MARKUP[:40])).to_have_count(2)
+    page.set_viewport_size(NARROW)
+    assert visit.overflow() == []
+    page.set_viewport_size(WIDE)
     page.keyboard.press("Escape")
     page.keyboard.press("Control+k")
     page.get_by_role("dialog").get_by_role("combobox").fill(hostile.users[0]["key"])

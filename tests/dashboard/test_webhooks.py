@@ -95,7 +95,7 @@ def test_variables_and_remotes_are_set_changed_and_removed(seller: Visit, shop: 
     box.get_by_label("Name").fill("rates")
     box.get_by_role("button", name="Save").click()
     row = page.get_by_role("row").filter(has_text="rates")
-    expect(row).to_contain_text("13 bytes")
+    expect(row).to_contain_text("13 B")
     row.get_by_role("button", name="Change rates").click()
     expect(box.get_by_label("Value")).to_have_value('{\n  "rare": 0.02\n}')
     box.get_by_label("Value").fill("plain words")

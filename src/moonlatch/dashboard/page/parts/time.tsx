@@ -27,8 +27,9 @@ setInterval(() => {
   if (!document.hidden) now.value = Date.now();
 }, 30 * SECOND);
 
-export function ago(at: number, reference = now.value): string {
-  const distance = at - reference;
+export function ago(at: number): string {
+  // What has just happened is not in the future of a clock that is looked at twice a minute.
+  const distance = at - Math.max(now.value, Date.now());
   for (const [unit, length] of UNITS) {
     const many = Math.trunc(distance / length);
     if (many !== 0 && (unit !== "second" || Math.abs(many) >= 10)) return relative.format(many, unit);

@@ -4,6 +4,7 @@ import { call } from "../../api/client";
 import { useLoaded } from "../../api/load";
 import type { AdStepView, ProviderFieldView, ProvidersReply } from "../../api/types";
 import { Copyable } from "../../parts/copy";
+import { Confirm } from "../../parts/confirm";
 import { Dialog } from "../../parts/dialog";
 import { Choice, type Entered, Form, TextField, Tick } from "../../parts/form";
 import { Shown } from "../../parts/status";
@@ -68,6 +69,7 @@ export function NewStep({ system, numbers, onClose, reload }: { system: string; 
 export function EditStep({ step, onClose, reload }: { step: AdStepView; onClose: () => void; reload: () => Promise<void> }) {
   const loaded = useProviders();
   const told = useSignal<Told | null>(null);
+  const isRemoving = useSignal(false);
   const at = { step_id: step.id };
   if (told.value) return <Secrets told={told.value} onClose={onClose} />;
   async function show() {
@@ -80,8 +82,9 @@ export function EditStep({ step, onClose, reload }: { step: AdStepView; onClose:
     await reload();
     onClose();
   }
+  const title = `${text.editStep(step.number)}: ${text.providers[step.provider] ?? step.provider}`;
   return (
-    <Dialog title={`${text.editStep(step.number)}: ${text.providers[step.provider] ?? step.provider}`} onClose={onClose}>
+    <Dialog title={title} onClose={onClose}>
       <Shown loaded={loaded}>
         {(providers: Providers) => (
           <Form
@@ -105,13 +108,18 @@ export function EditStep({ step, onClose, reload }: { step: AdStepView; onClose:
               <button type="button" onClick={() => void show().catch(tellFailure)}>
                 {text.showSecrets}
               </button>
-              <button type="button" class="danger" onClick={() => void remove().catch(tellFailure)}>
+              <button type="button" class="danger" onClick={() => (isRemoving.value = true)}>
                 {text.removeStep}
               </button>
             </div>
           </Form>
         )}
       </Shown>
+      {isRemoving.value && (
+        <Confirm title={text.removeStepTitle(title)} submit={text.removeStep} onClose={() => (isRemoving.value = false)} run={remove}>
+          <p>{text.removeStepMore}</p>
+        </Confirm>
+      )}
     </Dialog>
   );
 }

@@ -10,7 +10,7 @@ import { Dialog } from "../../parts/dialog";
 import { Form, TextArea, TextField } from "../../parts/form";
 import { Empty, Shown } from "../../parts/status";
 import { Table } from "../../parts/table";
-import { Time } from "../../parts/time";
+import { bytesOf, Time } from "../../parts/time";
 import { tell, tellFailure } from "../../parts/toast";
 import { text } from "../../text/en/server";
 import { text as shell } from "../../text/en/shell";
@@ -72,7 +72,7 @@ export function Variables({ owner }: { owner: Owner }) {
               keyOf={(each) => each.id}
               columns={[
                 { label: shell.common.name, isLead: true, show: (each) => <code class="wrap">{each.name}</code> },
-                { label: words.bytes, show: (each) => words.size(each.value_bytes) },
+                { label: words.bytes, show: (each) => bytesOf(each.value_bytes) },
                 { label: words.cache, show: (each) => each.cache_seconds },
                 { label: words.changed, show: (each) => <Time at={each.updated_at} /> },
                 {

@@ -55,6 +55,8 @@ export const text = {
   nothingToEnter: "There is nothing to enter there: links are made for every visitor.",
   done: "Close",
   removeStep: "Remove step",
+  removeStepTitle: (step: string) => `Remove ${step}?`,
+  removeStepMore: "Its settings and secrets are gone for good, and visitors are no longer sent this way.",
   stepRemoved: "The step was removed",
   hurried: (number: number, at: string) => `Step ${number} took visitors less than half of its usual time at ${at}: there may be a way around it. Raise its least seconds, or take another provider.`,
   remove: "Remove checkpoint",

@@ -18,7 +18,6 @@ export const text = {
     value: "Value",
     valueHint: "JSON; anything else is taken as text. Whoever runs the script and watches it can see what it is told.",
     bytes: "Size",
-    size: (bytes: number) => `${bytes} bytes`,
     cache: "Kept for (seconds)",
     cacheHint: "How long a copy keeps it without asking again; 0: it asks each time",
     changed: "Changed",
