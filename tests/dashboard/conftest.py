@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from functools import partial
@@ -12,6 +14,7 @@ from playwright.sync_api import Browser, expect
 
 from support.browser import Visit, open_page, running_browser
 from support.developer import Developer
+from support.discord import FakeDiscord, fake_discord
 from support.server import MoonlatchServer, free_port
 from support.shop import Shop, opened_shop
 
@@ -42,9 +45,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group("dashboard"))
 
 
-@pytest.fixture(scope="package")
-def discord_port() -> int:
-    return DISCORD_PORT
+@pytest.fixture(scope="module")
+def discord() -> Iterator[FakeDiscord]:
+    """A Discord of our own, in a thread: the browser has this one."""
+    began, ending, found = threading.Event(), threading.Event(), []
+
+    async def serve() -> None:
+        async with fake_discord(DISCORD_PORT) as running:
+            found.append(running)
+            began.set()
+            await asyncio.to_thread(ending.wait)
+
+    thread = threading.Thread(target=asyncio.run, args=(serve(),))
+    thread.start()
+    began.wait()
+    yield found[0]
+    ending.set()
+    thread.join()
 
 
 @pytest.fixture(scope="package")

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,27 +9,8 @@ from playwright.sync_api import expect
 
 from support.browser import Visit
 from support.developer import Developer, eventually
-from support.discord import CUSTOMERS, GUILD, STAFF, TOKEN, FakeDiscord, fake_discord
+from support.discord import CUSTOMERS, GUILD, STAFF, TOKEN, FakeDiscord
 from support.shop import Shop
-
-
-@pytest.fixture
-def discord(discord_port: int) -> Iterator[FakeDiscord]:
-    """In a thread of its own: the browser has this one."""
-    began, ending, found = threading.Event(), threading.Event(), []
-
-    async def serve() -> None:
-        async with fake_discord(discord_port) as running:
-            found.append(running)
-            began.set()
-            await asyncio.to_thread(ending.wait)
-
-    thread = threading.Thread(target=asyncio.run, args=(serve(),))
-    thread.start()
-    began.wait()
-    yield found[0]
-    ending.set()
-    thread.join()
 
 
 def test_a_bot_is_connected_a_project_linked_and_all_of_it_taken_back(

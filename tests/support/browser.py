@@ -16,6 +16,12 @@ from playwright.sync_api import Browser, Page, sync_playwright
 EXECUTABLE_VARIABLE = "MOONLATCH_TEST_BROWSER"
 _NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 _AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
+_RUN_AXE = """async ([rules, exclude]) => {
+    if (!window.axe) return null;
+    const of = document.querySelector('dialog[open]') ?? (exclude.length ? { exclude } : document);
+    const only = rules && { runOnly: { type: 'rule', values: rules } };
+    return (await axe.run(of, { resultTypes: ['violations'], ...only })).violations;
+}"""
 _EXPECTED_OF_A_REFUSAL = "Failed to load resource: the server responded with a status of"
 """Chromium's own line for every answer of 400 and more; what is refused is for the page to show."""
 
@@ -75,17 +81,14 @@ class Visit:
         """Until nothing is asked for and nothing is announced as loading."""
         self.page.wait_for_function("() => !document.querySelector('main [aria-busy=true]')")
 
-    def axe(self, rules: list[str] | None = None) -> list[str]:
-        """What axe-core finds, as lines; by those rules alone where some are given. Of an open dialog alone: what is behind it
-        is a page of its own.
+    def axe(self, rules: list[str] | None = None, *, without: list[str] | None = None) -> list[str]:
+        """What axe-core finds, as lines; by those rules alone where some are given, and not in what the selectors `without` name.
+        Of an open dialog alone: what is behind it is a page of its own.
         """
-        if not self.page.evaluate("() => 'axe' in window"):
+        found = self.page.evaluate(_RUN_AXE, [rules, without or []])
+        if found is None:
             self.page.evaluate(_AXE.read_text("utf-8"))
-        found = self.page.evaluate(
-            "async (rules) => (await axe.run(document.querySelector('dialog[open]') ?? document, {resultTypes: ['violations'],"
-            " ...(rules && {runOnly: {type: 'rule', values: rules}})})).violations",
-            rules,
-        )
+            found = self.page.evaluate(_RUN_AXE, [rules, without or []])
         return [
             f"{violation['id']}: {violation['help']}: {node['target']} {node['html'][:200]} {node['failureSummary']}"
             for violation in found
