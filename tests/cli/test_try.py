@@ -20,7 +20,7 @@ from moonlatch.cli import lua_host
 from moonlatch.cli.lua_host import ENGINES, LuaHost
 from moonlatch.cli.output import CommandError
 from support.commands import Command
-from support.developer import Developer
+from support.developer import Developer, eventually
 from support.server import MoonlatchServer
 
 SCRIPT = """
@@ -95,6 +95,17 @@ async def test_a_customers_copy_runs_in_every_lua_and_answers_messages(
         assert host.failures == []
     finally:
         await host.close()
+
+
+def test_a_script_that_fails_tells_its_seller_on_which_line(
+    moonlatch: Command, developer: Developer, server: MoonlatchServer
+) -> None:
+    project = developer.new_project()
+    script = developer.new_script(project, "local t = nil\n\nprint(t.x)", report_errors=True)
+    ended = moonlatch("try", f"{server.url}/loader/{script}", "--key", developer.new_key(project))
+    assert (ended.status, "the script failed" in ended.err) == (1, True)
+    (error,) = eventually(lambda: developer.get(f"/scripts/{script}/errors")["errors"])
+    assert (error["line"], error["kind"]) == (3, "main")
 
 
 @contextlib.contextmanager

@@ -26,6 +26,9 @@ ENGINES = ("luajit21", "lua54", "lua53", "lua52", "lua51")
 
 EXECUTOR = "moonlatch try"
 REQUEST_SECONDS = 60.0
+TOLD_SECONDS = 2.0
+"""That a script which failed has to tell its server of it, where it does."""
+
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 _INSTALL = "`make try` installs one and runs this; anywhere else `pip install 'moonlatch[try]'` does, into the same environment."
 
@@ -81,6 +84,8 @@ class LuaHost:
             raise CommandError(f"the loader is not Lua: {problem}", "Is the address that of a loader?")
         failure = await self._run(thread)
         if failure is not None:
+            if self._tasks:
+                await asyncio.wait(self._tasks, timeout=TOLD_SECONDS)
             raise CommandError(f"the script failed: {failure}")
 
     async def ended(self) -> None:
