@@ -72,6 +72,7 @@ HELD_ELSEWHERE = {
     EventKind.SCRIPT_BUILD_UNSCHEDULED,
     *(kind for kind in EventKind if kind.startswith("script.rollout_")),
     EventKind.USER_REDEEMED,
+    EventKind.SCRIPT_TRACED,
 }
 """Of people who sign in, of webhooks, of server variables, of remotes, of errors, of checkpoints, of Discord, of rules about shared keys, of several devices, of licences and of releases the model knows nothing.
 That each call about those leaves exactly its events is held by `test_every_call.py`; what the events hold, by `tests/management`."""

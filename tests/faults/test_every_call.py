@@ -29,6 +29,8 @@ from support.rounds import rounds
 
 HISTORIES, STEPS = rounds(1, 20), rounds(60, 400)
 
+SOURCE = "local some = 5 if some == 5 then print(some == 6, some < 7) end"
+
 WAYS = ("refused", "dry", DOOMED, "stale", "replayed")
 NO_CHANGE = {
     "/auth/": "somebody signs in, which `tests/management/test_member_events.py` holds",
@@ -186,7 +188,8 @@ CALLS = dict(
         call("/projects", {"name": "A game"}, EventKind.PROJECT_CREATED),
         call("/projects/{project_id}/edit", lambda w: {"name": w.chance.choice("abc")}, EventKind.PROJECT_EDITED),
         call("/projects/{project_id}/scripts", {"name": "A script"}, EventKind.SCRIPT_CREATED),
-        call("/scripts/{script_id}/update", {"script": "print(1)"}, EventKind.SCRIPT_PUBLISHED, *ENDS_ROLLOUT),
+        call("/scripts/{script_id}/update", {"script": SOURCE}, EventKind.SCRIPT_PUBLISHED, *ENDS_ROLLOUT),
+        call("/scripts/{script_id}/trace", {"file": SOURCE}, EventKind.SCRIPT_TRACED),
         call("/scripts/{script_id}/edit", lambda w: {"name": w.chance.choice("abc")}, EventKind.SCRIPT_EDITED),
         call(
             "/scripts/{script_id}/toggle",
@@ -378,7 +381,7 @@ async def begun(api: Api, chance: random.Random) -> World:
     viewer = Developer(me.account, await api.token(me.account, permissions=("projects:read",)), api.http)
     world = World(api, me, viewer, chance)
     world.make("project", await me.new_project())
-    script, _ = await rows.add_script(api.database, world.any("project"))
+    script, _ = await rows.add_script(api.database, world.any("project"), mark_copies=True)
     for number in (2, 3):
         await rows.add_build(api.database, script, number)
     world.make("script", script)

@@ -64,6 +64,7 @@ ENDPOINTS: dict[tuple[str, str], tuple[str | None, Any]] = {
     ("POST", "/scripts/{script_id}/remove"): ("script", {}),
     ("POST", "/scripts/{script_id}/update"): ("script", {"script": "print(1)"}),
     ("POST", "/scripts/{script_id}/check"): ("script", {"script": "print(1)"}),
+    ("POST", "/scripts/{script_id}/trace"): ("script", {"file": "print(1)"}),
     ("POST", "/scripts/{script_id}/rollback"): ("script", {"build": 3}),
     ("POST", "/scripts/{script_id}/builds/{number}/yank"): ("script", {}),
     ("GET", "/scripts/{script_id}/channels"): ("script", None),
@@ -337,6 +338,7 @@ async def test_every_endpoint_answers_its_owner(
 ) -> None:
     unready = {
         "/scripts/{script_id}/rollback": 409,
+        "/scripts/{script_id}/trace": 409,
         "/scripts/{script_id}/builds/{number}/yank": 409,
         "/scripts/{script_id}/channels/{name}/remove": 404,
         "/rollouts/{rollout_id}/pause": 409,

@@ -56,6 +56,7 @@ MORE_THAN_A_SCHEMA_SAYS = {
     "/projects/{project_id}/discord": "an edit must change something",
     "/users/{key}/edit": "an edit must change something",
     "/scripts/{script_id}/update": "a script must be valid",
+    "/scripts/{script_id}/trace": "a file must be a script",
     "/scripts/{script_id}/rollouts": "each step must give more than the one before",
     "/scripts/{script_id}/builds/{number}/schedule": "the time must be in the future, and each step give more than the one before",
     "/scripts/{script_id}/sessions/filter": "a filter must filter something",

@@ -46,7 +46,24 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True, tag="draft"):
     keeps_macros: bool
 
 
-Task = Job | Check | Draft
+class ReadLeak(msgspec.Struct, frozen=True, kw_only=True, tag="read"):
+    """A text that was leaked: which spelling has each place of this template, as `Template.to_bytes` has it, in it?"""
+
+    template: bytes
+    leaked: bytes
+
+
+class ScoreHolders(msgspec.Struct, frozen=True, kw_only=True, tag="score"):
+    """Whose words agree most with what was read? `secret` is the build's; of the scores the `most` highest are wanted."""
+
+    secret: bytes
+    read: list[int | None]
+    holders: list[str]
+    most: int
+
+
+TraceTask = ReadLeak | ScoreHolders
+Task = Job | Check | Draft | TraceTask
 """What a worker may be asked."""
 
 
@@ -84,11 +101,26 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed"):
     faults: list[Fault]
 
 
+class LeakRead(msgspec.Struct, frozen=True, kw_only=True, tag="leak"):
+    """Of each place 0 or 1, None where it cannot be told."""
+
+    read: list[int | None]
+
+
+class Scored(msgspec.Struct, frozen=True, kw_only=True, tag="scored"):
+    """The highest scores, and whose they are."""
+
+    best: list[tuple[float, str]]
+
+
 WorkerAnswer = Done | Invalid | Failed
+TraceAnswer = LeakRead | Scored | Invalid | Failed
 
 
 def past_limit(job: Task, problem: str, setting: str) -> Failed:
     """The answer for a text that is too much for a worker: what it passed, and what its author can do about it."""
+    if isinstance(job, TraceTask):
+        return Failed(faults=[Fault("file", f"{problem}, to be traced")])
     if isinstance(job, Draft):
         return Failed(faults=[Fault("script", f"{problem}, to be looked through while it is written")])
     names = list(PROFILES)
@@ -100,7 +132,7 @@ def past_limit(job: Task, problem: str, setting: str) -> Failed:
 class WorkerReply(msgspec.Struct, frozen=True):
     """What a worker sends back for a job. `retires`: it ends now, and the next job is for another one."""
 
-    answer: WorkerAnswer
+    answer: WorkerAnswer | TraceAnswer
     retires: bool
 
 

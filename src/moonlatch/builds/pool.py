@@ -11,10 +11,23 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from moonlatch.builds.confinement import Confinement
-from moonlatch.builds.job import Failed, Fault, Task, WorkerAnswer, past_limit
+from moonlatch.builds.job import (
+    Done,
+    Failed,
+    Fault,
+    LeakRead,
+    Scored,
+    Task,
+    TraceAnswer,
+    TraceTask,
+    WorkerAnswer,
+    past_limit,
+)
 from moonlatch.builds.places import Places, PoolBusyError
 from moonlatch.builds.process import WorkerDiedError, WorkerProcess
 from moonlatch.config.sections import ProtectorSettings
+
+_NO_ANSWER = "the worker process answered something else"
 
 logger = logging.getLogger(__name__)
 
@@ -59,11 +72,22 @@ class WorkerPool:
     async def answer_to(
         self, job: Task, *, deadline: float, meter: Meter | None = None, most_seconds: float | None = None
     ) -> WorkerAnswer:
-        """Have a job done. `deadline` is in the event loop's time; `meter` counts what a worker spends on it, also in vain.
+        """Have a text protected or looked through. `deadline` is in the event loop's time; `meter` counts what a worker spends on it, also in vain.
 
         Raises PoolBusyError when no worker is free before it. A job that passes a limit gives a `Failed` naming it;
         `most_seconds` is one of its own, below that of all.
         """
+        answer = await self._answer_to(job, deadline, meter, most_seconds)
+        return _failure(_NO_ANSWER) if isinstance(answer, LeakRead | Scored) else answer
+
+    async def traced(self, job: TraceTask, *, deadline: float) -> TraceAnswer:
+        """As `answer_to`, of a leak."""
+        answer = await self._answer_to(job, deadline, None, None)
+        return _failure(_NO_ANSWER) if isinstance(answer, Done) else answer
+
+    async def _answer_to(
+        self, job: Task, deadline: float, meter: Meter | None, most_seconds: float | None
+    ) -> WorkerAnswer | TraceAnswer:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout_at(deadline):
@@ -89,7 +113,7 @@ class WorkerPool:
         await asyncio.gather(*(worker.kill() for worker in (*self._busy, *self._idle)))
         self._idle.clear()
 
-    async def _done(self, job: Task, seconds: float) -> WorkerAnswer:
+    async def _done(self, job: Task, seconds: float) -> WorkerAnswer | TraceAnswer:
         try:
             worker = await self._take()
         except (WorkerDiedError, OSError) as error:

@@ -11,7 +11,7 @@ from asyncio.subprocess import PIPE, Process
 import msgspec
 
 from moonlatch.builds.confinement import Confinement
-from moonlatch.builds.job import LENGTH_BYTES, Task, WorkerAnswer, frame, frame_length, ready_of, reply_of
+from moonlatch.builds.job import LENGTH_BYTES, Task, TraceAnswer, WorkerAnswer, frame, frame_length, ready_of, reply_of
 
 START_SECONDS = 30.0
 _BUFFER_BYTES = 1024 * 1024
@@ -66,7 +66,7 @@ class WorkerProcess:
     def is_alive(self) -> bool:
         return self._process.returncode is None
 
-    async def answer_to(self, job: Task) -> WorkerAnswer:
+    async def answer_to(self, job: Task) -> WorkerAnswer | TraceAnswer:
         """Send a job and wait for its answer, as long as it takes. Raises WorkerDiedError."""
         assert self._process.stdin is not None
         try:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from moonlatch.builds.job import Done, Draft, Failed, Fault, Invalid, WorkerAnswer
+from moonlatch.builds.leaks import LeakReader
 from moonlatch.builds.outcomes import (
     Broken,
     Busy,
@@ -120,6 +121,11 @@ class Publisher:
         self._clock = clock
         self.counts = BuildCounts()
         self._turns_of_script = Turns(1)
+
+    @property
+    def leaks(self) -> LeakReader:
+        """Who reads leaks."""
+        return self._workshop.leaks
 
     async def protection(self, script: Script, asked: Asked | None = None) -> Protection | None:
         """What an update of the script that asks for this is protected with; None when its project is gone."""

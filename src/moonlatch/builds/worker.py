@@ -25,7 +25,12 @@ from moonlatch.builds.job import (
     Fault,
     Invalid,
     Job,
+    LeakRead,
+    ReadLeak,
+    Scored,
+    ScoreHolders,
     Task,
+    TraceAnswer,
     WorkerAnswer,
     WorkerReply,
     frame,
@@ -33,12 +38,15 @@ from moonlatch.builds.job import (
     job_of,
     past_limit,
 )
-from moonlatch.obfuscator import pipeline
+from moonlatch.crypto import KeyedStream
+from moonlatch.licensing.tracing import Code
+from moonlatch.obfuscator import pipeline, reading
 from moonlatch.obfuscator.analysis.check import syntax_faults
 from moonlatch.obfuscator.options import PROFILES, Options
 from moonlatch.obfuscator.outcome import Protected, Rejected
-from moonlatch.obfuscator.syntax.diagnostics import parser_output
+from moonlatch.obfuscator.syntax.diagnostics import LuauSyntaxError, parser_output
 from moonlatch.obfuscator.target import Target
+from moonlatch.obfuscator.template import Template
 
 MAX_PARSER_OUTPUT_CHARACTERS = 64 * 1024
 MAX_WARNINGS = 100
@@ -72,7 +80,9 @@ def _import_everything() -> None:
     """
     for source in _SAMPLES:
         for profile in PROFILES:
-            pipeline.protect(source, Options(profile), seed=1)
+            outcome = pipeline.protect(source, Options(profile, has_marks=True), seed=1)
+            if isinstance(outcome, Protected) and outcome.template is not None:
+                _read(ReadLeak(template=outcome.template.to_bytes(), leaked=source))
 
 
 def reply_to(job: Task, memory_mib: int) -> WorkerReply:
@@ -89,14 +99,31 @@ def reply_to(job: Task, memory_mib: int) -> WorkerReply:
     return WorkerReply(answer, retires=False)
 
 
-def _answer_to(job: Task) -> WorkerAnswer:
+def _answer_to(job: Task) -> WorkerAnswer | TraceAnswer:
     match job:
+        case ReadLeak():
+            return _read(job)
+        case ScoreHolders():
+            return _scored(job)
         case Check():
             return _checked(job)
         case Draft():
             return _looked_through(job)
         case Job():
             return _protected(job)
+
+
+def _read(job: ReadLeak) -> TraceAnswer:
+    try:
+        return LeakRead(read=reading.read(Template.from_bytes(job.template), job.leaked))
+    except LuauSyntaxError as error:
+        return Invalid(parser_output=_shortened(parser_output(error.diagnostics)))
+
+
+def _scored(job: ScoreHolders) -> TraceAnswer:
+    trial = Code(KeyedStream(job.secret).draw, len(job.read)).trial(job.read)
+    suspects, _ = trial.suspects(job.holders, job.most)
+    return Scored(best=[(suspect.score, suspect.holder) for suspect in suspects])
 
 
 def _checked(job: Check) -> WorkerAnswer:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from moonlatch import crypto
 from moonlatch.builds.drafts import DraftReader
 from moonlatch.builds.job import Check, Done, Failed, Fault, Invalid, Job, Task, WorkerAnswer
+from moonlatch.builds.leaks import LeakReader
 from moonlatch.builds.places import Places
 from moonlatch.builds.pool import Meter, WorkerPool
 from moonlatch.builds.turns import Turns
@@ -60,6 +61,7 @@ class Workshop:
         # An account cannot take all workers, so that its hostile or endless updates leave one for the others.
         self._turns_of_account = Turns(max(1, workers.size - 1))
         self.drafts = DraftReader(workers)
+        self.leaks = LeakReader(workers)
 
     def admission(self, owner: str, engine: str) -> AbstractContextManager[None]:
         """A place among the updates with this engine for the block; a service that hangs holds up only its own.

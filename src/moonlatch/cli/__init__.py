@@ -35,6 +35,7 @@ from moonlatch.cli import (
     rotate_loader,
     serve,
     tokens,
+    trace,
     transfer,
     trial,
     variables,
@@ -74,6 +75,7 @@ app.command("yank")(builds.yank)
 app.add_typer(rollout.app, name="rollout")
 app.add_typer(errors.app, name="errors")
 app.command("explain")(explain.explain)
+app.command("trace")(trace.trace)
 app.add_typer(channels.app, name="channels")
 app.command("pin")(channels.pin)
 app.command("rotate-loader")(rotate_loader.rotate_loader)

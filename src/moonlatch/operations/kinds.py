@@ -37,6 +37,7 @@ class EventKind(StrEnum):
     SCRIPT_ROLLOUT_HALTED = "script.rollout_halted"
     SCRIPT_ROLLOUT_FINISHED = "script.rollout_finished"
     SCRIPT_ROLLOUT_SUPERSEDED = "script.rollout_superseded"
+    SCRIPT_TRACED = "script.traced"
     SCRIPT_LOADER_ROTATED = "script.loader_rotated"
     SCRIPT_REMOVED = "script.removed"
     ERROR_NEW = "error.new"
@@ -138,6 +139,7 @@ DESCRIPTIONS: dict[EventKind, str] = {
     EventKind.SCRIPT_ROLLOUT_HALTED: "A rollout was halted: nobody is given its build.",
     EventKind.SCRIPT_ROLLOUT_FINISHED: "A rollout is over: its build is the current one.",
     EventKind.SCRIPT_ROLLOUT_SUPERSEDED: "A rollout is over because something else took its place.",
+    EventKind.SCRIPT_TRACED: "A leaked copy was traced: to a build, and to as many keys.",
     EventKind.SCRIPT_LOADER_ROTATED: "A script got a loader with a new secret.",
     EventKind.SCRIPT_REMOVED: "A script was removed, with its builds.",
     EventKind.ERROR_NEW: "A script had an error that it did not have before.",

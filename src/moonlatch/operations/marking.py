@@ -14,6 +14,8 @@ from moonlatch.storage import templates
 from moonlatch.storage.interface import Database
 from moonlatch.storage.templates import SealedTemplate
 
+_KEY = "key "
+
 
 def sealed(keyring: Keyring, content: bytes) -> SealedTemplate:
     """A template, as `Template.to_bytes` gives it, to be kept."""
@@ -32,15 +34,24 @@ async def opened(db: Database, keyring: Keyring, script_id: str, build: int) -> 
     return await asyncio.to_thread(lambda: b64decode(keyring.open_secret(COPY_TEMPLATE, found.id, found.content)))
 
 
+def secret_of(keyring: Keyring, script_id: str, build: int) -> bytes:
+    """What the words of a build's copies follow from: the installation's key of keyed hashes, and nothing that is stored with it."""
+    return keyring.fingerprint(script_id, "marks", str(build))
+
+
 def code_of(keyring: Keyring, script_id: str, build: int, places: int) -> Code:
-    """The words of a build's copies, which follow from the installation's master key and rest on nothing that is stored."""
-    secret = keyring.fingerprint(script_id, "marks", str(build))
-    return Code(KeyedStream(secret).draw, places)
+    """The words of a build's copies."""
+    return Code(KeyedStream(secret_of(keyring, script_id, build)).draw, places)
 
 
 def holder_of_key(user_id: str) -> str:
     """Whose copy it is, where it was started with a key."""
-    return f"key {user_id}"
+    return f"{_KEY}{user_id}"
+
+
+def key_of_holder(holder: str) -> str:
+    """The id of the user whose copy that holder's is."""
+    return holder.removeprefix(_KEY)
 
 
 def holder_without_key(fingerprint: bytes | None, address: bytes) -> str:

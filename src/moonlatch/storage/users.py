@@ -157,6 +157,13 @@ UNUSED = Query(
     f"select {COLUMNS} from users where project_id = :project_id and unused and discord_id is null and not blacklisted "
     "order by created_at, id limit :most",
 )
+IDS = Query(
+    "users.ids",
+    "select created_at, id from users where project_id = :project_id and (created_at, id) > (:created_at, :id) "
+    "order by created_at, id limit :most",
+)
+FIRST = (-1, "")
+"""Before every user."""
 HAS_DISCORD = Query(
     "users.has_discord", "select 1 from users where project_id = :project_id and discord_id = :discord_id"
 )
@@ -221,6 +228,13 @@ async def find_by_discord(db: Database | Transaction, project_id: str, discord_i
     """The user of a project with this Discord id."""
     row = await db.fetch_one(FIND_BY_DISCORD, project_id=project_id, discord_id=discord_id)
     return None if row is None else from_row(row)
+
+
+async def ids_of_project(db: Database, project_id: str, *, after: tuple[int, str], most: int) -> list[tuple[int, str]]:
+    """When users were made, and their ids, oldest first from behind one of them; read beside the event loop."""
+    created_at, user_id = after
+    rows = await db.search(IDS, project_id=project_id, created_at=created_at, id=user_id, most=most)
+    return [(int(made), str(found)) for made, found in rows]
 
 
 async def list_unused(tx: Transaction, project_id: str, *, most: int) -> list[User]:

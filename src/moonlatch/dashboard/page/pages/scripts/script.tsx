@@ -20,11 +20,16 @@ import { text } from "../../text/en/scripts";
 import { askForBuilds, Builds } from "./builds";
 import { Publish } from "./publish";
 import { ScriptErrors } from "./script_errors";
+import { ScriptLeaks } from "./script_leaks";
 import { ScriptSettings } from "./script_settings";
 
 const words = text.page;
-const TABS = ["publish", "builds", "errors", "settings"] as const;
-type Tab = (typeof TABS)[number];
+type Tab = "publish" | "builds" | "errors" | "leaks" | "settings";
+
+function tabs(): [Tab, ...Tab[]] {
+  const all: [Tab, ...Tab[]] = ["builds", "errors", ...(may("keys:reveal") ? (["leaks"] as const) : []), "settings"];
+  return may("scripts:publish") ? ["publish", ...all] : all;
+}
 
 function scriptOf(id: string): Question<Answer<"GET /scripts/{script_id}">> {
   return [`script ${id}`, (signal) => ask("GET /scripts/{script_id}", { script_id: id }, { signal })];
@@ -35,8 +40,8 @@ function executionsOf(id: string): Question<Record<string, number>> {
 }
 
 export default function Script({ project, id }: PageProps) {
-  const tabs: readonly [Tab, ...Tab[]] = may("scripts:publish") ? TABS : ["builds", "errors", "settings"];
-  const tab = tabOf(tabs);
+  const names = tabs();
+  const tab = tabOf(names);
   useMemo(() => {
     askAhead(scriptOf(id));
     if (tab === "builds") askForBuilds(id);
@@ -75,10 +80,11 @@ export default function Script({ project, id }: PageProps) {
               <Figure label={words.starts} value={script.total_executions} />
             </dl>
             <section class="card stack">
-              <Tabs label={text.title} names={tabs} shown={tab} words={words.tabs} />
+              <Tabs label={text.title} names={names} shown={tab} words={words.tabs} />
               {tab === "publish" && <Publish script={id} next={script.total_executions === 0 ? to(`/projects/${project}/overview`) : null} onPublished={() => void loaded.reload()} />}
               {tab === "builds" && <Builds script={script} etag={etag} reload={loaded.reload} />}
               {tab === "errors" && <ScriptErrors script={script} />}
+              {tab === "leaks" && <ScriptLeaks script={script} />}
               {tab === "settings" && <ScriptSettings script={script} etag={etag} reload={loaded.reload} />}
             </section>
             <Executions id={id} />

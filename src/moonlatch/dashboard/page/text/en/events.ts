@@ -36,6 +36,7 @@ export const text = {
     "script.enabled": "Script switched on",
     "script.disabled": "Script switched off",
     "script.published": "Build published",
+    "script.traced": "Leaked copy traced",
     "script.rolled_back": "Another build served",
     "script.build_yanked": "Build yanked",
     "script.channel_set": "Channel given a build",

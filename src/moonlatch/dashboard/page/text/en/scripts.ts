@@ -72,7 +72,7 @@ export const text = {
     switchedOff: "The script is off, and every copy was stopped",
     offTitle: "Switch this script off?",
     offMore: "Every running copy is stopped at once, and nobody can start it.",
-    tabs: { publish: "Publish", builds: "Builds", errors: "Errors", settings: "Settings" },
+    tabs: { publish: "Publish", builds: "Builds", errors: "Errors", leaks: "Leaks", settings: "Settings" },
     live: "Watch it live",
     running: "Running copies",
     sessions: "Live sessions",

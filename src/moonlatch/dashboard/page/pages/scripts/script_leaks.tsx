@@ -1,0 +1,60 @@
+/** Whose copy a leaked text is: what the marks of a script's copies tell. */
+import { useSignal } from "@preact/signals";
+import { type Answer, call } from "../../api/client";
+import type { ScriptView } from "../../api/types";
+import { Form, TextArea, TextField } from "../../parts/form";
+import { Table } from "../../parts/table";
+import { numberOf } from "../../parts/time";
+import { to } from "../../shell/router";
+import { text as words } from "../../text/en/script_leaks";
+
+type Traced = Answer<"POST /scripts/{script_id}/trace">["reply"];
+
+export function ScriptLeaks({ script }: { script: ScriptView }) {
+  const traced = useSignal<Traced | null>(null);
+  return (
+    <>
+      <h2>{words.title}</h2>
+      <p class="small quiet">{words.more}</p>
+      {!script.mark_copies && <p class="quiet">{words.off}</p>}
+      <Form
+        submit={words.trace}
+        run={async (entered) => {
+          traced.value = null;
+          traced.value = await call("POST /scripts/{script_id}/trace", { script_id: script.id }, { body: { file: entered.text("file"), build: entered.number("build") } });
+        }}
+      >
+        <TextArea name="file" label={words.file} rows={8} class="mono" required />
+        <TextField name="build" label={words.build} hint={words.buildHint} inputMode="numeric" />
+      </Form>
+      <div role="status">{traced.value && <Suspects script={script} traced={traced.value} />}</div>
+    </>
+  );
+}
+
+function Suspects({ script, traced }: { script: ScriptView; traced: Traced }) {
+  const named = traced.suspects.filter((each) => each.named);
+  return (
+    <>
+      <p>{words.read(traced.build, numberOf(traced.read), numberOf(traced.places), numberOf(traced.keys))}</p>
+      {named.length === 0 ? (
+        <p class="quiet">{words.none}</p>
+      ) : (
+        <Table
+          caption={words.table}
+          rows={named}
+          keyOf={(each) => each.user_id}
+          columns={[
+            {
+              label: words.key,
+              isLead: true,
+              show: (each) => (each.user_key === null ? words.gone : <a class="mono wrap" href={to(`/projects/${script.project_id}/keys/${each.user_id}`)}>{each.user_key}</a>),
+            },
+            { label: words.score, show: (each) => <span class="number">{each.score.toFixed(1)}</span> },
+            { label: words.chance, show: (each) => <span class="number">{each.chance.toPrecision(1)}</span> },
+          ]}
+        />
+      )}
+    </>
+  );
+}

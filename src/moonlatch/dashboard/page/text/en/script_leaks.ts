@@ -1,0 +1,16 @@
+export const text = {
+  title: "Whose copy was leaked?",
+  more: "Paste a copy that turned up somewhere. It is held against every build with marks and every key. What comes out is evidence, and blacklists nobody.",
+  off: "Copies of this script are not marked. Turn it on under Settings; it holds from the next update on.",
+  file: "Leaked text",
+  build: "Build",
+  buildHint: "If it is known; otherwise the newest 50 with marks are tried",
+  trace: "Trace it",
+  read: (build: number, read: string, places: string, keys: string) => `Build ${build}: ${read} of ${places} places were read, ${keys} keys scored.`,
+  none: "No key agrees with it more than chance explains.",
+  table: "Keys that agree with it",
+  key: "Key",
+  score: "Score",
+  chance: "Chance of an error",
+  gone: "removed meanwhile",
+};

@@ -1,0 +1,177 @@
+"""Whose copy was leaked: reads a text by the templates of a script's builds, and scores every key of its project."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from heapq import nlargest
+
+from moonlatch.builds.job import Failed, Invalid, LeakRead, ReadLeak, Scored, ScoreHolders
+from moonlatch.builds.leaks import LeakReader
+from moonlatch.builds.places import PoolBusyError
+from moonlatch.builds.publisher import BUSY_RETRY_SECONDS, UPDATE_SECONDS
+from moonlatch.licensing.roles import Permission
+from moonlatch.licensing.tracing import Suspect
+from moonlatch.operations.changing import Change, Intent, keyring_of, perform
+from moonlatch.operations.context import Actor, World
+from moonlatch.operations.kinds import EventKind
+from moonlatch.operations.marking import code_of, holder_of_key, key_of_holder, opened, secret_of
+from moonlatch.operations.refusals import Invalid as NotValid
+from moonlatch.operations.refusals import NotFound, Reason, Refused, TooLarge, TryLater
+from moonlatch.operations.scripts import resource
+from moonlatch.storage import templates, users
+from moonlatch.storage.scripts import Script
+from moonlatch.storage.users import User
+
+MOST_BYTES = 4 * 1024 * 1024
+"""Of a leak."""
+MOST_SHOWN = 20
+MOST_BUILDS = 50
+"""Whose templates are tried, the newest first."""
+_IS_THE_BUILD = 0.5
+"""Of a template's places: with so many read, no other build is tried."""
+_KEYS_AT_ONCE = 20_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trace:
+    """What a leak tells: of which build it is, how many of its places were read, and the keys that agree most, highest first.
+
+    It is evidence; what follows from it is for people to decide. `suspects` have users' ids, also of users who were removed meanwhile, and `users` those that are there, by id.
+    """
+
+    build: int
+    places: int
+    read: int
+    keys: int
+    suspects: list[Suspect]
+    users: dict[str, User]
+
+
+async def trace(
+    world: World,
+    actor: Actor,
+    script: Script,
+    leaked: str,
+    *,
+    build: int | None = None,
+    intent: Intent[Trace] | None = None,
+) -> Trace:
+    """Hold a leaked text against the builds of a script, or one of them, and every key of its project; it leaves an event.
+
+    Raises NotAllowed, NotFound, Invalid, TooLarge, Refused, TryLater.
+    """
+    actor.require(Permission.KEYS_REVEAL)
+    if world.publisher is None:
+        raise NotFound("script")
+    text = leaked.encode("utf-8", "replace")
+    if len(text) > MOST_BYTES:
+        raise TooLarge("file", limit_bytes=MOST_BYTES, has_bytes=len(text))
+    deadline = asyncio.get_running_loop().time() + UPDATE_SECONDS
+    tracer = _Tracer(world, script, world.publisher.leaks, deadline)
+    try:
+        async with world.publisher.leaks.turn(actor.account_id, deadline=deadline):
+            found = await tracer.trace(text, build)
+    except PoolBusyError:
+        raise TryLater(BUSY_RETRY_SECONDS) from None
+    return await perform(world, actor, lambda change: _note(change, script.id, found), intent)
+
+
+async def _note(change: Change, script_id: str, found: Trace) -> Trace:
+    change.actor.require(Permission.KEYS_REVEAL)
+    script = await change.script(script_id)
+    named = sum(suspect.is_named for suspect in found.suspects)
+    changes = {"build": (None, found.build), "read": (None, found.read), "named": (None, named)}
+    change.record(EventKind.SCRIPT_TRACED, resource(script), project_id=script.project_id, changes=changes)
+    return found
+
+
+class _Tracer:
+    def __init__(self, world: World, script: Script, leaks: LeakReader, deadline: float) -> None:
+        self._world = world
+        self._script = script
+        self._keyring = keyring_of(world)
+        self._leaks = leaks
+        self._deadline = deadline
+
+    async def trace(self, text: bytes, build: int | None) -> Trace:
+        number, read = await self._build_of(text, build)
+        trial = code_of(self._keyring, self._script.id, number, len(read)).trial(read)
+        best, count = await self._scored(number, read)
+        suspects = [
+            Suspect(key_of_holder(holder), score, min(1.0, count * trial.chance(score))) for score, holder in best
+        ]
+        found = await users.find_all(
+            self._world.database, self._script.project_id, [suspect.holder for suspect in suspects]
+        )
+        return Trace(
+            build=number,
+            places=len(read),
+            read=trial.read,
+            keys=count,
+            suspects=suspects,
+            users={user.id: user for user in found},
+        )
+
+    async def _build_of(self, text: bytes, build: int | None) -> tuple[int, list[int | None]]:
+        """The build of which most was read, and what."""
+        known = await templates.list_of_script(self._world.database, self._script.id)
+        tried = [one for one in known if one.places and build in (None, one.build)][:MOST_BUILDS]
+        if not tried:
+            raise Refused(Reason.NOT_MARKED)
+        best: tuple[int, int, list[int | None]] = (0, 0, [])
+        for one in tried:
+            read = await self._read(one.build, text)
+            found = sum(bit is not None for bit in read)
+            if found > best[0]:
+                best = (found, one.build, read)
+            if found >= _IS_THE_BUILD * len(read):
+                break
+        if not best[0]:
+            raise Refused(Reason.NOT_READ)
+        return best[1:]
+
+    async def _read(self, build: int, text: bytes) -> list[int | None]:
+        template = await opened(self._world.database, self._keyring, self._script.id, build)
+        if template is None:  # its script was removed meanwhile
+            raise NotFound("script")
+        answer = await self._leaks.traced(ReadLeak(template=template, leaked=text), deadline=self._deadline)
+        match answer:
+            case LeakRead():
+                return answer.read
+            case Invalid():
+                raise NotValid("file", f"is not a script: {answer.parser_output.splitlines()[0]}")
+            case _:
+                raise _failure(answer)
+
+    async def _scored(self, build: int, read: list[int | None]) -> tuple[list[tuple[float, str]], int]:
+        """The highest scores and whose they are, and how many keys there were."""
+        secret = secret_of(self._keyring, self._script.id, build)
+        best: list[tuple[float, str]] = []
+        count = 0
+        async for holders in self._holders():
+            task = ScoreHolders(secret=secret, read=read, holders=holders, most=MOST_SHOWN)
+            answer = await self._leaks.traced(task, deadline=self._deadline)
+            if not isinstance(answer, Scored):
+                raise _failure(answer)
+            count += len(holders)
+            best = nlargest(MOST_SHOWN, [*best, *answer.best])
+        return best, count
+
+    async def _holders(self) -> AsyncIterator[list[str]]:
+        after = users.FIRST
+        while True:
+            found = await users.ids_of_project(
+                self._world.database, self._script.project_id, after=after, most=_KEYS_AT_ONCE
+            )
+            if found:
+                yield [holder_of_key(user_id) for _, user_id in found]
+            if len(found) < _KEYS_AT_ONCE:
+                return
+            after = found[-1]
+
+
+def _failure(answer: object) -> Refused:
+    message = answer.faults[0].message if isinstance(answer, Failed) else "the worker process answered something else"
+    return Refused(Reason.NOT_TRACED, hint=message)

@@ -1,0 +1,85 @@
+"""Tracing a leaked copy to its key: what is answered, what is left, and what cannot be traced."""
+
+from __future__ import annotations
+
+import pytest
+
+from moonlatch.operations import marking, tracing
+from support.management import Api, Developer, done, invalid, refused
+from support.protecting import LUA51_PROGRAMS
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+JSON = next(one for one in LUA51_PROGRAMS if one.name == "json.lua").read_text()
+
+
+async def marked(me: Developer, project: str, *, builds: int = 1) -> str:
+    script = await me.new_script(project, mark_copies=True)
+    for _ in range(builds):
+        done(await me.post(f"/scripts/{script}/update", {"script": JSON, "profile": "standard"}))
+    return script
+
+
+async def copy(api: Api, script: str, user: str, build: int = 1) -> str:
+    copies = await marking.copies_of(api.database, api.keyring, script, build)
+    assert copies is not None
+    return copies.text(marking.holder_of_key(user)).decode()
+
+
+async def test_a_leak_names_its_key_and_no_other_and_leaves_an_event(api: Api, me: Developer, project: str) -> None:
+    script = await marked(me, project, builds=2)
+    keys = [await me.new_user(project) for _ in range(4)]
+    leaker = (await me.user(keys[2]))["id"]
+    # Of a build that is not the newest, and is not kept any more.
+    leak = await copy(api, script, leaker, build=1)
+    await api.change("delete from builds where script_id = :id and number = 1", id=script)
+    found = done(
+        await me.post(f"/scripts/{script}/trace", {"file": f"-- mine now\n{leak}"}, headers={"Idempotency-Key": "once"})
+    )
+    assert (found["build"], found["keys"]) == (1, 4)
+    assert found["read"] == found["places"] > 256
+    assert [one["named"] for one in found["suspects"]] == [True, False, False, False]
+    first = found["suspects"][0]
+    assert (first["user_id"], first["user_key"]) == (leaker, keys[2])
+    assert first["chance"] < 1e-6 < found["suspects"][1]["chance"]
+    (event,) = done(await me.get("/events", params={"kind": "script.traced"}))["events"]
+    assert event["resource"]["id"] == script
+    assert event["changes"] == {"build": [None, 1], "read": [None, found["read"]], "named": [None, 1]}
+    assert (await me.user(keys[2]))["blacklisted"] is False
+
+
+async def test_keys_are_scored_piece_by_piece(
+    api: Api, me: Developer, project: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tracing, "_KEYS_AT_ONCE", 2)
+    script = await marked(me, project)
+    keys = [await me.new_user(project) for _ in range(5)]
+    leaker = (await me.user(keys[4]))["id"]
+    found = done(await me.post(f"/scripts/{script}/trace", {"file": await copy(api, script, leaker), "build": 1}))
+    assert found["keys"] == 5
+    assert found["suspects"][0]["user_key"] == keys[4]
+    assert len({one["user_id"] for one in found["suspects"]}) == 5
+
+
+async def test_the_copy_of_nobody_here_names_nobody(api: Api, me: Developer, project: str) -> None:
+    script = await marked(me, project)
+    await me.new_user(project)
+    found = done(await me.post(f"/scripts/{script}/trace", {"file": await copy(api, script, "somebody else")}))
+    assert [one["named"] for one in found["suspects"]] == [False]
+
+
+async def test_what_cannot_be_traced_is_refused_and_leaves_nothing(api: Api, me: Developer, project: str) -> None:
+    plain = await me.new_script(project)
+    refused(await me.post(f"/scripts/{plain}/trace", {"file": "print(1)"}), 409, 1, "no build has marked copies")
+    script = await marked(me, project)
+    path = f"/scripts/{script}/trace"
+    refused(await me.post(path, {"file": "print(1)", "build": 7}), 409, 1, "no build has marked copies")
+    refused(await me.post(path, {"file": "print(1)"}), 422, 2, "nothing of a build was read")
+    assert invalid(await me.post(path, {"file": "local = 1"})).keys() == {"file"}
+    assert "file" in invalid(await me.post(path, {"file": ""}))
+    assert done(await me.get("/events", params={"kind": "script.traced", "resource": script}))["events"] == []
+
+
+async def test_who_may_not_see_keys_may_not_trace(api: Api, me: Developer, script: str) -> None:
+    reader = Developer(me.account, await api.token(me.account, permissions=("scripts:read", "keys:read")), api.http)
+    assert (await reader.post(f"/scripts/{script}/trace", {"file": "print(1)"})).status_code == 403
