@@ -22,12 +22,21 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import IO
 
 MAX_ORDER_BYTES = 1 << 17
+TESTS = str(Path(__file__).parents[1])
 NOT_FORKED = ("LD_PRELOAD", "PYTHON")
 """What begins so in an environment is read when an interpreter starts."""
+
+
+class Program(StrEnum):
+    """What a fork of the template can be. The values are the modules whose `main` it calls."""
+
+    MOONLATCH = "moonlatch.cli"
+    LUA_HOST = "support.lua_host.lupa_host"
 
 
 def can_be_forked(start: Sequence[str], environment: Mapping[str, str]) -> bool:
@@ -91,9 +100,10 @@ class Template:
         environment: Mapping[str, str],
         stdout: IO[bytes],
         stderr: IO[bytes],
+        program: Program = Program.MOONLATCH,
     ) -> ForkedCommand:
-        """Run `moonlatch` with these arguments, and nothing to read from standard input."""
-        order = json.dumps([list(arguments), dict(environment), str(Path.cwd())]).encode()
+        """Run the program with these arguments, and nothing to read from standard input."""
+        order = json.dumps([program, list(arguments), dict(environment), str(Path.cwd())]).encode()
         assert len(order) < MAX_ORDER_BYTES
         ended, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
@@ -127,7 +137,7 @@ def template() -> Template:
 
 
 def import_everything() -> None:
-    """All that any command or the server imports, however late."""
+    """All that any command, the server or a host for Lua imports, however late."""
     package = importlib.import_module("moonlatch")
     for module in pkgutil.walk_packages(package.__path__, "moonlatch."):
         if not module.name.endswith("__main__"):
@@ -138,8 +148,13 @@ def import_everything() -> None:
         "uvicorn.protocols.http.httptools_impl",
         "asyncpg",
         "redis",
+        "websockets.sync.client",
+        *(f"lupa.{module.name}" for module in pkgutil.iter_modules(importlib.import_module("lupa").__path__)),
     ):
         importlib.import_module(late)
+    sys.path.insert(0, TESTS)
+    importlib.import_module(Program.LUA_HOST)
+    sys.path.remove(TESTS)
 
 
 def fork_commands(orders: socket.socket) -> bytes | None:
@@ -189,15 +204,18 @@ def _tell_end(watched: int, pid: int, ended: socket.socket) -> None:
 
 
 def obey(order: bytes) -> None:
-    """Run the command line as ordered; it ends this process."""
-    arguments, environment, folder = json.loads(order)
+    """Run the program as ordered; it ends this process."""
+    program, arguments, environment, folder = json.loads(order)
     os.environ.clear()
     os.environ.update(environment)
     time.tzset()
     os.chdir(folder)
+    if program == Program.LUA_HOST:
+        importlib.import_module(program).main(*arguments)
+        os._exit(0)  # taking down what a command needs would take longer than most runs
     # As `python -m` sets it: hints that are to be pasted repeat how the command was called.
     sys.argv = [str(Path(importlib.import_module("moonlatch").__path__[0], "__main__.py")), *arguments]
-    importlib.import_module("moonlatch.cli").main()
+    importlib.import_module(program).main()
 
 
 if __name__ == "__main__":

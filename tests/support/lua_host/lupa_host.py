@@ -1,6 +1,7 @@
 """Embeds host.lua in a Lua that lupa carries; the Python twin of luau_host.mjs.
 
-usage: python lupa_host.py ENGINE HOST.lua START, where ENGINE is a lupa module's name.
+`main` is called with the name of lupa's module, the files host.lua and first record, how fast its time passes, and a folder for
+what it keeps.
 """
 
 from __future__ import annotations
@@ -8,7 +9,6 @@ from __future__ import annotations
 import http.client
 import importlib
 import json
-import os
 import queue
 import re
 import sys
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from websockets.sync.client import ClientConnection
 
 REQUEST_SECONDS = 60
-FILES = Path(os.environ.get("LUA_HOST_FILES", "/nowhere"))
 
 
 def escape(field: bytes) -> bytes:
@@ -37,7 +36,8 @@ def unescape(field: bytes) -> bytes:
 class Outside:
     """What the Lua host asks for: requests and sockets, each in a thread that puts what happens on one queue."""
 
-    def __init__(self) -> None:
+    def __init__(self, files: Path) -> None:
+        self._files = files
         self.happened: queue.Queue[bytes] = queue.Queue()
         self._sockets: dict[bytes, ClientConnection] = {}
 
@@ -62,14 +62,14 @@ class Outside:
 
     def store(self, id_: bytes, name: bytes, text: bytes) -> None:
         try:
-            (FILES / name.decode()).write_bytes(text)
+            (self._files / name.decode()).write_bytes(text)
             self.tell("stored", id_, "")
         except OSError as error:
             self.tell("stored", id_, str(error))
 
     def recall(self, id_: bytes, name: bytes) -> None:
         try:
-            self.tell("recalled", id_, (FILES / name.decode()).read_bytes())
+            self.tell("recalled", id_, (self._files / name.decode()).read_bytes())
         except OSError:
             self.tell("recalled", id_)
 
@@ -109,10 +109,10 @@ def emit(event: bytes, text: bytes) -> None:
     sys.stdout.flush()
 
 
-def main(engine: str, host_path: str, start_path: str, time_rate: str) -> None:
+def main(engine: str, host_path: str, start_path: str, time_rate: str, files: str) -> None:
     runtime = importlib.import_module(f"lupa.{engine}").LuaRuntime(encoding=None, unpack_returned_tuples=True)
     feed, step, _ = runtime.execute(Path(host_path).read_bytes())
-    outside = Outside()
+    outside = Outside(Path(files))
     in_threads: dict[bytes, Callable[..., Any]] = {
         b"http": outside.http,
         b"store": outside.store,
@@ -147,7 +147,3 @@ def main(engine: str, host_path: str, start_path: str, time_rate: str) -> None:
         except queue.Empty:
             pass
     emit(b"finished", b"")
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

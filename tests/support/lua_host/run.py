@@ -1,12 +1,9 @@
-"""Runs Lua text, or a script's loader the way a user starts it, in a real interpreter in a child process with real HTTP and WebSockets."""
+"""Runs Lua text, or a script's loader the way a user starts it, in a real interpreter in a process of its own with real HTTP and WebSockets."""
 
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -16,11 +13,11 @@ from types import TracebackType
 from typing import Self
 
 from moonlatch.client.loader_source import lua_string
-from support.luau import node_command
+from support.lua_host.processes import STOPPING_SECONDS, Host, lua_host, luau_host
 
-HERE = Path(__file__).parent
 PATIENCE_SECONDS = 60.0
 """Before something is taken for what will not happen any more: on a busy machine an interpreter alone may take 20 s to start."""
+NO_FILES = Path("/nowhere")
 ENGINES = {
     "luau": "",
     "lua51": "lua51",
@@ -66,7 +63,7 @@ class Happened:
 
 
 class LuaRun:
-    """A Lua text running in a child process; a context manager that ends the child.
+    """A Lua text running in another process; a context manager that ends it.
 
     The text finds a `moonlatch_host` as `docs/reference/host-table.md` describes it, and the functions `http_get(url)`,
     `loadstring`, `print`, `sleep(seconds)`, `thread(function)` and `seconds()`. `settings` are the host's plain values
@@ -98,12 +95,7 @@ class LuaRun:
         self._start.flush()
         self._happened: list[Happened] = []
         self._news = threading.Condition()
-        self._process = subprocess.Popen(
-            [*_command(engine, is_optimised=is_optimised), HERE / "host.lua", self._start.name, str(time_rate)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env={**os.environ, "NODE_NO_WARNINGS": "1", "LUA_HOST_FILES": str(files or "/nowhere")},
-        )
+        self._host = _host(engine, Path(self._start.name), time_rate, files or NO_FILES, is_optimised=is_optimised)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -116,13 +108,12 @@ class LuaRun:
         self.stop()
 
     def stop(self) -> None:
-        """Ends the child at once, like a user who closes the game."""
-        self._process.kill()
-        self._process.wait()
-        self._reader.join()
-        for stream in (self._process.stdout, self._process.stderr):
-            if stream is not None:
-                stream.close()
+        """Ends it at once, like a user who closes the game."""
+        self._host.ask_to_stop()
+        self._reader.join(STOPPING_SECONDS)
+        if self._reader.is_alive():
+            self._host.kill()
+            self._reader.join()
         self._start.close()
 
     @property
@@ -180,15 +171,13 @@ class LuaRun:
             return [happened.text for happened in self._happened if happened.event == event]
 
     def _read(self) -> None:
-        assert self._process.stdout is not None
-        assert self._process.stderr is not None
         finished = False
-        for line in self._process.stdout:
+        for line in self._host.lines():
             entry = json.loads(line)
             finished = finished or entry["event"] == "finished"
             self._add(Happened(entry["event"], entry["text"]))
         if not finished:
-            self._add(Happened("raised", "the interpreter died: " + self._process.stderr.read().decode()[-2000:]))
+            self._add(Happened("raised", "the interpreter died: " + self._host.last_words()[-2000:]))
             self._add(Happened("finished", ""))
 
     def _add(self, happened: Happened) -> None:
@@ -263,10 +252,10 @@ def run_text(
         return run.lines
 
 
-def _command(engine: str, *, is_optimised: bool) -> list[str | Path]:
+def _host(engine: str, start: Path, time_rate: float, files: Path, *, is_optimised: bool) -> Host:
     if engine == "luau":
-        return [*node_command(is_optimised=is_optimised), "--experimental-websocket", HERE / "luau_host.mjs"]
-    return [sys.executable, HERE / "lupa_host.py", ENGINES[engine]]
+        return luau_host(start, time_rate, files, is_optimised=is_optimised)
+    return lua_host(ENGINES[engine], start, time_rate, files)
 
 
 def _escape(field: bytes | str) -> str:
