@@ -33,6 +33,7 @@ from support.client import Client
 from support.database import PATIENT, fresh_sqlite
 from support.keys import MASTER
 from support.quick_server import QuickServer, loopback_listener
+from support.quick_transport import QuickTransport
 
 ANY_RATE: dict[str, Any] = {"executes_per_second_per_address": 0, "loaders_per_second_per_address": 0}
 """Of `ClientSettings`: no address may ask too often."""
@@ -103,9 +104,13 @@ class World:
         return await rows.value(self.database, sql, **parameters)
 
 
-def plain_http(**options: Any) -> httpx.AsyncClient:
-    """A client that reads no certificates, which takes longer than a short test."""
-    return httpx.AsyncClient(trust_env=False, verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), **options)
+def plain_http(*, limits: httpx.Limits | None = None, **options: Any) -> httpx.AsyncClient:
+    """A client that reads no certificates, which takes longer than a short test, and is quick where `limits` are left to it."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if limits is not None:
+        return httpx.AsyncClient(trust_env=False, verify=context, limits=limits, **options)
+    transport = QuickTransport(httpx.AsyncHTTPTransport(trust_env=False, verify=context))
+    return httpx.AsyncClient(trust_env=False, transport=transport, **options)
 
 
 def missing_loader(message: str) -> bytes:
