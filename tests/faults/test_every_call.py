@@ -27,7 +27,7 @@ from support.doom import DOOMED, write_doom
 from support.management import NOBODY, Api, Developer, operations, running_api
 from support.rounds import rounds
 
-HISTORIES, STEPS = rounds(1, 20), rounds(60, 400)
+HISTORIES, STEPS = rounds(1, 20), rounds(40, 400)
 
 SOURCE = "local some = 5 if some == 5 then print(some == 6, some < 7) end"
 

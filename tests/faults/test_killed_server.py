@@ -26,7 +26,7 @@ from support.rounds import IS_LONG, rounds
 from support.server import MoonlatchServer
 from support.services import PostgresServer
 
-ROUNDS = {"sqlite": rounds(6, 200), "postgres": rounds(3, 50)}
+ROUNDS = {"sqlite": rounds(4, 200), "postgres": rounds(2, 50)}
 SEED = 20_261_124
 WRITERS = 8
 READY_SECONDS = 6.0

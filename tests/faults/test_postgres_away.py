@@ -43,7 +43,7 @@ async def test_of_many_cuts_in_the_network_none_loses_or_doubles_anything(own_po
         await ledger.prepare()
         writing = asyncio.create_task(ledger.write())
         healed = []
-        for number in range(rounds(12, 200)):
+        for number in range(rounds(8, 200)):
             await asyncio.sleep(moments.uniform(0.01, 0.15))
             await proxy.cut(CUTS[number % len(CUTS)])
             await asyncio.sleep(moments.uniform(0.01, 1.5 * DEADLINE_SECONDS if number % 5 == 2 else 0.3))
@@ -94,7 +94,7 @@ async def test_a_commit_whose_answer_is_lost_is_looked_up(own_postgres: Postgres
         ledger = Ledger(database, callers=CALLERS)
         await ledger.prepare()
         writing = asyncio.create_task(ledger.write())
-        for _ in range(rounds(30, 300)):
+        for _ in range(rounds(12, 300)):
             await asyncio.sleep(0.02)
             await proxy.cut("reset")
             # On a busy machine it may take longer than the pause to connect anew, and a look-up would find nothing but resets.

@@ -18,7 +18,7 @@ from support.killed import NO_LIMITS, SqliteData
 from support.rounds import rounds
 from support.server import MoonlatchServer
 
-ROUNDS = rounds(5, 50)
+ROUNDS = rounds(3, 50)
 SEED = 20_261_129
 WRITERS = 6
 AGAIN_OF_ANSWERED = 20

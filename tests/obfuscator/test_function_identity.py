@@ -18,6 +18,7 @@ from support.generated.program import Program
 from support.generated.scenes import identity
 from support.luau import run_lua, run_luau, run_luau_batch
 from support.protecting import TARGETS, protected, protected_with
+from support.rounds import rounds
 
 everywhere = pytest.mark.parametrize("target", TARGETS)
 each_profile = pytest.mark.parametrize("profile", PROFILES)
@@ -126,7 +127,7 @@ def test_nothing_is_shared_in_a_script_that_sets_environments() -> None:
 @everywhere
 def test_luau_shares_the_same_closures_as_before(profile: str, target: str | None) -> None:
     before = run_luau_batch(SOURCES)
-    for seed in (1, 2):
+    for seed in range(1, 1 + rounds(1, 2)):
         after = run_luau_batch([protected(source, profile, seed, target=target) for source in SOURCES])
         assert dict(zip(MAKERS, after, strict=True)) == dict(zip(MAKERS, before, strict=True))
 
@@ -144,7 +145,7 @@ def test_a_lua_that_makes_every_closure_anew_goes_on_doing_so(profile: str, inte
     plain = [source for source in SOURCES if "::" not in source]
     for source in plain:
         before = run_lua(interpreter, source)
-        for target in (None, "lua51"):
+        for target in (None, "lua51")[: rounds(1, 2)]:
             assert run_lua(interpreter, protected(source, profile, target=target)) == before
 
 
@@ -157,7 +158,7 @@ def test_no_two_passes_together_part_what_luau_shares(pair: tuple[str, str]) -> 
 @each_profile
 @everywhere
 def test_generated_closures_compare_as_before(profile: str, target: str | None) -> None:
-    sources = [generated(seed) for seed in range(12)]
+    sources = [generated(seed) for seed in range(rounds(5, 12))]
     before = run_luau_batch(sources)
     assert [one for one in before if one.compile_error or one.crashed] == []
     after = run_luau_batch([protected(source, profile, 5, target=target) for source in sources])

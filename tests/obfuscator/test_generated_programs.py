@@ -17,8 +17,8 @@ from support.luau import run_luau_batch
 from support.rounds import rounds
 
 SEED = 20260
-BATCHES, PROGRAMS_PER_BATCH = rounds(1, 5), rounds(10, 20)
-PROGRAMS_EACH = rounds(7, 15)
+BATCHES, PROGRAMS_PER_BATCH = rounds(1, 5), rounds(6, 20)
+PROGRAMS_EACH = rounds(4, 15)
 
 
 def differing(names: Iterable[str], seed: int, kind: Kind, count: int) -> list[str]:
@@ -48,7 +48,7 @@ def test_generated_programs_behave_the_same_with_the_target_luau(profile: str) -
 @pytest.mark.parametrize("key", [one.KEY for one in REGISTRY])
 def test_generated_programs_behave_the_same_after_one_pass_alone(key: str) -> None:
     names = [f"pass:{key}"]
-    assert [one for kind in (Kind.RICH, Kind.SINGLE) for one in differing(names, SEED, kind, rounds(4, 8))] == []
+    assert [one for kind in (Kind.RICH, Kind.SINGLE) for one in differing(names, SEED, kind, rounds(3, 8))] == []
 
 
 @pytest.mark.parametrize("profile", PROFILES)

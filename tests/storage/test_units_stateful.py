@@ -13,6 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from moonlatch.storage.interface import Query, Transaction, UniqueViolation
 from moonlatch.storage.sqlite.engine import open_sqlite
 from support.accounts import ADD_ACCOUNT, REMOVE_ACCOUNT, SET_USED
+from support.rounds import rounds
 
 ALL = Query("test.all", "select id, obfuscations_used from accounts")
 
@@ -113,4 +114,4 @@ class Units(RuleBasedStateMachine):
 
 
 TestUnits = Units.TestCase
-TestUnits.settings = settings(max_examples=60, stateful_step_count=15, deadline=None)
+TestUnits.settings = settings(max_examples=rounds(20, 200), stateful_step_count=15, deadline=None)

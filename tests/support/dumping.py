@@ -23,10 +23,10 @@ end
 """
 
 
-def places(build: str) -> Iterator[str]:
-    """The build with a call of `dump` at each place in turn where a block begins or a value has just been declared."""
+def places(build: str, step: int = 1) -> Iterator[str]:
+    """The build with a call of `dump` at every `step`th place in turn where a block begins or a value has just been declared."""
     count = _Dumper(-1).through(parse(build))
-    for number in range(count):
+    for number in range(0, count, step):
         chunk = parse(build)
         _Dumper(number).through(chunk)
         yield print_chunk(chunk)
