@@ -65,9 +65,9 @@ def test_no_script_sees_what_another_left_in_libraries_and_metatables(version: s
 def test_a_script_is_bounded_in_time_and_memory(version: str) -> None:
     greedy = "local held = {} while true do held[#held + 1] = ('x'):rep(1000000) .. #held end"
     assert run_lua(version, "while true do end", timeout_seconds=0.5) == LuauResult(crashed=True)
-    greedy_result, after = run_lua_batch(version, [greedy, "print(1)"])
+    greedy_result = run_lua(version, greedy, timeout_seconds=2)
     assert greedy_result.crashed or greedy_result.error == "not enough memory"
-    assert after == LuauResult("1")
+    assert run_lua(version, "print(1)") == LuauResult("1")
 
 
 @pytest.mark.parametrize("version", SYSTEM_LUAS)
