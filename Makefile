@@ -96,9 +96,10 @@ screenshots: setup-test
 dev: setup-test
 	exec $(BIN)/watchfiles --sigint-timeout 40 "$(BIN)/moonlatch serve --data ./data" src/moonlatch
 
-# The long form of the fault tests; `make test` runs the short one.
+# The long form of every test that has one; `make test` runs the short ones.
+LONG_FORMS := $(shell grep -rlE '^from support.rounds import' tests --include='test_*.py')
 faults: setup-test
-	MOONLATCH_TEST_FAULTS=long $(BIN)/python -m pytest tests/faults tests/security tests/obfuscator/test_equivalence.py tests/obfuscator/test_generated_programs.py tests/management/test_authorisation.py tests/management/test_permissions.py tests/licensing/test_comparison.py tests/client/lua/test_forged_leases.py tests/dashboard/test_long_open.py tests/dashboard/test_many_keys.py --durations=20
+	MOONLATCH_TEST_FAULTS=long $(BIN)/python -m pytest tests/faults tests/security $(LONG_FORMS) --durations=20
 
 bench: setup-test
 	$(BIN)/python bench/everything.py
