@@ -52,6 +52,11 @@ class LicensedScript:
     """Of the account whose script it is."""
     further_scripts: list[str]
     """Of the same project."""
+    project: str
+
+    def device(self, number: int) -> bytes:
+        """The keyed hash of the device that the user of that number starts on."""
+        return self.keyring.fingerprint(self.project, "fingerprint", f"device {number}")
 
     def token(self, number: int) -> tuple[str, str]:
         """An instance of the user of that number: its id and its token."""
@@ -62,7 +67,7 @@ class LicensedScript:
             self.loader,
             1,
             self.ids[number],
-            os.urandom(32),
+            self.device(number),
             True,
             1,
             1,
@@ -109,4 +114,4 @@ async def _make(
     world = World(database=database, tiers={}, clock=now_ms)
     _, secret = await perform(world, operator(account), lambda change: tokens.create(change, name="bench"))
     await database.close()
-    return LicensedScript(keyring, script, loader, keys, ids, secret, further)
+    return LicensedScript(keyring, script, loader, keys, ids, secret, further, project)
