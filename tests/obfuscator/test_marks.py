@@ -11,6 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from moonlatch.crypto import KeyedStream
+from moonlatch.licensing.tracing import Code
 from moonlatch.obfuscator import pipeline
 from moonlatch.obfuscator.analysis.scopes import resolve
 from moonlatch.obfuscator.options import PROFILES, Options
@@ -178,3 +180,34 @@ def test_what_is_no_template_is_refused(change: object) -> None:
 def test_a_template_with_too_few_pieces_is_refused() -> None:
     with pytest.raises(TemplateError):
         Template.from_bytes(Template([b"x"], [Place(b"a", b"b")]).to_bytes())
+
+
+def script_of(kilobytes: int) -> bytes:
+    """A script of that size, put together from the programs of the benchmarks."""
+    parts: list[bytes] = []
+    for program in sorted((Path(__file__).parents[2] / "bench" / "programs").glob("*.lua")):
+        parts.append(b"do\n" + program.read_bytes() + b"\nend\n")
+        if sum(map(len, parts)) >= kilobytes * 1_000:
+            break
+    return b"".join(parts)
+
+
+@pytest.mark.parametrize(("kilobytes", "members"), [(8, 1), (12, 3)] if IS_LONG else [(3, 1)])
+def test_leaks_of_real_builds_are_traced_after_renaming_and_reformatting(kilobytes: int, members: int) -> None:
+    """Among many keys, a copy that members put together place by place, and that was renamed and formatted anew."""
+    outcome = pipeline.protect(script_of(kilobytes), Options("maximum", has_marks=True), 1)
+    assert isinstance(outcome, Protected)
+    assert outcome.template is not None
+    template, keys, found, leaks = outcome.template, rounds(300, 10_000), 0, rounds(1, 50)
+    for seed in range(leaks):
+        chance = random.Random(seed)
+        code = Code(KeyedStream(chance.randbytes(32)).draw, len(template.places))
+        words = [list(code.word(f"key {chance.randrange(keys)}")) for _ in range(members)]
+        leak = renamed(copy(template, [int(chance.choice(bits)) for bits in zip(*words, strict=True)]))
+        trial = code.trial(read(template, leak.encode("ascii")))
+        suspects, _ = trial.suspects([f"key {number}" for number in range(keys)], most=members + 5)
+        named = [one for one in suspects if one.is_named]
+        guilty = [word for one in named if (word := list(code.word(one.holder))) in words]
+        assert len(guilty) == len(named), "somebody innocent was named"
+        found += bool(named)
+    assert found >= (1.0 if members == 1 else 0.9) * leaks
