@@ -25,7 +25,7 @@ export function ScriptLeaks({ script }: { script: ScriptView }) {
         }}
       >
         <TextArea name="file" label={words.file} rows={8} class="mono" required />
-        <TextField name="build" label={words.build} hint={words.buildHint} inputMode="numeric" />
+        <TextField name="build" label={words.build} inputMode="numeric" />
       </Form>
       <div role="status">{traced.value && <Suspects script={script} traced={traced.value} />}</div>
     </>
@@ -48,7 +48,7 @@ function Suspects({ script, traced }: { script: ScriptView; traced: Traced }) {
             {
               label: words.key,
               isLead: true,
-              show: (each) => (each.user_key === null ? words.gone : <a class="mono wrap" href={to(`/projects/${script.project_id}/keys/${each.user_id}`)}>{each.user_key}</a>),
+              show: (each) => <a class="mono wrap" href={to(`/projects/${script.project_id}/keys/${each.user_id}`)}>{each.user_key ?? each.user_id}</a>,
             },
             { label: words.score, show: (each) => <span class="number">{each.score.toFixed(1)}</span> },
             { label: words.chance, show: (each) => <span class="number">{each.chance.toPrecision(1)}</span> },

@@ -1,10 +1,9 @@
 export const text = {
   title: "Whose copy was leaked?",
-  more: "Paste a copy that turned up somewhere. It is held against every build with marks and every key. What comes out is evidence, and blacklists nobody.",
-  off: "Copies of this script are not marked. Turn it on under Settings; it holds from the next update on.",
+  more: "What comes out is evidence, and blacklists nobody.",
+  off: "Copies of this script are not marked: see Settings.",
   file: "Leaked text",
   build: "Build",
-  buildHint: "If it is known; otherwise the newest 50 with marks are tried",
   trace: "Trace it",
   read: (build: number, read: string, places: string, keys: string) => `Build ${build}: ${read} of ${places} places were read, ${keys} keys scored.`,
   none: "No key agrees with it more than chance explains.",
@@ -12,5 +11,4 @@ export const text = {
   key: "Key",
   score: "Score",
   chance: "Chance of an error",
-  gone: "removed meanwhile",
 };
