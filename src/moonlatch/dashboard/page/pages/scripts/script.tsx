@@ -1,6 +1,6 @@
 /** One script: what its customers run, its builds, how it is set. */
 import { useSignal } from "@preact/signals";
-import { useMemo } from "preact/hooks";
+import { useEffect, useMemo } from "preact/hooks";
 import { type Answer, ask, call } from "../../api/client";
 import { askAhead, type Question, useLoaded } from "../../api/load";
 import { useNews } from "../../api/news";
@@ -14,12 +14,12 @@ import { Shown } from "../../parts/status";
 import { numberOf } from "../../parts/time";
 import { tell, tellFailure } from "../../parts/toast";
 import { Tabs, tabOf } from "../../parts/tabs";
+import { later } from "../../shell/later";
 import type { PageProps } from "../../shell/pages";
 import { to } from "../../shell/router";
 import { text } from "../../text/en/scripts";
 import { askForBuilds, Builds } from "./builds";
 import { Publish } from "./publish";
-import { ScriptErrors } from "./script_errors";
 import { ScriptLeaks } from "./script_leaks";
 import { ScriptSettings } from "./script_settings";
 
@@ -83,7 +83,7 @@ export default function Script({ project, id }: PageProps) {
               <Tabs label={text.title} names={names} shown={tab} words={words.tabs} />
               {tab === "publish" && <Publish script={id} next={script.total_executions === 0 ? to(`/projects/${project}/overview`) : null} onPublished={() => void loaded.reload()} />}
               {tab === "builds" && <Builds script={script} etag={etag} reload={loaded.reload} />}
-              {tab === "errors" && <ScriptErrors script={script} />}
+              {tab === "errors" && <Errors script={script} />}
               {tab === "leaks" && <ScriptLeaks script={script} />}
               {tab === "settings" && <ScriptSettings script={script} etag={etag} reload={loaded.reload} />}
             </section>
@@ -93,6 +93,14 @@ export default function Script({ project, id }: PageProps) {
       </Shown>
     </div>
   );
+}
+
+/** Fetched when somebody wants to see them: the page has its budget. */
+function Errors({ script }: { script: ScriptView }) {
+  const there = useSignal<typeof import("./script_errors") | null>(null);
+  useEffect(() => void later(() => import("./script_errors")).then((loaded) => (there.value = loaded)), []);
+  const loaded = there.value;
+  return loaded === null ? <p class="loading" aria-busy="true" /> : <loaded.ScriptErrors script={script} />;
 }
 
 function Figure({ label, value, isNow = false }: { label: string; value: number; isNow?: boolean }) {
