@@ -1,7 +1,7 @@
 // Embeds host.lua in real Luau, for one run after another, each in a state of its own. usage: node luau_host.mjs HOST.lua
 // Reads a line of {"id", "start", "rate", "files"} for each run, where `start` is a file with its first record, `rate` how fast its
 // time passes and `files` a folder for what it keeps, and of {"stop": id} to end one at once. Prints a line of JSON for each thing
-// that happens: {"event": ..., "text": ...}; the last one is `over`.
+// that happens: {"event": ..., "text": ...}; the last one is `over`, with `full` where there is no room for another run.
 import http from 'node:http'
 import https from 'node:https'
 import { readFileSync, writeFileSync, writeSync } from 'node:fs'
@@ -203,8 +203,7 @@ const run = async ({ id, start, rate, files }) => {
     outside.stop()
     kilobytesHeld += (await kilobytes())[0]
     running = { id: null, outside: null }
-    emit('over', '')
-    if (kilobytesHeld > MOST_KILOBYTES_HELD) process.exit(0)
+    emit('over', kilobytesHeld > MOST_KILOBYTES_HELD ? 'full' : '')
 }
 
 createInterface({ input: process.stdin })

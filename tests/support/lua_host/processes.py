@@ -123,9 +123,12 @@ class _Kept:
 
     def lines(self) -> Iterator[bytes]:
         for line in self._process.told:
-            if json.loads(line)["event"] == "over":
-                self._waiting.append(self._process)
-                return
+            told = json.loads(line)
+            if told["event"] == "over":
+                if told["text"] != "full":
+                    self._waiting.append(self._process)
+                    return
+                break
             yield line
         self._process.end()
 
