@@ -245,7 +245,7 @@ def hold_back(folder: Path, server: servers.Process, token: str) -> None:
         )
         file.commit()
         # Such a log is folded once, and what that costs those who start then is the cost of having written, not of what waits.
-        while file.execute("pragma wal_checkpoint(truncate)").fetchone()[0]:
+        while file.execute("pragma wal_checkpoint(restart)").fetchone()[0]:
             time.sleep(0.1)
 
 
