@@ -122,8 +122,8 @@ def _read(job: ReadLeak) -> TraceAnswer:
 
 def _scored(job: ScoreHolders) -> TraceAnswer:
     trial = Code(KeyedStream(job.secret).draw, len(job.read)).trial(job.read)
-    suspects, _ = trial.suspects(job.holders, job.most)
-    return Scored(best=[(suspect.score, suspect.holder) for suspect in suspects])
+    best, _ = trial.highest(job.holders, job.most)
+    return Scored(best=best)
 
 
 def _checked(job: Check) -> WorkerAnswer:

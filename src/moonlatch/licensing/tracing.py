@@ -173,6 +173,11 @@ class Trial:
 
     def suspects(self, holders: Iterable[str], most: int) -> tuple[list[Suspect], int]:
         """The `most` with the highest scores, highest first, and how many holders there were."""
+        found, count = self.highest(holders, most)
+        return self.judged(found, count), count
+
+    def highest(self, holders: Iterable[str], most: int) -> tuple[list[tuple[float, str]], int]:
+        """The `most` highest scores and whose they are, highest first, and how many holders there were."""
         count = 0
 
         def scored() -> Iterator[tuple[float, str]]:
@@ -182,8 +187,11 @@ class Trial:
                 count += 1
                 yield score(holder), holder
 
-        found = nlargest(most, scored())
-        return [Suspect(holder, score, min(1.0, count * self.chance(score))) for score, holder in found], count
+        return nlargest(most, scored()), count
+
+    def judged(self, found: Iterable[tuple[float, str]], count: int) -> list[Suspect]:
+        """The holders of these scores, which are the highest of so many."""
+        return [Suspect(holder, score, min(1.0, count * self.chance(score))) for score, holder in found]
 
 
 def _log_mean(probability: float, gain: float) -> float:

@@ -97,18 +97,21 @@ class _Tracer:
 
     async def trace(self, text: bytes, build: int | None) -> Trace:
         number, read = await self._build_of(text, build)
-        trial = code_of(self._keyring, self._script.id, number, len(read)).trial(read)
         best, count = await self._scored(number, read)
-        suspects = [
-            Suspect(key_of_holder(holder), score, min(1.0, count * trial.chance(score))) for score, holder in best
-        ]
+
+        def judged() -> list[Suspect]:
+            trial = code_of(self._keyring, self._script.id, number, len(read)).trial(read)
+            return trial.judged([(score, key_of_holder(holder)) for score, holder in best], count)
+
+        # The bounds of many places take longer than others may wait for the loop.
+        suspects = await asyncio.to_thread(judged)
         found = await users.find_all(
             self._world.database, self._script.project_id, [suspect.holder for suspect in suspects]
         )
         return Trace(
             build=number,
             places=len(read),
-            read=trial.read,
+            read=sum(bit is not None for bit in read),
             keys=count,
             suspects=suspects,
             users={user.id: user for user in found},
