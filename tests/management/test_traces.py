@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from moonlatch.builds import leaks
 from moonlatch.operations import marking, tracing
 from support.management import Api, Developer, done, invalid, refused
 from support.protecting import LUA51_PROGRAMS
@@ -78,6 +79,15 @@ async def test_what_cannot_be_traced_is_refused_and_leaves_nothing(api: Api, me:
     assert invalid(await me.post(path, {"file": "local = 1"})).keys() == {"file"}
     assert "file" in invalid(await me.post(path, {"file": ""}))
     assert done(await me.get("/events", params={"kind": "script.traced", "resource": script}))["events"] == []
+
+
+async def test_a_leak_that_takes_too_long_to_read_is_refused(
+    me: Developer, project: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = await marked(me, project)
+    monkeypatch.setattr(leaks, "MOST_SECONDS", 0.001)
+    answer = await me.post(f"/scripts/{script}/trace", {"file": "local x = 1\n" * 40_000})
+    refused(answer, 422, 3, "failed to trace", hint="the script took longer than the 0.001 s it may take, to be traced")
 
 
 async def test_who_may_not_see_keys_may_not_trace(api: Api, me: Developer, script: str) -> None:

@@ -10,6 +10,9 @@ from moonlatch.builds.places import Places
 from moonlatch.builds.pool import WorkerPool
 from moonlatch.builds.turns import Turns
 
+MOST_SECONDS = 60.0
+"""For which a worker may be busy with one leak and one build's template."""
+
 _PLACES = 16
 _EVERYBODY = ""
 
@@ -31,4 +34,4 @@ class LeakReader:
 
     async def traced(self, task: TraceTask, *, deadline: float) -> TraceAnswer:
         """Raises PoolBusyError."""
-        return await self._workers.traced(task, deadline=deadline)
+        return await self._workers.traced(task, deadline=deadline, most_seconds=MOST_SECONDS)

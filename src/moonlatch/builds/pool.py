@@ -80,9 +80,9 @@ class WorkerPool:
         answer = await self._answer_to(job, deadline, meter, most_seconds)
         return _failure(_NO_ANSWER) if isinstance(answer, LeakRead | Scored) else answer
 
-    async def traced(self, job: TraceTask, *, deadline: float) -> TraceAnswer:
+    async def traced(self, job: TraceTask, *, deadline: float, most_seconds: float | None = None) -> TraceAnswer:
         """As `answer_to`, of a leak."""
-        answer = await self._answer_to(job, deadline, None, None)
+        answer = await self._answer_to(job, deadline, None, most_seconds)
         return _failure(_NO_ANSWER) if isinstance(answer, Done) else answer
 
     async def _answer_to(
