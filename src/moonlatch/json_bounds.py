@@ -57,12 +57,12 @@ def has_too_many_values(raw: bytes) -> bool:
 _any_number = msgspec.json.Decoder(float_hook=float)
 
 
-def decode(raw: bytes | memoryview) -> Any:
+def decode(raw: bytes | memoryview | str) -> Any:
     """What JSON means; a number too large is infinite. Raises as msgspec's decoder does."""
     return _any_number.decode(raw)
 
 
-def decode_finite(raw: bytes | memoryview) -> Any:
+def decode_finite(raw: bytes | memoryview | str) -> Any:
     """What JSON means. Raises msgspec.DecodeError, ValueError or RecursionError, also for a number that is too large."""
     return _finite_numbers.decode(raw)
 

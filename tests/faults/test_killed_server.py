@@ -22,7 +22,7 @@ from support.database import ENGINES
 from support.developer import Developer
 from support.keys import opened
 from support.killed import NO_LIMITS, SqliteData
-from support.rounds import IS_LONG, rounds
+from support.rounds import rounds
 from support.server import MoonlatchServer
 from support.services import PostgresServer
 
@@ -178,6 +178,11 @@ class Installation:
                 assert reply.status_code == 200, reply.text
                 self.newest_build = reply.json()["build"]
 
+    def has_done_much(self, rounds: int) -> bool:
+        """Return whether of everything that is written something was acknowledged."""
+        many = len(self.instances) > rounds and len(self.notes) > rounds
+        return many and bool(self.removed) and self.newest_build > 1
+
     async def verify(self) -> None:
         await self.data.break_too()
         await self.data.settle()
@@ -266,9 +271,7 @@ async def test_no_acknowledged_write_is_lost_and_none_is_half_applied(installati
         installation.verify,
         between_seconds=(0.05, 1.5),  # the first update of a life waits for its worker process
         seed=SEED,
+        is_enough=lambda: installation.has_done_much(ROUNDS[engine]),
     )
-    assert len(installation.instances) > ROUNDS[engine]
-    assert len(installation.notes) > ROUNDS[engine]
-    assert installation.removed
-    assert installation.newest_build > 1 or not IS_LONG  # on a busy machine no update of ten may come so far
+    assert installation.has_done_much(ROUNDS[engine])
     assert max(installation.cpu_seconds_to_ready) < READY_SECONDS

@@ -112,7 +112,15 @@ async def test_a_call_sent_again_after_a_crash_is_carried_out_once(tmp_path: Pat
         )
         assert without == [], "a user and its event are written together"
 
-    await kill_in_rounds(ROUNDS, senders.start, senders.load, verify, between_seconds=(0.2, 1.5), seed=SEED)
+    await kill_in_rounds(
+        ROUNDS,
+        senders.start,
+        senders.load,
+        verify,
+        between_seconds=(0.2, 1.5),
+        seed=SEED,
+        is_enough=lambda: bool(senders.answered),
+    )
     with server:
         async with httpx.AsyncClient(base_url=server.url, headers={"token": token}, timeout=60) as http:
             await senders.send_again(http)

@@ -8,11 +8,13 @@ import contextlib
 import gc
 import json
 import os
+import re
 import socket
 import struct
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -162,6 +164,14 @@ def test_no_start_and_no_heartbeat_holds_up_others_for_long(name: str) -> None:
         assert least_of(partial(read, decode_execute, body)) <= MOST_SECONDS
     for body in beats:
         assert least_of(partial(read, decode_heartbeat, body)) <= MOST_SECONDS
+
+
+def test_json_of_no_known_shape_is_decoded_where_its_numbers_cost_little() -> None:
+    shapeless = re.compile(r"msgspec\.json\.decode\([^()]*\)|msgspec\.json\.Decoder\(\)")
+    sources = Path(providers.__file__).parents[1].rglob("*.py")
+    assert {
+        (path.name, found) for path in sources for found in shapeless.findall(path.read_text()) if "type=" not in found
+    } == set()
 
 
 @pytest.mark.parametrize("name", FAMILIES)

@@ -22,17 +22,28 @@ Verify = Callable[[], Awaitable[None]]
 
 
 async def kill_in_rounds(
-    rounds: int, start: Start, load: Load, verify: Verify, *, between_seconds: tuple[float, float], seed: int
+    rounds: int,
+    start: Start,
+    load: Load,
+    verify: Verify,
+    *,
+    between_seconds: tuple[float, float],
+    seed: int,
+    is_enough: Callable[[], bool] = lambda: True,
 ) -> None:
     """Start, load, SIGKILL at a random moment within `between_seconds` of the start, verify; `rounds` times.
 
-    `start` gives the process once it is ready to write, so that the moment falls among writes.
+    `start` gives the process once it is ready to write, so that the moment falls among writes. The last process is not killed
+    before `is_enough`: on a busy machine little may be done in the seconds of the others.
     """
     moments = random.Random(seed)
     for number in range(rounds):
         process = await start(number)
         loading = asyncio.create_task(load(process))
         await asyncio.sleep(moments.uniform(*between_seconds))
+        async with asyncio.timeout(120):
+            while number == rounds - 1 and process.returncode is None and not (loading.done() or is_enough()):
+                await asyncio.sleep(0.01)
         assert process.returncode is None, "it died by itself"
         process.kill()
         assert await process.wait() == -signal.SIGKILL

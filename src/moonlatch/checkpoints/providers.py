@@ -15,7 +15,7 @@ from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 
 import msgspec
 
-from moonlatch import crypto
+from moonlatch import crypto, json_bounds
 from moonlatch.clock import Clock
 from moonlatch.config.sections import CheckpointSettings
 from moonlatch.licensing.checkpoints import SIGNATURE_MS, ProviderName
@@ -216,7 +216,7 @@ def _with_query(url: str, extra: Mapping[str, str]) -> str:
 def _json(body: bytes) -> dict[str, Any]:
     """The object in an answer; an empty one where there is none. It is short, so that its depth is."""
     try:
-        found = msgspec.json.decode(body)
+        found = json_bounds.decode(body)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}

@@ -12,7 +12,7 @@ from moonlatch.discord import panel
 from moonlatch.discord.guild_members import TooManyMembersError, people_of
 from moonlatch.discord.messages import Reply
 from moonlatch.discord.visit import Visit, moment, named
-from moonlatch.json_bounds import is_too_deep
+from moonlatch.json_bounds import decode_finite, is_too_deep
 from moonlatch.licensing.durations import duration_text
 from moonlatch.licensing.key import MAX_KEY_DAYS
 from moonlatch.licensing.roles import Permission
@@ -334,8 +334,8 @@ def _data(visit: Visit) -> Any:
     if text is None:
         return []
     try:
-        data = msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError):
+        data = decode_finite(text)
+    except (msgspec.DecodeError, ValueError, RecursionError):
         return text
     if is_too_deep(data):
         raise Invalid("data", "is nested too deeply")

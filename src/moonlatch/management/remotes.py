@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-import msgspec
 from fastapi import Depends
 from pydantic import ConfigDict, Field
 
+from moonlatch.json_bounds import decode
 from moonlatch.licensing.remotes import (
     MAX_PER_MINUTE,
     MAX_TIMEOUT_SECONDS,
@@ -103,7 +103,7 @@ class RemoteView(Reply):
     @classmethod
     def of(cls, remote: Remote) -> RemoteView:
         shown = {name: getattr(remote, name) for name in cls.model_fields}
-        return cls(**{**shown, "template": None if remote.template is None else msgspec.json.decode(remote.template)})
+        return cls(**{**shown, "template": None if remote.template is None else decode(remote.template)})
 
 
 class RemoteReply(Success):

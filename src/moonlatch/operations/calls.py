@@ -138,7 +138,7 @@ def _body(remote: Remote, endpoint: Endpoint, caller: Caller, data: Any) -> tupl
         return MESSAGE, as_body({"webhook": remote.name, **caller.shown(), "data": data})
     said = data
     if remote.template is not None:
-        template = msgspec.json.decode(remote.template)
+        template = decode_finite(remote.template)
         said = rendered(template, data, caller.facts(), *((plain,) if is_discord else ()))
     return RENDERED, as_body(message_of(said) if is_discord else said)
 

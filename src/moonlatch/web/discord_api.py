@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from moonlatch import __version__
+from moonlatch import __version__, json_bounds
 from moonlatch.clock import monotonic_seconds
 from moonlatch.crypto import content_hash, new_id
 from moonlatch.web.destination import destination_of
@@ -207,7 +207,7 @@ def _json(answer: Answer) -> Any:
     if not answer.is_whole:
         raise DiscordAway("Discord's answer is longer than is taken")
     try:
-        return msgspec.json.decode(answer.body)
+        return json_bounds.decode(answer.body)
     except (msgspec.DecodeError, RecursionError):
         raise DiscordAway("Discord's answer is not JSON") from None
 

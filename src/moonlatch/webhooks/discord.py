@@ -9,6 +9,7 @@ import msgspec
 
 from moonlatch import crypto
 from moonlatch.clock import iso_time
+from moonlatch.json_bounds import decode
 from moonlatch.licensing.discord import cut, plain
 from moonlatch.licensing.discord_message import MOST_CHARACTERS, MOST_EMBEDS
 from moonlatch.operations.endpoints import TEST
@@ -37,7 +38,7 @@ def embed_of(claimed: Claimed, project_id: str) -> dict[str, Any] | None:
     """The embed of a delivery; None for an event that is no longer kept."""
     delivery = claimed.delivery
     if delivery.body is not None:
-        title, fields = _told(delivery.kind, msgspec.json.decode(delivery.body))
+        title, fields = _told(delivery.kind, decode(delivery.body))
     elif claimed.event is not None:
         title, fields = _happened(claimed.event)
     else:
