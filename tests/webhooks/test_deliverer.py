@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import msgspec
 import pytest
@@ -13,6 +14,9 @@ from moonlatch.operations import endpoints, projects
 from moonlatch.operations.changing import Intent, perform
 from moonlatch.operations.kinds import EventKind
 from moonlatch.storage import deliveries
+from moonlatch.storage.deliveries import Outcome
+from moonlatch.storage.interface import Transaction
+from moonlatch.webhooks import deliverer
 from support import rows
 from support.hooks import Hooks
 from support.receiver import OK, Receiver, receiver
@@ -248,6 +252,28 @@ async def test_one_dead_endpoint_delays_no_other(hooks: Hooks, there: Receiver) 
         await hooks.ended(endpoint, "delivered", 30)
     assert there.most_open <= 4
     assert all([len(await hooks.found(each, "waiting")) == 30 for each in dead])
+
+
+async def test_what_came_of_many_calls_is_written_down_in_few_transactions(
+    hooks: Hooks, there: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[int] = []
+    end = deliveries.end
+
+    async def counted(tx: Transaction, outcomes: Sequence[Outcome]) -> None:
+        written.append(len(outcomes))
+        await end(tx, outcomes)
+
+    monkeypatch.setattr(deliveries, "end", counted)
+    monkeypatch.setattr(deliverer, "GATHER_SECONDS", 600.0)
+    endpoint, _ = await hooks.endpoint(there.url)
+    for number in range(deliverer.GATHERED):
+        await hooks.rename(f"{number}")
+    hooks.start()
+    await hooks.ended(endpoint, "delivered", deliverer.GATHERED)
+    assert sum(written) == deliverer.GATHERED
+    # Those that ended while the last of so many was awaited go with it.
+    assert len(written) == 1
 
 
 async def test_what_waits_is_given_back_when_the_program_ends(hooks: Hooks, there: Receiver) -> None:

@@ -52,6 +52,10 @@ POLL_SECONDS = 0.5
 ROUND_SECONDS = 0.01
 """Between two rounds when there is much to do, so that others get their turn."""
 
+GATHER_SECONDS = 0.1
+GATHERED = 32
+"""Outcomes are written down so long after the first, or so many together: whoever else writes waits for each transaction."""
+
 ANSWER_BYTES = 65_536
 CLAIMS_AT_ONCE = 64
 """Endpoints of one transaction."""
@@ -93,6 +97,8 @@ class Deliverer:
         self._failing: dict[str, int] = {}
         self._dead: dict[str, tuple[Endpoint, str]] = {}
         self._has_outcomes = asyncio.Event()
+        self._has_many = asyncio.Event()
+        self._lacks_room = False
         self._wake = asyncio.Event()
 
     async def run(self) -> None:
@@ -153,11 +159,14 @@ class Deliverer:
     async def _round(self) -> None:
         now = self._world.clock()
         wanted: list[tuple[Lane, int]] = []
+        self._lacks_room = False
         for endpoint in await endpoints_due(self._world, now):
             lane = self._traffic.lane(endpoint)
             want = self._traffic.wants(lane, monotonic_seconds())
             if want:
                 wanted.append((lane, want))
+            elif lane.may_be_asked(monotonic_seconds()):
+                self._lacks_room = True
         for begin in range(0, len(wanted), CLAIMS_AT_ONCE):
             await self._claim(wanted[begin : begin + CLAIMS_AT_ONCE], now)
 
@@ -200,7 +209,8 @@ class Deliverer:
             lane.failed(monotonic_seconds())
         finally:
             self._traffic.ended(lane, was_known=was_known)
-            if not lane.queue:
+            # A lane that failed is left alone for a while: what else is due there is no reason to look.
+            if self._lacks_room or lane.may_be_asked(monotonic_seconds()):
                 self._wake.set()
             self._start(account_id)
 
@@ -336,11 +346,17 @@ class Deliverer:
             )
         )
         self._has_outcomes.set()
+        if len(self._outcomes) >= GATHERED:
+            self._has_many.set()
 
     async def _write_outcomes(self) -> None:
         while True:
             await self._has_outcomes.wait()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(GATHER_SECONDS):
+                    await self._has_many.wait()
             self._has_outcomes.clear()
+            self._has_many.clear()
             try:
                 await self._write()
             except StorageError as error:

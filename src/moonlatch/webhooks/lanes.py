@@ -36,6 +36,10 @@ class Lane:
         """Calls at once. One to Discord: how many more are allowed, the answer of the last one tells."""
         return MOST_OF_ENDPOINT if self.is_known and self.endpoint.kind != EndpointKind.DISCORD else 1
 
+    def may_be_asked(self, now: float) -> bool:
+        """Return whether nothing is left of what was claimed for it, and no pause lasts (`now` in seconds)."""
+        return not self.queue and self.paused_until <= now
+
     def worked(self) -> None:
         self.is_known = True
         self.failures = 0
@@ -80,7 +84,7 @@ class Traffic:
 
     def wants(self, lane: Lane, now: float) -> int:
         """How many deliveries to claim for it now (in seconds)."""
-        if lane.queue or lane.paused_until > now or not self._has_room(lane):
+        if not lane.may_be_asked(now) or not self._has_room(lane):
             return 0
         return lane.room
 
