@@ -58,19 +58,21 @@ def compile_luau(source: str, timeout_seconds: float = 20) -> str | None:
 
 
 def run_luau_batch(
-    sources: Sequence[str], timeout_seconds: float = 20, *, is_optimised: bool = False
+    sources: Sequence[str], timeout_seconds: float = 20, *, is_optimised: bool = False, loads: bool = False
 ) -> list[LuauResult]:
-    """Runs each source in a fresh Luau state; the time limit holds for each."""
-    return _run_in_luau(sources, timeout_seconds, run=True, is_optimised=is_optimised)
+    """Runs each source in a fresh Luau state, with a `loadstring` where it `loads`; the time limit holds for each."""
+    return _run_in_luau(sources, timeout_seconds, run=True, is_optimised=is_optimised, loads=loads)
 
 
 def compile_luau_batch(sources: Sequence[str], timeout_seconds: float = 20) -> list[LuauResult]:
     return _run_in_luau(sources, timeout_seconds, run=False, is_optimised=False)
 
 
-def _run_in_luau(sources: Sequence[str], timeout_seconds: float, *, run: bool, is_optimised: bool) -> list[LuauResult]:
+def _run_in_luau(
+    sources: Sequence[str], timeout_seconds: float, *, run: bool, is_optimised: bool, loads: bool = False
+) -> list[LuauResult]:
     command = (*node_command(is_optimised=is_optimised), str(LUAU_RUNNER))
-    cases = ({"run": run, "source": source} for source in sources)
+    cases = ({"run": run, "source": source, "loads": loads} for source in sources)
     return [_result(fields) for fields in run_cases(command, cases, timeout_seconds)]
 
 

@@ -1,5 +1,5 @@
 // Runs or compiles Luau sources in real Luau, each in a fresh state: reads lines of {"run": bool, "source": ...} and answers each
-// with a line of JSON. `is_full` says that the states, which are not given back, leave too little memory for another script.
+// with a line of JSON. Where it `loads`, the source finds a `loadstring`. `is_full` says that the states, which are not given back, leave too little memory for another script.
 import { writeSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { LuauState } from './luau_state.mjs'
@@ -28,14 +28,24 @@ return function(chunk)
     return concat(lines, "\\n"), ok, text
 end`
 
+// As Luau's own programs have it.
+const createLoading = async () => {
+    const loadstring = (source, name) => {
+        const chunk = state.loadstring(source, name ?? '=loaded', false)
+        return typeof chunk === 'string' ? [undefined, chunk] : chunk
+    }
+    const state = await LuauState.createAsync({ loadstring })
+    return state
+}
+
 const emit = (result) => writeSync(1, JSON.stringify(result) + '\n')
 console.log = () => {}
 let kilobytesHeld = 0
 
 for await (const line of createInterface({ input: process.stdin })) {
-    const { run, source } = JSON.parse(line)
+    const { run, source, loads } = JSON.parse(line)
     const result = { output: '', error: null, compile_error: null }
-    const state = await LuauState.createAsync()
+    const state = await (loads ? createLoading() : LuauState.createAsync())
     // These come first: a chunk sees the globals as they were when it was loaded.
     const kilobytes = state.loadstring('return gcinfo()', '=kilobytes', true)
     const wrapper = run ? (await state.loadstring(PRELUDE, '=prelude', true)())[0] : null

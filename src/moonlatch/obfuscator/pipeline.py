@@ -5,8 +5,9 @@ Deterministic: the same source, options and seed give the same bytes. It reads n
 
 from __future__ import annotations
 
+import random
 from collections.abc import Collection
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from moonlatch.obfuscator.analysis.builtins import CHANGE_ENVIRONMENT
 from moonlatch.obfuscator.analysis.check import check_parsed
@@ -18,6 +19,10 @@ from moonlatch.obfuscator.analysis.scopes import Resolution, resolve
 from moonlatch.obfuscator.analysis.secret_literals import secret_warnings
 from moonlatch.obfuscator.analysis.sharing import shared_functions
 from moonlatch.obfuscator.analysis.source_files import source_files
+from moonlatch.obfuscator.guards.guessing import guard_warnings
+from moonlatch.obfuscator.guards.lock import locked
+from moonlatch.obfuscator.guards.source import Opening, opening
+from moonlatch.obfuscator.guards.taking_out import faults_of_guards, take_out
 from moonlatch.obfuscator.line_map import LineMap
 from moonlatch.obfuscator.observation import Observer, census, observed
 from moonlatch.obfuscator.options import PLAINEST_PROFILE, PROFILES, Options
@@ -28,11 +33,13 @@ from moonlatch.obfuscator.preparation.first_arguments import read_arguments_firs
 from moonlatch.obfuscator.preparation.late_arguments import write_out_late_arguments
 from moonlatch.obfuscator.preparation.macros import (
     ALWAYS_TRUE,
+    GUARD,
     MACROS,
+    STRING_MACROS,
     Expansion,
     expand_macros,
     is_true_in_builds,
-    string_macro_lines,
+    macro_lines,
 )
 from moonlatch.obfuscator.preparation.powers import keep_powers
 from moonlatch.obfuscator.preparation.reserved_names import write_out_reserved_names
@@ -136,36 +143,106 @@ def _transformed(
         return accepted
     chunk, (resolution, expansion, shared) = accepted
     functions = function_lines(chunk) if options.has_line_map else []
+    warnings = _warnings(chunk, source, options, expansion)
+    if is_unmapped:
+        warnings.append(UNMAPPED)
+    script = _Script(
+        source, options, seed, keys, expansion, shared, options.target or most_portable_target(chunk, resolution)
+    )
+    del accepted
+    outcome = (
+        _with_guards(chunk, resolution, script, observer)
+        if expansion.guards
+        else _passed(chunk, resolution, script, observer)
+    )
+    if isinstance(outcome, Protected):
+        outcome.warnings[:0] = warnings
+        if options.has_line_map:
+            line_map = LineMap(outcome.line_map.lines, functions, source_files(source))
+            outcome = replace(outcome, line_map=line_map)
+    return outcome
+
+
+@dataclass(frozen=True, slots=True)
+class _Script:
+    """What is the same for all parts of a script."""
+
+    source: bytes
+    options: Options
+    seed: int
+    keys: Collection[str]
+    expansion: Expansion
+    shared: set[s.Function]
+    target: Target
+
+
+def _with_guards(
+    chunk: s.Chunk, resolution: Resolution, script: _Script, observer: Observer | None
+) -> Protected | Rejected:
+    """The script without its guarded functions, each of which has been through all passes as a chunk of its own."""
+    call = resolution.fresh_name("call_guarded")
+    open_it = resolution.fresh_name("open_guarded")
+    taken = take_out(
+        chunk,
+        script.expansion.guards,
+        resolution,
+        call,
+        changes_environment=any(name in script.source for name in CHANGE_ENVIRONMENT),
+    )
+    texts: list[bytes] = []
+    lines: list[int] = []
+    warnings: list[str] = []
+    for place, one in enumerate(taken, 1):
+        part = replace(script, seed=random.Random(f"{script.seed}/guard {place}").getrandbits(63))
+        inner = _passed(
+            one.chunk, resolve(one.chunk), replace(part, options=replace(script.options, has_marks=False)), None
+        )
+        if not isinstance(inner, Protected):
+            return inner
+        warnings += inner.warnings
+        breaks = "\n" * len(lines)
+        lines += inner.line_map.lines
+        texts.append(locked(f"{breaks}{inner.text}".encode("ascii"), one.opener, random.Random(f"{part.seed}/lock")))
+    outcome = _passed(chunk, resolve(chunk), script, observer, opening(open_it, call, texts))
+    if not isinstance(outcome, Protected):
+        return outcome
+    outcome.warnings[:0] = warnings
+    return replace(outcome, line_map=LineMap([*outcome.line_map.lines, *lines])) if lines else outcome
+
+
+def _passed(
+    chunk: s.Chunk, resolution: Resolution, script: _Script, observer: Observer | None, opened: Opening | None = None
+) -> Protected | Rejected:
+    """The chunk through all passes, and printed."""
+    source, options, target, expansion = script.source, script.options, script.target, script.expansion
     if b"^" in source and keep_powers(chunk, resolution):
         resolution = resolve(chunk)
     if write_out_late_arguments(chunk, resolution, expansion.untouched):
         resolution = resolve(chunk)
-    target = options.target or most_portable_target(chunk, resolution)
     if target is Target.LUA51 and b"goto" in source and write_out_reserved_names(chunk, resolution):
         resolution = resolve(chunk)
-    changes_order = not PROFILES[PLAINEST_PROFILE].issuperset(keys)
+    changes_order = not PROFILES[PLAINEST_PROFILE].issuperset(script.keys)
     if changes_order and read_arguments_first(chunk, resolution, target, expansion.untouched):
         resolution = resolve(chunk)
-    warnings = _warnings(chunk, source, options, expansion)
-    if is_unmapped:
-        warnings.append(UNMAPPED)
-    pool = ConstantPool(resolution.fresh_name("pool"))
+    sealed = expansion.untouched
+    if opened is not None:
+        chunk.body.body[:0] = opened.statements
+        sealed = sealed | opened.functions
+        resolution = resolve(chunk)
     unit = Unit(
         chunk,
         resolution,
         options,
         target,
-        seed,
-        pool,
-        warnings=warnings,
-        sealed=expansion.untouched,
+        script.seed,
+        ConstantPool(resolution.fresh_name("pool")),
+        sealed=sealed,
         native=expansion.native,
-        shared=shared,
+        shared=script.shared,
         changes_environment=any(name in source for name in CHANGE_ENVIRONMENT),
     )
     if options.has_marks:
         unit.marks = Marks(unit.random("marks"))
-    del accepted, resolution
     if observer is not None:
         observer.result("prepare", census(chunk), lambda: print_chunk(chunk, target))
     for one in REGISTRY:
@@ -174,7 +251,7 @@ def _transformed(
         if one is rename_locals and unit.shared:
             with observed(observer, "keep identity"):
                 keep_shared_closures(unit)
-        if one.KEY in keys:
+        if one.KEY in script.keys:
             with observed(observer, one.KEY):
                 one.run(unit)
             if observer is not None:
@@ -182,20 +259,28 @@ def _transformed(
     if unit.diagnostics:
         return Rejected(unit.diagnostics)
     with observed(observer, "print"):
-        template = None
-        if unit.marks is not None:
-            template, lines = print_marked(
-                chunk, target, unit.marks.texts, unit.random("places"), has_lines=options.has_line_map
-            )
-            text = _copy(template, second=False)
-        elif options.has_line_map:
-            text, lines = print_with_lines(chunk, target)
-        else:
-            text, lines = print_chunk(chunk, target), []
-    if not options.has_line_map:
-        return Protected(text, unit.warnings, target, template=template)
-    known = [max(line, s.NO_LINE) for line in lines]
-    return Protected(text, unit.warnings, target, LineMap(known, functions, source_files(source)), template)
+        printed = _printed(unit)
+        if opened is not None and printed.line_map:
+            # How many lines there are does not depend on how that number is written.
+            below = len(printed.line_map.lines)
+            opened.lines.text, opened.lines.value = str(below), float(below)
+            printed = _printed(unit)
+    return printed
+
+
+def _printed(unit: Unit) -> Protected:
+    chunk, target, has_lines = unit.chunk, unit.target, unit.options.has_line_map
+    template = None
+    lines: list[int] = []
+    if unit.marks is not None:
+        template, lines = print_marked(chunk, target, unit.marks.texts, unit.random("places"), has_lines=has_lines)
+        text = _copy(template, second=False)
+    elif has_lines:
+        text, lines = print_with_lines(chunk, target)
+    else:
+        text = print_chunk(chunk, target)
+    known = [max(line, s.NO_LINE) for line in lines] if has_lines else []
+    return Protected(text, unit.warnings, target, LineMap(known), template)
 
 
 def _copy(template: Template, *, second: bool) -> str:
@@ -253,12 +338,18 @@ def _prepare(chunk: s.Chunk, options: Options) -> tuple[Resolution, Expansion, s
         diagnostics += functions_without_room(resolution, options.target or Target.LUAU)
     hides_strings = not PROFILES[options.profile].isdisjoint({encrypt_strings.KEY, keyed_constants.KEY})
     has_effect = options.keeps_macros or hides_strings
-    without_effect = [] if has_effect else string_macro_lines(resolution)
-    expansion = expand_macros(chunk, resolution, keeps_calls=options.keeps_macros)
-    expansion.warnings[:0] = [
-        f"line {line}: {name} has no effect with the profile '{options.profile}'" for line, name in without_effect
-    ]
+    without_effect = [] if has_effect else macro_lines(resolution, STRING_MACROS)
+    has_guards = options.profile != PLAINEST_PROFILE and not options.keeps_macros
+    if not has_guards:
+        without_effect = sorted([*without_effect, *macro_lines(resolution, {GUARD})])
+    expansion = expand_macros(chunk, resolution, keeps_calls=options.keeps_macros, has_guards=has_guards)
+    where = "another engine" if options.keeps_macros else f"the profile '{options.profile}'"
+    expansion.warnings[:0] = [f"line {line}: {name} has no effect with {where}" for line, name in without_effect]
+    expansion.warnings += guard_warnings(chunk, resolution, expansion.guards)
     diagnostics += expansion.diagnostics
+    if expansion.guards:
+        target = options.target or most_portable_target(chunk, resolution)
+        diagnostics += faults_of_guards(expansion.guards, resolution, target)
     if diagnostics:
         return Rejected(sorted(diagnostics, key=lambda diagnostic: diagnostic.line))
     if MACROS & resolution.globals.keys():

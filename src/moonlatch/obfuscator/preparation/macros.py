@@ -19,18 +19,38 @@ from moonlatch.obfuscator.syntax.rewriter import Replacement, Rewriter
 
 ALWAYS_TRUE = "LPH_OBFUSCATED"
 _LINES = frozenset({"LA_LINE", "LPH_LINE"})
-_STRINGS = frozenset({"LA_ENCRYPT_STRING", "LPH_ENCSTR", "LPH_STRENC"})
+STRING_MACROS = frozenset({"LA_ENCRYPT_STRING", "LPH_ENCSTR", "LPH_STRENC"})
 _NUMBERS = frozenset({"LPH_ENCNUM", "LPH_NUMENC"})
 _NATIVE = frozenset({"LA_NO_VIRTUALIZE", "LPH_NO_VIRTUALIZE", "LPH_JIT", "LPH_JIT_MAX"})
 _UNTOUCHED = "LPH_NO_UPVALUES"
 # Luraph's takes a key to encrypt with and an expression to decrypt with after the function.
 _FUNCTION_WITH_KEYS = "LPH_ENCFUNC"
 _CRASH = "LPH_CRASH"
-_CALLED = _STRINGS | _NUMBERS | _NATIVE | {_UNTOUCHED, _FUNCTION_WITH_KEYS, _CRASH}
+GUARD = "LA_GUARD"
+_CALLED = STRING_MACROS | _NUMBERS | _NATIVE | {_UNTOUCHED, _FUNCTION_WITH_KEYS, _CRASH, GUARD}
 MACROS = _CALLED | _LINES | {ALWAYS_TRUE}
 _TESTS = ("and", "or", "==", "~=")
 # How an engine that has the LPH_* macros itself knows those of ours that it has to see.
 _NAMESAKES = {"LA_ENCRYPT_STRING": "LPH_ENCSTR", "LA_NO_VIRTUALIZE": "LPH_NO_VIRTUALIZE"}
+
+
+_OPENER_ARGUMENTS = 2
+LONGEST_OPENER = 4096
+"""Bytes of the text that a guard compares with; a longer input opens nothing, and is not hashed."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Guarded:
+    """A call of `LA_GUARD`, which stands in the tree: its function is called where `value` is the text `opener`.
+
+    `place` counts them from 1.
+    """
+
+    call: s.Call
+    value: s.Expression
+    opener: bytes
+    function: s.Function
+    place: int
 
 
 @dataclass(slots=True)
@@ -39,13 +59,14 @@ class Expansion:
 
     `native` functions are to stay code of the target language, with every function in them: no pass may compile them for
     an interpreter. `untouched` ones, which are native too, must capture the variables they capture in the source and no
-    other (a host's hooks refuse more): no pass may change anything inside them but names.
+    other (a host's hooks refuse more): no pass may change anything inside them but names. `guards` are to be taken out.
     """
 
     diagnostics: list[Diagnostic] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     native: set[s.Function] = field(default_factory=set)
     untouched: set[s.Function] = field(default_factory=set)
+    guards: list[Guarded] = field(default_factory=list)
 
 
 def is_true_in_builds(chunk: s.Chunk, name: str) -> bool:
@@ -58,21 +79,24 @@ def is_true_in_builds(chunk: s.Chunk, name: str) -> bool:
     return name not in resolve(trial).assigned_globals
 
 
-def string_macro_lines(resolution: Resolution) -> list[tuple[int, str]]:
-    """Where the script asks for encrypted strings, and by which macro."""
-    names = (_STRINGS & resolution.globals.keys()) - resolution.assigned_globals.keys()
+def macro_lines(resolution: Resolution, wanted: AbstractSet[str]) -> list[tuple[int, str]]:
+    """Where the script uses one of these macros, and which one."""
+    names = (wanted & resolution.globals.keys()) - resolution.assigned_globals.keys()
     return sorted((node.line, name) for name in names for node in resolution.globals[name])
 
 
-def expand_macros(chunk: s.Chunk, resolution: Resolution, *, keeps_calls: bool = False) -> Expansion:
+def expand_macros(
+    chunk: s.Chunk, resolution: Resolution, *, keeps_calls: bool = False, has_guards: bool = True
+) -> Expansion:
     """Replaces every macro in the tree, or says what is wrong with its use. `resolution` is the chunk's own.
 
-    `keeps_calls` leaves those that are called to the engine that gets the text, under their `LPH_*` names.
+    `keeps_calls` leaves those that are called to the engine that gets the text, under their `LPH_*` names. Unless it
+    `has_guards`, a guard becomes what it does.
     """
     active = (MACROS & resolution.globals.keys()) - resolution.assigned_globals.keys()
     if not active:
         return Expansion()
-    expander = _Expander(active, keeps_calls=keeps_calls)
+    expander = _Expander(active, keeps_calls=keeps_calls, has_guards=has_guards)
     expander.chunk(chunk)
     expansion = expander.expansion
     for frame in resolution.frames:
@@ -83,9 +107,11 @@ def expand_macros(chunk: s.Chunk, resolution: Resolution, *, keeps_calls: bool =
 
 
 class _Expander(Rewriter):
-    def __init__(self, active: AbstractSet[str], *, keeps_calls: bool) -> None:
+    def __init__(self, active: AbstractSet[str], *, keeps_calls: bool, has_guards: bool) -> None:
         super().__init__()
         self._keeps_calls = keeps_calls
+        self._has_guards = has_guards
+        self._guarded = 0
         self.expansion = Expansion()
         self._active = active
 
@@ -125,6 +151,8 @@ class _Expander(Rewriter):
         name = self._macro(unwrapped(node.function))
         if name not in _CALLED:
             return super().rewrite_call(node)
+        if name == GUARD:
+            return self._guard(node)
         node.arguments = self.expressions(node.arguments)
         if self._keeps_calls:
             return self._kept(node, name)
@@ -137,6 +165,29 @@ class _Expander(Rewriter):
         if isinstance(argument, s.Function):
             self._mark(argument, name)
         return argument
+
+    def _guard(self, node: s.Call) -> s.Expression:
+        before = self._guarded
+        node.arguments = self.expressions(node.arguments)
+        self._guarded += 1
+        if self._guarded > before + 1:
+            self._refuse(node, f"{GUARD} cannot stand in another one")
+            return node
+        compared, function = [*map(unwrapped, node.arguments), None, None][:_OPENER_ARGUMENTS]
+        found = _compared_with_text(compared)
+        if len(node.arguments) != _OPENER_ARGUMENTS or found is None or not isinstance(function, s.Function):
+            self._refuse(node, f'{GUARD} takes a comparison with a text, `value == "text"`, and a function expression')
+            return node
+        value, opener = found
+        if len(opener) > LONGEST_OPENER:
+            self._refuse(node, f"The text of {GUARD} is longer than {LONGEST_OPENER} bytes")
+            return node
+        guards = self.expansion.guards
+        if self._has_guards:
+            guards.append(Guarded(node, value, opener, function, len(guards) + 1))
+        else:
+            node.function = s.Group(_plain_guard(node.line), node.line)
+        return node
 
     def _kept(self, node: s.Call, name: str) -> s.Expression:
         if name == _CRASH:
@@ -162,7 +213,7 @@ class _Expander(Rewriter):
             self._refuse(node, f"{name} takes exactly one argument, got {len(arguments)}")
             return node
         argument = unwrapped(arguments[0])
-        if name in _STRINGS:
+        if name in STRING_MACROS:
             is_literal, wanted = isinstance(argument, s.String), "a string literal"
         elif name in _NUMBERS:
             is_literal, wanted = _is_number_literal(argument), "a number literal"
@@ -182,3 +233,23 @@ def _is_number_literal(node: s.Expression) -> bool:
     if isinstance(node, s.Unary) and node.operator == "-":
         node = unwrapped(node.operand)
     return isinstance(node, s.Number | s.Integer)
+
+
+def _compared_with_text(node: s.Expression | None) -> tuple[s.Expression, bytes] | None:
+    """What is compared, and the text, on whichever side it stands."""
+    if not isinstance(node, s.Binary) or node.operator != "==":
+        return None
+    left, right = unwrapped(node.left), unwrapped(node.right)
+    if isinstance(right, s.String):
+        return None if isinstance(left, s.String) else (node.left, right.value)
+    return (node.right, left.value) if isinstance(left, s.String) else None
+
+
+def _plain_guard(line: int) -> s.Function:
+    """`function(opens, guarded) if opens then return guarded() end end`."""
+    opens, guarded = "opens", "guarded"
+    call = s.Return([s.Call(s.Name(guarded, line), [], line)], line)
+    branch = s.If([(s.Name(opens, line), s.Block([call], line))], None, line)
+    return s.Function(
+        [], [s.Binding(opens, line), s.Binding(guarded, line)], False, s.Block([branch], line), line, line
+    )
