@@ -22,7 +22,7 @@ from moonlatch.obfuscator.analysis.source_files import source_files
 from moonlatch.obfuscator.guards.guessing import guard_warnings
 from moonlatch.obfuscator.guards.lock import locked
 from moonlatch.obfuscator.guards.source import Opening, opening
-from moonlatch.obfuscator.guards.taking_out import faults_of_guards, take_out
+from moonlatch.obfuscator.guards.taking_out import faults_of_guards, give_compiler, take_out
 from moonlatch.obfuscator.line_map import LineMap
 from moonlatch.obfuscator.observation import Observer, census, observed
 from moonlatch.obfuscator.options import PLAINEST_PROFILE, PROFILES, Options
@@ -44,6 +44,7 @@ from moonlatch.obfuscator.preparation.macros import (
 from moonlatch.obfuscator.preparation.powers import keep_powers
 from moonlatch.obfuscator.preparation.reserved_names import write_out_reserved_names
 from moonlatch.obfuscator.preparation.runtime_variables import (
+    COMPILER,
     EXISTS,
     addresses_in_calls,
     connect_runtime,
@@ -309,7 +310,8 @@ def _accepted(
 
 
 def _warnings(chunk: s.Chunk, source: bytes, options: Options, expansion: Expansion) -> list[str]:
-    return [*hash_warnings(chunk, options.target), *secret_warnings(chunk, source), *expansion.warnings]
+    hidden = {guard.function for guard in expansion.guards}
+    return [*hash_warnings(chunk, options.target), *secret_warnings(chunk, source, hidden), *expansion.warnings]
 
 
 def _faults_of_output(output: Protected, *, is_plain: bool) -> list[Diagnostic]:
@@ -350,6 +352,7 @@ def _prepare(chunk: s.Chunk, options: Options) -> tuple[Resolution, Expansion, s
     if expansion.guards:
         target = options.target or most_portable_target(chunk, resolution)
         diagnostics += faults_of_guards(expansion.guards, resolution, target)
+        give_compiler(expansion.guards, COMPILER if options.client_chunk else None)
     if diagnostics:
         return Rejected(sorted(diagnostics, key=lambda diagnostic: diagnostic.line))
     if MACROS & resolution.globals.keys():

@@ -16,7 +16,7 @@ from moonlatch.obfuscator.syntax.printer import print_chunk
 from moonlatch.obfuscator.target import Target
 from moonlatch.obfuscator.template import Copier
 from support.luau import SYSTEM_LUAS, LuauResult, run_lua, run_lua_batch, run_luau_batch
-from support.protecting import ALL_PROGRAMS, LUA51_PROGRAMS, faults
+from support.protecting import ALL_PROGRAMS, LUA51_PROGRAMS, faults, protected
 from support.replaced_functions import seen
 from support.rounds import IS_LONG
 
@@ -216,6 +216,15 @@ def test_without_a_way_to_compile_an_input_is_told_that_it_cannot_be_tested() ->
     result = run_luau_batch([f"given = 5 {text}", f"given = 'text' {text}"])
     assert [one.output for one in result] == ["\n2", ""]
     assert result[1].error == "this host cannot compile Lua, without which a guarded function cannot be opened"
+
+
+def test_a_build_compiles_with_what_its_loader_has_found() -> None:
+    source = f'print((LA_GUARD(... == "{OPENER}", function() return la_script_name end)))'
+    text = protected(source, "standard", client=True)
+    hosts = "local compile = loadstring or load loadstring, load = nil, nil "
+    started = f"{hosts} (function(...) {text} end)({{ la_load = compile, la_script_name = 'name' }}, '{OPENER}')"
+    for host, result in run_everywhere(started).items():
+        assert (result.output, result.error) == ("name", None), host
 
 
 FAILING = f"""

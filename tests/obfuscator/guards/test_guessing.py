@@ -108,3 +108,11 @@ def test_where_a_guard_does_nothing_its_author_is_told() -> None:
     assert pipeline.warnings_or_faults(source, Options("minify", keeps_macros=True)) == [
         "line 1: LA_GUARD has no effect with another engine"
     ]
+
+
+def test_neither_a_guards_text_nor_what_it_opens_is_a_secret_that_anybody_reads() -> None:
+    secret = drawn(string.ascii_letters + string.digits, 40, 3)
+    told = warnings_of(f'print("{secret}")')
+    assert len(told) == 1
+    assert "long random text" in told[0]
+    assert warnings_of(f'LA_GUARD(x == "{secret}", function() print("{secret[::-1]}") end)') == []

@@ -27,7 +27,7 @@ OPENERS = [
 def opened_by(texts: list[bytes], inputs: list[bytes]) -> str:
     """A script that prints what each input opens of the text in its place."""
     calls = "\n".join(
-        f"print(call({place}, {spelling.string(one, Target.LUA51)}, nil, {place}))"
+        f"print(call({place}, {spelling.string(one, Target.LUA51)}, nil, nil, {place}))"
         for place, one in enumerate(inputs, 1)
     )
     chunk = parse(calls)

@@ -78,6 +78,7 @@ local function start(...)
   local runtime, variables = runtimes.create(host.clock), (reply or lease).variables
   server_variables.offer(host, runtime)
   remotes.offer(runtime)
+  runtime.object.la_load = host.load -- for guarded functions
   local chunk, problem = host.load(source, "=" .. variables.la_script_name)
   if not chunk then
     error("the script could not be loaded: " .. tostring(problem), 0)

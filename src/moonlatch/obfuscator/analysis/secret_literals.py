@@ -6,6 +6,7 @@ import itertools
 import math
 import re
 from collections import Counter
+from collections.abc import Set as AbstractSet
 
 from moonlatch.obfuscator.syntax import tree as s
 from moonlatch.obfuscator.syntax.rewriter import Rewriter
@@ -57,8 +58,8 @@ _MOST_NEIGHBOURS = 0.12
 """Characters that follow the one before in the alphabet; in alphabets and tables all do."""
 
 
-def secret_warnings(chunk: s.Chunk, source: bytes) -> list[str]:
-    """One warning for each text that looks like a secret, in the order of the script.
+def secret_warnings(chunk: s.Chunk, source: bytes, hidden: AbstractSet[s.Function] = frozenset()) -> list[str]:
+    """One warning for each text that looks like a secret, in the order of the script, but for those in `hidden` functions.
 
     Few false alarms are worth more than every secret: hexadecimal texts, which mostly are hashes and ids of what is public, and long
     data are passed over.
@@ -66,7 +67,7 @@ def secret_warnings(chunk: s.Chunk, source: bytes) -> list[str]:
     # Many scripts have nothing that could be meant, not even in a comment: they pay for a search alone.
     if _WORTH_A_LOOK.search(source) is None:
         return []
-    found = _Texts()
+    found = _Texts(hidden)
     found.chunk(chunk)
     lines: dict[str, list[int]] = {}
     for line, text in sorted(found.texts):
@@ -115,8 +116,8 @@ def _warning(what: str, lines: list[int]) -> str:
 class _Texts(Rewriter):
     """Gathers every text of a script with its line; replaces nothing."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, hidden: AbstractSet[s.Function]) -> None:
+        super().__init__(hidden)
         self.texts: list[tuple[int, bytes]] = []
 
     def rewrite_string(self, node: s.String) -> s.Expression:

@@ -47,7 +47,8 @@ local OPENS=(function()
     local _places={"048c","159d","26ae","37bf","05af","16bc","278d","349e"}
     local _initial={1795745351,3144134277,1013904242,2773480762,1359893119,2600822924,528734635,1541459225}
     local _operations={OPERATIONS}
-    local _finders={function() return loadstring end,function() return load end,function() return getgenv().loadstring end}
+    local _given
+    local _finders={function() return _given end,function() return loadstring end,function() return load end,function() return getgenv().loadstring end}
     local _compile,_compress,_xor,_environment,_set,_name
     local _known={}
 
@@ -178,9 +179,9 @@ local OPENS=(function()
 
     local function _cell(_get,_put) return _make({},{__index=_get,__newindex=_put}) end
 
-    return function(_place,_input,_own,...)
+    return function(_place,_input,_own,_load,...)
         if _type(_input)~="string" or #_input>LONGEST then return nil end
-        if not _compress then _prepare() end
+        if not _compress then _given=_load _prepare() end
         local _one=_known[_place]
         if not _one or _one[1]~=_input then
             local _text=_opened(_input,_texts[_place])
@@ -217,8 +218,8 @@ class Opening:
 def opening(opens: str, calls: str, texts: Sequence[bytes]) -> Opening:
     """Statements that declare two functions.
 
-    `opens` takes the place of a locked text, counted from 1, an input, the environment of what calls it or nil for its own, and
-    what the text's chunk takes; it gives the function that this returns, or nil for another input. `calls` calls that function.
+    `opens` takes the place of a locked text, counted from 1, an input, the environment of what calls it or nil for its own,
+    what compiles Lua or nil where that is to be found, and what the text's chunk takes; it gives the function that this returns, or nil for another input. `calls` calls that function.
     """
     source = _OPEN.replace("OPENS", opens).replace("CALLS", calls)
     source = source.replace("OPERATIONS", _OPERATIONS).replace("SIGMA", _SIGMA)

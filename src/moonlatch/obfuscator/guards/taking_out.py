@@ -1,6 +1,6 @@
 """Takes guarded functions out of a script: each becomes a chunk of its own, and where it stood a call asks for it.
 
-`LA_GUARD(x == "text", function() ... end)` becomes `call(1, x, nil, ...)`, with what the function captures at the end. The chunk
+`LA_GUARD(x == "text", function() ... end)` becomes `call(1, x, nil, nil, ...)`, with what the function captures at the end. The chunk
 takes that, and returns the function. A variable that is assigned is handed over as two functions, one that reads it and
 one that assigns it, of which the chunk makes a table that looks like a cell of the virtual machine's.
 """
@@ -55,6 +55,13 @@ def faults_of_guards(guards: Sequence[Guarded], resolution: Resolution, target: 
     return faults
 
 
+def give_compiler(guards: Sequence[Guarded], name: str | None) -> None:
+    """What each guard compiles with, as its last argument: a variable, or nil where it finds something itself."""
+    for guard in guards:
+        line = guard.call.line
+        guard.call.arguments.append(s.Nil(line) if name is None else s.Name(name, line))
+
+
 def _around(frame: Frame) -> list[Frame]:
     """The functions around, without the chunk."""
     found: list[Frame] = []
@@ -92,9 +99,9 @@ class _TakingOut:
         value = s.Group(guard.value, line) if isinstance(guard.value, s.MULTIPLE) else guard.value
         environment = _environment(line) if changes_environment else s.Nil(line)
         guard.call.function = s.Name(self._call, line)
-        place = whole_number(guard.place, line)
+        place, compiler = whole_number(guard.place, line), guard.call.arguments[-1]
         chunk = self._chunk()
-        guard.call.arguments = [place, value, environment, *self._arguments(line)]
+        guard.call.arguments = [place, value, environment, compiler, *self._arguments(line)]
         return TakenOut(guard.opener, chunk)
 
     def _arguments(self, line: int) -> list[s.Expression]:

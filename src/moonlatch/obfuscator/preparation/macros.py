@@ -185,6 +185,7 @@ class _Expander(Rewriter):
         guards = self.expansion.guards
         if self._has_guards:
             guards.append(Guarded(node, value, opener, function, len(guards) + 1))
+            node.arguments[0] = value  # so that the text is found nowhere in the tree
         else:
             node.function = s.Group(_plain_guard(node.line), node.line)
         return node

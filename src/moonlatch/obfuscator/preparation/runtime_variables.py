@@ -44,7 +44,9 @@ ALIASES = {
     "LRM_UserNote": "la_user_note",
 }
 WEBHOOKS = frozenset({"la_webhook", "LRM_SEND_WEBHOOK"})
-_FIELDS = {name: name for name in VARIABLES} | ALIASES
+COMPILER = "la load"
+"""What a guard compiles with where the loader knows better than the script: a name that no script can have."""
+_FIELDS = {name: name for name in VARIABLES} | ALIASES | {COMPILER: "la_load"}
 NAMES = _FIELDS.keys() | {EXISTS}
 
 
