@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from moonlatch.clock import now_ms
 from support.lua_host import ENGINES, LoaderRun, ProtocolServer
 from support.lua_host.protocol_server import LOADER_ID, SCRIPT_ID, TOKEN, Json, derive, encode, refusal
+from support.protecting import protected
 
 PAYLOAD = r"""
 local la, first, second = ...
@@ -266,6 +267,26 @@ def test_a_payload_that_does_not_compile_is_reported(server: ProtocolServer) -> 
     server.payload = b"local = 5"
     with start(server) as run:
         assert "the script could not be loaded: " in run.wait_for("raised")
+
+
+GUARDED = """
+local opener, other = ...
+local seen = 0
+local function try(given)
+    return LA_GUARD(given == "Wq7.vN2x-Rk40Jd_Lm81Zt", function() seen = seen + 1 return la_script_name, la_executions end)
+end
+print(try(other))
+print(try(opener))
+print(seen)
+"""
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_guarded_function_is_opened_by_its_text(server: ProtocolServer, engine: str) -> None:
+    server.payload = protected(GUARDED, "maximum", client=True).encode("ascii")
+    with start(server, "Wq7.vN2x-Rk40Jd_Lm81Zt", "another", engine=engine) as run:
+        run.wait_for("returned")
+        assert run.lines == ["", "Test script\t7", "1"]
 
 
 def test_an_error_of_the_script_reaches_the_user_untouched(server: ProtocolServer) -> None:
