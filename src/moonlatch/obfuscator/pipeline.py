@@ -19,6 +19,7 @@ from moonlatch.obfuscator.analysis.scopes import Resolution, resolve
 from moonlatch.obfuscator.analysis.secret_literals import secret_warnings
 from moonlatch.obfuscator.analysis.sharing import shared_functions
 from moonlatch.obfuscator.analysis.source_files import source_files
+from moonlatch.obfuscator.guards.branches import guard_branches
 from moonlatch.obfuscator.guards.guessing import guard_warnings
 from moonlatch.obfuscator.guards.lock import locked
 from moonlatch.obfuscator.guards.source import Opening, opening
@@ -187,6 +188,7 @@ def _with_guards(
         chunk,
         script.expansion.guards,
         resolution,
+        open_it,
         call,
         changes_environment=any(name in script.source for name in CHANGE_ENVIRONMENT),
     )
@@ -349,19 +351,31 @@ def _prepare(chunk: s.Chunk, options: Options) -> tuple[Resolution, Expansion, s
     expansion.warnings[:0] = [f"line {line}: {name} has no effect with {where}" for line, name in without_effect]
     expansion.warnings += guard_warnings(chunk, resolution, expansion.guards)
     diagnostics += expansion.diagnostics
-    if expansion.guards:
-        target = options.target or most_portable_target(chunk, resolution)
-        diagnostics += faults_of_guards(expansion.guards, resolution, target)
-        give_compiler(expansion.guards, COMPILER if options.client_chunk else None)
-    if diagnostics:
-        return Rejected(sorted(diagnostics, key=lambda diagnostic: diagnostic.line))
     if MACROS & resolution.globals.keys():
         resolution = resolve(chunk)
-    # Before the runtime variables, which may take all of the script into a function.
+    # Before what takes parts of the script, or all of it, into functions.
     shared = shared_functions(chunk, resolution)
+    if has_guards and not diagnostics:
+        diagnostics += _prepare_guards(chunk, resolution, options, expansion)
+    if diagnostics:
+        return Rejected(sorted(diagnostics, key=lambda diagnostic: diagnostic.line))
+    if expansion.guards:
+        resolution = resolve(chunk)
     if options.client_chunk and connect_runtime(chunk, resolution):
         resolution = resolve(chunk)
     return resolution, expansion, shared
+
+
+def _prepare_guards(chunk: s.Chunk, resolution: Resolution, options: Options, expansion: Expansion) -> list[Diagnostic]:
+    """Finds the guards that nobody asked for, and says what is wrong with the others. Names are to be resolved anew if there are any."""
+    guards, target = expansion.guards, options.target or most_portable_target(chunk, resolution)
+    faults = faults_of_guards(guards, resolution, target)
+    if options.client_chunk and not faults:
+        # The loader sees to it that there is something to compile with.
+        untouched = expansion.untouched | {guard.function for guard in guards}
+        guards += guard_branches(chunk, resolution, target, untouched, len(guards) + 1)
+    give_compiler(guards, COMPILER if options.client_chunk else None)
+    return faults
 
 
 def _known_true(chunk: s.Chunk, resolution: Resolution, options: Options) -> set[str]:

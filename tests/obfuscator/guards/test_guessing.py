@@ -30,6 +30,7 @@ def warnings_of(source: str) -> list[str]:
         "opensesame",
         "hunter2",
         "correct horse battery",
+        "the longest of all sentences",
         "MySecretPassword2024!",
         "1234567890123456789012345",
         "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",

@@ -21,6 +21,9 @@ _BITS_OF_LETTER = 2.0
 """Of one in a word's inside; of English text, Shannon (1951) found one to two."""
 _LETTERS_OF_WORD = 5
 _WORD = re.compile(r"[A-Z]?[a-z]{3,}|[A-Z]{4,}")
+_LINK = re.compile(r"[^A-Za-z0-9]*(?:[A-Za-z]{1,2}[^A-Za-z0-9]+)?")
+_BITS_OF_LINK = 1.0
+"""Of what stands between words: a blank, a sign, a word of two letters."""
 _HEXADECIMAL = re.compile(r"[0-9a-f]+|[0-9A-F]+")
 _DIGITS_OF_HEXADECIMAL = 2
 """At least so many, or else it is a word."""
@@ -39,8 +42,11 @@ def bits_of(text: bytes) -> float:
     if digits >= _DIGITS_OF_HEXADECIMAL and _HEXADECIMAL.fullmatch(found):
         return _bits_of_characters(found, lambda _: 4.0)
     words = dict.fromkeys(_WORD.findall(found))
-    rest = _WORD.split(found)
-    return sum(map(_bits_of_word, words)) + sum(_bits_of_characters(part, _bits_of_kind) for part in rest)
+    return sum(map(_bits_of_word, words)) + sum(map(_bits_between_words, _WORD.split(found)))
+
+
+def _bits_between_words(text: str) -> float:
+    return _BITS_OF_LINK if text and _LINK.fullmatch(text) else _bits_of_characters(text, _bits_of_kind)
 
 
 def _bits_of_word(word: str) -> float:
@@ -91,6 +97,13 @@ def guard_warnings(chunk: s.Chunk, resolution: Resolution, guards: Sequence[Guar
         if guard.call in finder.often:
             warnings.append(f"line {line}: {GUARD} seems to run often, and each test takes hundredths of a second")
     return warnings
+
+
+def texts_of(chunk: s.Chunk) -> list[tuple[int, bytes]]:
+    """Every text and name of a field that a build of the chunk contains, with its line."""
+    finder = _Finder(set(), [])
+    finder.chunk(chunk)
+    return finder.texts
 
 
 class _Finder(AroundLoops, InFunctions):

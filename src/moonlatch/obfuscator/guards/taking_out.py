@@ -72,15 +72,24 @@ def _around(frame: Frame) -> list[Frame]:
 
 
 def take_out(
-    chunk: s.Chunk, guards: Sequence[Guarded], resolution: Resolution, call: str, *, changes_environment: bool
+    chunk: s.Chunk,
+    guards: Sequence[Guarded],
+    resolution: Resolution,
+    opens: str,
+    calls: str,
+    *,
+    changes_environment: bool,
 ) -> list[TakenOut]:
-    """Changes the chunk, whose names are to be resolved anew; `call` is the variable for the function that opens and calls.
+    """Changes the chunk, whose names are to be resolved anew; `opens` and `calls` are variables, as in `source.opening`.
 
     `changes_environment` says that a function may have another environment than the chunk.
     """
     variables = Variables.of(resolution)
     prefix = resolution.fresh_name("guarded")
-    taken = [_TakingOut(guard, variables, prefix, call).run(changes_environment) for guard in guards]
+    taken = [
+        _TakingOut(guard, variables, prefix, calls if guard.is_called else opens).run(changes_environment)
+        for guard in guards
+    ]
     if needs_own_function(resolution.main):
         enclose(chunk, uses_varargs=resolution.main.uses_varargs)
     return taken

@@ -43,7 +43,7 @@ LONGEST_OPENER = 4096
 class Guarded:
     """A call of `LA_GUARD`, which stands in the tree: its function is called where `value` is the text `opener`.
 
-    `place` counts them from 1.
+    `place` counts them from 1. Unless it `is_called`, the function itself is what the call gives.
     """
 
     call: s.Call
@@ -51,6 +51,7 @@ class Guarded:
     opener: bytes
     function: s.Function
     place: int
+    is_called: bool = True
 
 
 @dataclass(slots=True)
