@@ -24,6 +24,7 @@ PROTECTING = [profile for profile in PROFILES if profile != "minify"]
 OPENER = "Wq7.vN2x-Rk40Jd_Lm81Zt"
 PLAIN = "function LA_GUARD(opens, guarded) if opens then return guarded() end end "
 MOST_CAPTURED = 50
+PATIENCE_SECONDS = 120
 
 
 def build(source: str, profile: str = "light", seed: int = 1, *, has_marks: bool = False) -> Protected:
@@ -33,7 +34,9 @@ def build(source: str, profile: str = "light", seed: int = 1, *, has_marks: bool
 
 
 def run_everywhere(text: str) -> dict[str, LuauResult]:
-    return {host: run_lua(host, text) for host in SYSTEM_LUAS} | {"luau": run_luau_batch([text], loads=True)[0]}
+    """The text on each host, with time for the tests of guards that it makes."""
+    results = {host: run_lua(host, text, PATIENCE_SECONDS) for host in SYSTEM_LUAS}
+    return results | {"luau": run_luau_batch([text], PATIENCE_SECONDS, loads=True)[0]}
 
 
 def guarded(program: Path, opener: str) -> str:
@@ -67,12 +70,12 @@ def test_programs_do_behind_a_guard_what_they_do_before_it(profile: str) -> None
                 builds[one] = outcome.text
         assert len(builds) > 0.8 * len(sources), "few have too many variables"
         before = run_luau_batch([PLAIN + sources[one] for one in builds])
-        after = run_luau_batch(list(builds.values()), loads=True)
+        after = run_luau_batch(list(builds.values()), PATIENCE_SECONDS, loads=True)
         different += [(one.name, "luau") for one, a, b in zip(builds, before, after, strict=True) if a != b]
         plain = [one for one in builds if one in LUA51_PROGRAMS]
         for host in SYSTEM_LUAS if IS_LONG else ["lua5.1", "lua5.4", "luajit"]:
             before = run_lua_batch(host, [PLAIN + sources[one] for one in plain])
-            after = run_lua_batch(host, [builds[one] for one in plain])
+            after = run_lua_batch(host, [builds[one] for one in plain], PATIENCE_SECONDS)
             different += [(one.name, host) for one, a, b in zip(plain, before, after, strict=True) if a != b]
     assert different == []
 

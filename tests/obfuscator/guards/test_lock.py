@@ -43,7 +43,7 @@ def locked_for(openers: list[bytes]) -> list[bytes]:
 @pytest.mark.parametrize("host", [*SYSTEM_LUAS, "luau"])
 def test_every_lua_opens_what_is_locked(host: str) -> None:
     source = opened_by(locked_for(OPENERS), OPENERS)
-    result = run_luau_batch([source], loads=True)[0] if host == "luau" else run_lua(host, source)
+    result = run_luau_batch([source], 120, loads=True)[0] if host == "luau" else run_lua(host, source, 120)
     assert result.output.splitlines() == [f"opened {place}" for place in range(1, len(OPENERS) + 1)]
 
 
@@ -59,6 +59,12 @@ def test_the_same_text_is_locked_otherwise_in_each_place() -> None:
     one, other = (locked(b"return 1", b"opener", random.Random(seed)) for seed in (1, 2))
     assert len(one) == len(other)
     assert sum(a == b for a, b in zip(one, other, strict=True)) < len(one) / 10
+
+
+def test_another_text_with_the_same_seed_lies_under_another_stream() -> None:
+    one, other = (locked(text, b"opener", random.Random(1)) for text in (b"return 1", b"return 2"))
+    assert sum(a == b for a, b in zip(one, other, strict=True)) < len(one) / 10
+    assert locked(b"return 1", b"opener", random.Random(1)) == one
 
 
 def test_a_texts_length_is_told_in_steps() -> None:

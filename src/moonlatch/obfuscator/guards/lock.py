@@ -25,14 +25,19 @@ def locked(text: bytes, opener: bytes, generator: random.Random) -> bytes:
 
     Blanks are put behind the text, so that its length is told less exactly.
     """
-    salt = generator.randbytes(SALT_BYTES)
     # HMAC takes a key with zeros behind it for the same one; of hashes there is one length.
     password = hashlib.blake2s(opener).digest()
-    key = hashlib.pbkdf2_hmac("blake2s", password, salt, ROUNDS, BLOCK_BYTES)
+    # Of the text, too, or a build of another text with the same seed would lie under the same stream; and as slow to find out.
+    salt = hashlib.blake2s(text, key=_key(password, generator.randbytes(SALT_BYTES)), digest_size=SALT_BYTES).digest()
+    key = _key(password, salt)
     plain = text.ljust(-(-len(text) // _PADDED_BYTES) * _PADDED_BYTES)
     stream = b"".join(_block(key, number) for number in range(1, len(plain) // BLOCK_BYTES + 1))
     cipher = int.from_bytes(plain) ^ int.from_bytes(stream)
     return _printable(salt + _block(key, 0) + cipher.to_bytes(len(plain)))
+
+
+def _key(password: bytes, salt: bytes) -> bytes:
+    return hashlib.pbkdf2_hmac("blake2s", password, salt, ROUNDS, BLOCK_BYTES)
 
 
 def _block(key: bytes, number: int) -> bytes:
