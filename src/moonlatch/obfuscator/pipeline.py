@@ -121,22 +121,23 @@ def _protect(source: bytes, options: Options, seed: int, keys: Collection[str], 
     if observer is not None:
         observer.began_anew()
     outcome = _transformed(source, options, seed, keys, observer)
-    if isinstance(outcome, Rejected):
+    if not isinstance(outcome, Protected):
         return outcome
     # Only here, where the tree that was printed is gone: the text makes another one as large.
     with observed(observer, "check again"):
-        is_plain = PROFILES[PLAINEST_PROFILE].issuperset(keys)
-        faults = _faults_of_output(outcome, is_plain=is_plain)
+        faults = _faults_of_output(outcome, keys)
         if not faults and outcome.template is not None:
-            faults = _faults_of_output(replace(outcome, text=_copy(outcome.template, second=True)), is_plain=is_plain)
-    if faults:
-        return Failure([EngineError(None, f"the protected script does not compile: {faults[0].message}")])
-    return outcome
+            faults = _faults_of_output(replace(outcome, text=_copy(outcome.template, second=True)), keys)
+    return _not_compiling(faults) if faults else outcome
+
+
+def _not_compiling(faults: list[Diagnostic]) -> Failure:
+    return Failure([EngineError(None, f"the protected script does not compile: {faults[0].message}")])
 
 
 def _transformed(
     source: bytes, options: Options, seed: int, keys: Collection[str], observer: Observer | None
-) -> Protected | Rejected:
+) -> Outcome:
     is_unmapped = options.has_line_map and len(source) > MOST_MAPPED_BYTES and virtualize.KEY in keys
     if is_unmapped:
         options = replace(options, has_line_map=False)
@@ -178,9 +179,7 @@ class _Script:
     target: Target
 
 
-def _with_guards(
-    chunk: s.Chunk, resolution: Resolution, script: _Script, observer: Observer | None
-) -> Protected | Rejected:
+def _with_guards(chunk: s.Chunk, resolution: Resolution, script: _Script, observer: Observer | None) -> Outcome:
     """The script without its guarded functions, each of which has been through all passes as a chunk of its own."""
     call = resolution.fresh_name("call_guarded")
     open_it = resolution.fresh_name("open_guarded")
@@ -195,13 +194,16 @@ def _with_guards(
     texts: list[bytes] = []
     lines: list[int] = []
     warnings: list[str] = []
+    # One text for all copies of a build.
+    options = replace(script.options, has_marks=False)
     for place, one in enumerate(taken, 1):
-        part = replace(script, seed=random.Random(f"{script.seed}/guard {place}").getrandbits(63))
-        inner = _passed(
-            one.chunk, resolve(one.chunk), replace(part, options=replace(script.options, has_marks=False)), None
-        )
+        part = replace(script, options=options, seed=random.Random(f"{script.seed}/guard {place}").getrandbits(63))
+        inner = _passed(one.chunk, resolve(one.chunk), part, None)
         if not isinstance(inner, Protected):
             return inner
+        faults = _faults_of_output(inner, script.keys)
+        if faults:
+            return _not_compiling(faults)
         warnings += inner.warnings
         breaks = "\n" * len(lines)
         lines += inner.line_map.lines
@@ -227,10 +229,10 @@ def _passed(
     changes_order = not PROFILES[PLAINEST_PROFILE].issuperset(script.keys)
     if changes_order and read_arguments_first(chunk, resolution, target, expansion.untouched):
         resolution = resolve(chunk)
-    sealed = expansion.untouched
+    sealed = set(expansion.untouched)
     if opened is not None:
         chunk.body.body[:0] = opened.statements
-        sealed = sealed | opened.functions
+        sealed |= opened.functions
         resolution = resolve(chunk)
     unit = Unit(
         chunk,
@@ -316,14 +318,15 @@ def _warnings(chunk: s.Chunk, source: bytes, options: Options, expansion: Expans
     return [*hash_warnings(chunk, options.target), *secret_warnings(chunk, source, hidden), *expansion.warnings]
 
 
-def _faults_of_output(output: Protected, *, is_plain: bool) -> list[Diagnostic]:
-    """What a compiler would refuse in our own text. `is_plain` says that no pass could have taken it past a limit of Lua 5.1."""
+def _faults_of_output(output: Protected, keys: Collection[str]) -> list[Diagnostic]:
+    """What a compiler would refuse in our own text, after the passes of those keys."""
     try:
         chunk = parse(output.text)
     except LuauSyntaxError as problem:
         return problem.diagnostics
     faults = check_parsed(chunk, output.text)
-    if not faults and output.target is Target.LUA51 and not is_plain:
+    # The plainest passes take nothing past a limit of Lua 5.1.
+    if not faults and output.target is Target.LUA51 and not PROFILES[PLAINEST_PROFILE].issuperset(keys):
         faults = plain_lua_faults(chunk, resolve(chunk))
     return faults
 
@@ -368,12 +371,13 @@ def _prepare(chunk: s.Chunk, options: Options) -> tuple[Resolution, Expansion, s
 
 def _prepare_guards(chunk: s.Chunk, resolution: Resolution, options: Options, expansion: Expansion) -> list[Diagnostic]:
     """Finds the guards that nobody asked for, and says what is wrong with the others. Names are to be resolved anew if there are any."""
-    guards, target = expansion.guards, options.target or most_portable_target(chunk, resolution)
-    faults = faults_of_guards(guards, resolution, target)
+    guards, faults = expansion.guards, []
+    if guards:
+        faults = faults_of_guards(guards, resolution, options.target or most_portable_target(chunk, resolution))
     if options.client_chunk and not faults:
         # The loader sees to it that there is something to compile with.
         untouched = expansion.untouched | {guard.function for guard in guards}
-        guards += guard_branches(chunk, resolution, target, untouched, len(guards) + 1)
+        guards += guard_branches(chunk, resolution, options.target or Target.LUA51, untouched, len(guards) + 1)
     give_compiler(guards, COMPILER if options.client_chunk else None)
     return faults
 
