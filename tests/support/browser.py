@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from support.contrast import TOO_LITTLE_CONTRAST
+
 EXECUTABLE_VARIABLE = "MOONLATCH_TEST_BROWSER"
 _NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 _AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
@@ -94,6 +96,11 @@ class Visit:
             for violation in found
             for node in violation["nodes"]
         ]
+
+    def contrast(self) -> list[str]:
+        """Text that is hard to read, as lines."""
+        found: list[list[str]] = self.page.evaluate(TOO_LITTLE_CONTRAST)
+        return [f"contrast of {measured}: {markup[:200]}" for markup, measured in found]
 
     def overflow(self) -> list[str]:
         """Elements that are wider than the window, where nothing scrolls them."""
