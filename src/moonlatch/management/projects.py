@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated, Any
 
 from fastapi import Depends, Query
@@ -288,10 +287,7 @@ async def remove_project(
 async def get_project_executions(project: OwnedProject, backend: CurrentBackend) -> ProjectExecutionsReply:
     """Executions of the last 30 UTC days: in all (`total`, removed scripts included) and per script (`NAME - ID`)."""
     days = days_shown(backend.clock())
-    total, scripts = await asyncio.gather(
-        projects.executions_by_day(backend.database, project.id, since=days[0]),
-        projects.executions_by_script(backend.database, project.id, since=days[0]),
-    )
+    scripts, total = await projects.executions_by_script(backend.database, project.id, since=days[0])
     executions = {"total": by_month_and_day(days, total)}
     for script in scripts:
         executions[f"{script.name} - {script.script_id}"] = by_month_and_day(days, script.days)

@@ -3,6 +3,8 @@
 # ruff: noqa: S608 -- what is put into the statements is this module's own list of columns
 from __future__ import annotations
 
+import asyncio
+from collections import Counter
 from collections.abc import Collection
 from typing import Any
 
@@ -88,6 +90,16 @@ EXECUTIONS_BY_SCRIPT = Query(
     "select d.script_id, d.day, sum(d.executions) from execution_days d "
     "where d.script_id in (select id from scripts where project_id = :id) and d.day >= :since group by d.script_id, d.day",
 )
+# Most projects never had a script removed that was ever executed: in those nothing is looked through.
+EXECUTIONS_OF_REMOVED_SCRIPTS = Query(
+    "projects.executions_of_removed_scripts",
+    """
+    select d.day, sum(d.executions) from execution_days d
+    where d.project_id = (select id from projects where id = :id and executions_of_removed_scripts > 0)
+        and d.day >= :since and d.script_id not in (select id from scripts where project_id = :id)
+    group by d.day
+    """,
+)
 SCRIPT_NAMES = Query(
     "projects.script_names", "select id, name from scripts where project_id = :id order by created_at, id"
 )
@@ -160,17 +172,23 @@ async def executions_by_day(db: Database, project_id: str, *, since: str) -> dic
     return {day: int(executions) for day, executions in rows}
 
 
-async def executions_by_script(db: Database, project_id: str, *, since: str) -> list[ScriptDays]:
-    """Executions per script and UTC day, oldest script first; a script without any has no days.
+async def executions_by_script(db: Database, project_id: str, *, since: str) -> tuple[list[ScriptDays], dict[str, int]]:
+    """Executions per script and UTC day, oldest script first, and per day of all of them and of those removed since.
 
-    Raises Unavailable as `Database.search` does.
+    A script without any has no days. Raises Unavailable as `Database.search` does.
     """
     names = await db.fetch_all(SCRIPT_NAMES, id=project_id)
+    by_script, of_removed = await asyncio.gather(
+        db.search(EXECUTIONS_BY_SCRIPT, id=project_id, since=since),
+        db.search(EXECUTIONS_OF_REMOVED_SCRIPTS, id=project_id, since=since),
+    )
+    total = Counter({day: int(executions) for day, executions in of_removed})
     days: dict[str, dict[str, int]] = {script_id: {} for script_id, _ in names}
-    for script_id, day, executions in await db.search(EXECUTIONS_BY_SCRIPT, id=project_id, since=since):
+    for script_id, day, executions in by_script:
+        total[day] += int(executions)
         if script_id in days:  # or it has come since
             days[script_id][day] = int(executions)
-    return [ScriptDays(script_id=script_id, name=name, days=days[script_id]) for script_id, name in names]
+    return [ScriptDays(script_id=script_id, name=name, days=days[script_id]) for script_id, name in names], total
 
 
 async def executors(db: Database, project_id: str, *, since: str) -> dict[str, int]:
