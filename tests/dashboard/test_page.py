@@ -323,6 +323,7 @@ def test_a_live_list_follows_by_itself(seller: Visit, shop: Shop) -> None:
     with LoaderRun(shop.loader_url, key=shop.users[30]["key"]) as customer:
         customer.wait_line("ready")
         expect(page.get_by_role("row").filter(has_text=shop.users[30]["key"])).to_be_visible()
+        expect(page.get_by_label("Script", exact=True)).to_contain_text("Auto farm (1)")
     eventually(lambda: not shop.developer.sessions(shop.script), 30)
     page.mouse.move(1, 1)
     expect(page.get_by_text("Nothing is connected")).to_be_visible()

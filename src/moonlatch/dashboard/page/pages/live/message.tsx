@@ -43,8 +43,8 @@ export function Message({ ids, sessions, onClose }: { ids: string[]; sessions: r
             keyOf={(answer) => answer.session_id}
             columns={[
               { label: text.key, isLead: true, show: (answer) => <code class="clip">{keys.get(answer.session_id) ?? answer.session_id}</code> },
-              { label: text.processed, show: (answer) => <span class={answer.processed ? "badge good" : "badge bad"}>{answer.processed ? text.processed : text.notProcessed}</span> },
-              { label: text.answers, show: (answer) => <code class="wrap">{answer.processed ? JSON.stringify(answer.response) : answer.reason}</code> },
+              { label: text.state, show: (answer) => <span class={answer.processed ? "badge good" : "badge bad"}>{answer.processed ? text.processed : text.notProcessed}</span> },
+              { label: text.answer, show: (answer) => <code class="wrap">{answer.processed ? JSON.stringify(answer.response) : answer.reason}</code> },
             ]}
           />
         </section>

@@ -1,6 +1,7 @@
 /** Who is connected now: watched, messaged, stopped. */
 import { useSignal, type Signal } from "@preact/signals";
-import { useEffect } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
+import { useNews } from "../../api/news";
 import { may } from "../../api/session";
 import type { SessionView } from "../../api/types";
 import { useScripts } from "../../data/scripts";
@@ -28,7 +29,10 @@ function filterOf(query: URLSearchParams): Filter {
 
 export default function Live({ project }: PageProps) {
   const scripts = useScripts(project);
+  useNews(project, (news) => news.scripts.map(({ id, sessions }) => [id, sessions]), () => void scripts.reload());
   const { query } = place.value;
+  /** Stays, whichever has most copies by and by. */
+  const first = useRef<string | undefined>(undefined);
   return (
     <div class="stack">
       <div class="head">
@@ -39,7 +43,9 @@ export default function Live({ project }: PageProps) {
       </div>
       <Shown loaded={scripts}>
         {(all) => {
-          const script = all.find((each) => each.id === query.get("script")) ?? [...all].sort((one, other) => other.total_sessions - one.total_sessions)[0];
+          const named = (id: string | null | undefined) => all.find((each) => each.id === id);
+          const script = named(query.get("script")) ?? named(first.current) ?? [...all].sort((one, other) => other.total_sessions - one.total_sessions)[0];
+          first.current = script?.id;
           if (!script) {
             return (
               <section class="card">

@@ -48,6 +48,8 @@ export const text = {
   notJson: (why: string) => `This is not JSON: ${why}`,
   send: "Send",
   answers: "Answers",
+  state: "State",
+  answer: "Answer",
   processed: "answered",
   notProcessed: "not processed",
   disconnectTitle: (many: number) => (many === 1 ? "Disconnect this copy?" : `Disconnect ${many} copies?`),
