@@ -370,6 +370,7 @@ def keyboard_faults(page: Page, words: str) -> list[str]:
 
 FIELDS = "input, select, textarea"
 
+
 def look_at(visit: Visit, name: str, folder: Path | None, *, is_first: bool = False) -> list[str]:
     """What is wrong with the page as it is, in every look; pictures of it where there is a folder for them. The first of those
     with a frame is looked at with it.
