@@ -345,9 +345,12 @@ def test_one_copy_is_stopped_and_a_removed_key_is_brought_back(seller: Visit, sh
         seller.go(f"/projects/{shop.project}/keys/{user['id']}?show=devices")
         expect(page.get_by_text("Used on 1 device in 1 network")).to_be_visible()
         expect(page.get_by_role("table", name="Bound to 1 of 1 device").get_by_role("row")).to_have_count(2)
+        page.get_by_role("link", name="Starts", exact=True).click()
         button(page, "Stop all copies").click()
         page.get_by_role("dialog").get_by_role("button", name="Stop all copies").click()
         customer.wait_for("kicked")
+    # How it ended is written down after the copy is gone.
+    expect(page.get_by_role("table", name="Starts").locator(".badge.bad")).to_have_count(2)
     button(page, "Remove").click()
     page.get_by_role("dialog").get_by_role("button", name="Remove").click()
     page.get_by_role("link", name="Removed keys").click()

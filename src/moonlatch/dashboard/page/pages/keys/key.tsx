@@ -1,6 +1,6 @@
 /** Everything about one customer on one page, and everything that a supporter does for them. */
 import { useSignal } from "@preact/signals";
-import { useMemo } from "preact/hooks";
+import { useEffect, useMemo, useRef } from "preact/hooks";
 import { ask, call } from "../../api/client";
 import { askAhead, type Question, useLoaded } from "../../api/load";
 import { useNews } from "../../api/news";
@@ -30,13 +30,22 @@ import { keyRefusalsOf, Refusals, Starts, useStarts } from "./history";
 const words = text.page;
 const TABS = ["history", "devices", "builds", "refusals", "events", "edit"] as const;
 
+/** Whose a start was, and how a copy ended, is written down up to a second after it is told, and nothing tells of that. */
+const WRITTEN_MS = 2500;
+
 const NAMING_SCRIPTS: ReadonlySet<string> = new Set<(typeof TABS)[number]>(["history", "builds", "refusals"]);
 
 export default function Key({ project, id }: PageProps) {
   const loaded = useLoaded(`key ${id}`, (signal) => ask("GET /users/{key}", { key: id }, { signal }));
   // What is done to it, and what its copies do, as far as either is told.
   const starts = useStarts(id);
-  useNews(project, (news) => news, () => void Promise.all([loaded.reload(), starts.reload()]));
+  const later = useRef<ReturnType<typeof setTimeout>>(undefined);
+  useNews(project, (news) => news, () => {
+    void Promise.all([loaded.reload(), starts.reload()]);
+    clearTimeout(later.current);
+    later.current = setTimeout(() => void starts.reload(), WRITTEN_MS);
+  });
+  useEffect(() => () => clearTimeout(later.current), [id]);
   const action = useSignal<Action | null>(null);
   const tab = tabOf(TABS);
   useMemo(() => {
