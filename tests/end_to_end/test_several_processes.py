@@ -14,7 +14,7 @@ import httpx
 
 from moonlatch.discord.face import PATH
 from moonlatch.master_key import MasterKeySource
-from support.client import Client
+from support.client import Client, NotDone
 from support.developer import Developer, eventually
 from support.discord import CUSTOMERS, GUILD, STAFF, TOKEN, FakeDiscord, Person, buttons_of, fake_discord, text_of
 from support.discord import Client as People
@@ -83,6 +83,7 @@ async def test_several_servers_are_one(tmp_path: Path, postgres_url: str, redis_
             await check_rollout(chain, http)
             await check_halting(chain, http)
             await check_variables(chain, http)
+            await check_webhooks_of_scripts(chain, http)
             await check_visit(chain)
             await check_discord(chain, discord, http)
         finally:
@@ -196,6 +197,34 @@ async def check_variables(chain: Chain, http: httpx.AsyncClient) -> None:
         client.url = server.url
         assert await copy.variable("greeting") == "good evening"
     await session.socket.close()
+
+
+async def check_webhooks_of_scripts(chain: Chain, http: httpx.AsyncClient) -> None:
+    """What copies at any server have posted is taken over once, as often as its limit lets all of them together."""
+    first, second = chain.developers
+    taken, calls = 3, 6
+
+    def put() -> tuple[str, str, str]:
+        url = "https://receiver.invalid/hook"
+        endpoint = first.post(f"/projects/{chain.project}/endpoints", url=url, events=[])["endpoint"]["id"]
+        remote = {"name": "drops", "kind": "webhook", "endpoint_id": endpoint, "per_key": taken}
+        second.post(f"/projects/{chain.project}/remotes", **remote)
+        script = first.new_script(chain.project, "print(la_webhook('drops', {}))")
+        return script, first.new_key(chain.project), endpoint
+
+    script, key, endpoint = await asyncio.to_thread(put)
+    client = await chain.client(script, http)
+    copy = await client.execute(key=key)
+    answers = []
+    for number in range(calls):
+        client.url = chain.servers[number % 2].url
+        try:
+            answers.append(await copy.call("webhook", "drops", {"number": number}))
+        except NotDone as problem:
+            answers.append(problem.code)
+    assert answers == [True] * taken + ["RATE_LIMITED"] * (calls - taken)
+    listed = [await asyncio.to_thread(each.get, f"/endpoints/{endpoint}/deliveries") for each in chain.developers]
+    assert [len(each["deliveries"]) for each in listed] == [taken, taken]
 
 
 async def check_visit(chain: Chain) -> None:

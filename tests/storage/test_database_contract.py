@@ -421,6 +421,40 @@ async def test_readers_never_see_half_a_unit(database: Database, account: str):
     assert len(await database.fetch_all(USER_IDS)) == 80
 
 
+async def test_a_caller_without_a_task_is_answered(database: Database, account: str):
+    """A request that is answered where it is parsed has none, and what it waits for is done in anybody's."""
+    ended = asyncio.get_running_loop().create_future()
+
+    async def everything() -> list[object]:
+        return [
+            await database.fetch_one(USED, id="ann"),
+            await database.fetch_all(ACCOUNT_IDS),
+            await database.search(ACCOUNT_IDS),
+            await database.run(lambda tx: tx.execute(SET_USED, id="ann", used=1)),
+            await database.run(lambda tx: tx.execute(SET_USED, id="ann", used=2), is_guarded=True),
+        ]
+
+    work = everything()
+
+    def go_on(_: object = None) -> None:
+        try:
+            waited_for = work.send(None)
+        except StopIteration as done:
+            ended.set_result(done.value)
+        except BaseException as error:
+            ended.set_exception(error)
+        else:
+            waited_for._asyncio_future_blocking = False
+            waited_for.add_done_callback(go_on)
+
+    asyncio.get_running_loop().call_soon(go_on)
+    one, every, found, *changed = await ended
+    assert tuple(one) == (0,)
+    assert [tuple(row) for row in every] == [tuple(row) for row in found] == [("ann",)]
+    assert changed == [1, 1]
+    assert await used(database, "ann") == 2
+
+
 async def test_a_cancelled_caller_leaves_a_whole_write_or_none_and_a_sound_database(database: Database):
     async def pair(tx: Transaction, number: int) -> None:
         await tx.execute(ADD_ACCOUNT, id=f"{number:03}-a", name=f"{number:03}-a")

@@ -90,14 +90,13 @@ class PostgresDatabase:
 
     async def run(self, unit: Unit[T], *, is_guarded: bool = False) -> T:
         self._check_open()
-        until = self._until()
         self._running += 1
         self._idle.clear()
         try:
-            async with asyncio.timeout_at(until):
-                return await self._run(unit, _GUARDED if is_guarded else _SERIALIZABLE, until)
-        except TimeoutError as error:
-            raise no_answer() from error
+            # In a task of its own, as a read is.
+            return await self._loop.create_task(
+                self._run_in_time(unit, _GUARDED if is_guarded else _SERIALIZABLE, self._until())
+            )
         finally:
             self._running -= 1
             if not self._running:
@@ -124,6 +123,13 @@ class PostgresDatabase:
     def _check_open(self) -> None:
         if self._closed:
             raise StorageError("the database is closed")
+
+    async def _run_in_time(self, unit: Unit[T], begin: str, until: float) -> T:
+        try:
+            async with asyncio.timeout_at(until):
+                return await self._run(unit, begin, until)
+        except TimeoutError as error:
+            raise no_answer() from error
 
     async def _run(self, unit: Unit[T], begin: str, until: float) -> T:
         """Attempt until it succeeds or raises what no other attempt would mend."""
