@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 
 from moonlatch.builds.job import Draft, WorkerAnswer
-from moonlatch.builds.places import Places, PoolBusyError
+from moonlatch.builds.places import Places
 from moonlatch.builds.pool import Meter, WorkerPool
+from moonlatch.builds.rests import Rests
 from moonlatch.builds.turns import Turns
 
 MAX_BYTES = 512 * 1024
@@ -33,15 +34,14 @@ class DraftReader:
         self._places = Places(_PLACES)
         self._turns_of_account = Turns(1)
         self._turns = Turns(1)
-        self._rests_until: dict[str, float] = {}
+        self._rests = Rests()
 
     async def look_through(self, draft: Draft, account_id: str) -> WorkerAnswer:
         """What an update would be refused for, or warned of. Raises PoolBusyError for one that waits too long, or with too many."""
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + WAIT_SECONDS
+        deadline = asyncio.get_running_loop().time() + WAIT_SECONDS
         with self._places.admission(account_id):
             async with self._turns_of_account.turn(account_id, deadline=deadline):
-                await self._rested(account_id, deadline)
+                await self._rests.rested(account_id, deadline)
                 meter = Meter()
                 try:
                     async with self._turns.turn(_EVERYBODY, deadline=deadline):
@@ -50,17 +50,4 @@ class DraftReader:
                         )
                 finally:
                     if meter.seconds:
-                        self._rest(account_id, loop.time(), meter.seconds)
-
-    async def _rested(self, account_id: str, deadline: float) -> None:
-        now = asyncio.get_running_loop().time()
-        until = self._rests_until.pop(account_id, now)
-        if until > deadline:
-            self._rests_until[account_id] = until
-            raise PoolBusyError
-        await asyncio.sleep(max(0.0, until - now))
-
-    def _rest(self, account_id: str, now: float, spent_seconds: float) -> None:
-        # Those whose rest is over are nobody's concern, and there are never more than have asked within a minute.
-        self._rests_until = {name: until for name, until in self._rests_until.items() if until > now}
-        self._rests_until[account_id] = now + RESTS * spent_seconds
+                        self._rests.rest(account_id, RESTS * meter.seconds)

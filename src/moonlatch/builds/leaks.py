@@ -7,11 +7,15 @@ from contextlib import asynccontextmanager
 
 from moonlatch.builds.job import TraceAnswer, TraceTask
 from moonlatch.builds.places import Places
-from moonlatch.builds.pool import WorkerPool
+from moonlatch.builds.pool import Meter, WorkerPool
+from moonlatch.builds.rests import Rests
 from moonlatch.builds.turns import Turns
 
 MOST_SECONDS = 60.0
 """For which a worker may be busy with one leak and one build's template."""
+
+RESTS = 1
+"""So many times what its last trace took passes before the account's next: half of one worker is the most that it gets."""
 
 _PLACES = 16
 _EVERYBODY = ""
@@ -23,15 +27,27 @@ class LeakReader:
     def __init__(self, workers: WorkerPool) -> None:
         self._workers = workers
         self._places = Places(_PLACES)
+        self._turns_of_account = Turns(1)
         self._turns = Turns(1)
+        self._rests = Rests()
 
     @asynccontextmanager
-    async def turn(self, account_id: str, *, deadline: float) -> AsyncIterator[None]:
-        """The turn of an account's trace, for the duration of the block. Raises PoolBusyError for one that waits too long, or with too many."""
-        with self._places.admission(account_id):
-            async with self._turns.turn(_EVERYBODY, deadline=deadline):
-                yield
+    async def turn(self, account_id: str, *, deadline: float) -> AsyncIterator[Meter]:
+        """The turn of an account's trace for the block, which hands the meter on to `traced`.
 
-    async def traced(self, task: TraceTask, *, deadline: float) -> TraceAnswer:
-        """Raises PoolBusyError."""
-        return await self._workers.traced(task, deadline=deadline, most_seconds=MOST_SECONDS)
+        Raises PoolBusyError for one that waits too long, or with too many.
+        """
+        with self._places.admission(account_id):
+            async with self._turns_of_account.turn(account_id, deadline=deadline):
+                await self._rests.rested(account_id, deadline)
+                meter = Meter()
+                try:
+                    yield meter
+                finally:
+                    if meter.seconds:
+                        self._rests.rest(account_id, RESTS * meter.seconds)
+
+    async def traced(self, task: TraceTask, meter: Meter, *, deadline: float) -> TraceAnswer:
+        """Do one task of a trace; those of accounts that trace at the same time take turns. Raises PoolBusyError."""
+        async with self._turns.turn(_EVERYBODY, deadline=deadline):
+            return await self._workers.traced(task, deadline=deadline, meter=meter, most_seconds=MOST_SECONDS)

@@ -80,9 +80,11 @@ class WorkerPool:
         answer = await self._answer_to(job, deadline, meter, most_seconds)
         return _failure(_NO_ANSWER) if isinstance(answer, LeakRead | Scored) else answer
 
-    async def traced(self, job: TraceTask, *, deadline: float, most_seconds: float | None = None) -> TraceAnswer:
+    async def traced(
+        self, job: TraceTask, *, deadline: float, meter: Meter | None = None, most_seconds: float | None = None
+    ) -> TraceAnswer:
         """As `answer_to`, of a leak."""
-        answer = await self._answer_to(job, deadline, None, most_seconds)
+        answer = await self._answer_to(job, deadline, meter, most_seconds)
         return _failure(_NO_ANSWER) if isinstance(answer, Done) else answer
 
     async def _answer_to(

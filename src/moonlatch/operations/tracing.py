@@ -10,6 +10,7 @@ from heapq import nlargest
 from moonlatch.builds.job import Failed, Invalid, LeakRead, ReadLeak, Scored, ScoreHolders
 from moonlatch.builds.leaks import LeakReader
 from moonlatch.builds.places import PoolBusyError
+from moonlatch.builds.pool import Meter
 from moonlatch.builds.publisher import BUSY_RETRY_SECONDS, UPDATE_SECONDS
 from moonlatch.licensing.roles import Permission
 from moonlatch.licensing.tracing import Suspect
@@ -69,10 +70,10 @@ async def trace(
     if len(text) > MOST_BYTES:
         raise TooLarge("file", limit_bytes=MOST_BYTES, has_bytes=len(text))
     deadline = asyncio.get_running_loop().time() + UPDATE_SECONDS
-    tracer = _Tracer(world, script, world.publisher.leaks, deadline)
+    leaks = world.publisher.leaks
     try:
-        async with world.publisher.leaks.turn(actor.account_id, deadline=deadline):
-            found = await tracer.trace(text, build)
+        async with leaks.turn(actor.account_id, deadline=deadline) as meter:
+            found = await _Tracer(world, script, leaks, meter, deadline).trace(text, build)
     except PoolBusyError:
         raise TryLater(BUSY_RETRY_SECONDS) from None
     return await perform(world, actor, lambda change: _note(change, script.id, found), intent)
@@ -88,11 +89,12 @@ async def _note(change: Change, script_id: str, found: Trace) -> Trace:
 
 
 class _Tracer:
-    def __init__(self, world: World, script: Script, leaks: LeakReader, deadline: float) -> None:
+    def __init__(self, world: World, script: Script, leaks: LeakReader, meter: Meter, deadline: float) -> None:
         self._world = world
         self._script = script
         self._keyring = keyring_of(world)
         self._leaks = leaks
+        self._meter = meter
         self._deadline = deadline
 
     async def trace(self, text: bytes, build: int | None) -> Trace:
@@ -139,7 +141,9 @@ class _Tracer:
         template = await opened(self._world.database, self._keyring, self._script.id, build)
         if template is None:  # its script was removed meanwhile
             raise NotFound("script")
-        answer = await self._leaks.traced(ReadLeak(template=template, leaked=text), deadline=self._deadline)
+        answer = await self._leaks.traced(
+            ReadLeak(template=template, leaked=text), self._meter, deadline=self._deadline
+        )
         match answer:
             case LeakRead():
                 return answer.read
@@ -155,7 +159,7 @@ class _Tracer:
         count = 0
         async for holders in self._holders():
             task = ScoreHolders(secret=secret, read=read, holders=holders, most=MOST_SHOWN)
-            answer = await self._leaks.traced(task, deadline=self._deadline)
+            answer = await self._leaks.traced(task, self._meter, deadline=self._deadline)
             if not isinstance(answer, Scored):
                 raise _failure(answer)
             count += len(holders)
