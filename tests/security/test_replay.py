@@ -14,6 +14,8 @@ import pytest
 
 from moonlatch.client.loader_source import loader_source
 from moonlatch.clock import DAY_MS
+from moonlatch.live import redis_connection
+from moonlatch.live.interface import KEPT_MOMENTS_MS
 from support.client import Client, Copy, Refused
 from support.client_server import World, another_process, plain_http, running_world
 from support.lua_host import LoaderRun
@@ -159,6 +161,31 @@ async def test_a_directory_that_lost_everything_takes_nothing_recorded(
             await asyncio.sleep(0.05)
     assert await accepted_of(world.url, recorder.recorded) == 0
     await copy.beat()
+
+
+async def test_what_a_directory_lost_is_not_taken_by_who_has_not_noticed(
+    tmp_path: Path, redis_url: str, http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Processes look every two seconds whether it still knows them; for so long nobody may go by a memory that is gone."""
+    monkeypatch.setattr(redis_connection, "TICK_SECONDS", 600.0)
+    async with contextlib.AsyncExitStack() as ending:
+        first = await ending.enter_async_context(running_world(tmp_path, redis_url=redis_url))
+        second = await ending.enter_async_context(another_process(first.database, first.clock, redis_url=redis_url))
+        first.clock.ahead_ms += 15_000
+        recorder = await ending.enter_async_context(recording(first.url))
+        script, key = await first.script(), await first.user(max_instances=1)
+        copy = await live_of_an_owner(first, dataclasses.replace(script, url=recorder.url, http=http), key)
+        called, until = copy.moments.next(), first.clock() + KEPT_MOMENTS_MS
+        assert await first.live.take_moment(copy.instance, called, until)
+        recorded = recorder.recorded
+
+        redis_command(redis_url, "FLUSHDB")
+        for world in (first, second, first):  # the first begins it anew, of which the second has not heard
+            assert not await world.live.take_moment(copy.instance, called, until)
+            assert await accepted_of(world.url, recorded) == 0
+        for world in (first, second):
+            copy.client.url = world.url
+            await copy.beat()
 
 
 async def test_nothing_of_a_real_loader_is_taken_again(world: World, recorder: Recorder) -> None:

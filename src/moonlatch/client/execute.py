@@ -118,6 +118,7 @@ class ExecuteEndpoint:
             fingerprint = keyring.fingerprint(owner.project, "fingerprint", request.fingerprint)
         origin = _Origin(fingerprint, keyring.fingerprint(owner.project, "ip", address))
         instance_id = keyring.instance_id(request.loader, request.nonce)
+        moment = 0 if request.protocol < PROTOCOL else moment_of(request.nonce) or 0
         for _ in range(_ATTEMPTS):
             now = backend.clock()
             facts, granted = await self._decide(owner, request, origin, address, now)
@@ -139,7 +140,11 @@ class ExecuteEndpoint:
             )
             try:
                 await backend.roster.claim(
-                    instance, granted.max_instances, beats=bool(facts.use_heartbeat), place_ms=facts.place_ms
+                    instance,
+                    granted.max_instances,
+                    beats=bool(facts.use_heartbeat),
+                    place_ms=facts.place_ms,
+                    moment=moment,
                 )
             except AliveAlreadyError:  # a repeated start has the first one's id
                 raise RefusedError(REPLAYED) from None

@@ -186,16 +186,18 @@ class Roster(Protocol):
         """How many copies the key runs now."""
         ...
 
-    async def claim(self, instance: Instance, limit: int | None, *, beats: bool, place_ms: int = 0) -> None:
+    async def claim(
+        self, instance: Instance, limit: int | None, *, beats: bool, place_ms: int = 0, moment: int = 0
+    ) -> None:
         """Take one of the key's places and count the instance as alive.
 
         Where all are taken, it takes those of copies which its own device started from the same script and which are not
         connected: their session has ended, `beats` says that they should have beaten and the beat is overdue, or their
         lease is over. Such a copy counts no longer.
 
-        With a `limit`, it counts for `place_ms` at least, also after its lease; else nothing rests on it.
+        With a `limit`, it counts for `place_ms` at least, also after its lease; else nothing rests on it. `moment` is that of its start, 0 where it has none.
 
-        Raises AliveAlreadyError, also for one that was or is spent, and leaves the one that is alive as it is; NoPlaceError; LiveUnavailableError where a limit
+        Raises AliveAlreadyError, also for one that was or is spent or may have been before the memory began, and leaves the one that is alive as it is; NoPlaceError; LiveUnavailableError where a limit
         cannot be looked after.
         """
         ...

@@ -13,7 +13,9 @@ from moonlatch.config.sections import HEARTBEAT_SECONDS, MAX_SESSIONS
 from moonlatch.licensing.verdict import DISCONNECTED, Policy, Refusal
 from moonlatch.live.hub import Hub, Member
 from moonlatch.live.interface import (
+    EARLIEST_MOMENT,
     NEVER_RESPONDED,
+    AliveAlreadyError,
     Connection,
     Instance,
     LiveCounts,
@@ -202,7 +204,11 @@ class LocalLive:
     async def instances_of(self, user_id: str) -> int:
         return self._presence.of_key(user_id, self._lease_clock())
 
-    async def claim(self, instance: Instance, limit: int | None, *, beats: bool, place_ms: int = 0) -> None:
+    async def claim(
+        self, instance: Instance, limit: int | None, *, beats: bool, place_ms: int = 0, moment: int = 0
+    ) -> None:
+        if EARLIEST_MOMENT <= moment <= self.since:
+            raise AliveAlreadyError
         instance.session_due = self._clock() + FIRST_SESSION_MS
         self._presence.claim(instance, limit, self._lease_clock(), beats=beats, place_ms=place_ms)
 

@@ -186,7 +186,9 @@ class RedisLive(Connected):
         except LiveUnavailableError:
             return await self.here.instances_of(user_id)
 
-    async def claim(self, instance: Instance, limit: int | None, *, beats: bool, place_ms: int = 0) -> None:
+    async def claim(
+        self, instance: Instance, limit: int | None, *, beats: bool, place_ms: int = 0, moment: int = 0
+    ) -> None:
         now = self._clock()
         instance.session_due = now + FIRST_SESSION_MS
         try:
@@ -200,12 +202,15 @@ class RedisLive(Connected):
                 now + self._overdue_ms,
                 beats,
                 bool(place_ms) and now + place_ms,
+                moment,
             )
         except LiveUnavailableError:
             self._leave_unsaid(instance.id)  # it may be claimed there
             if limit is not None and instance.user_id is not None:
                 raise
             self._unsaid.pop(instance.id, None)
+            if EARLIEST_MOMENT <= moment <= self.since:
+                raise AliveAlreadyError from None
             await self.here.claim(instance, None, beats=beats)
             return
         if outcome == b"alive":

@@ -23,6 +23,8 @@ local KEPT_EARLY = 10000 -- moments that have not come yet; beyond, the oldest a
 local EARLY = prefix .. "early" -- list of their names
 local EARLY_MS = 172800000
 local SINCE = prefix .. "since" -- what was taken before this time may be forgotten
+local AHEAD_MS = 2000 -- so much later than it was made a beat, session or call may say that it is
+local START_AHEAD_MS = 10000 -- and a start
 local SLICE = 500
 
 -- Fields of a session's record, and of an instance's.
@@ -32,6 +34,8 @@ local I_SCRIPT, I_USER, I_SEQUENCE, I_DUE, I_NONCES, I_PROJECT, I_BUILD, I_START
 local I_PLACE, I_LEASE = 10, 11
 
 local call, pack, unpacked = redis.call, cmsgpack.pack, cmsgpack.unpack
+
+local since = tonumber(call("GET", SINCE) or nil) -- nothing where it was emptied, and no process has begun anew
 
 local function process_key(process)
   return prefix .. "process:" .. process
@@ -130,9 +134,15 @@ local function keep_early(name, value, milliseconds)
   call("PEXPIRE", EARLY, EARLY_MS)
 end
 
+-- Whether it may have been taken before this memory began. Whoever asks has looked, but another process may just have begun it anew.
+local function is_before(moment, ahead_ms)
+  return moment >= EARLIEST_MOMENT and moment <= since + ahead_ms
+end
+
 -- Whether this moment of an instance was used, or was refused because it had not come yet. Numbers below are no moments.
 local function was_used(id, record, moment)
   return moment <= (record and record[I_SEQUENCE] or used_by(id))
+    or is_before(moment, AHEAD_MS)
     or (moment >= EARLIEST_MOMENT and call("EXISTS", early_key(id, moment)) == 1)
 end
 
@@ -320,8 +330,8 @@ function operations.counts(script, now)
 end
 
 -- Gives the ids of those whose places it took.
-function operations.claim(id, record, limit, lease, now, unheard, beats, place)
-  if is_alive(id, now) or used_by(id) > 0 then
+function operations.claim(id, record, limit, lease, now, unheard, beats, place, moment)
+  if is_alive(id, now) or used_by(id) > 0 or is_before(moment, START_AHEAD_MS) then
     return "alive"
   end
   local replaced = {}
@@ -369,7 +379,9 @@ end
 -- Whether this moment is taken for the first time, with no word about others of the copy.
 function operations.take_moment(id, moment, milliseconds)
   local name = prefix .. "taken:" .. id .. "@" .. string.format("%.0f", moment)
-  local is_new = call("EXISTS", early_key(id, moment)) == 0 and call("SET", name, "1", "NX", "PX", milliseconds)
+  local is_new = not is_before(moment, AHEAD_MS)
+    and call("EXISTS", early_key(id, moment)) == 0
+    and call("SET", name, "1", "NX", "PX", milliseconds)
   return is_new and 1 or 0
 end
 
@@ -606,8 +618,7 @@ end
 
 -- What was taken before this time may be unknown here: the directory is new, or a process was apart from it.
 local function remember_from(now, apart)
-  local since = tonumber(call("GET", SINCE) or 0)
-  if since == 0 or (apart and now > since) then
+  if not since or (apart and now > since) then
     since = now
     call("SET", SINCE, string.format("%.0f", since))
   end
@@ -683,8 +694,17 @@ function operations.take(name, per_second, burst)
   return { 1, math.floor(burst - (full_at - now) / interval + 0.001), math.ceil(full_at - now), 0 }
 end
 
+local NEEDS_NO_MEMORY = { register = true, resign = true, take = true, turn = true }
+
+local asked = unpacked(ARGV[2])
+for _, operation in ipairs(asked) do
+  if not since and not NEEDS_NO_MEMORY[operation[1]] then
+    return redis.error_reply("EMPTIED nothing is remembered")
+  end
+end
+
 local replies = {}
-for number, operation in ipairs(unpacked(ARGV[2])) do
+for number, operation in ipairs(asked) do
   local name = table.remove(operation, 1)
   local ok, reply = pcall(operations[name], unpack(operation))
   if not ok then
