@@ -324,7 +324,10 @@ async def _empty(url: str) -> None:
             deletions = [f"delete from {table['name']}" for table in tables if table["size"]]
             await connection.execute("set session_replication_role = replica;" + ";".join(deletions))
         else:
-            await connection.execute("truncate " + ", ".join(table["name"] for table in tables))
+            emptied = "truncate " + ", ".join(table["name"] for table in tables)
+            await connection.execute(
+                f"alter table events disable trigger user; {emptied}; alter table events enable trigger user"
+            )
     finally:
         await connection.close()
 
