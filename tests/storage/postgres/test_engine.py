@@ -15,7 +15,7 @@ from moonlatch.crypto import new_id
 from moonlatch.operations.context import World
 from moonlatch.storage import accounts, scripts
 from moonlatch.storage.executions import Execution, record_all
-from moonlatch.storage.interface import Query, Transaction
+from moonlatch.storage.interface import Query, StorageError, Transaction, Unavailable
 from moonlatch.storage.postgres.connections import PostgresOptions
 from moonlatch.storage.postgres.engine import PostgresDatabase, open_postgres
 from support import rows
@@ -125,6 +125,26 @@ async def test_a_caller_that_is_cancelled_costs_the_pool_no_connection(url: str)
                 await asyncio.wait_for(call, 0.05)
 
     assert await database.fetch_all(Query("test.one", "select 1")) != []
+    await database.close()
+
+
+async def test_a_connection_that_breaks_while_time_runs_out_is_told_as_a_database_that_is_away(url: str) -> None:
+    database = await open_postgres(url, PostgresOptions(max_connections=2, deadline_seconds=2))
+    ends = Query("test.ends", "select pg_terminate_backend(pg_backend_pid())")
+    one = Query("test.one", "select 1")
+
+    async def unit(tx: Transaction) -> None:
+        with contextlib.suppress(StorageError):
+            await tx.fetch_all(ends)
+        await asyncio.Event().wait()
+
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            await database.run(unit)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(database.run(unit), 0.5)
+    assert await database.fetch_all(one) != []
+    await database.run(lambda tx: tx.fetch_all(one))
     await database.close()
 
 

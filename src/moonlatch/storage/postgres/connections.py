@@ -52,14 +52,14 @@ class Connections:
             yield connection
         except asyncio.CancelledError:
             # In the middle of a statement, perhaps: nobody waits to find out.
-            connection.terminate()
+            terminate(connection)
             if self._loop.time() >= until:
                 await self._pool.expire_connections()  # the others go the same way, and may hang there too
             raise
         finally:
             with contextlib.suppress(*DRIVER_ERRORS):
                 if connection.is_in_transaction():
-                    connection.terminate()
+                    terminate(connection)
             # Not awaited: whose time ran out here would be told that what it has committed was not written.
             returning = self._loop.create_task(self._give_back(connection))
             self._returning.add(returning)
@@ -99,6 +99,12 @@ class Connections:
             await asyncio.wait_for(self._pool.close(), patience_seconds)
         except (TimeoutError, *DRIVER_ERRORS):
             self._pool.terminate()
+
+
+def terminate(connection: Connection) -> None:
+    """Throw a connection away; one that broke by itself at the same moment is out of the pool already, which the driver calls an error."""
+    with contextlib.suppress(*DRIVER_ERRORS):
+        connection.terminate()
 
 
 async def open_connections(url: str, options: PostgresOptions) -> Connections:

@@ -16,6 +16,7 @@ from moonlatch.storage.postgres.connections import (
     PostgresOptions,
     no_answer,
     open_connections,
+    terminate,
 )
 from moonlatch.storage.postgres.errors import DRIVER_ERRORS, Conflict, ConnectionLost
 from moonlatch.storage.postgres.migration import prepare_schema
@@ -176,7 +177,7 @@ class PostgresDatabase:
             except asyncio.CancelledError as error:
                 if written is None or not self._is_over(until):
                     raise
-                connection.terminate()
+                terminate(connection)
                 raise _unknown_outcome() from error
             else:
                 self.batches.add(1)
