@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 
 import pytest
@@ -13,7 +14,7 @@ from moonlatch.discord.registering import register_all
 from moonlatch.operations import discord as operations
 from moonlatch.storage import discord_applications
 from support import rows
-from support.discord import CUSTOMERS, STAFF, Person, command_faults, refusal
+from support.discord import COMMAND, CUSTOMERS, STAFF, Person, command_faults, ok, refusal, too_many
 from support.discord_seller import Seller
 
 
@@ -129,6 +130,35 @@ async def test_everybody_with_a_role_is_whitelisted_once(
     assert "0 members" in await seller.client.told("mass_whitelist", staff, role="399999999999999999")
     seller.discord.replies = [refusal(403, 50001, "Missing Access")]
     assert "Discord refuses" in await seller.client.told("mass_whitelist", staff, role="399999999999999999")
+
+
+async def test_a_mass_whitelisting_that_discord_breaks_off_leaves_nobody_with_two_keys(
+    seller: Seller, staff: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guild_members, "MEMBERS_AT_ONCE", 4)
+    monkeypatch.setattr("moonlatch.discord.staff.MOST_CREATED", 4)
+    role, buyers = "399999999999999999", 9
+    found = [seller.discord.join(Person(roles={role})) for _ in range(buyers)]
+    first = ok([each.shown() for each in found[:4]])
+
+    async def whitelisted() -> str:
+        return await seller.client.told("mass_whitelist", staff, role=role)
+
+    for second in ((500, {}, b"oops"), (200, {}, b"<html>"), (200, {}, b'[{"user": {}}]'), first):
+        seller.discord.replies = [first, second]
+        assert "Try again in a minute" in await whitelisted()
+    assert await seller.events("user.created") == []
+    seller.discord.replies = [too_many(0.01)]
+    told = await asyncio.gather(whitelisted(), whitelisted())
+    assert sum(int(each.split()[0]) for each in told) == buyers
+    assert all(f"{each.split()[0]} members" in each for each in told)
+    assert await seller.client.told("mass_whitelist", staff, role=role) == (
+        f"0 members with <@&{role}> have a key now; {buyers} had one already."
+    )
+    seller.discord.replies = [first, too_many(3_000)]
+    assert "Try again in a minute" in await whitelisted()
+    once = seller.discord.interaction(COMMAND, staff, name="mass_whitelist", options=[{"name": "role", "value": role}])
+    assert [(await seller.client.send(once)).status_code for _ in range(2)] == [200, 401]
 
 
 @pytest.mark.parametrize(
