@@ -206,6 +206,10 @@ async def test_a_broken_script_is_code_2_and_changes_nothing(me: Developer, scri
     output = response.json()["error"]["parser_output"]
     refused(response, 422, 2, "script is invalid", parser_output=output)
     assert ":2: " in output
+    long = (await me.post(f"/scripts/{script}/update", {"script": "1" * 100_000})).json()["error"]["parser_output"]
+    assert long.startswith("script:1: "), (
+        "a fault that quotes a token longer than all that is told is told all the same"
+    )
     assert [each["number"] for each in done(await me.get(f"/scripts/{script}/builds"))["builds"]] == [1]
 
 

@@ -78,6 +78,9 @@ async def test_what_cannot_be_traced_is_refused_and_leaves_nothing(api: Api, me:
     refused(await me.post(path, {"file": "print(1)"}), 422, 2, "nothing of a build was read")
     assert invalid(await me.post(path, {"file": "local = 1"})).keys() == {"file"}
     assert "file" in invalid(await me.post(path, {"file": ""}))
+    (told,) = invalid(await me.post(path, {"file": "1" * 100_000}))["file"]
+    assert told.startswith("is not a script: script:1: ")
+    assert len(told) < 500
     assert done(await me.get("/events", params={"kind": "script.traced", "resource": script}))["events"] == []
 
 

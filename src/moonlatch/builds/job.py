@@ -88,11 +88,20 @@ class Done(msgspec.Struct, frozen=True, kw_only=True, tag="done"):
     places: int = 0
 
 
+MOST_FAULT_CHARACTERS = 400
+"""Of one fault in a message: a token that it quotes may be as long as its script."""
+
+
 class Invalid(msgspec.Struct, frozen=True, kw_only=True, tag="invalid"):
     """The script is not valid Luau; `parser_output` is what Luau would print for it, `hint` why it is refused as a whole."""
 
     parser_output: str
     hint: str = ""
+
+    @property
+    def first_fault(self) -> str:
+        """The first line of it, as far as it fits into a message."""
+        return self.parser_output.partition("\n")[0][:MOST_FAULT_CHARACTERS]
 
 
 class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed"):

@@ -176,7 +176,9 @@ def _invalid(outcome: Rejected) -> Invalid:
 def _shortened(output: str) -> str:
     if len(output) <= MAX_PARSER_OUTPUT_CHARACTERS:
         return output
-    return output[:MAX_PARSER_OUTPUT_CHARACTERS].rpartition("\n")[0]
+    cut = output[:MAX_PARSER_OUTPUT_CHARACTERS]
+    # Whole lines; a fault may quote a token that is longer than all that is told.
+    return cut.rpartition("\n")[0] or cut
 
 
 def _report(error: Exception) -> None:

@@ -124,7 +124,7 @@ class Workshop:
                 warnings = [*prepared.warnings, *received.warnings][:MAX_WARNINGS]
                 return Done(text=received.text, warnings=warnings, target=prepared.target)
             case Invalid():
-                return _failure(f"Luraph's result is not a script: {answer.parser_output.splitlines()[0]}")
+                return _failure(f"Luraph's result is not a script: {answer.first_fault}")
             case Failed():
                 return answer
 

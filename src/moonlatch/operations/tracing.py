@@ -148,7 +148,7 @@ class _Tracer:
             case LeakRead():
                 return answer.read
             case Invalid():
-                raise NotValid("file", f"is not a script: {answer.parser_output.splitlines()[0]}")
+                raise NotValid("file", f"is not a script: {answer.first_fault}")
             case _:
                 raise _failure(answer)
 
