@@ -488,3 +488,18 @@ async def test_what_is_early_is_remembered_by_all_and_fills_no_memory(
         assert not await other.beat(new_instance(id=f"start {number}"), at, False, limit=None)
         assert not await other.beat(new_instance(id="copy"), at - 1, False, limit=None)
         assert await other.beat(new_instance(id="copy"), at, False, limit=None)
+
+
+async def test_what_an_earlier_version_kept_in_another_way_goes_and_nothing_of_before_is_remembered(
+    redis_url: str, database: SqliteDatabase
+) -> None:
+    now = MovableClock()
+    async with redis_live(redis_url, database, MovableClock(ahead_ms=-60_000)) as before:
+        await join(before, "script")
+        assert before.since < now() - 50_000
+        await die(before)
+        redis_command(redis_url, "SET", "test:layout", "0")
+        async with redis_live(redis_url, database, now) as after:
+            assert after.since > now() - 50_000
+            assert not await after.take_moment("copy", after.since, now() + 1_000)
+            assert await after.counts("script") == LiveCounts(0, 0)

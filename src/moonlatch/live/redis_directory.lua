@@ -612,6 +612,7 @@ local function make_room_for_layout()
     for _, name in ipairs(call("KEYS", pattern)) do
       call("DEL", name)
     end
+    since = nil
   end
   call("SET", prefix .. "layout", LAYOUT)
 end
