@@ -21,7 +21,11 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from figures import Figure, print_table
 
-from moonlatch.obfuscator.options import PROFILES
+from moonlatch.obfuscator import pipeline
+from moonlatch.obfuscator.options import PROFILES, Options
+from moonlatch.obfuscator.outcome import Protected
+from moonlatch.obfuscator.run_lock import KEY_BYTES
+from moonlatch.obfuscator.transform.run_words import with_run_key
 from support.luau import LuauResult, run_luau_batch
 from support.protecting import LUA51_PROGRAMS, protected
 
@@ -32,6 +36,8 @@ SCRIPT_BYTES = 460_000
 GOALS = {"minify": (1.2, 1.6), "light": (1.3, 2.0), "standard": (2.5, 3.0), "maximum": (12.0, 30.0)}
 """The most that a profile may cost: in geometric mean over the programs, and on any of them."""
 LINE_MAP_GOAL = 1.05
+RUN_KEY_GOAL = 1.05
+LOCKED = ("standard", "maximum")
 REPEATS = 3
 # These hold lists made to touch a limit, which no script looks like.
 UNTYPICAL = {"long_lists.lua", "many_locals.lua"}
@@ -121,6 +127,28 @@ def measure_line_map(programs: Sequence[Path], repeats: int) -> Figure:
     return Figure("maximum with a line map, beside itself without", f"{len(ratios)} programs", mean, LINE_MAP_GOAL)
 
 
+def opened(source: str, profile: str) -> str:
+    """A build with a run key in it, if it has anything that needs one."""
+    outcome = pipeline.protect(source.encode("latin-1"), Options(profile, needs_run_key=True), 1)
+    assert isinstance(outcome, Protected)
+    if outcome.lock is None:
+        return outcome.text
+    return with_run_key(outcome.text.encode("ascii"), outcome.lock.key(bytes(range(KEY_BYTES)))).decode("ascii")
+
+
+def measure_run_key(profile: str, programs: Sequence[Path], repeats: int) -> Figure:
+    """What it costs a profile that its builds take the numbers of their streams from a run key."""
+    ratios: list[float] = []
+    for path in programs:
+        source = path.read_text("latin-1")
+        texts = (source, opened(source, profile), protected(source, profile))
+        _, one, other = seconds([timed(text) for text in texts], repeats)
+        ratios.append(one / other)
+        print(f"  {path.stem:18} {profile} {other:.3f} s  with a run key x{ratios[-1]:.3f}", flush=True)
+    mean = math.exp(sum(map(math.log, ratios)) / len(ratios))
+    return Figure(f"{profile} with a run key, beside itself without", f"{len(ratios)} programs", mean, RUN_KEY_GOAL)
+
+
 def measure() -> list[Figure]:
     """`maximum` with line maps beside itself without, in turn in one process; a third of the programs, for they take minutes."""
     return [measure_line_map(PROGRAMS[::3], REPEATS)]
@@ -139,6 +167,7 @@ def main() -> int:
     figures = measure_slow_down(profiles, programs, chosen.repeats)
     if "maximum" in profiles:
         figures.append(measure_line_map(programs, chosen.repeats))
+    figures += [measure_run_key(profile, programs, chosen.repeats) for profile in LOCKED if profile in profiles]
     return print_table(figures)
 
 

@@ -57,6 +57,8 @@ class Options:
     `keeps_macros` says that the output goes to another engine, which has the `LPH_*` macros itself.
     `has_line_map` says that the output is to break its lines where the source does, with a map between the two.
     `has_marks` says that there is to be a template of copies that differ, and not only the text.
+    `needs_run_key` says that the loader will hand over a run key, without which nothing that is enciphered can be read; profiles that
+    keep constants readable for anybody have no use for it.
     Without a `target` the output runs wherever the source does: everywhere, or on Luau where the source needs it.
     Raises UnknownProfileError for a profile that does not exist, ValueError for an unknown target.
     """
@@ -67,6 +69,7 @@ class Options:
     keeps_macros: bool = False
     has_line_map: bool = True
     has_marks: bool = False
+    needs_run_key: bool = False
 
     def __post_init__(self) -> None:
         known_profile(self.profile)

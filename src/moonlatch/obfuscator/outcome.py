@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from moonlatch.obfuscator.line_map import LineMap
+from moonlatch.obfuscator.run_lock import Lock
 from moonlatch.obfuscator.syntax.diagnostics import Diagnostic, hint_of, parser_output
 from moonlatch.obfuscator.target import Target
 from moonlatch.obfuscator.template import Template
@@ -16,6 +17,7 @@ class Protected:
 
     `target` is the language it is written in, which the script decides where the options leave it open. `line_map` leads
     from the text's lines to the source's; it is empty where the engine does not tell. `template` makes the copies of a text that is to have marks; it is None for any other.
+    `lock` opens for the run keys of a text that needs one.
     """
 
     text: str
@@ -23,6 +25,7 @@ class Protected:
     target: Target = Target.LUAU
     line_map: LineMap = field(default_factory=LineMap)
     template: Template | None = None
+    lock: Lock | None = None
 
 
 @dataclass(frozen=True, slots=True)

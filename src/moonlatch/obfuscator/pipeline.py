@@ -52,15 +52,17 @@ from moonlatch.obfuscator.preparation.runtime_variables import (
     forged_variables,
     functions_without_room,
 )
+from moonlatch.obfuscator.run_lock import Lock
 from moonlatch.obfuscator.syntax import tree as s
 from moonlatch.obfuscator.syntax.diagnostics import Diagnostic, LuauSyntaxError
-from moonlatch.obfuscator.syntax.parser import collector_at_rest, parse
+from moonlatch.obfuscator.syntax.parser import collector_at_rest, parse, parse_written
 from moonlatch.obfuscator.syntax.printer import print_chunk, print_with_lines
 from moonlatch.obfuscator.syntax.printer_marked import print_marked
 from moonlatch.obfuscator.target import Target
 from moonlatch.obfuscator.template import Copier, Template
 from moonlatch.obfuscator.transform.identity import keep_shared_closures
 from moonlatch.obfuscator.transform.pool import ConstantPool
+from moonlatch.obfuscator.transform.run_words import RunWords
 from moonlatch.obfuscator.transform.two_spellings import Marks
 from moonlatch.obfuscator.transform.unit import Unit
 
@@ -194,8 +196,8 @@ def _with_guards(chunk: s.Chunk, resolution: Resolution, script: _Script, observ
     texts: list[bytes] = []
     lines: list[int] = []
     warnings: list[str] = []
-    # One text for all copies of a build.
-    options = replace(script.options, has_marks=False)
+    # One text for all copies of a build, which is called without a run key: what opens it is asked of whoever runs it.
+    options = replace(script.options, has_marks=False, needs_run_key=False)
     for place, one in enumerate(taken, 1):
         part = replace(script, options=options, seed=random.Random(f"{script.seed}/guard {place}").getrandbits(63))
         inner = _passed(one.chunk, resolve(one.chunk), part, None)
@@ -248,6 +250,8 @@ def _passed(
     )
     if options.has_marks:
         unit.marks = Marks(unit.random("marks"))
+    if options.needs_run_key:
+        unit.run = RunWords(Lock.drawn(unit.random("run key")), resolution.fresh_name("run"))
     if observer is not None:
         observer.result("prepare", census(chunk), lambda: print_chunk(chunk, target))
     for one in REGISTRY:
@@ -256,6 +260,8 @@ def _passed(
         if one is rename_locals and unit.shared:
             with observed(observer, "keep identity"):
                 keep_shared_closures(unit)
+        if one is rename_locals:
+            _declare_run_words(unit)
         if one.KEY in script.keys:
             with observed(observer, one.KEY):
                 one.run(unit)
@@ -285,7 +291,16 @@ def _printed(unit: Unit) -> Protected:
     else:
         text = print_chunk(chunk, target)
     known = [max(line, s.NO_LINE) for line in lines] if has_lines else []
-    return Protected(text, unit.warnings, target, LineMap(known), template)
+    lock = unit.run.lock if unit.run is not None and unit.run.is_used else None
+    return Protected(text, unit.warnings, target, LineMap(known), template, lock)
+
+
+def _declare_run_words(unit: Unit) -> None:
+    """Before everything else, where what the loader calls the build with is at hand whatever has become of the script."""
+    if unit.run is not None and unit.run.is_used:
+        source = unit.run.source(unit.random("check of the run key"))
+        unit.chunk.body.body[:0] = parse_written(source).body.body
+        unit.resolve_anew()
 
 
 def _copy(template: Template, *, second: bool) -> str:

@@ -55,7 +55,7 @@ def run(unit: Unit) -> None:
     if needs_own_function(main):
         enclose(unit.chunk, uses_varargs=main.uses_varargs)
     for store in used:
-        declarations = parse_written(store.source(unit.target, unit.marks)).body.body
+        declarations = parse_written(store.source(unit.target, unit.marks, unit.run)).body.body
         _seal(unit, declarations)
         unit.chunk.body.body[:0] = declarations
     unit.resolve_anew()

@@ -12,6 +12,7 @@ from moonlatch.obfuscator.syntax import spelling
 from moonlatch.obfuscator.target import Target
 from moonlatch.obfuscator.transform.keystream import FIRST, SYMBOLS, Keystream, congruent, digits
 from moonlatch.obfuscator.transform.pool import Constant
+from moonlatch.obfuscator.transform.run_words import RunWords
 from moonlatch.obfuscator.transform.silent_text import Assembly, Shape, digits_of
 from moonlatch.obfuscator.transform.two_spellings import Marks, Symbols, TwoTexts, spelled_twice
 
@@ -37,7 +38,9 @@ class Cipher:
     """Of the bytes within `singles`, those that are two symbols all the same."""
 
     @classmethod
-    def drawn(cls, generator: random.Random, constants: list[Constant], marks: Marks | None) -> Cipher:
+    def drawn(
+        cls, generator: random.Random, constants: list[Constant], marks: Marks | None, run: RunWords | None = None
+    ) -> Cipher:
         cipher = cls(
             base=generator.randrange(27, 34),
             singles=generator.randrange(85, 94),
@@ -45,6 +48,8 @@ class Cipher:
             lead=generator.randrange(11, SYMBOLS),
             keystream=Keystream.drawn(generator, varied=True),
         )
+        if run is not None:
+            cipher = replace(cipher, keystream=run.bind(cipher.keystream, generator))
         if marks is None:
             return cipher
         return replace(

@@ -15,6 +15,7 @@ from moonlatch.obfuscator.target import Target
 from moonlatch.obfuscator.transform.decoder import Cipher, digit_source, in_any_order, letter_source
 from moonlatch.obfuscator.transform.keystream import FIRST, SYMBOLS, congruent, digits
 from moonlatch.obfuscator.transform.pool import Constant
+from moonlatch.obfuscator.transform.run_words import RunWords
 from moonlatch.obfuscator.transform.silent_text import Assembly
 from moonlatch.obfuscator.transform.two_spellings import Marks, Symbols, TwoTexts
 
@@ -62,16 +63,18 @@ class KeyedStore:
         entry.references.append(reference)
         return reference
 
-    def source(self, target: Target, marks: Marks | None = None) -> str:
+    def source(self, target: Target, marks: Marks | None = None, run: RunWords | None = None) -> str:
         """Lua that declares `decode`, and `cache` if `is_cached`; every reference gets its number.
 
-        With `marks` some letters are written in one of two ways.
+        With `marks` some letters are written in one of two ways; with `run` they are enciphered under its words.
         """
         generator = self._generator
-        cipher = Cipher.drawn(generator, [entry.constant for entry in self._entries], marks)
+        cipher = Cipher.drawn(generator, [entry.constant for entry in self._entries], marks, run)
         data = spelling.string(self._lay_out(cipher).encode("ascii"), target)
         assembly = Assembly.of(entry.constant for entry in self._entries)
-        captures = in_any_order(generator, ["local _byte=string.byte", *assembly.captures()])
+        captures = in_any_order(
+            generator, ["local _byte=string.byte", *assembly.captures(), *cipher.keystream.captures()]
+        )
         decode = (
             f"local {self.decode.name}=(function() local _data={data} {captures} "
             f"return function(_reference) {self._decode_source(cipher, assembly)} return _value end end)()"
@@ -95,11 +98,11 @@ class KeyedStore:
                 head + symbols.second,
                 [(len(head) + start, len(head) + end) for start, end in symbols.places],
             )
-            state = (entry.key * keystream.place_factor + texts.length * keystream.place_step) % keystream.modulus
+            start = entry.key * keystream.place_factor + texts.length * keystream.place_step + keystream.offset
             value = texts.length * self._keys + entry.key + self._shift
             for reference in entry.references:
                 reference.text, reference.value = str(value), float(value)
-            texts.append(symbols, keystream, state)
+            texts.append(symbols, keystream, start % keystream.modulus)
         return texts.finished(cipher.marks)
 
     def _decode_source(self, cipher: Cipher, assembly: Assembly) -> str:
@@ -115,8 +118,8 @@ class KeyedStore:
         )
         state = generator.choice(
             [
-                f"local _state=(_key*{keystream.place_factor}+_at*{keystream.place_step})%{keystream.modulus}",
-                f"local _state=(_at*{keystream.place_step}+_key*{keystream.place_factor})%{keystream.modulus}",
+                f"local _state=(_key*{keystream.place_factor}+_at*{keystream.place_step}{keystream.offset_source})%{keystream.modulus}",
+                f"local _state=(_at*{keystream.place_step}+_key*{keystream.place_factor}{keystream.offset_source})%{keystream.modulus}",
             ]
         )
 

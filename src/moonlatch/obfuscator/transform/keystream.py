@@ -13,6 +13,8 @@ from dataclasses import dataclass
 SYMBOLS = 95
 FIRST = 32
 _LARGEST_MULTIPLE = 9_999
+FACTOR, STEP, OFFSET = "_run_factor", "_run_step", "_run_offset"
+"""The locals of a stream that is made of a run key's words."""
 
 
 def congruent(value: int, modulus: int, generator: random.Random) -> int:
@@ -35,6 +37,8 @@ class Keystream:
     """The numbers of one build: a linear congruence that each text starts from a place of its own.
 
     With `chained` the symbol before is fed back; with `subtracts` what is drawn is taken off a symbol and not added.
+    `words` is Lua that declares `FACTOR`, `STEP` and `OFFSET`, for a stream whose Lua takes those from a run key; it goes before what is
+    written below. They are congruent to `factor`, `step` and `offset`, and as large as 2**32.
     """
 
     factor: int
@@ -44,6 +48,8 @@ class Keystream:
     place_step: int
     chained: bool = False
     subtracts: bool = False
+    offset: int = 0
+    words: str = ""
 
     @classmethod
     def drawn(cls, generator: random.Random, *, varied: bool) -> Keystream:
@@ -61,7 +67,7 @@ class Keystream:
 
     def start(self, place: int) -> int:
         """The state before the first symbol of that place's text."""
-        return (place * self.place_factor + self.place_step) % self.modulus
+        return (place * self.place_factor + self.place_step + self.offset) % self.modulus
 
     def shifted(self, symbols: Iterable[int], state: int) -> str:
         """The symbols, each from 0 to 94, under the stream that starts from `state`, as text."""
@@ -77,11 +83,21 @@ class Keystream:
 
     def start_source(self, place: str) -> str:
         """Lua for `start`."""
-        return f"({place}*{self.place_factor}+{self.place_step})%{self.modulus}"
+        return f"({place}*{self.place_factor}+{self.place_step}{self.offset_source})%{self.modulus}"
 
     def next_source(self, state: str) -> str:
         """A Lua statement that goes on to the next symbol's state."""
-        return f"{state}=({state}*{self.factor}+{self.step})%{self.modulus}"
+        factor, step = (FACTOR, STEP) if self.words else (self.factor, self.step)
+        return f"{state}=({state}*{factor}+{step})%{self.modulus}"
+
+    def captures(self) -> list[str]:
+        """Declarations around a decoder, in any order."""
+        return [self.words] if self.words else []
+
+    @property
+    def offset_source(self) -> str:
+        """The end of a Lua expression for where a text starts, before the modulo."""
+        return f"+{OFFSET}" if self.words else ""
 
     def unshift_source(self, state: str) -> str:
         """The end of a Lua expression for a symbol: what takes the shift off it, before the modulo."""

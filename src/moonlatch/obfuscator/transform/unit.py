@@ -12,6 +12,7 @@ from moonlatch.obfuscator.syntax import tree as s
 from moonlatch.obfuscator.syntax.diagnostics import Diagnostic
 from moonlatch.obfuscator.target import Target
 from moonlatch.obfuscator.transform.pool import ConstantPool
+from moonlatch.obfuscator.transform.run_words import RunWords
 from moonlatch.obfuscator.transform.two_spellings import Marks
 from moonlatch.obfuscator.transform.witness import Witness
 
@@ -29,6 +30,7 @@ class Unit:
     `changes_environment` says that the script may give a running function another environment, so that a global means
     another variable in one function than in another.
     `marks` knows the texts of a build whose copies are to differ; None for a build that all copies of are the same.
+    `run` has the words that a build's streams are made of where it needs a run key; None for any other build.
     `machines` are loops that a pass wrote in place of straight code: what is in them runs no more often than before.
     """
 
@@ -47,6 +49,7 @@ class Unit:
     machines: set[s.While] = field(default_factory=set)
     witness: Witness | None = None
     marks: Marks | None = None
+    run: RunWords | None = None
     _hot: set[s.Function] | None = None
     _prefix: str = ""
     _made: int = 0

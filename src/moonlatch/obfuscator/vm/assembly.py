@@ -84,10 +84,21 @@ def _write(program: Program, functions: dict[Proto, list[Linked]], unit: Unit) -
     order = list(functions)
     generator.shuffle(order)
     places = {proto: place for place, proto in enumerate(order, 1)}
-    decoders = [Pool(generator) for _ in range(_DECODERS)]
+    decoders = [Pool(generator, unit.run) for _ in range(_DECODERS)]
     has_table_library = program.target is Target.LUAU and not program.sets_environments
     machines = [
-        Machine(number, held, places, names, has_table_library, generator, decoders, program.most_kept, unit.marks)
+        Machine(
+            number,
+            held,
+            places,
+            names,
+            has_table_library,
+            generator,
+            decoders,
+            program.most_kept,
+            unit.marks,
+            unit.run,
+        )
         for number in range(program.machines)
         if (held := {proto: functions[proto] for proto in order if proto.machine == number})
     ]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from moonlatch.obfuscator.transform.keystream import FIRST, SYMBOLS, Keystream, congruent, digits
 from moonlatch.obfuscator.transform.pool import Constant
+from moonlatch.obfuscator.transform.run_words import RunWords
 from moonlatch.obfuscator.transform.silent_text import Assembly, Shape, digits_of
 from moonlatch.obfuscator.transform.two_spellings import PAIR, Marks, Symbols, TwoTexts, spelled_twice
 
@@ -28,12 +29,10 @@ class Stream:
     """What is taken off every symbol, modulo 95."""
 
     @classmethod
-    def drawn(cls, generator: random.Random) -> Stream:
-        return cls(
-            split=generator.randrange(52, 70),
-            keystream=Keystream.drawn(generator, varied=False),
-            first=congruent(FIRST, SYMBOLS, generator),
-        )
+    def drawn(cls, generator: random.Random, run: RunWords | None = None) -> Stream:
+        split, keystream = generator.randrange(52, 70), Keystream.drawn(generator, varied=False)
+        first = congruent(FIRST, SYMBOLS, generator)
+        return cls(split, keystream if run is None else run.bind(keystream, generator), first)
 
     def encode(self, numbers: Iterable[int], place: int) -> str:
         """Numbers of zero or more as the sequence of that place."""
@@ -84,8 +83,9 @@ class Stream:
 class Pool:
     """The constants that one decoder knows, each under a key of its own, and the Lua function that decodes them."""
 
-    def __init__(self, generator: random.Random) -> None:
-        self._stream = Stream.drawn(generator)
+    def __init__(self, generator: random.Random, run: RunWords | None = None) -> None:
+        """With `run` they are enciphered under its words."""
+        self._stream = Stream.drawn(generator, run)
         self._body = generator.randrange(*_BODIES)
         self._rotation = congruent(_ROTATION, 256, generator)
         self._places: dict[Constant, int] = {}
@@ -130,11 +130,12 @@ class Pool:
         each = f"for _index=1,_count do {read('_code', '_data', '_at', '_state', '_byte')}"
         letters = f"{each}{assembly.append_source(f'(_code+{self._rotation})%256')} end"
         numbers = f"{each}{assembly.digit_source('_code', _BASE)} end"
+        captures = assembly.captures() + stream.keystream.captures()
         known = "local _known={} " if keeps else ""
         look = "local _held=_known[_place]if _held~=nil then return _held end " if keeps else ""
         keep = "_known[_place]=_value " if keeps else ""
         return (
-            f"local {name}=(function() local _data={data} local _byte=string.byte {' '.join(assembly.captures())} "
+            f"local {name}=(function() local _data={data} local _byte=string.byte {' '.join(captures)} "
             f"local _at,_state,_starts=1,{start('0')},{{}} {read('_count', '_data', '_at', '_state', '_byte')}"
             f"for _index=1,_count do {read('_length', '_data', '_at', '_state', '_byte')}_starts[_index]=_length end "
             f"for _index=1,_count do local _length=_starts[_index] _starts[_index]=_at _at=_at+_length end {known}"

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from moonlatch.obfuscator.transform.pool import Constant
+from moonlatch.obfuscator.transform.run_words import RunWords
 from moonlatch.obfuscator.transform.two_spellings import Marks, TwoTexts
 from moonlatch.obfuscator.vm.code import MOST_PARAMETERS, ConstantList, Proto
 from moonlatch.obfuscator.vm.encoding import Pool, Stream, spelled
@@ -42,6 +43,7 @@ class Machine:
     most_kept: int
     """How many arguments a machine that takes `...` keeps in variables."""
     marks: Marks | None = None
+    run: RunWords | None = None
     instructions: InstructionSet = field(init=False)
     stream: Stream = field(init=False)
     constants: Pool = field(init=False)
@@ -53,8 +55,8 @@ class Machine:
 
     def __post_init__(self) -> None:
         self.instructions = InstructionSet(self.functions.values(), len(self.decoders), self.generator)
-        self.stream = Stream.drawn(self.generator)
-        self.constants = Pool(self.generator)
+        self.stream = Stream.drawn(self.generator, self.run)
+        self.constants = Pool(self.generator, self.run)
         self.modulus = _KINDS + (self.marks is not None)
         self.kinds = self.generator.sample(range(self.modulus), self.modulus)
 
@@ -149,7 +151,7 @@ class Machine:
         other = f"if _slot=={slots.following_slot} then _node[_slot]=_following elseif _slot=={slots.operation_slot} then _node[_slot]=_operation"
         return (
             f"local {start}=(function() local _data={data} local _byte=string.byte "
-            f"local _at,_state=1,{self.stream.keystream.start_source('0')} {read('_count')}local _found={{}} "
+            f"{' '.join(self.stream.keystream.captures())} local _at,_state=1,{self.stream.keystream.start_source('0')} {read('_count')}local _found={{}} "
             f"for _index=1,_count do {read('_place')}{read('_length')}local _proto={protos}[_place] "
             "_proto[4]=_place _found[_index]=_proto _proto[3]=_length end "
             "for _index=1,_count do local _proto=_found[_index] local _length=_proto[3] _proto[3]=_at _at=_at+_length end "
