@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +14,13 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from servers import DATABASE
 
 from moonlatch.cli.operator import operator
+from moonlatch.client.loader_source import LOADER_VERSION
 from moonlatch.client.tokens import CLAIMS_VERSION, Claims, issue
 from moonlatch.clock import now_ms
 from moonlatch.crypto import new_id
 from moonlatch.keyring import Keyring
 from moonlatch.master_key import MasterKeySource
+from moonlatch.obfuscator.run_lock import Lock
 from moonlatch.obfuscator.template import Place, Template
 from moonlatch.operations import marking, tokens
 from moonlatch.operations.changing import perform
@@ -93,6 +96,10 @@ async def _make(
     script, loader = await rows.add_script(
         database, project, payload=os.urandom(payload_bytes), mark_copies=bool(places)
     )
+    # As what `standard` and `maximum` make, and a loader that knows of it.
+    lock = Lock.drawn(random.Random(1)).to_bytes()
+    await rows.change(database, "update builds set run_lock = :lock", lock=lock)
+    await rows.change(database, "update loaders set version = :version", version=LOADER_VERSION)
     further = [(await rows.add_script(database, project))[0] for _ in range(further_scripts)]
     keyring = MasterKeySource(folder).open()
     keys, ids = [new_id() for _ in range(users)], [new_id() for _ in range(users)]

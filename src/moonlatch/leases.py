@@ -38,11 +38,12 @@ class Holder(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Payload(msgspec.Struct, frozen=True, kw_only=True):
-    """The build that it starts; `digest` is that of the sealed text, in hex."""
+    """The build that it starts; `digest` is that of the sealed text, in hex, `run_key` that of a build with a lock, wrapped."""
 
     build: int
     key: bytes
     digest: str
+    run_key: str | None = None
 
 
 class _Claims(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,6 +63,7 @@ class _Claims(msgspec.Struct, frozen=True, kw_only=True):
     payload_key: str
     payload_digest: str
     variables: dict[str, Any]
+    run_key: str | msgspec.UnsetType = msgspec.UNSET
 
 
 _encode = msgspec.json.Encoder().encode
@@ -96,6 +98,7 @@ def statement(
         payload_key=wrap(payload.key, pad),
         payload_digest=payload.digest,
         variables={name: value for name, value in variables.items() if name != "la_seconds_left"},
+        run_key=payload.run_key or msgspec.UNSET,
     )
     footer = _encode({"kid": paseto.key_id(signer.public_key)})
     return paseto.signed(signer.sign, _encode(claims), footer=footer, implicit=holder.script.encode())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import sqlite3
 from base64 import b64decode
 
@@ -9,7 +10,9 @@ from playwright.sync_api import expect
 
 from moonlatch.crypto import COPY_TEMPLATE
 from moonlatch.master_key import MasterKeySource
+from moonlatch.obfuscator.run_lock import Lock
 from moonlatch.operations.marking import Copies, holder_of_key
+from moonlatch.operations.run_keys import run_key
 from support.browser import Visit
 from support.developer import Developer
 from support.protecting import LUA51_PROGRAMS
@@ -37,6 +40,12 @@ def test_a_leak_is_traced_to_its_key(visit: Visit, developer: Developer, server:
     table = page.get_by_role("table", name="Keys that agree with it")
     expect(table.get_by_role("link")).to_have_text([user["key"]])
     expect(page.get_by_text("2 keys scored.")).to_be_visible()
+    made = run_key(keyring, Lock.drawn(random.Random(1)), script, holder_of_key(user["id"]))
+    page.get_by_label("Leaked text").fill(made.hex())
+    page.get_by_role("button", name="Trace it").click()
+    table = page.get_by_role("table", name="Keys whose run key it holds")
+    expect(table.get_by_role("link")).to_have_text([user["key"]])
+    expect(page.get_by_text("keys scored.")).to_have_count(0)
     visit.go(f"/projects/{project}/scripts/{script}?show=settings")
     expect(page.get_by_label("Mark copies")).to_be_checked()
     developer.post(f"/projects/{project}/remove")

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from moonlatch.builds import leaks
-from moonlatch.operations import marking, tracing
+from moonlatch.obfuscator.run_lock import Lock
+from moonlatch.operations import marking, run_keys, tracing
+from moonlatch.operations.marking import holder_of_key
 from support.management import Api, Developer, done, invalid, refused
 from support.protecting import LUA51_PROGRAMS
 
@@ -67,6 +71,43 @@ async def test_the_copy_of_nobody_here_names_nobody(api: Api, me: Developer, pro
     await me.new_user(project)
     found = done(await me.post(f"/scripts/{script}/trace", {"file": await copy(api, script, "somebody else")}))
     assert [one["named"] for one in found["suspects"]] == [False]
+
+
+@pytest.mark.parametrize("profile", ["standard", "light"])
+async def test_a_run_key_names_its_key_whatever_else_is_there(
+    api: Api, me: Developer, project: str, profile: str
+) -> None:
+    script = await me.new_script(project)
+    done(await me.post(f"/scripts/{script}/update", {"script": JSON, "profile": profile}))
+    keys = [await me.new_user(project) for _ in range(3)]
+    leaker, other = [(await me.user(key))["id"] for key in keys[1:]]
+    lock = Lock.drawn(random.Random(1))
+    one, another = [run_keys.run_key(api.keyring, lock, script, holder_of_key(user)) for user in (leaker, other)]
+    literal = "".join(f"\\{byte}" if byte > 99 else f"\\x{byte:02x}" for byte in one)
+    path = f"/scripts/{script}/trace"
+    for leak in (one.hex(), f"run('{literal}', {{}})", f"local key = {one.hex().upper()!r} = = ="):
+        found = done(await me.post(path, {"file": leak}))
+        assert (found["build"], found["places"], found["keys"], found["suspects"]) == (None, 0, 3, [])
+        (named,) = found["run_keys"]
+        assert (named["user_id"], named["user_key"], named["score"], named["named"]) == (leaker, keys[1], 8, True)
+    # Of two who put theirs together both are named.
+    found = done(await me.post(path, {"file": (one[:16] + another[16:]).hex()}))
+    assert {suspect["user_id"] for suspect in found["run_keys"] if suspect["named"]} == {leaker, other}
+    refused(await me.post(path, {"file": "print(1)"}), 409, 1, "no build has marked copies")
+    refused(await me.post(path, {"file": f"print('{'ab' * 32}')"}), 409, 1, "no build has marked copies")
+    event = done(await me.get("/events", params={"kind": "script.traced", "resource": script}))["events"][-1]
+    assert event["changes"]["named"] == [None, 1]
+
+
+async def test_a_leak_with_marks_and_a_run_key_is_traced_by_both(api: Api, me: Developer, project: str) -> None:
+    script = await marked(me, project)
+    user = (await me.user(await me.new_user(project)))["id"]
+    run_key = run_keys.run_key(api.keyring, Lock.drawn(random.Random(1)), script, holder_of_key(user))
+    found = done(
+        await me.post(f"/scripts/{script}/trace", {"file": f"-- {run_key.hex()}\n{await copy(api, script, user)}"})
+    )
+    assert found["build"] == 1
+    assert [one["user_id"] for one in (*found["suspects"], *found["run_keys"]) if one["named"]] == [user, user]
 
 
 async def test_what_cannot_be_traced_is_refused_and_leaves_nothing(api: Api, me: Developer, project: str) -> None:

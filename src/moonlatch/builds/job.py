@@ -62,7 +62,22 @@ class ScoreHolders(msgspec.Struct, frozen=True, kw_only=True, tag="score"):
     most: int
 
 
-TraceTask = ReadLeak | ScoreHolders
+class FindRunKeys(msgspec.Struct, frozen=True, kw_only=True, tag="find"):
+    """A text that was leaked: what may be a run key in it?"""
+
+    leaked: bytes
+
+
+class MatchRunKeys(msgspec.Struct, frozen=True, kw_only=True, tag="match"):
+    """Whose run keys are these? `secret` is the script's; the `most` who have most words of one of them are wanted, of those who have any."""
+
+    secret: bytes
+    keys: list[bytes]
+    holders: list[str]
+    most: int
+
+
+TraceTask = ReadLeak | ScoreHolders | FindRunKeys | MatchRunKeys
 Task = Job | Check | Draft | TraceTask
 """What a worker may be asked."""
 
@@ -77,6 +92,7 @@ class Fault(msgspec.Struct, frozen=True):
 class Done(msgspec.Struct, frozen=True, kw_only=True, tag="done"):
     """The protected text, the language it is written in, and from where in the source its lines come, as `LineMap.to_bytes` has it.
 
+    `lock` is that of its run keys, as `Lock.to_bytes` has it, empty for a text that needs none.
     For a text with marks also its template, as `Template.to_bytes` has it, and how many places that has.
     """
 
@@ -84,6 +100,7 @@ class Done(msgspec.Struct, frozen=True, kw_only=True, tag="done"):
     warnings: list[str]
     target: str = ""
     line_map: bytes = b""
+    lock: bytes = b""
     template: bytes = b""
     places: int = 0
 
@@ -117,13 +134,19 @@ class LeakRead(msgspec.Struct, frozen=True, kw_only=True, tag="leak"):
 
 
 class Scored(msgspec.Struct, frozen=True, kw_only=True, tag="scored"):
-    """The highest scores, and whose they are."""
+    """The highest scores, or numbers of words, and whose they are."""
 
     best: list[tuple[float, str]]
 
 
+class RunKeysFound(msgspec.Struct, frozen=True, kw_only=True, tag="keys"):
+    """What looks like one."""
+
+    keys: list[bytes]
+
+
 WorkerAnswer = Done | Invalid | Failed
-TraceAnswer = LeakRead | Scored | Invalid | Failed
+TraceAnswer = LeakRead | Scored | RunKeysFound | Invalid | Failed
 
 
 def past_limit(job: Task, problem: str, setting: str) -> Failed:

@@ -16,6 +16,7 @@ from moonlatch.builds.job import (
     Failed,
     Fault,
     LeakRead,
+    RunKeysFound,
     Scored,
     Task,
     TraceAnswer,
@@ -78,7 +79,7 @@ class WorkerPool:
         `most_seconds` is one of its own, below that of all.
         """
         answer = await self._answer_to(job, deadline, meter, most_seconds)
-        return _failure(_NO_ANSWER) if isinstance(answer, LeakRead | Scored) else answer
+        return _failure(_NO_ANSWER) if isinstance(answer, LeakRead | Scored | RunKeysFound) else answer
 
     async def traced(
         self, job: TraceTask, *, deadline: float, meter: Meter | None = None, most_seconds: float | None = None

@@ -13,6 +13,7 @@ import resource
 import signal
 import sys
 import traceback
+from heapq import nlargest
 from typing import BinaryIO
 
 from moonlatch.builds.confinement import confine, leave_root
@@ -23,10 +24,13 @@ from moonlatch.builds.job import (
     Draft,
     Failed,
     Fault,
+    FindRunKeys,
     Invalid,
     Job,
     LeakRead,
+    MatchRunKeys,
     ReadLeak,
+    RunKeysFound,
     Scored,
     ScoreHolders,
     Task,
@@ -44,6 +48,7 @@ from moonlatch.obfuscator import pipeline, reading
 from moonlatch.obfuscator.analysis.check import syntax_faults
 from moonlatch.obfuscator.options import PROFILES, Options
 from moonlatch.obfuscator.outcome import Protected, Rejected
+from moonlatch.obfuscator.run_lock import KEY_BYTES, found_in, near
 from moonlatch.obfuscator.syntax.diagnostics import LuauSyntaxError, parser_output
 from moonlatch.obfuscator.target import Target
 from moonlatch.obfuscator.template import Template
@@ -105,6 +110,10 @@ def _answer_to(job: Task) -> WorkerAnswer | TraceAnswer:
             return _read(job)
         case ScoreHolders():
             return _scored(job)
+        case FindRunKeys():
+            return RunKeysFound(keys=found_in(job.leaked))
+        case MatchRunKeys():
+            return _matched(job)
         case Check():
             return _checked(job)
         case Draft():
@@ -124,6 +133,12 @@ def _scored(job: ScoreHolders) -> TraceAnswer:
     trial = Code(KeyedStream(job.secret).draw, len(job.read)).trial(job.read)
     best, _ = trial.highest(job.holders, job.most)
     return Scored(best=best)
+
+
+def _matched(job: MatchRunKeys) -> TraceAnswer:
+    stream = KeyedStream(job.secret)
+    found = ((max(near(key, stream.draw(holder, KEY_BYTES)) for key in job.keys), holder) for holder in job.holders)
+    return Scored(best=nlargest(job.most, ((float(words), holder) for words, holder in found if words)))
 
 
 def _checked(job: Check) -> WorkerAnswer:
@@ -152,6 +167,7 @@ def _protected(job: Job) -> WorkerAnswer:
         # Nobody is told where the loader's own errors are, and another engine changes all places again.
         has_line_map=job.client_chunk and not job.keeps_macros,
         has_marks=job.has_marks,
+        needs_run_key=job.client_chunk and not job.keeps_macros,
     )
     outcome = pipeline.protect(job.source, options, job.seed)
     if isinstance(outcome, Protected):
@@ -161,6 +177,7 @@ def _protected(job: Job) -> WorkerAnswer:
             warnings=warnings,
             target=outcome.target,
             line_map=outcome.line_map.to_bytes() if job.client_chunk and outcome.line_map else b"",
+            lock=b"" if outcome.lock is None else outcome.lock.to_bytes(),
             template=b"" if template is None else template.to_bytes(),
             places=0 if template is None else len(template.places),
         )

@@ -27,7 +27,7 @@ def trace(
 ) -> None:
     """Find out whose copy of a script was leaked.
 
-    It is evidence, and blacklists nobody.
+    By its marks and by a run key in it, which may also be given alone, in hexadecimal. It is evidence, and blacklists nobody.
     """
     require_token(token)
     leaked = sys.stdin.buffer.read() if str(file) == "-" else read_script(file)
@@ -42,14 +42,24 @@ def trace(
 
 
 def _show(reply: dict[str, Any]) -> None:
+    keyed = [one for one in reply["run_keys"] if one["named"]]
+    if keyed:
+        say(f"It holds a run key; {reply['keys']:,} keys were compared.")
+        _show_named(keyed, "words of 8")
+    if reply["build"] is None:
+        return
     named = [one for one in reply["suspects"] if one["named"]]
     say(
         f"Build {reply['build']}: {reply['read']:,} of {reply['places']:,} places were read, {reply['keys']:,} keys scored."
     )
-    if not named:
+    if named:
+        _show_named(named, "score")
+    else:
         say("No key agrees with it more than chance explains.")
-        return
+
+
+def _show_named(named: list[dict[str, Any]], score: str) -> None:
     show_table(
-        ["key", "score", "chance of an error"],
+        ["key", score, "chance of an error"],
         [[one["user_key"] or one["user_id"], f"{one['score']:.1f}", f"{one['chance']:.1g}"] for one in named],
     )

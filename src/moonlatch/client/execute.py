@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
@@ -38,6 +38,7 @@ from moonlatch.licensing.verdict import (
 from moonlatch.live.interface import AliveAlreadyError, Instance, NoPlaceError
 from moonlatch.operations.locks import is_elsewhere, lock_of
 from moonlatch.operations.marking import holder_of_key, holder_without_key
+from moonlatch.operations.run_keys import FIRST_LOADER as FIRST_WITH_RUN_KEYS
 from moonlatch.storage.executions import UNKNOWN_EXECUTOR, Execution, ExecutionLog, OvertakenError, RepeatedError, Use
 from moonlatch.storage.licences import Owner, StartQuestion
 from moonlatch.storage.rollout_starts import RolloutStart
@@ -59,7 +60,7 @@ class _Origin(NamedTuple):
 
 
 def _holder(facts: StartFacts, origin: _Origin) -> str:
-    """Whom a marked copy names."""
+    """Whom a marked copy and a run key name."""
     if facts.user_id is not None:
         return holder_of_key(facts.user_id)
     return holder_without_key(origin.fingerprint, origin.ip)
@@ -122,12 +123,8 @@ class ExecuteEndpoint:
         for _ in range(_ATTEMPTS):
             now = backend.clock()
             facts, granted = await self._decide(owner, request, origin, address, now)
-            holder = _holder(facts, origin) if facts.mark_copies else EVERYBODY
-            payload = self._payloads.kept(request.script_id, facts.build, holder)
-            if payload is None:
-                payload = await self._payloads.of(request.script_id, facts.build, holder)
-                if payload is None:
-                    raise RefusedError(SCRIPT_NOT_FOUND)
+            holder = _holder(facts, origin)
+            payload = await self._payload(request.script_id, facts, holder)
             instance = Instance(
                 id=instance_id,
                 script_id=owner.script,  # one text for all of a script's instances
@@ -179,10 +176,13 @@ class ExecuteEndpoint:
                 if facts.user_id is not None and is_first_use(facts, granted):
                     await backend.roster.user_changed(facts.user_id)
                 reply, keys = self._reply(request, facts, execution, use, payload)
+                run_key = self._payloads.run_key(request.script_id, payload, holder)
+                if run_key is not None:
+                    reply.run_key = run_key
                 if leased is not None:
                     # Edited since the verdict, for all we know.
                     leased = leased.within(use.key_expires)
-                    reply.lease = self._lease(request, execution, payload, leased, reply.variables)
+                    reply.lease = self._lease(request, execution, payload, leased, reply)
                 if facts.report_errors and request.reports and request.protocol >= PROTOCOL:
                     reply.reports = True
                     if request.build is None:
@@ -192,6 +192,18 @@ class ExecuteEndpoint:
                 proof = await backend.signatures_for(request.loader).proof(_START + sha256(body) + reply.transcript())
                 return reply.signed(proof, payload)
         raise RefusedError(UNAVAILABLE)
+
+    async def _payload(self, script: str, facts: StartFacts, user: str) -> SealedPayload:
+        """Raises RefusedError."""
+        holder = user if facts.mark_copies else EVERYBODY
+        payload = self._payloads.kept(script, facts.build, holder) or await self._payloads.of(
+            script, facts.build, holder
+        )
+        if payload is not None and payload.lock is not None and (facts.loader_version or 0) < FIRST_WITH_RUN_KEYS:
+            payload = await self._payloads.with_run_key(script, facts.build, holder, user)
+        if payload is None:
+            raise RefusedError(SCRIPT_NOT_FOUND)
+        return payload
 
     def _compare(self, facts: StartFacts, execution: Execution) -> None:
         """Have the start compared with others, where it takes part in a rollout."""
@@ -343,7 +355,7 @@ class ExecuteEndpoint:
         return reply, keys
 
     def _lease(
-        self, request: Execute, execution: Execution, payload: SealedPayload, leased: Term, variables: dict[str, Any]
+        self, request: Execute, execution: Execution, payload: SealedPayload, leased: Term, reply: StartReply
     ) -> str:
         assert request.fingerprint is not None  # or there is no lease
         return leases.statement(
@@ -352,8 +364,13 @@ class ExecuteEndpoint:
             leases.Holder(
                 script=execution.script_id, loader=request.loader, key=request.key, fingerprint=request.fingerprint
             ),
-            leases.Payload(build=execution.build, key=payload.key, digest=payload.digest),
+            leases.Payload(
+                build=execution.build,
+                key=payload.key,
+                digest=payload.digest,
+                run_key=None if reply.run_key is msgspec.UNSET else reply.run_key,
+            ),
             leased,
             user_id=execution.user_id,
-            variables=variables,
+            variables=reply.variables,
         )

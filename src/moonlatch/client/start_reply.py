@@ -34,6 +34,8 @@ class StartReply(msgspec.Struct, gc=False):
     """For a host that keeps leases, of a script that gives them."""
     reports: bool | msgspec.UnsetType = msgspec.UNSET
     """True for a client that tells of errors, of a script whose owner wants to know."""
+    run_key: str | msgspec.UnsetType = msgspec.UNSET
+    """Of a build that needs one, wrapped."""
     mac: str | msgspec.UnsetType = msgspec.UNSET
     proof: str | msgspec.UnsetType = msgspec.UNSET
 
@@ -56,15 +58,16 @@ class StartReply(msgspec.Struct, gc=False):
         seen = self.variables
         timed, digest = self.time is not msgspec.UNSET, self.payload_digest
         told = "" if self.reports is msgspec.UNSET else f"s7:reports{_FLAG[self.reports]}"
+        keyed = "" if self.run_key is msgspec.UNSET else f"s7:run_keys{len(self.run_key)}:{self.run_key}"
         leased = "" if self.lease is msgspec.UNSET else f"s5:lease{_text(self.lease)}"
         return (
-            f"o{(11 if timed else 9) + bool(leased) + bool(told)};s17:heartbeat_seconds{_number(self.heartbeat_seconds)}"
+            f"o{(11 if timed else 9) + bool(leased) + bool(told) + bool(keyed)};s17:heartbeat_seconds{_number(self.heartbeat_seconds)}"
             f"s8:instances{len(self.instance)}:{self.instance}"
             f"{leased}"
             f"s5:nonces{len(self.nonce)}:{self.nonce}"
             f"{f's14:payload_digests64:{digest}' if timed else ''}"
             f"s11:payload_keys{len(self.payload_key)}:{self.payload_key}"
-            f"{told}"
+            f"{told}{keyed}"
             f"s7:session{_text(self.session)}"
             f"s16:session_required{_FLAG[self.session_required]}"
             f"s7:success{_FLAG[self.success]}"

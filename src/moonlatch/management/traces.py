@@ -8,6 +8,7 @@ from fastapi import Depends, Request
 from pydantic import ConfigDict, Field
 
 from moonlatch.licensing.roles import Permission
+from moonlatch.licensing.tracing import Suspect
 from moonlatch.management.auth import OwnedScript
 from moonlatch.management.backend import backend_of
 from moonlatch.management.body import JsonBody
@@ -39,7 +40,11 @@ def _body_limit(request: Request) -> int:
 class TraceScript(Closed):
     model_config = ConfigDict(json_schema_extra={"examples": [{"file": "local a = 1 ..."}]})
 
-    file: Annotated[str, Field(min_length=1, max_length=MOST_BYTES, description="the leaked text"), Clean]
+    file: Annotated[
+        str,
+        Field(min_length=1, max_length=MOST_BYTES, description="the leaked text, or a run key in hexadecimal"),
+        Clean,
+    ]
     build: Annotated[BuildNumber | None, Field(description="of which build it is, if that is known")] = None
 
 
@@ -56,11 +61,17 @@ class SuspectView(Reply):
 
 
 class TraceReply(Success):
-    build: Annotated[int, Field(description="of which most was read", examples=[3])]
+    build: Annotated[
+        int | None, Field(description="of which most was read; null where only a run key was found", examples=[3])
+    ]
     places: Annotated[int, Field(description="that its copies have", examples=[1_408])]
     read: Annotated[int, Field(description="places that could be told", examples=[1_212])]
     keys: Annotated[int, Field(description="that were scored: all of the project", examples=[10_000])]
     suspects: Annotated[list[SuspectView], Field(description="the 20 with the highest scores, highest first")]
+    run_keys: Annotated[
+        list[SuspectView],
+        Field(description="whose run keys the file may hold; the score is how many of the 8 words are that key's"),
+    ]
 
 
 @router.post(
@@ -74,10 +85,19 @@ async def trace_script(
     leak: Annotated[TraceScript, Depends(JsonBody(TraceScript, limit=_body_limit))],
     call: CurrentCall,
 ) -> TraceReply:
-    """Hold a leaked text against the script's marked builds and every key of its project. It is evidence, and changes nothing but
-    that an event is left: whom to blacklist is for you to decide.
+    """Hold a leaked text against the script's marked builds and every key of its project, and look for a run key in it. It is evidence,
+    and changes nothing but that an event is left: whom to blacklist is for you to decide.
     """
     keyring = call.backend.keyring
+
+    def suspect(one: Suspect, found: Trace) -> SuspectView:
+        return SuspectView(
+            user_id=one.holder,
+            user_key=key_of(keyring, found.users[one.holder]) if one.holder in found.users else None,
+            score=round(one.score, 1),
+            chance=one.chance,
+            named=one.is_named,
+        )
 
     def shown(found: Trace) -> TraceReply:
         return TraceReply(
@@ -85,16 +105,8 @@ async def trace_script(
             places=found.places,
             read=found.read,
             keys=found.keys,
-            suspects=[
-                SuspectView(
-                    user_id=one.holder,
-                    user_key=key_of(keyring, found.users[one.holder]) if one.holder in found.users else None,
-                    score=round(one.score, 1),
-                    chance=one.chance,
-                    named=one.is_named,
-                )
-                for one in found.suspects
-            ],
+            suspects=[suspect(one, found) for one in found.suspects],
+            run_keys=[suspect(one, found) for one in found.run_keys],
         )
 
     return await call.carry_out(

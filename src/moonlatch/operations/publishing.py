@@ -180,6 +180,7 @@ async def _publish(
         source_hash=prepared.source_hash,
         payload_hash=prepared.payload_hash,
         publisher=Publisher(kind=change.actor.kind, id=change.actor.id, name=change.actor.name),
+        run_lock=prepared.build.lock or None,
     )
     if prepared.build.line_map:
         await line_maps.insert(change.tx, script_id, number, sealed(change.keyring, prepared.build.line_map))

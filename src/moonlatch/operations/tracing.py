@@ -1,25 +1,37 @@
-"""Whose copy was leaked: reads a text by the templates of a script's builds, and scores every key of its project."""
+"""Whose copy was leaked: reads a text by the templates of a script's builds, looks for run keys in it, and scores every key of its project."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from heapq import nlargest
 
-from moonlatch.builds.job import Failed, Invalid, LeakRead, ReadLeak, Scored, ScoreHolders
+from moonlatch.builds.job import (
+    Failed,
+    FindRunKeys,
+    Invalid,
+    LeakRead,
+    MatchRunKeys,
+    ReadLeak,
+    RunKeysFound,
+    Scored,
+    ScoreHolders,
+)
 from moonlatch.builds.leaks import LeakReader
 from moonlatch.builds.places import PoolBusyError
 from moonlatch.builds.pool import Meter
 from moonlatch.builds.publisher import BUSY_RETRY_SECONDS, UPDATE_SECONDS
 from moonlatch.licensing.roles import Permission
 from moonlatch.licensing.tracing import Suspect
+from moonlatch.obfuscator.run_lock import chance
 from moonlatch.operations.changing import Change, Intent, keyring_of, perform
 from moonlatch.operations.context import Actor, World
 from moonlatch.operations.kinds import EventKind
 from moonlatch.operations.marking import code_of, holder_of_key, key_of_holder, opened, secret_of
 from moonlatch.operations.refusals import Invalid as NotValid
 from moonlatch.operations.refusals import NotFound, Reason, Refused, TooLarge, TryLater
+from moonlatch.operations.run_keys import secret_of as secret_of_run_keys
 from moonlatch.operations.scripts import resource
 from moonlatch.storage import templates, users
 from moonlatch.storage.scripts import Script
@@ -39,14 +51,16 @@ _KEYS_AT_ONCE = 20_000
 class Trace:
     """What a leak tells: of which build it is, how many of its places were read, and the keys that agree most, highest first.
 
+    `run_keys` are those that a run key in it may be of; its score is the number of words that are. Where only that was found, `build` is None.
     It is evidence; what follows from it is for people to decide. `suspects` have users' ids, also of users who were removed meanwhile, and `users` those that are there, by id.
     """
 
-    build: int
+    build: int | None
     places: int
     read: int
     keys: int
     suspects: list[Suspect]
+    run_keys: list[Suspect]
     users: dict[str, User]
 
 
@@ -82,7 +96,7 @@ async def trace(
 async def _note(change: Change, script_id: str, found: Trace) -> Trace:
     change.actor.require(Permission.KEYS_REVEAL)
     script = await change.script(script_id)
-    named = sum(suspect.is_named for suspect in found.suspects)
+    named = len({suspect.holder for suspect in (*found.suspects, *found.run_keys) if suspect.is_named})
     changes = {"build": (None, found.build), "read": (None, found.read), "named": (None, named)}
     change.record(EventKind.SCRIPT_TRACED, resource(script), project_id=script.project_id, changes=changes)
     return found
@@ -98,17 +112,23 @@ class _Tracer:
         self._deadline = deadline
 
     async def trace(self, text: bytes, build: int | None) -> Trace:
-        number, read = await self._build_of(text, build)
-        best, count = await self._scored(number, read)
-
-        def judged() -> list[Suspect]:
-            trial = code_of(self._keyring, self._script.id, number, len(read)).trial(read)
-            return trial.judged([(score, key_of_holder(holder)) for score, holder in best], count)
-
-        # The bounds of many places take longer than others may wait for the loop.
-        suspects = await asyncio.to_thread(judged)
+        run_keys, keyed = await self._run_keys(text)
+        number: int | None = None
+        read: list[int | None] = []
+        suspects: list[Suspect] = []
+        try:
+            number, read = await self._build_of(text, build)
+        except (Refused, NotValid) as error:
+            is_unread = isinstance(error, NotValid) or error.reason in (Reason.NOT_MARKED, Reason.NOT_READ)
+            if not is_unread or not any(suspect.is_named for suspect in run_keys):
+                raise
+            count = keyed
+        else:
+            suspects, count = await self._suspects(number, read)
         found = await users.find_all(
-            self._world.database, self._script.project_id, [suspect.holder for suspect in suspects]
+            self._world.database,
+            self._script.project_id,
+            list({suspect.holder for suspect in (*suspects, *run_keys)}),
         )
         return Trace(
             build=number,
@@ -116,8 +136,37 @@ class _Tracer:
             read=sum(bit is not None for bit in read),
             keys=count,
             suspects=suspects,
+            run_keys=run_keys,
             users={user.id: user for user in found},
         )
+
+    async def _suspects(self, number: int, read: list[int | None]) -> tuple[list[Suspect], int]:
+        """By the marks, and how many keys there were."""
+        best, count = await self._scored(number, read)
+
+        def judged() -> list[Suspect]:
+            trial = code_of(self._keyring, self._script.id, number, len(read)).trial(read)
+            return trial.judged([(score, key_of_holder(holder)) for score, holder in best], count)
+
+        # The bounds of many places take longer than others may wait for the loop.
+        return await asyncio.to_thread(judged), count
+
+    async def _run_keys(self, text: bytes) -> tuple[list[Suspect], int]:
+        """Whose run keys may be in it, and how many keys there were; nobody's and none where nothing looks like one."""
+        answer = await self._leaks.traced(FindRunKeys(leaked=text), self._meter, deadline=self._deadline)
+        if not isinstance(answer, RunKeysFound):
+            raise _failure(answer)
+        keys = answer.keys
+        if not keys:
+            return [], 0
+        secret = secret_of_run_keys(self._keyring, self._script.id)
+        best, count = await self._best(
+            lambda holders: MatchRunKeys(secret=secret, keys=keys, holders=holders, most=MOST_SHOWN)
+        )
+        return [
+            Suspect(key_of_holder(holder), words, min(1.0, len(keys) * count * chance(int(words))))
+            for words, holder in best
+        ], count
 
     async def _build_of(self, text: bytes, build: int | None) -> tuple[int, list[int | None]]:
         """The build of which most was read, and what."""
@@ -155,11 +204,17 @@ class _Tracer:
     async def _scored(self, build: int, read: list[int | None]) -> tuple[list[tuple[float, str]], int]:
         """The highest scores and whose they are, and how many keys there were."""
         secret = secret_of(self._keyring, self._script.id, build)
+        return await self._best(
+            lambda holders: ScoreHolders(secret=secret, read=read, holders=holders, most=MOST_SHOWN)
+        )
+
+    async def _best(
+        self, task_of: Callable[[list[str]], ScoreHolders | MatchRunKeys]
+    ) -> tuple[list[tuple[float, str]], int]:
         best: list[tuple[float, str]] = []
         count = 0
         async for holders in self._holders():
-            task = ScoreHolders(secret=secret, read=read, holders=holders, most=MOST_SHOWN)
-            answer = await self._leaks.traced(task, self._meter, deadline=self._deadline)
+            answer = await self._leaks.traced(task_of(holders), self._meter, deadline=self._deadline)
             if not isinstance(answer, Scored):
                 raise _failure(answer)
             count += len(holders)

@@ -20,9 +20,9 @@ NUMBER_NEXT = Query(
 INSERT = Query(
     "builds.insert",
     "insert into builds (script_id, number, payload, profile, target, engine, source_bytes, created_at, label, notes, "
-    "source_hash, payload_hash, publisher_kind, publisher_id, publisher_name, source_lines) "
+    "source_hash, payload_hash, publisher_kind, publisher_id, publisher_name, source_lines, run_lock) "
     "values (:script_id, :number, :payload, :profile, :target, :engine, :source_bytes, :created_at, :label, :notes, "
-    ":source_hash, :payload_hash, :publisher_kind, :publisher_id, :publisher_name, :source_lines)",
+    ":source_hash, :payload_hash, :publisher_kind, :publisher_id, :publisher_name, :source_lines, :run_lock)",
 )
 # A script's first build switches it on. One that was toggled off later stays off.
 SERVE = Query(
@@ -119,8 +119,9 @@ async def insert(
     source_hash: bytes | None = None,
     payload_hash: bytes | None = None,
     publisher: Publisher | None = None,
+    run_lock: bytes | None = None,
 ) -> None:
-    """Keep a build's protected text."""
+    """Keep a build's protected text, and the lock of its run keys, if it needs any, as `Lock.to_bytes` has it."""
     await tx.execute(
         INSERT,
         script_id=script_id,
@@ -139,6 +140,7 @@ async def insert(
         publisher_kind=None if publisher is None else publisher.kind,
         publisher_id=None if publisher is None else publisher.id,
         publisher_name=None if publisher is None else publisher.name,
+        run_lock=run_lock,
     )
 
 

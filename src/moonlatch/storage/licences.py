@@ -157,6 +157,7 @@ USER_WITH_KEY = Query("licences.user_with_key", "select id from users where key_
 LOADER = Query("licences.loader", "select loader from scripts where id = :script")
 LOADER_SOURCE = Query("licences.loader_source", "select source from loaders where id = :loader and script_id = :script")
 PAYLOAD = Query("licences.payload", "select payload from builds where script_id = :script and number = :number")
+RUN_LOCK = Query("licences.run_lock", "select run_lock from builds where script_id = :script and number = :number")
 
 
 class StartQuestion(msgspec.Struct, frozen=True, gc=False):
@@ -370,3 +371,9 @@ async def payload(db: Database | Transaction, script: str, number: int) -> bytes
     """A build's protected source; it never changes, but goes with its script."""
     row = await db.fetch_one(PAYLOAD, script=script, number=number)
     return None if row is None else bytes(row[0])
+
+
+async def run_lock(db: Database | Transaction, script: str, number: int) -> bytes | None:
+    """The lock of a build's run keys; None when it needs none, or is gone."""
+    row = await db.fetch_one(RUN_LOCK, script=script, number=number)
+    return None if row is None or row[0] is None else bytes(row[0])

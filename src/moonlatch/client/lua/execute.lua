@@ -30,7 +30,7 @@ end
 
 local function source_of(reply, nonce)
   local root = sha256.derive(settings.secret, "moonlatch/1 execute", nonce, reply.nonce)
-  return unseal(reply.payload, reply.payload_digest, reply.payload_key, sha256.derive(root, "payload"))
+  return unseal(reply.payload, reply.payload_digest, reply.payload_key, sha256.derive(root, "payload"), reply.run_key)
 end
 
 local function ask(host, key, nonce, build)
@@ -105,7 +105,8 @@ local function pause_before_retry(try, outcome, answer)
   return nil
 end
 
--- The authenticated reply and the payload's text; while no server is there nil, the text and the lease that allows it.
+-- The authenticated reply, the payload's text, nil and the run key, if the build needs one; while no server is there nil, the text,
+-- the lease that allows it and the run key.
 -- Raises the server's message when it refuses.
 function execute.start(host, key)
   local corrected = false
@@ -113,7 +114,9 @@ function execute.start(host, key)
   for try = 1, TRIES do
     local outcome, answer, more = execute.once(host, key)
     if outcome == "granted" then
-      return answer, source_of(answer, more) or error(UNVERIFIED, 0)
+      local run_key
+      source, run_key = source_of(answer, more)
+      return answer, source or error(UNVERIFIED, 0), nil, run_key
     elseif outcome == "unverified" then
       error(answer, 0)
     elseif outcome == "refused" and answer.is_corrected then
@@ -123,7 +126,7 @@ function execute.start(host, key)
         lease, source, problem = leases.find(host, key)
       end
       if source and (try >= TRIES_BEFORE_LEASE or not host.has_http) then
-        return nil, source, lease
+        return nil, source, lease, lease.run_key
       elseif problem then
         answer = answer .. "; " .. problem
       end

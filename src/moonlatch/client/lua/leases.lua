@@ -181,7 +181,7 @@ local function lease_in(host, key, text, kind)
     return nil, why
   end
   local pad = bound("moonlatch/2 lease", host, key, string.format("%.0f", claims.issued))
-  local source = unseal(string.sub(text, at), claims.payload_digest, claims.payload_key, pad)
+  local source, run_key = unseal(string.sub(text, at), claims.payload_digest, claims.payload_key, pad, claims.run_key)
   if not source then
     return nil, "the script in it is damaged"
   end
@@ -190,7 +190,14 @@ local function lease_in(host, key, text, kind)
   if claims.key_expires ~= json.null then
     variables.la_seconds_left = math.ceil((claims.key_expires - now) / 1000)
   end
-  return { claims = claims, variables = variables, build = claims.builds[1], has_ended = now >= claims.expires }, source
+  return {
+    claims = claims,
+    variables = variables,
+    build = claims.builds[1],
+    has_ended = now >= claims.expires,
+    run_key = run_key,
+  },
+    source
 end
 
 -- The lease and the payload's text, or nil, nil and what is wrong with what was kept; that is nil where nothing was.

@@ -71,11 +71,13 @@ local function start(...)
     host.random or host.clock,
   })
   host.settle(key ~= nil)
-  local reply, source, lease = execute.start(host, key)
+  local reply, source, lease, run_key = execute.start(host, key)
   if reply and reply.heartbeat_seconds ~= json.null and not host.has_threads then
     error("this script must stay in touch with its server, which needs spawn and wait in the moonlatch_host table", 0)
   end
   local runtime, variables = runtimes.create(host.clock), (reply or lease).variables
+  -- Not one of the script's variables: what it is called with, it never sees.
+  runtime.object.run_key = run_key
   server_variables.offer(host, runtime)
   remotes.offer(runtime)
   runtime.object.la_load = host.load -- for guarded functions

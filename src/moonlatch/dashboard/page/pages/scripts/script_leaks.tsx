@@ -34,27 +34,32 @@ export function ScriptLeaks({ script }: { script: ScriptView }) {
 
 function Suspects({ script, traced }: { script: ScriptView; traced: Traced }) {
   const named = traced.suspects.filter((each) => each.named);
+  const keyed = traced.run_keys.filter((each) => each.named);
   return (
     <>
-      <p>{words.read(traced.build, numberOf(traced.read), numberOf(traced.places), numberOf(traced.keys))}</p>
-      {named.length === 0 ? (
-        <p class="quiet">{words.none}</p>
-      ) : (
-        <Table
-          caption={words.table}
-          rows={named}
-          keyOf={(each) => each.user_id}
-          columns={[
-            {
-              label: words.key,
-              isLead: true,
-              show: (each) => <a class="mono wrap" href={to(`/projects/${script.project_id}/keys/${each.user_id}`)}>{each.user_key ?? each.user_id}</a>,
-            },
-            { label: words.score, show: (each) => <span class="number">{each.score.toFixed(1)}</span> },
-            { label: words.chance, show: (each) => <span class="number">{each.chance.toPrecision(1)}</span> },
-          ]}
-        />
-      )}
+      {keyed.length > 0 && <Named script={script} caption={words.keyed} score={words.words} named={keyed} />}
+      {traced.build !== null && <p>{words.read(traced.build, numberOf(traced.read), numberOf(traced.places), numberOf(traced.keys))}</p>}
+      {traced.build !== null && named.length === 0 && <p class="quiet">{words.none}</p>}
+      {named.length > 0 && <Named script={script} caption={words.table} score={words.score} named={named} />}
     </>
+  );
+}
+
+function Named({ script, caption, score, named }: { script: ScriptView; caption: string; score: string; named: Traced["suspects"] }) {
+  return (
+    <Table
+      caption={caption}
+      rows={named}
+      keyOf={(each) => each.user_id}
+      columns={[
+        {
+          label: words.key,
+          isLead: true,
+          show: (each) => <a class="mono wrap" href={to(`/projects/${script.project_id}/keys/${each.user_id}`)}>{each.user_key ?? each.user_id}</a>,
+        },
+        { label: score, show: (each) => <span class="number">{each.score.toFixed(1)}</span> },
+        { label: words.chance, show: (each) => <span class="number">{each.chance.toPrecision(1)}</span> },
+      ]}
+    />
   );
 }

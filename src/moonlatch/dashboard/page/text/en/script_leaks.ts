@@ -8,6 +8,8 @@ export const text = {
   read: (build: number, read: string, places: string, keys: string) => `Build ${build}: ${read} of ${places} places were read, ${keys} keys scored.`,
   none: "No key agrees with it more than chance explains.",
   table: "Keys that agree with it",
+  keyed: "Keys whose run key it holds",
+  words: "Words of 8",
   key: "Key",
   score: "Score",
   chance: "Chance of an error",
