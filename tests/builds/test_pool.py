@@ -55,6 +55,15 @@ def peak_bytes(pid: int) -> int:
     return int(status.partition("VmPeak:")[2].split()[0]) * 1024
 
 
+async def test_a_worker_gives_way_to_its_server_and_hears_no_ctrl_c(workers: WorkerPool) -> None:
+    await ask(workers, b"print(1)")
+    for worker in workers.process_ids:
+        assert os.getpriority(os.PRIO_PROCESS, worker) >= os.getpriority(os.PRIO_PROCESS, 0) + 10
+        # Niceness counts among those of one session.
+        assert os.getsid(worker) == os.getsid(0)
+        assert os.getpgid(worker) == worker
+
+
 async def test_a_worker_is_kept_for_the_next_job(workers: WorkerPool) -> None:
     await ask(workers, b"print(1)")
     first = workers.process_ids

@@ -40,7 +40,6 @@ class WorkerProcess:
             stdin=PIPE,
             stdout=PIPE,
             limit=_BUFFER_BYTES,
-            start_new_session=True,
             env={name: value for name, value in os.environ.items() if name.startswith(_INHERITED)},
         )
         worker = cls(process)

@@ -221,6 +221,9 @@ def _die_with(parent: int) -> None:
 
 
 def _limit_self(memory_mib: int) -> None:
+    # Ctrl-C at a terminal is for the server alone. A session of its own would do that too, but Linux shares processors out between
+    # sessions first (autogroup, sched(7)): then a worker's niceness is worth nothing beside the server.
+    os.setpgid(0, 0)
     os.nice(_NICENESS)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with contextlib.suppress(ValueError, OSError):  # macOS knows the limit but does not let it be set
