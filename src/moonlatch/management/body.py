@@ -43,9 +43,12 @@ class JsonBody(Generic[M]):
             _require_json(request)
             value = await self.parse(raw)
         try:
-            return self.model.model_validate(value, context={NOW_MS: backend_of(request).clock()})
+            valid = self.model.model_validate(value, context={NOW_MS: backend_of(request).clock()})
         except ValidationError as error:
             raise invalid_fields(failed_fields(error.errors(include_url=False, include_input=False))) from None
+        if len(raw) > SMALL_BYTES:
+            await _let_others()
+        return valid
 
     async def parse(self, raw: bytes) -> dict[str, Any]:
         """The object that a body holds, not yet validated. Raises ApiError naming `body`."""
