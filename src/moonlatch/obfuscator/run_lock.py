@@ -30,7 +30,7 @@ class Lock(NamedTuple):
     @classmethod
     def drawn(cls, generator: random.Random) -> Lock:
         """One of a build's own. No residue is 0 or 1: a stream multiplies by them."""
-        modulus = generator.choice(_primes())
+        modulus = _prime(generator)
         return cls(modulus, tuple(generator.randrange(2, modulus - 1) for _ in range(WORDS)))
 
     def key(self, bits: bytes) -> bytes:
@@ -98,9 +98,9 @@ def _byte(spelled: bytes) -> int:
     return _LETTERS.get(spelled[1], spelled[1])
 
 
-def _primes() -> list[int]:
-    return [
-        number
-        for number in range(_SMALLEST_MODULUS + 1, LARGEST_MODULUS, 2)
-        if all(number % divisor for divisor in range(3, 363, 2))
-    ]
+def _prime(generator: random.Random) -> int:
+    # One in six is: to list them all would take a thousand times as long as to find one.
+    while True:
+        number = generator.randrange(_SMALLEST_MODULUS + 1, LARGEST_MODULUS, 2)
+        if all(number % divisor for divisor in range(3, 363, 2)):
+            return number

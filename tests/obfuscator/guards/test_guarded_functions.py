@@ -25,6 +25,8 @@ OPENER = "Wq7.vN2x-Rk40Jd_Lm81Zt"
 PLAIN = "function LA_GUARD(opens, guarded) if opens then return guarded() end end "
 MOST_CAPTURED = 50
 PATIENCE_SECONDS = 120
+SHARES_OF_PROGRAMS = 3 * len(PROTECTING)
+"""Each profile has one of so many in the short form."""
 
 
 def build(source: str, profile: str = "light", seed: int = 1, *, has_marks: bool = False) -> Protected:
@@ -60,7 +62,7 @@ WIDE = {"many_locals.lua", "many_upvalues.lua", "wide_functions.lua"}
 @pytest.mark.parametrize("profile", PROTECTING)
 def test_programs_do_behind_a_guard_what_they_do_before_it(profile: str) -> None:
     different = []
-    programs = ALL_PROGRAMS if IS_LONG else ALL_PROGRAMS[PROTECTING.index(profile) :: len(PROTECTING)]
+    programs = ALL_PROGRAMS if IS_LONG else ALL_PROGRAMS[PROTECTING.index(profile) :: SHARES_OF_PROGRAMS]
     for opener in (OPENER, "another text"):
         sources = {one: guarded(one, opener) for one in programs if one.name not in WIDE}
         builds = {}
