@@ -231,3 +231,18 @@ async def test_a_start_in_an_earlier_protocol_is_not_one_of_a_loader_that_speaks
     await world.change("update loaders set version = 3")
     assert await client.execute()
     assert await refused(client, client.request(protocol=1)) == "INVALID_REQUEST"
+
+
+async def test_a_start_of_before_a_memory_that_another_process_began_anew_is_told_the_time(
+    tmp_path: Path, redis_url: str, http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_connection, "TICK_SECONDS", 600.0)
+    async with running_world(tmp_path, redis_url=redis_url) as world:
+        world.clock.ahead_ms += 15_000
+        script, key = await world.script(), await world.user()
+        redis_command(redis_url, "SET", "test:since", str(world.clock()))
+        client = dataclasses.replace(script, http=http)
+        with pytest.raises(Refused) as refused:
+            await client.send_execute(client.request(key=key))
+        assert refused.value.code == "CLOCK_WRONG"
+        await client.execute(key=key)

@@ -144,6 +144,7 @@ class ExecuteEndpoint:
                     moment=moment,
                 )
             except AliveAlreadyError:  # a repeated start has the first one's id
+                self._check_moment(request)  # or the memory began anew meanwhile, and the client is to be told the time
                 raise RefusedError(REPLAYED) from None
             except NoPlaceError:
                 refusal = no_place(facts)

@@ -213,6 +213,9 @@ class RedisLive(Connected):
                 raise AliveAlreadyError from None
             await self.here.claim(instance, None, beats=beats)
             return
+        if isinstance(outcome, int):
+            self._since = max(self._since, outcome)  # another process has just begun the memory anew
+            raise AliveAlreadyError
         if outcome == b"alive":
             raise AliveAlreadyError
         if outcome == b"full":

@@ -329,10 +329,13 @@ function operations.counts(script, now)
   return { call("ZCARD", prefix .. "sessions:" .. script), alive_in(prefix .. "instances:" .. script, now) }
 end
 
--- Gives the ids of those whose places it took.
+-- Gives the ids of those whose places it took; for a start of before this memory, since when that is.
 function operations.claim(id, record, limit, lease, now, unheard, beats, place, moment)
-  if is_alive(id, now) or used_by(id) > 0 or is_before(moment, START_AHEAD_MS) then
+  if is_alive(id, now) or used_by(id) > 0 then
     return "alive"
+  end
+  if is_before(moment, START_AHEAD_MS) then
+    return since
   end
   local replaced = {}
   if record[I_USER] and limit then
