@@ -15,6 +15,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from moonlatch.client.moments import RUNNING
+from moonlatch.clock import SECOND_MS
 from moonlatch.master_key import MasterKeySource
 from moonlatch.serving.server import LEAVE_SECONDS
 from moonlatch.storage.interface import Database
@@ -74,6 +76,9 @@ async def workers(tmp_path: Path, databases: Databases, redis_url: str) -> Async
         )
         token = await asyncio.to_thread(server.new_account, "developer")
         await asyncio.to_thread(server.start)
+        # A process takes nothing made before it began, and two that begin one after the other tell a client different times: a loader
+        # asks again, which the requests here do not.
+        await asyncio.sleep(2 * RUNNING.ahead_ms / SECOND_MS)
         try:
             async with opened_at(database_url, tmp_path) as database, httpx.AsyncClient(timeout=60) as http:
                 yield Workers(server, database, token, http)

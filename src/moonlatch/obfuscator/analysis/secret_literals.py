@@ -8,8 +8,8 @@ import re
 from collections import Counter
 from collections.abc import Set as AbstractSet
 
+from moonlatch.obfuscator.analysis.texts import Texts
 from moonlatch.obfuscator.syntax import tree as s
-from moonlatch.obfuscator.syntax.rewriter import Rewriter
 
 MAX_WARNINGS = 5
 """Of these; one for each kind and text."""
@@ -67,7 +67,7 @@ def secret_warnings(chunk: s.Chunk, source: bytes, hidden: AbstractSet[s.Functio
     # Many scripts have nothing that could be meant, not even in a comment: they pay for a search alone.
     if _WORTH_A_LOOK.search(source) is None:
         return []
-    found = _Texts(hidden)
+    found = Texts(hidden)
     found.chunk(chunk)
     lines: dict[str, list[int]] = {}
     for line, text in sorted(found.texts):
@@ -111,19 +111,3 @@ def _warning(what: str, lines: list[int]) -> str:
         f"line {lines[0]}: this looks like {what}{others}, and whoever runs the script can read it, under every profile;"
         f" {_INSTEAD_OF_WEBHOOK if what in _WEBHOOKS else _INSTEAD}"
     )
-
-
-class _Texts(Rewriter):
-    """Gathers every text of a script with its line; replaces nothing."""
-
-    def __init__(self, hidden: AbstractSet[s.Function]) -> None:
-        super().__init__(hidden)
-        self.texts: list[tuple[int, bytes]] = []
-
-    def rewrite_string(self, node: s.String) -> s.Expression:
-        self.texts.append((node.line, node.value))
-        return node
-
-    def rewrite_interpolated_string(self, node: s.InterpolatedString) -> s.Expression:
-        self.texts.extend((node.line, part) for part in node.parts)
-        return super().rewrite_interpolated_string(node)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 from moonlatch.obfuscator.analysis.hot_functions import hot_functions
 from moonlatch.obfuscator.analysis.scopes import Resolution
+from moonlatch.obfuscator.analysis.texts import Texts
 from moonlatch.obfuscator.preparation.macros import GUARD, Guarded
 from moonlatch.obfuscator.syntax import tree as s
 from moonlatch.obfuscator.syntax.rewriter import AnyLoop, AroundLoops, InFunctions, Replacement
@@ -106,12 +107,11 @@ def texts_of(chunk: s.Chunk) -> list[tuple[int, bytes]]:
     return finder.texts
 
 
-class _Finder(AroundLoops, InFunctions):
+class _Finder(AroundLoops, InFunctions, Texts):
     """The texts that stand outside of what is guarded, and the guards that run often."""
 
     def __init__(self, hot: set[s.Function], guards: Sequence[Guarded]) -> None:
         super().__init__()
-        self.texts: list[tuple[int, bytes]] = []
         self.often: set[s.Call] = set()
         self._hot = hot
         self._guards = {guard.call: guard for guard in guards}
@@ -139,14 +139,6 @@ class _Finder(AroundLoops, InFunctions):
 
     def _name(self, name: str, line: int) -> None:
         self.texts.append((line, name.encode("ascii")))
-
-    def rewrite_string(self, node: s.String) -> s.Expression:
-        self.texts.append((node.line, node.value))
-        return node
-
-    def rewrite_interpolated_string(self, node: s.InterpolatedString) -> s.Expression:
-        self.texts.extend((node.line, part) for part in node.parts)
-        return super().rewrite_interpolated_string(node)
 
     def rewrite_index_name(self, node: s.IndexName) -> s.Expression:
         self._name(node.name, node.line)
