@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+import httpx
 import pytest
 
 from moonlatch.clock import DAY_MS
@@ -105,3 +107,37 @@ async def test_bars_are_lifted_by_themselves(api: Api, me: Developer, project: s
         if each["kind"] == "project.bars_lifted"
     ]
     assert lifted == [[2, 0], [1, 0]]
+
+
+async def test_a_use_that_is_written_down_behind_the_blacklisting_bars_its_place_too(
+    api: Api, me: Developer, project: str, key: str
+) -> None:
+    client, other = await api.running_script(project), await me.new_user(project)
+    await api.change("update users set fingerprintless = true where project_id = :project", project=project)
+    await used(api, client, key, "one")
+    await client.execute(key=key, fingerprint="two")
+    done(await me.post(f"/users/{key}/blacklist"))
+    await api.history.settle()
+    assert [await start(client, other, name) for name in ("two", "three")] == [
+        "BLACKLISTED: This device is blacklisted",
+        "granted",
+    ]
+    assert [each["kind"] for each in await bars(me, project)] == ["device"] * 2
+    done(await me.post(f"/users/{key}/unblacklist"))
+    await client.execute(key=key, fingerprint="four")
+    await api.history.settle()
+    assert await bars(me, project) == []
+
+
+async def test_and_its_network_where_networks_are_barred(api: Api, me: Developer, project: str, key: str) -> None:
+    client = await api.running_script(project)
+    await api.change("update users set fingerprintless = true where project_id = :project", project=project)
+    await used(api, client, key, "one")
+    async with httpx.AsyncClient(transport=httpx.AsyncHTTPTransport(local_address="127.7.7.7")) as elsewhere:
+        await replace(client, http=elsewhere).execute(key=key, fingerprint="one")
+    done(await me.post(f"/users/{key}/blacklist", {"bar_networks": True}))
+    await api.history.settle()
+    seen = done(await me.get(f"/users/{key}/devices"))
+    assert len(seen["networks"]) == 2
+    barred = {each["picture"] for each in await bars(me, project) if each["kind"] == "network"}
+    assert barred == {each["picture"] for each in seen["networks"]}

@@ -46,6 +46,22 @@ ADD_USE = Query(
         last_at = case when key_uses.last_at < excluded.last_at then excluded.last_at else key_uses.last_at end
     """,
 )
+# A blacklisting bars what is written down; a start just before it is written down only now.
+_BAR_LATE = """
+    insert into bars (project_id, fingerprint, user_id, expires_at, kind)
+    select u.project_id, :{place}, u.id, u.blacklist_expires, '{kind}' from users u
+    where u.id = :user_id and u.blacklisted and (u.blacklist_expires is null or u.blacklist_expires > :last_at){only_if}
+    on conflict (project_id, fingerprint, user_id) do nothing
+    """
+BAR_DEVICE = Query("key_uses.bar_device", _BAR_LATE.format(place="device", kind="device", only_if=""))
+BAR_NETWORK = Query(
+    "key_uses.bar_network",
+    _BAR_LATE.format(
+        place="network",
+        kind="network",
+        only_if=" and exists (select 1 from bars b where b.user_id = u.id and b.kind = 'network')",
+    ),
+)
 _BOTH_LISTS = "key_hours.last_starts || excluded.last_starts"
 COUNT_HOUR = Query(
     "key_uses.count_hour",
@@ -177,12 +193,14 @@ class Uses(msgspec.Struct, frozen=True, kw_only=True):
 
 _use_values = attrgetter(*parameter_names(COUNT_USE.sql))
 _new_use_values = attrgetter(*parameter_names(ADD_USE.sql))
+_device_values = attrgetter(*parameter_names(BAR_DEVICE.sql))
+_network_values = attrgetter(*parameter_names(BAR_NETWORK.sql))
 _hour_names = parameter_names(COUNT_HOUR.sql)
 _place = attrgetter("user_id", "day", "device", "network", "executor")
 
 
 async def count(tx: Transaction, uses: Sequence[KeyUse]) -> None:
-    """Count starts of keys. Those of users who are gone are passed over."""
+    """Count starts of keys. Those of users who are gone are passed over; new places of blacklisted ones are barred with them."""
     # Every process takes the rows in this order: none waits for one that waits for it.
     places = _together(uses)
     hours: dict[tuple[str, int], tuple[int, str]] = {}
@@ -192,6 +210,8 @@ async def count(tx: Transaction, uses: Sequence[KeyUse]) -> None:
     counted = await tx.execute_each(COUNT_USE, [_use_values(place) for place in places])
     new = [place for place, rows in zip(places, counted, strict=True) if not rows]
     await tx.execute_each(ADD_USE, [_new_use_values(place) for place in new])
+    await tx.execute_each(BAR_DEVICE, [_device_values(place) for place in new if place.device])
+    await tx.execute_each(BAR_NETWORK, [_network_values(place) for place in new if place.network])
     await _count_hours(tx, [(user, hour, starts, 0, named) for (user, hour), (starts, named) in sorted(hours.items())])
 
 
