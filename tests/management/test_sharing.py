@@ -13,6 +13,7 @@ from moonlatch.clock import DAY_MS, HOUR_MS
 from moonlatch.licensing.sharing import RULES
 from moonlatch.operations.sharing import REASON
 from moonlatch.storage.executions import Execution
+from moonlatch.storage.interface import Query
 from support.client import Client
 from support.client import Refused as NotStarted
 from support.keys import hashed
@@ -331,3 +332,34 @@ async def test_a_key_that_is_removed_meanwhile_holds_nobody_up(
     done(await me.post(f"/users/{key}/remove", {"forever": True}))
     await history.close()
     assert (await me.user(other))["held_by"] == "starts_an_hour"
+
+
+async def rename(api: Api, table: str, name: str) -> None:
+    """Have whatever needs a table fail, or work again."""
+    query = Query("rename", f"alter table {table} rename to {name}")
+    await api.database.run(lambda tx: tx.fetch_all(query))
+
+
+async def test_keys_that_could_not_be_looked_at_are_looked_at_with_the_next(
+    api: Api, me: Developer, project: str, noon: None
+) -> None:
+    await rules(me, project, devices={"limit": 1, "action": "hold"})
+    shared, last = [await me.new_user(project) for _ in range(3)], await me.new_user(project)
+    history = History(api.database, api.keyring, SharingWatch(api.world))
+
+    async def started(*keys: str, device: bytes) -> None:
+        for key in keys:
+            user = (await me.user(key))["id"]
+            history.started(
+                one_start(api, hash(key + str(device)), user=user, project=project, device=device), "198.51.100.7"
+            )
+        await history.settle()
+
+    await started(*shared, device=b"one")
+    await rename(api, "key_signals", "key_signals_away")
+    await started(*shared, device=b"two")
+    await rename(api, "key_signals_away", "key_signals")
+    assert [(await me.user(key))["held_by"] for key in shared] == [None] * 3
+    await started(last, device=b"one")
+    await history.close()
+    assert [(await me.user(key))["held_by"] for key in (*shared, last)] == ["devices"] * 3 + [None]

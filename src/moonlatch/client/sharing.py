@@ -65,13 +65,17 @@ class SharingWatch:
         if not due:
             return
         try:
-            found = await key_signals.usages(self._world.database, due, now=self._world.clock())
+            found = {
+                key.user_id: key for key in await key_signals.usages(self._world.database, due, now=self._world.clock())
+            }
             for user_id in due:
-                self._due.pop(user_id, None)
-            for key in found:
-                await self._judge(key)
+                # Behind the others, should this one fail again and again.
+                self._due[user_id] = self._due.pop(user_id)
+                if user_id in found:
+                    await self._judge(found[user_id])
+                del self._due[user_id]
         except StorageError as error:
-            logger.warning("the use of %d keys could not be looked at: %s", len(due), type(error).__name__)
+            logger.warning("%d keys wait to be looked at: %s", len(self._due), type(error).__name__)
 
     def _is_due(self, use: KeyUse) -> bool:
         known = self._known.get(use.user_id)
