@@ -1,5 +1,6 @@
 /** Events as people read them: what, to whom, by whom, and what became of each field. */
 import type { EventView } from "../api/types";
+import { useFirstRows } from "../parts/first_rows";
 import { moment, Time } from "../parts/time";
 import { to } from "../shell/router";
 import { text } from "../text/en/events";
@@ -9,9 +10,10 @@ import { text as shell } from "../text/en/shell";
 const FIRST_MOMENT = 1e12;
 
 export function EventList({ events, isShort = false }: { events: readonly EventView[]; isShort?: boolean }) {
+  const drawn = useFirstRows(events);
   return (
     <ul class="timeline">
-      {events.map((event) => (
+      {drawn.map((event) => (
         <li key={event.id}>
           <span>
             <strong>{text.kinds[event.kind] ?? event.kind}</strong> <Resource event={event} />

@@ -2,6 +2,7 @@
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren, Key } from "preact";
 import { useEffect, useRef } from "preact/hooks";
+import { useFirstRows } from "./first_rows";
 
 export interface Column<T> {
   label: string;
@@ -26,6 +27,7 @@ interface Props<T> {
 
 export function Table<T>({ caption, columns, rows, keyOf, nameOf }: Props<T>) {
   const styleOf = (column: Column<T>) => [column.isLead && "lead", column.isEnd && "end"].filter(Boolean).join(" ") || undefined;
+  const drawn = useFirstRows(rows);
   const box = useRef<HTMLDivElement>(null);
   // What is scrolled sideways must be reached by the keyboard, and be called something.
   const isScrolled = useSignal(false);
@@ -51,7 +53,7 @@ export function Table<T>({ caption, columns, rows, keyOf, nameOf }: Props<T>) {
           </tr>
         </thead>
         <tbody>
-          {rows.map((row) => (
+          {drawn.map((row) => (
             <tr key={keyOf(row)} class={nameOf?.(row)}>
               {columns.map((column) => (
                 <td key={column.label} data-label={column.isAction ? "" : column.label} class={styleOf(column)}>
