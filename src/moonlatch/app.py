@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import fcntl
 import logging
+import os
 import resource
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -449,8 +450,12 @@ def data_folder_locked(folder: Path) -> Iterator[None]:
     with (folder / LOCK_NAME).open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise FolderInUseError(f"another server is running with the data folder {folder}") from None
+            # Whoever held it may have removed it, and then it keeps nobody out.
+            is_locked = os.path.samestat(os.fstat(lock.fileno()), (folder / LOCK_NAME).stat())
+        except (BlockingIOError, FileNotFoundError):
+            is_locked = False
+        if not is_locked:
+            raise FolderInUseError(f"another server is running with the data folder {folder}")
         yield
 
 

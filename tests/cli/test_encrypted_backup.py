@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +12,7 @@ import pyrage
 import pytest
 
 from support.commands import Command
+from support.server import MoonlatchServer
 
 PASSPHRASE = "five words that nobody guesses"
 VARIABLE = "MOONLATCH_BACKUP_PASSPHRASE"
@@ -150,3 +153,96 @@ def test_without_the_library_it_says_what_to_install(folder: Path, tmp_path: Pat
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert ended.returncode == 1
     assert "pip install 'moonlatch[age]'" in ended.stderr
+
+
+def slowly_restored(file: Path, identity: Path, data: Path) -> subprocess.Popen[str]:
+    """A restore that waits for its identity, which somebody is to write into a pipe."""
+    os.mkfifo(identity)
+    command = [sys.executable, "-m", "moonlatch", "restore", str(file), "--data", str(data), "--identity"]
+    return subprocess.Popen([*command, str(identity)], stderr=subprocess.PIPE, text=True)
+
+
+def test_no_server_starts_in_a_folder_that_is_being_restored(
+    moonlatch: Command, folder: Path, keys: tuple[str, Path], tmp_path: Path
+) -> None:
+    file, pipe, new = tmp_path / "x.age", tmp_path / "pipe", tmp_path / "new"
+    backed_up(moonlatch, folder, file, "--recipient", keys[0])
+    restoring = slowly_restored(file, pipe, new)
+    with pipe.open("w") as identity:  # it waits for its reader
+        with pytest.raises(AssertionError, match="another server is running"):
+            MoonlatchServer(new).start()
+        again = moonlatch("restore", str(file), "--data", str(new), "--identity", str(keys[1]))
+        assert (again.status, "a backup is being restored into it" in again.err) == (1, True)
+        identity.write(keys[1].read_text())
+    said = restoring.communicate(timeout=60)[1]
+    assert restoring.returncode == 0, said
+    assert sorted(path.name for path in new.iterdir()) == ["master.key", "moonlatch.db"]
+    with MoonlatchServer(new):
+        pass
+
+
+def test_what_a_command_makes_in_the_folder_meanwhile_stays(
+    moonlatch: Command, folder: Path, keys: tuple[str, Path], tmp_path: Path
+) -> None:
+    file, pipe, new = tmp_path / "x.age", tmp_path / "pipe", tmp_path / "new"
+    backed_up(moonlatch, folder, file, "--recipient", keys[0])
+    restoring = slowly_restored(file, pipe, new)
+    with pipe.open("w") as identity:
+        assert moonlatch("accounts", "create", "bob", "--data", str(new)).status == 0
+        identity.write(keys[1].read_text())
+    said = restoring.communicate(timeout=60)[1]
+    assert restoring.returncode == 1
+    assert "is not empty" in said
+    assert [path.name for path in new.iterdir()] == ["moonlatch.db"]
+    assert "bob" in moonlatch("accounts", "list", "--data", str(new)).out
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+def test_a_command_that_is_ended_leaves_nothing_in_the_clear(
+    moonlatch: Command, folder: Path, keys: tuple[str, Path], tmp_path: Path, number: signal.Signals
+) -> None:
+    """Not for longer than until the next one, where it was killed."""
+    file, new = tmp_path / "x.age", tmp_path / "new"
+    for event, arguments in (
+        ("pyrage encrypts", ["backup", str(file), "--data", str(folder), "--recipient", keys[0]]),
+        ("moonlatch unpacks", ["restore", str(file), "--data", str(new), "--identity", str(keys[1])]),
+    ):
+        stopped = subprocess.Popen([sys.executable, "-c", STOPPED, event, *arguments])
+        _, status = os.waitpid(stopped.pid, os.WUNTRACED)
+        assert os.WIFSTOPPED(status)
+        left = [path for place in (folder, tmp_path) for path in place.glob(".moonlatch-*/*")]
+        assert any(b"ab" * 32 in path.read_bytes() or path.read_bytes().startswith(b"PK") for path in left)
+        os.kill(stopped.pid, number)
+        os.kill(stopped.pid, signal.SIGCONT)
+        assert stopped.wait(60) in (-number, 128 + number)
+        if number == signal.SIGKILL:
+            assert moonlatch(*arguments).status == 0
+        elif arguments[0] == "backup":
+            assert not file.exists()
+            backed_up(moonlatch, folder, file, "--recipient", keys[0])
+        assert [path.name for place in (folder, tmp_path) for path in place.glob(".moonlatch-*")] == []
+    assert new.exists() is (number == signal.SIGKILL)
+
+
+STOPPED = """
+import os, runpy, signal, sys
+
+import pyrage
+from moonlatch.cli import restore
+
+where = sys.argv.pop(1)
+held, unpacked = pyrage.encrypt_io, restore._restore
+
+def stopped(work):
+    def first_stopped(*arguments):
+        os.kill(os.getpid(), signal.SIGSTOP)
+        return work(*arguments)
+    return first_stopped
+
+if where == "pyrage encrypts":
+    pyrage.encrypt_io = stopped(held)
+else:
+    restore._restore = stopped(unpacked)
+sys.argv[0] = "moonlatch"
+runpy.run_module("moonlatch", run_name="__main__")
+"""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -14,6 +13,7 @@ import typer
 from moonlatch import __version__
 from moonlatch.cli.output import CommandError, DataFolder, Json, remark, say, shown, write_json
 from moonlatch.cli.passphrases import PASSPHRASE_VARIABLE, passphrase
+from moonlatch.cli.scratch import scratch
 from moonlatch.clock import now_ms
 from moonlatch.master_key import MasterKeySource
 
@@ -66,8 +66,8 @@ def backup(
     # Beside the target: there must be room for it there anyway. What is to be encrypted does not get there in the clear.
     beside = file.absolute().parent if encrypt is None or not folder.exists() else folder
     try:
-        with tempfile.TemporaryDirectory(prefix=".moonlatch-backup-", dir=beside) as scratch:
-            files = _collect(master_key, loaded.file, Path(scratch), has_database=has_database)
+        with scratch(".moonlatch-backup-", beside) as copies:
+            files = _collect(master_key, loaded.file, copies, has_database=has_database)
             manifest = Manifest(
                 moonlatch=__version__,
                 created_at=now_ms(),
@@ -79,7 +79,7 @@ def backup(
             if encrypt is None:
                 write_archive(file.absolute(), manifest, files)
             else:
-                archive = Path(scratch) / "archive"
+                archive = copies / "archive"
                 write_archive(archive, manifest, files)
                 with appearing_whole(file.absolute()) as written:
                     encrypt(archive, written)
@@ -122,7 +122,7 @@ def _encryption(recipients: list[str], *, with_passphrase: bool) -> Callable[[Pa
     return None
 
 
-def _collect(source: MasterKeySource, settings_file: Path, scratch: Path, *, has_database: bool) -> dict[str, Path]:
+def _collect(source: MasterKeySource, settings_file: Path, copies: Path, *, has_database: bool) -> dict[str, Path]:
     """Copies of what belongs into the archive. Raises CommandError, StorageError and OSError."""
     from moonlatch.storage.archive import DATABASE, MASTER_KEY, SETTINGS
     from moonlatch.storage.sqlite.copying import copy_database
@@ -142,14 +142,14 @@ def _collect(source: MasterKeySource, settings_file: Path, scratch: Path, *, has
     files = {}
     keys = master_key.read_bytes() if source.is_in_folder else b""
     if has_database:
-        copy_database(database, scratch / DATABASE)
-        files[DATABASE] = scratch / DATABASE
+        copy_database(database, copies / DATABASE)
+        files[DATABASE] = copies / DATABASE
     if source.is_in_folder:
-        shutil.copyfile(master_key, scratch / MASTER_KEY)
-        if (scratch / MASTER_KEY).read_bytes() != keys:  # the copied data may need one that is gone by now
+        shutil.copyfile(master_key, copies / MASTER_KEY)
+        if (copies / MASTER_KEY).read_bytes() != keys:  # the copied data may need one that is gone by now
             raise CommandError("the master keys were changed meanwhile", "Nothing was written: run it again.")
-        files[MASTER_KEY] = scratch / MASTER_KEY
+        files[MASTER_KEY] = copies / MASTER_KEY
     if settings_file.exists():
-        shutil.copyfile(settings_file, scratch / SETTINGS)
-        files[SETTINGS] = scratch / SETTINGS
+        shutil.copyfile(settings_file, copies / SETTINGS)
+        files[SETTINGS] = copies / SETTINGS
     return files

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,6 +12,7 @@ import typer
 
 from moonlatch.cli.output import CommandError, Json, own_command, remark, say, shown, write_json
 from moonlatch.cli.passphrases import passphrase
+from moonlatch.cli.scratch import scratch
 from moonlatch.clock import utc_day
 
 if TYPE_CHECKING:
@@ -48,9 +47,8 @@ def restore(file: BackupFile, data: NewFolder, identity: Identity = None, as_jso
     from moonlatch.storage.archive import ArchiveError, open_archive
     from moonlatch.storage.interface import StorageError
 
-    _refuse_used_folder(data)
     try:
-        with _in_the_clear(file, identity, data) as clear, open_archive(clear) as archive:
+        with _claimed(data), _in_the_clear(file, identity, data) as clear, open_archive(clear) as archive:
             counts = _restore(archive, data)
     except (AgeError, ArchiveError, StorageError, ValueError) as error:
         raise CommandError(str(error), "Nothing was restored.") from None
@@ -73,27 +71,39 @@ def restore(file: BackupFile, data: NewFolder, identity: Identity = None, as_jso
     )
 
 
-def _refuse_used_folder(folder: Path) -> None:
-    """Raises CommandError."""
-    if not folder.exists():
-        return
-    if not folder.is_dir():
+@contextlib.contextmanager
+def _claimed(folder: Path) -> Iterator[None]:
+    """With the folder, made where it is missing, and with no server on it meanwhile. Raises CommandError where it holds anything."""
+    from moonlatch.app import LOCK_NAME, FolderInUseError, data_folder_locked
+    from moonlatch.cli.data_folder import made_folder
+
+    if folder.exists() and not folder.is_dir():
         raise CommandError(f"{shown(folder)} is not a folder")
-    if not any(folder.iterdir()):
-        return
+    with made_folder(folder):
+        is_locked = (folder / LOCK_NAME).exists()
+        if not is_locked:
+            _refuse_used(folder)
+        try:
+            with data_folder_locked(folder):
+                _refuse_used(folder)
+                try:
+                    yield
+                finally:
+                    if not is_locked:  # by whoever restores, who may be another user than the server's
+                        (folder / LOCK_NAME).unlink(missing_ok=True)
+        except FolderInUseError:
+            raise CommandError(
+                f"a server is running with the data folder {shown(folder)}, or a backup is being restored into it",
+                "Stop it, and restore into another folder.",
+            ) from None
+
+
+def _refuse_used(folder: Path) -> None:
+    """Raises CommandError."""
     from moonlatch.app import LOCK_NAME
 
-    lock = folder / LOCK_NAME
-    if lock.exists():
-        with lock.open() as held:
-            try:
-                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise CommandError(
-                    f"a server is running with the data folder {shown(folder)}",
-                    "Stop it, and restore into another folder.",
-                ) from None
-    raise CommandError(f"{shown(folder)} is not empty", "Restore into a new folder; then start the server with it.")
+    if {path.name for path in folder.iterdir()} - {LOCK_NAME, _UNFINISHED}:
+        raise CommandError(f"{shown(folder)} is not empty", "Restore into a new folder; then start the server with it.")
 
 
 @contextlib.contextmanager
@@ -106,9 +116,9 @@ def _in_the_clear(file: Path, identity: Path | None, folder: Path) -> Iterator[P
             raise CommandError(f"{shown(file)} is not encrypted", "Leave --identity out.")
         yield file
         return
-    near = next(place for place in folder.absolute().parents if place.exists())  # the disk that must have room for it
-    with tempfile.TemporaryDirectory(prefix=".moonlatch-restore-", dir=near) as scratch:
-        clear = Path(scratch) / file.name
+    # The disk that must have room for it.
+    with scratch(".moonlatch-restore-", folder.absolute().parent) as decrypted:
+        clear = decrypted / file.name
         if identity is not None:
             age.decrypt_by(identity, file, clear)
         elif age.has_passphrase(file):
@@ -122,20 +132,18 @@ def _restore(archive: Archive, folder: Path) -> dict[str, int]:
     """Put everything into place once all of it is known to be sound; gives what the database holds."""
     from moonlatch.storage.archive import DATABASE
 
-    is_new = not folder.exists()
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     unfinished = folder / _UNFINISHED
+    shutil.rmtree(unfinished, ignore_errors=True)  # of one that was killed
     try:
         unfinished.mkdir(mode=0o700)
         counts = _unpack(archive, unfinished)
+        _refuse_used(folder)  # commands are not kept out
         # The database last: a folder without one is not an installation yet, whatever interrupts this.
         for name in sorted(archive.manifest.members, key=DATABASE.__eq__):
             (unfinished / name).rename(folder / name)
         unfinished.rmdir()
     except BaseException:
         shutil.rmtree(unfinished, ignore_errors=True)
-        if is_new and not any(folder.iterdir()):
-            folder.rmdir()
         raise
     return counts
 
