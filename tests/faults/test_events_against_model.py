@@ -37,7 +37,7 @@ from moonlatch.storage.events import EventFilter
 from support import client as protocol
 from support.client import DEVICE, Client, Copy, Wire
 from support.database import ENGINES, engine_url
-from support.doom import DOOMED, write_doom
+from support.doom import DOOMED, doom, write_doom
 from support.management import NOBODY, Developer, done
 from support.model import Model
 from support.model_events import DAY, EXPIRED_USERS_STAY, RESTORABLE, Actor, Outcome, Refused
@@ -207,6 +207,8 @@ class Changes(RuleBasedStateMachine):
         headers: dict[str, str] = {}
         if how in ("replayed", DOOMED):
             headers["idempotency-key"] = f"{how} {self.calls}".replace(" ", "-")
+            if how == DOOMED:
+                self.run(doom(self.world.api, developer.account.id, headers["idempotency-key"]))
         elif how == "stale":
             headers["if-match"] = '"before"'
         elif how == "fresh" and read:

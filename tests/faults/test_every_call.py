@@ -23,7 +23,7 @@ from support import rows
 from support.client import Client
 from support.database import ENGINES, engine_url
 from support.discord import GUILD, TOKEN, fake_discord
-from support.doom import DOOMED, write_doom
+from support.doom import DOOMED, doom, write_doom
 from support.management import NOBODY, Api, Developer, operations, running_api
 from support.rounds import rounds
 
@@ -465,6 +465,8 @@ class Histories:
         headers = {"stale": {"if-match": '"before"'}}.get(way, {})
         if way in (DOOMED, "replayed"):
             headers = {"idempotency-key": f"{way}-{self.calls}"}
+        if way == DOOMED:
+            await doom(world.api, who.account.id, headers["idempotency-key"])
         before, events = await self.read(), set(await self.events())
         send = lambda: who.post(path + ("?dry_run=true" if way == "dry" else ""), body, headers=headers)  # noqa: E731
         reply = await send()

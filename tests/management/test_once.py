@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Any
 
 import httpx
@@ -109,13 +110,31 @@ async def test_the_secret_of_a_new_token_is_replayed_and_not_stored_in_clear(api
     me = await api.developer()
     first = done(await send(me, "token", "/account/tokens", {"name": "bot"}))
     assert done(await send(me, "token", "/account/tokens", {"name": "bot"})) == first
-    sealed = await api.value("select reply from idempotency_records where key = :key", key="token")
+    sealed = await api.value("select reply from idempotency_records where account_id = :id", id=me.account.id)
     assert first["secret"].encode() not in bytes(sealed)
+
+
+async def test_an_idempotency_key_may_hold_a_secret(api: Api) -> None:
+    me, other = await api.developer(), await api.developer()
+    for developer in (me, other):
+        done(await send(developer, "create-MYHUB-SECRET-0001"))
+    find = "select key from idempotency_records where account_id = :id"
+    kept, of_other = [await api.value(find, id=each.account.id) for each in (me, other)]
+    assert re.fullmatch(r"[0-9a-f]{64}", kept)
+    assert kept != of_other
+
+
+async def test_what_an_earlier_version_kept_is_replayed(api: Api) -> None:
+    me = await api.developer()
+    first = done(await send(me, "before"))
+    await api.change("update idempotency_records set key = 'before' where account_id = :id", id=me.account.id)
+    assert done(await send(me, "before")) == first
+    assert await names(me) == ["Mine"]
 
 
 async def test_another_process_that_was_faster_is_replayed(api: Api) -> None:
     me = await api.developer()
     done(await send(me, "elsewhere"))
-    await api.change("delete from idempotency_records where key = :key", key="elsewhere")
+    await api.change("delete from idempotency_records where account_id = :id", id=me.account.id)
     done(await send(me, "elsewhere"))  # its answer was lost with the row: it is carried out again
     assert await names(me) == ["Mine", "Mine"]

@@ -58,12 +58,15 @@ class Once:
         sealed = keyring.seal_secret(IDEMPOTENT_REPLY, self._owner, reply.decode())
         request_hash = keyring.request_hash(self.content_sha256)
         kept = Kept(request_hash=request_hash, status=status, reply=sealed, created_at=now)
-        await idempotency.insert(tx, self.account_id, self.key, kept, expired_before=now - KEPT_MS)
+        await idempotency.insert(tx, self.account_id, self._hashed_key, kept, expired_before=now - KEPT_MS)
         self.is_kept = True
 
     async def replay(self) -> Response | None:
         """The answer of before; None when there was none. Raises ApiError for a key of another call."""
-        kept = await idempotency.find(self.world.database, self.account_id, self.key)
+        database = self.world.database
+        kept = await idempotency.find(database, self.account_id, self._hashed_key)
+        if kept is None:  # an earlier version may have kept it, as it was
+            kept = await idempotency.find(database, self.account_id, self.key)
         if kept is None or kept.created_at <= self.world.clock() - KEPT_MS:
             return None
         keyring = keyring_of(self.world)
@@ -73,6 +76,11 @@ class Once:
         return Response(
             body.encode(), kept.status, headers={"Idempotency-Replayed": "true"}, media_type="application/json"
         )
+
+    @property
+    def _hashed_key(self) -> str:
+        """What is stored: a caller may have put a user's key or a token into theirs. Stays the same under another master key."""
+        return keyring_of(self.world).fingerprint(self.account_id, "idempotency key", self.key).hex()
 
     @property
     def _owner(self) -> str:

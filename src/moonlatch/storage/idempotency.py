@@ -1,4 +1,4 @@
-"""What was answered to calls with an idempotency key, for a day. The replies are sealed: some hold secrets."""
+"""What was answered to calls with an idempotency key, for a day. Keys are hashed and replies sealed: some hold secrets."""
 
 from __future__ import annotations
 
