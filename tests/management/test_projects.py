@@ -179,8 +179,10 @@ async def test_executions_are_counted_in_all_and_per_script(api: Api, me: Develo
 
 
 async def test_executors_are_counted_the_most_used_first(api: Api, me: Developer, project: str, key: str) -> None:
-    client = await api.running_script(project)
-    for executor in ("Delta", "Wave", "Wave"):
+    kept, removed = await api.running_script(project), await api.running_script(project)
+    for client, executor in ((kept, "Delta"), (removed, "Wave"), (kept, "Wave"), (removed, "Codex")):
         await client.execute(key=key, executor=executor)
-    executors = done(await me.get(f"/projects/{project}/executors"))["executors"]
-    assert list(executors.items()) == [("Wave", 2), ("Delta", 1)]
+    for _ in range(2):
+        executors = done(await me.get(f"/projects/{project}/executors"))["executors"]
+        assert list(executors.items()) == [("Wave", 2), ("Codex", 1), ("Delta", 1)]
+        await me.post(f"/scripts/{removed.script}/remove")

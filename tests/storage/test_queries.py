@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from moonlatch import storage
-from moonlatch.storage import sealed, user_lists, users
+from moonlatch.storage import projects, scripts, sealed, user_lists, users
 from moonlatch.storage.interface import Query
 from moonlatch.storage.migration import shipped_migrations
 from moonlatch.storage.postgres.statements import asked_many_times, translated
@@ -49,6 +49,7 @@ SCANS_ALLOWED = {
     "master_keys.retire": {"i"},  # the one row
     # For the operator, and once for a new master key: beside the event loop, or few rows.
     **{name: {query.sql.split(" from ")[1].split()[0]} for name, query in sealed.QUERIES.items() if _scans(query)},
+    "projects.executors": {"counted"},  # what was found, to add it up
     "users.add_bars_of_known": {"known"},  # what was found, a hundred at most
     "users.add_bars_of_networks": {"known"},
     **{
@@ -115,6 +116,13 @@ def test_a_list_of_users_goes_along_the_index_of_its_condition_in_its_order(conn
         steps = plan(connection, query)
         assert [f"INDEX {index} " in step for step in steps[:1]] == [True], (query.name, steps)
         assert len(steps) == (2 if is_few else 1), (query.name, steps)  # sorted, or in the order of the index
+
+
+def test_executions_of_scripts_are_read_as_they_lie(connection: sqlite3.Connection):
+    """Without a look at the table for each row of an index: the overview reads tens of thousands."""
+    for query in (projects.EXECUTIONS_BY_SCRIPT, projects.EXECUTORS, scripts.EXECUTIONS_BY_DAY):
+        steps = [step for step in plan(connection, query) if re.search(r"SEARCH (d|execution_days) USING", step)]
+        assert "USING PRIMARY KEY (script_id=? AND day>?)" in steps[0], (query.name, steps)
 
 
 def test_users_that_are_named_are_found_by_their_names(connection: sqlite3.Connection):

@@ -103,10 +103,20 @@ EXECUTIONS_OF_REMOVED_SCRIPTS = Query(
 SCRIPT_NAMES = Query(
     "projects.script_names", "select id, name from scripts where project_id = :id order by created_at, id"
 )
+# Those of the scripts that are there lie beside each other; of those that were removed see above.
 EXECUTORS = Query(
     "projects.executors",
-    "select executor, sum(executions) from execution_days where project_id = :id and day >= :since "
-    "group by executor order by 2 desc, executor",
+    """
+    select counted.executor, sum(counted.executions) from (
+        select d.executor, d.executions from execution_days d
+        where d.script_id in (select id from scripts where project_id = :id) and d.day >= :since
+        union all
+        select d.executor, d.executions from execution_days d
+        where d.project_id = (select id from projects where id = :id and executions_of_removed_scripts > 0)
+            and d.day >= :since and d.script_id not in (select id from scripts where project_id = :id)
+    ) counted
+    group by counted.executor order by 2 desc, counted.executor
+    """,
 )
 
 
