@@ -64,6 +64,10 @@ def test_a_new_seller_gets_from_nothing_to_a_running_script_that_is_watched_mess
     button(page, "Create project").click()
     page.get_by_label("Name", exact=True).fill("My game")
     page.get_by_role("dialog").get_by_role("button", name="Create project").click()
+    expect(page.get_by_role("heading", name="Latest events")).to_be_visible()
+    # Nothing that says zero stands beside the steps.
+    visit.settle()
+    assert page.get_by_role("heading", level=2, name=re.compile("^(Executions|Keys|Why|Where)")).count() == 0
     page.get_by_role("link", name="Add script").click()
     page.get_by_role("dialog").get_by_label("Name").fill("My script")
     page.get_by_role("dialog").get_by_role("button", name="Add script").click()
@@ -99,6 +103,9 @@ def test_a_new_seller_gets_from_nothing_to_a_running_script_that_is_watched_mess
         page.get_by_role("dialog").get_by_role("button", name="Disconnect").click()
         customer.wait_for("kicked")
         expect(page.get_by_text("Nothing is connected")).to_be_visible()
+    page.get_by_role("link", name="Overview", exact=True).click()
+    expect(page.get_by_role("heading", name="Executions, last 30 days")).to_be_visible()
+    expect(page.get_by_role("heading", name="Add a script")).to_have_count(0)
 
 
 def test_faults_stand_at_their_lines_while_somebody_writes(seller: Visit, shop: Shop) -> None:

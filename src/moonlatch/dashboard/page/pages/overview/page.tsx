@@ -41,6 +41,8 @@ export default function Overview({ project }: PageProps) {
   const scripts = useScripts(project);
   const executions = useLoaded(...executionsOf(project));
   useNews(project, (news) => news.scripts, () => void Promise.all([scripts.reload(), executions.reload()]));
+  // Where nothing ever ran, the first steps are what there is to see: what has nothing to say yet is left out.
+  const isNew = scripts.data.value?.every((script) => script.total_executions === 0) ?? false;
   return (
     <div class="stack">
       <div class="head">
@@ -53,16 +55,16 @@ export default function Overview({ project }: PageProps) {
       <Shown loaded={scripts}>
         {(all) => (
           <>
-            {all.every((script) => script.total_executions === 0) && <Begin project={project} script={all.find((script) => script.enabled) ?? all[0]} />}
-            <Executions loaded={executions} instances={sum(all, "total_instances")} sessions={sum(all, "total_sessions")} />
+            {isNew && <Begin project={project} script={all.find((script) => script.enabled) ?? all[0]} />}
+            <Executions isNew={isNew} loaded={executions} instances={sum(all, "total_instances")} sessions={sum(all, "total_sessions")} />
           </>
         )}
       </Shown>
-      {may("keys:read") && <Keys project={project} />}
+      {may("keys:read") && <Keys project={project} isNew={isNew} />}
       <div class="cards wide">
         <div class="stack">
-          <Refusals project={project} />
-          <Executors project={project} />
+          <Refusals project={project} isNew={isNew} />
+          <Executors project={project} isNew={isNew} />
         </div>
         {may("events:read") && <Latest project={project} />}
       </div>
@@ -81,7 +83,13 @@ function Begin({ project, script }: { project: string; script: ScriptView | unde
 
 type ByScript = Record<string, Record<string, number>>;
 
-function Executions({ loaded, instances, sessions }: { loaded: Loaded<ByScript>; instances: number; sessions: number }) {
+interface Part {
+  project: string;
+  /** Nothing ever ran in it. */
+  isNew: boolean;
+}
+
+function Executions({ isNew, loaded, instances, sessions }: { isNew: boolean; loaded: Loaded<ByScript>; instances: number; sessions: number }) {
   const chosen = useSignal("total");
   const days = useComputed(() => {
     const all = loaded.data.value ?? {};
@@ -91,6 +99,8 @@ function Executions({ loaded, instances, sessions }: { loaded: Loaded<ByScript>;
     <Shown loaded={loaded}>
       {(all) => {
         const total = Object.values(all.total ?? {});
+        // Of scripts that were removed.
+        if (isNew && total.every((many) => many === 0)) return null;
         return (
           <>
             <dl class="cards">
@@ -134,8 +144,10 @@ function Figure({ label, value, isNow = false }: { label: string; value: number;
   );
 }
 
-function Keys({ project }: { project: string }) {
+function Keys({ project, isNew }: Part) {
   const loaded = useLoaded(...countsOf(project));
+  const counts = loaded.data.value;
+  if (isNew && (!counts || STATES.every((state) => !counts[state]?.users))) return null;
   return (
     <section class="card">
       <header>
@@ -163,8 +175,9 @@ function Keys({ project }: { project: string }) {
   );
 }
 
-function Refusals({ project }: { project: string }) {
+function Refusals({ project, isNew }: Part) {
   const loaded = useLoaded(...refusalsOf(project));
+  if (isNew && !loaded.data.value?.refusals.length) return null;
   return (
     <section class="card">
       <header>
@@ -194,8 +207,9 @@ function Refusals({ project }: { project: string }) {
   );
 }
 
-function Executors({ project }: { project: string }) {
+function Executors({ project, isNew }: Part) {
   const loaded = useLoaded(`overview executors ${project}`, async (signal) => (await call("GET /projects/{project_id}/executors", { project_id: project }, { signal })).executors);
+  if (isNew && Object.keys(loaded.data.value ?? {}).length === 0) return null;
   return (
     <section class="card">
       <header>

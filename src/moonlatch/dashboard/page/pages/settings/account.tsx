@@ -24,41 +24,29 @@ export default function Account() {
       <Shown loaded={loaded}>
         {(account) => (
           <div class="cards wide">
-            <section class="card stack">
-              <h2>{text.account}</h2>
-              <dl class="facts">
-                <dt>{shell.common.name}</dt>
-                <dd>{account.name}</dd>
-                <dt>{text.tier}</dt>
-                <dd>{account.tier}</dd>
-                <dt>{text.expires}</dt>
-                <dd>
-                  <Time at={account.expires_at} />
-                </dd>
-                <dt>{text.ffa}</dt>
-                <dd>{account.free_for_all ? text.allowed : text.notAllowed}</dd>
-                <dt>{text.scriptBytes}</dt>
-                <dd class="number">{bytesOf(account.script_bytes)}</dd>
-                <dt>{text.id}</dt>
-                <dd>
-                  <code>{account.id}</code>
-                </dd>
-              </dl>
-            </section>
-            <section class="card stack">
-              <h2>{text.usage}</h2>
-              <Meter label={text.obfuscations} {...account.obfuscations} />
-              <Meter label={text.buildMinutes} used={Math.ceil(account.build_seconds.used / 60)} limit={account.build_seconds.limit === null ? null : Math.round(account.build_seconds.limit / 60)} />
-              <Meter label={text.projects} {...account.projects} />
-              <Meter label={text.scripts} {...account.scripts} />
-              <Meter label={text.users} {...account.users} />
-              <p class="small quiet">
-                {text.periodEnds} <Time at={account.obfuscations.period_end} />
-              </p>
-            </section>
-            <About server={server} />
             <div class="stack">
-              <Luraph account={account} reload={loaded.reload} />
+              <section class="card stack">
+                <h2>{text.account}</h2>
+                <dl class="facts">
+                  <dt>{shell.common.name}</dt>
+                  <dd>{account.name}</dd>
+                  <dt>{text.tier}</dt>
+                  <dd>{account.tier}</dd>
+                  <dt>{text.expires}</dt>
+                  <dd>
+                    <Time at={account.expires_at} />
+                  </dd>
+                  <dt>{text.ffa}</dt>
+                  <dd>{account.free_for_all ? text.allowed : text.notAllowed}</dd>
+                  <dt>{text.scriptBytes}</dt>
+                  <dd class="number">{bytesOf(account.script_bytes)}</dd>
+                  <dt>{text.id}</dt>
+                  <dd>
+                    <code>{account.id}</code>
+                  </dd>
+                </dl>
+              </section>
+              <About server={server} />
               <section class="card stack">
                 <h2>{text.api}</h2>
                 <p class="quiet">{text.apiMore}</p>
@@ -69,6 +57,20 @@ export default function Account() {
                   </a>
                 </div>
               </section>
+            </div>
+            <div class="stack">
+              <section class="card stack">
+                <h2>{text.usage}</h2>
+                <Meter label={text.obfuscations} {...account.obfuscations} />
+                <Meter label={text.buildMinutes} used={Math.ceil(account.build_seconds.used / 60)} limit={account.build_seconds.limit === null ? null : Math.round(account.build_seconds.limit / 60)} />
+                <Meter label={text.projects} {...account.projects} />
+                <Meter label={text.scripts} {...account.scripts} />
+                <Meter label={text.users} {...account.users} />
+                <p class="small quiet">
+                  {text.periodEnds} <Time at={account.obfuscations.period_end} />
+                </p>
+              </section>
+              <Luraph account={account} reload={loaded.reload} />
             </div>
             {server.data.value && <Tiers tiers={server.data.value.tiers} own={account.tier} />}
           </div>
