@@ -108,6 +108,18 @@ def test_a_new_seller_gets_from_nothing_to_a_running_script_that_is_watched_mess
     expect(page.get_by_role("heading", name="Add a script")).to_have_count(0)
 
 
+def test_first_steps_that_are_taken_elsewhere_are_done_here_too(visit: Visit, stopped_server, server) -> None:  # type: ignore[no-untyped-def]
+    visit.token = stopped_server.new_account("colleague")
+    with Developer(server.url, visit.token) as colleague:
+        project = colleague.new_project()
+        visit.arrive(f"/projects/{project}/overview")
+        expect(visit.page.get_by_role("link", name="Add script")).to_be_visible()
+        colleague.new_script(project, SCRIPT)
+        expect(visit.page.get_by_role("link", name="Create key")).to_be_visible()
+        colleague.post(f"/projects/{project}/users")
+        expect(visit.page.get_by_role("link", name="Show the loader")).to_be_visible()
+
+
 def test_faults_stand_at_their_lines_while_somebody_writes(seller: Visit, shop: Shop) -> None:
     page = seller.page
     seller.go(f"/projects/{shop.project}/scripts/{shop.empty_script}")

@@ -172,10 +172,16 @@ function useField(name: string, hint: ComponentChildren) {
 
 export function TextField({ name, label, hint, ...input }: FieldProps & JSX.IntrinsicElements["input"]) {
   const { id, control, words } = useField(name, hint);
+  const box = useRef<HTMLInputElement>(null);
+  // Browsers do it once for a whole page, and not where its address has a part behind the `#`.
+  useEffect(() => {
+    const at = document.activeElement;
+    if (input.autoFocus && (at === document.body || box.current?.form?.contains(at))) box.current?.focus();
+  }, []);
   return (
     <div class="field">
       <label for={id}>{label}</label>
-      <input type="text" autoComplete="off" spellcheck={false} {...input} {...control} />
+      <input ref={box} type="text" autoComplete="off" spellcheck={false} {...input} {...control} />
       {words}
     </div>
   );

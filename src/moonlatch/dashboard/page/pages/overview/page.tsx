@@ -40,9 +40,10 @@ export default function Overview({ project }: PageProps) {
   useMemo(() => askAhead(executionsOf(project), scriptsOf(project), refusalsOf(project), ...(may("keys:read") ? [countsOf(project)] : [])), [project]);
   const scripts = useScripts(project);
   const executions = useLoaded(...executionsOf(project));
-  useNews(project, (news) => news.scripts, () => void Promise.all([scripts.reload(), executions.reload()]));
   // Where nothing ever ran, the first steps are what there is to see: what has nothing to say yet is left out.
   const isNew = scripts.data.value?.every((script) => script.total_executions === 0) ?? false;
+  // The steps are taken by the command line too, and by colleagues.
+  useNews(project, (news) => [news.scripts, isNew && news.event], () => void Promise.all([scripts.reload(), executions.reload()]));
   return (
     <div class="stack">
       <div class="head">
@@ -78,6 +79,7 @@ function sum<N extends string>(rows: readonly Record<N, number>[], name: N): num
 
 function Begin({ project, script }: { project: string; script: ScriptView | undefined }) {
   const first = useLoaded(`overview first ${project}`, async (signal) => (await call("GET /projects/{project_id}/users", { project_id: project }, { query: { limit: 1 }, signal })).users.length > 0);
+  useNews(project, (news) => news.event, () => void first.reload());
   return <FirstSteps project={project} script={script} hasKey={first.data.value ?? false} />;
 }
 
@@ -146,6 +148,7 @@ function Figure({ label, value, isNow = false }: { label: string; value: number;
 
 function Keys({ project, isNew }: Part) {
   const loaded = useLoaded(...countsOf(project));
+  useNews(project, (news) => isNew && news.event, () => void loaded.reload());
   const counts = loaded.data.value;
   if (isNew && (!counts || STATES.every((state) => !counts[state]?.users))) return null;
   return (
