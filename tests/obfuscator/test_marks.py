@@ -14,15 +14,12 @@ from hypothesis import strategies as st
 from moonlatch.crypto import KeyedStream
 from moonlatch.licensing.tracing import Code
 from moonlatch.obfuscator import pipeline
-from moonlatch.obfuscator.analysis.scopes import resolve
 from moonlatch.obfuscator.options import PROFILES, Options
 from moonlatch.obfuscator.outcome import Protected
 from moonlatch.obfuscator.reading import read
 from moonlatch.obfuscator.syntax.diagnostics import LuauSyntaxError
-from moonlatch.obfuscator.syntax.lexer import Tokens
-from moonlatch.obfuscator.syntax.parser import parse
-from moonlatch.obfuscator.syntax.printer import print_chunk
 from moonlatch.obfuscator.template import MOST_PLACES, Copier, Place, Template, TemplateError
+from support.lifting import renamed
 from support.luau import run_lua_batch, run_luau_batch
 from support.protecting import ALL_PROGRAMS, LUA51_PROGRAMS
 from support.rounds import IS_LONG, rounds
@@ -48,18 +45,6 @@ def word(template: Template, seed: object) -> list[int]:
 
 def copy(template: Template, bits: list[int]) -> str:
     return Copier(template).text(map(bool, bits)).decode("ascii")
-
-
-def renamed(text: str) -> str:
-    """As a formatter and a renamer leave it: every local has another name, and every token a line of its own."""
-    chunk = parse(text)
-    for number, (binding, symbol) in enumerate(resolve(chunk).symbols.items()):
-        binding.name = f"renamed_{number}"
-        for reference in symbol.references:
-            reference.name = binding.name
-    tokens = Tokens(print_chunk(chunk))
-    pieces = [f" {token}" if token in "([{" else f"\n\t{token}" for token in tokens.texts]
-    return "-- beautiful\n" + "".join(pieces)
 
 
 @pytest.mark.parametrize("profile", PROFILES)

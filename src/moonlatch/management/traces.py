@@ -62,7 +62,7 @@ class SuspectView(Reply):
 
 class TraceReply(Success):
     build: Annotated[
-        int | None, Field(description="of which most was read; null where only a run key was found", examples=[3])
+        int | None, Field(description="of which it probably is; null where only a run key was found", examples=[3])
     ]
     places: Annotated[int, Field(description="that its copies have", examples=[1_408])]
     read: Annotated[int, Field(description="places that could be told", examples=[1_212])]

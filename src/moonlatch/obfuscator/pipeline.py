@@ -37,6 +37,7 @@ from moonlatch.obfuscator.preparation.macros import (
     GUARD,
     MACROS,
     STRING_MACROS,
+    VARIANT,
     Expansion,
     expand_macros,
     is_true_in_builds,
@@ -53,6 +54,7 @@ from moonlatch.obfuscator.preparation.runtime_variables import (
     functions_without_room,
 )
 from moonlatch.obfuscator.run_lock import Lock
+from moonlatch.obfuscator.source_outline import kept_outline
 from moonlatch.obfuscator.syntax import tree as s
 from moonlatch.obfuscator.syntax.diagnostics import Diagnostic, LuauSyntaxError
 from moonlatch.obfuscator.syntax.parser import collector_at_rest, parse, parse_written
@@ -148,6 +150,8 @@ def _transformed(
         return accepted
     chunk, (resolution, expansion, shared) = accepted
     functions = function_lines(chunk) if options.has_line_map else []
+    salt = random.Random(f"{seed}/outline").getrandbits(32)
+    outline = kept_outline(chunk, salt) if options.has_marks else None
     warnings = _warnings(chunk, source, options, expansion)
     if is_unmapped:
         warnings.append(UNMAPPED)
@@ -162,6 +166,8 @@ def _transformed(
     )
     if isinstance(outcome, Protected):
         outcome.warnings[:0] = warnings
+        if outcome.template is not None:
+            outcome = replace(outcome, template=Template(outcome.template.pieces, outcome.template.places, outline))
         if options.has_line_map:
             line_map = LineMap(outcome.line_map.lines, functions, source_files(source))
             outcome = replace(outcome, line_map=line_map)
@@ -361,10 +367,18 @@ def _prepare(chunk: s.Chunk, options: Options) -> tuple[Resolution, Expansion, s
     hides_strings = not PROFILES[options.profile].isdisjoint({encrypt_strings.KEY, keyed_constants.KEY})
     has_effect = options.keeps_macros or hides_strings
     without_effect = [] if has_effect else macro_lines(resolution, STRING_MACROS)
+    if options.keeps_macros:
+        without_effect += macro_lines(resolution, {VARIANT})
     has_guards = options.profile != PLAINEST_PROFILE and not options.keeps_macros
     if not has_guards:
         without_effect = sorted([*without_effect, *macro_lines(resolution, {GUARD})])
-    expansion = expand_macros(chunk, resolution, keeps_calls=options.keeps_macros, has_guards=has_guards)
+    expansion = expand_macros(
+        chunk,
+        resolution,
+        keeps_calls=options.keeps_macros,
+        has_guards=has_guards,
+        has_choices=options.has_marks,
+    )
     where = "another engine" if options.keeps_macros else f"the profile '{options.profile}'"
     expansion.warnings[:0] = [f"line {line}: {name} has no effect with {where}" for line, name in without_effect]
     expansion.warnings += guard_warnings(chunk, resolution, expansion.guards)

@@ -27,6 +27,8 @@ class TemplateError(ValueError):
 class Place(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Two spellings. Where they are characters of a literal, `text` numbers the marked literals from 1, and the `size` characters
     begin `at` there, counted from 0; a comparison that may be turned round has `text` 0.
+
+    `choice` is the number of the source's choice that is made there, 0 for none; where `text` is 0 then, the spellings are two values.
     """
 
     first: bytes
@@ -34,13 +36,39 @@ class Place(msgspec.Struct, frozen=True, array_like=True, gc=False):
     text: int = 0
     at: int = 0
     size: int = 0
+    choice: int = 0
+
+    @property
+    def is_value(self) -> bool:
+        """Whether its spellings are two values of a choice."""
+        return bool(self.choice) and not self.text
+
+
+class SourceChoice(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A choice of the source's by its `number`, at the node `at` of its outline: `first` and `second` are those of its spellings."""
+
+    number: int
+    at: int
+    first: bytes
+    second: bytes
+
+
+class SourceOutline(msgspec.Struct, frozen=True, array_like=True):
+    """What choices are found by in a text that was brought back to source: of each node of the source's tree a number of 32 bits,
+    the little end first, that depends on `salt`. Nothing of the source itself is in it.
+    """
+
+    salt: int
+    nodes: bytes
+    choices: list[SourceChoice]
 
 
 class Template(msgspec.Struct, frozen=True, array_like=True):
-    """`pieces` stand around the places, one more than those; all is ASCII."""
+    """`pieces` stand around the places, one more than those; all is ASCII. `source` is there if it has choices."""
 
     pieces: list[bytes]
     places: list[Place]
+    source: SourceOutline | None = None
 
     def to_bytes(self) -> bytes:
         """Packed, to be stored."""

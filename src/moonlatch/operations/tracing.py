@@ -44,6 +44,10 @@ MOST_BUILDS = 50
 """Whose templates are tried, the newest first."""
 _IS_THE_BUILD = 0.5
 """Of a template's places: with so many read, no other build is tried."""
+_NEARLY_AS_MUCH = 0.8
+"""Of the places read by the build of which most was read: others with so many are as probably the leak's own."""
+MOST_SCORED = 5
+"""Builds, the newest first. A text that was brought back to source is read alike by every build of that source, and words differ."""
 _KEYS_AT_ONCE = 20_000
 
 
@@ -117,15 +121,18 @@ class _Tracer:
         read: list[int | None] = []
         suspects: list[Suspect] = []
         try:
-            number, read = await self._build_of(text, build)
+            builds = await self._builds_of(text, build)
         except (Refused, NotValid) as error:
             is_unread = isinstance(error, NotValid) or error.reason in (Reason.NOT_MARKED, Reason.NOT_READ)
             if not is_unread or not any(suspect.is_named for suspect in run_keys):
                 raise
             count = keyed
         else:
-            suspects, count = await self._suspects(number, read)
-        found = await users.find_all(
+            for candidate, bits in builds:
+                found, count = await self._suspects(candidate, bits, among=len(builds))
+                if number is None or _least_chance(found) < _least_chance(suspects):
+                    number, read, suspects = candidate, bits, found
+        holders = await users.find_all(
             self._world.database,
             self._script.project_id,
             list({suspect.holder for suspect in (*suspects, *run_keys)}),
@@ -137,16 +144,16 @@ class _Tracer:
             keys=count,
             suspects=suspects,
             run_keys=run_keys,
-            users={user.id: user for user in found},
+            users={user.id: user for user in holders},
         )
 
-    async def _suspects(self, number: int, read: list[int | None]) -> tuple[list[Suspect], int]:
-        """By the marks, and how many keys there were."""
+    async def _suspects(self, number: int, read: list[int | None], *, among: int) -> tuple[list[Suspect], int]:
+        """By the marks of a build, one `among` so many that are tried, and how many keys there were."""
         best, count = await self._scored(number, read)
 
         def judged() -> list[Suspect]:
             trial = code_of(self._keyring, self._script.id, number, len(read)).trial(read)
-            return trial.judged([(score, key_of_holder(holder)) for score, holder in best], count)
+            return trial.judged([(score, key_of_holder(holder)) for score, holder in best], among * count)
 
         # The bounds of many places take longer than others may wait for the loop.
         return await asyncio.to_thread(judged), count
@@ -168,23 +175,23 @@ class _Tracer:
             for words, holder in best
         ], count
 
-    async def _build_of(self, text: bytes, build: int | None) -> tuple[int, list[int | None]]:
-        """The build of which most was read, and what."""
+    async def _builds_of(self, text: bytes, build: int | None) -> list[tuple[int, list[int | None]]]:
+        """The builds that it may be of, and what was read by each: more than one where nearly as much was read by others."""
         known = await templates.list_of_script(self._world.database, self._script.id)
         tried = [one for one in known if one.places and build in (None, one.build)][:MOST_BUILDS]
         if not tried:
             raise Refused(Reason.NOT_MARKED)
-        best: tuple[int, int, list[int | None]] = (0, 0, [])
+        read_by: list[tuple[int, int, list[int | None]]] = []
         for one in tried:
             read = await self._read(one.build, text)
-            found = sum(bit is not None for bit in read)
-            if found > best[0]:
-                best = (found, one.build, read)
-            if found >= _IS_THE_BUILD * len(read):
-                break
-        if not best[0]:
+            count = sum(bit is not None for bit in read)
+            read_by.append((count, one.build, read))
+            if count >= _IS_THE_BUILD * len(read):
+                return [(one.build, read)]
+        most = max(count for count, _, _ in read_by)
+        if not most:
             raise Refused(Reason.NOT_READ)
-        return best[1:]
+        return [(number, read) for count, number, read in read_by if count >= _NEARLY_AS_MUCH * most][:MOST_SCORED]
 
     async def _read(self, build: int, text: bytes) -> list[int | None]:
         template = await opened(self._world.database, self._keyring, self._script.id, build)
@@ -232,6 +239,10 @@ class _Tracer:
             if len(found) < _KEYS_AT_ONCE:
                 return
             after = found[-1]
+
+
+def _least_chance(suspects: list[Suspect]) -> float:
+    return min((suspect.chance for suspect in suspects), default=1.0)
 
 
 def _failure(answer: object) -> Refused:

@@ -87,6 +87,14 @@ def test_a_name_that_the_script_defines_or_asks_for_is_no_macro(source: str, tex
         ("LA_NO_VIRTUALIZE(f)", "1: LA_NO_VIRTUALIZE takes a function expression"),
         ("local f = LPH_JIT", "1: LPH_JIT is a macro and can only be called"),
         ("LPH_CRASH(1)", "1: LPH_CRASH takes no argument"),
+        ("f(LA_VARIANT(1))", "1: LA_VARIANT takes two spellings of one value, got 1"),
+        ("f(\nLA_VARIANT(1, 2, 3))", "2: LA_VARIANT takes two spellings of one value, got 3"),
+        ("local v = LA_VARIANT", "1: LA_VARIANT is a macro and can only be called"),
+        ("f(LA_VARIANT(1,\nLA_VARIANT(2, 3)))", "2: LA_VARIANT cannot stand in another one"),
+        (
+            "LA_VARIANT(f(), g())",
+            "1: LA_VARIANT stands for a value; two ways to do something are two functions, LA_VARIANT(function() ... end, function() ... end)()",
+        ),
     ],
 )
 def test_misuse_is_named_with_its_line(source: str, fault: str) -> None:

@@ -6,6 +6,7 @@ from moonlatch.obfuscator.analysis.builtins import ENVIRONMENTS
 from moonlatch.obfuscator.analysis.capacity import MAX_UPVALUES
 from moonlatch.obfuscator.analysis.scopes import Resolution
 from moonlatch.obfuscator.syntax import tree as s
+from moonlatch.obfuscator.syntax.choices import spellings
 from moonlatch.obfuscator.syntax.diagnostics import Diagnostic
 from moonlatch.obfuscator.syntax.printer_expressions import unwrapped
 from moonlatch.obfuscator.syntax.rewriter import Replacement, Rewriter
@@ -88,6 +89,8 @@ class _LuauSyntax(Rewriter):
         return node
 
     def rewrite_if_expression(self, node: s.IfExpression) -> s.Expression:
+        if spellings(node) is not None:
+            return super().rewrite_if_expression(node)
         self.is_there = True
         return node
 

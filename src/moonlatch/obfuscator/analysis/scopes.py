@@ -348,6 +348,7 @@ class _Resolver:
         s.Nil: _leaf,
         s.TrueValue: _leaf,
         s.FalseValue: _leaf,
+        s.Choice: _leaf,
         s.Number: _leaf,
         s.Integer: _leaf,
         s.String: _leaf,

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from moonlatch.obfuscator.analysis.builtins import ENVIRONMENTS, FUNCTIONS, library_members
 from moonlatch.obfuscator.syntax import tree as s
+from moonlatch.obfuscator.syntax.choices import spellings
 from moonlatch.obfuscator.syntax.rewriter import InFunctions, Replacement, Rewriter
 from moonlatch.obfuscator.transform.rooms import Rooms
 from moonlatch.obfuscator.transform.unit import Unit
@@ -99,12 +100,25 @@ class _Capturer(_Reader):
         super().__init__(unit, survey.exposed)
         self._captured = captured
         self.copies = survey.copies
+        self._is_spelling = False
+        """Inside a value that has two spellings."""
+
+    def rewrite_if_expression(self, node: s.IfExpression) -> s.Expression:
+        outer, self._is_spelling = self._is_spelling, self._is_spelling or spellings(node) is not None
+        super().rewrite_if_expression(node)
+        self._is_spelling = outer
+        return node
 
     def _local(self, node: s.Name | s.IndexName) -> s.Expression | None:
         found = self.builtin(node)
         if found is None or found not in self._captured:
             return None
-        return s.Name(self._captured[found].name, node.line)
+        if not self._is_spelling:
+            return s.Name(self._captured[found].name, node.line)
+        # What two spellings differ in may be a builtin's name, and a variable's is lost when all are given others.
+        library, member = found
+        name = s.Name(library, node.line)
+        return name if member is None else s.IndexName(name, member, node.line)
 
     def rewrite_name(self, node: s.Name) -> s.Expression:
         return self._local(node) or node

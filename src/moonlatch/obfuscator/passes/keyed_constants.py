@@ -14,6 +14,7 @@ from moonlatch.obfuscator.analysis.capacity import Capacity, needs_own_function
 from moonlatch.obfuscator.passes.encrypt_numbers import is_telling
 from moonlatch.obfuscator.syntax import spelling
 from moonlatch.obfuscator.syntax import tree as s
+from moonlatch.obfuscator.syntax.choices import spellings
 from moonlatch.obfuscator.syntax.parser import parse_written
 from moonlatch.obfuscator.syntax.rewriter import AnyLoop, AroundLoops, InFunctions, Replacement, Rewriter
 from moonlatch.obfuscator.target import Target
@@ -124,6 +125,9 @@ class _Census(AroundLoops, InFunctions):
             self._use(_number(node, self._unit.target))
         return node
 
+    def rewrite_if_expression(self, node: s.IfExpression) -> s.Expression:
+        return node if spellings(node) is not None else super().rewrite_if_expression(node)
+
     def around_loop(self, node: AnyLoop, rewrite: Callable[[AnyLoop], Replacement]) -> Replacement:
         self._weight *= _LOOP_WEIGHT
         rewrite(node)
@@ -165,6 +169,8 @@ class _Keeper(AroundLoops):
         self._holders: _Holders | None = None
         self._undeclared: list[s.Binding] = []
         self._is_fixed = False
+        self._is_spelling = False
+        """Inside a value that has two spellings."""
 
     def _is_roomy(self, function: s.Function | None) -> bool:
         return self._capacity.has_room(function) and self._rooms.spare_upvalues(function, None) > 2 - _RESERVED_UPVALUES
@@ -177,13 +183,22 @@ class _Keeper(AroundLoops):
     def rewrite_number(self, node: s.Number) -> s.Expression:
         return self._replacement(_number(node, self._unit.target), node) if is_telling(node) else node
 
+    def rewrite_if_expression(self, node: s.IfExpression) -> s.Expression:
+        if spellings(node) is None:
+            return super().rewrite_if_expression(node)
+        outer, self._is_spelling = self._is_spelling, True
+        super().rewrite_if_expression(node)
+        self._is_spelling = outer
+        return node
+
     def _replacement(self, constant: _Constant, node: s.String | s.Number) -> s.Expression:
         if not self._has_room:
             return node
         holders, line = self._holders, node.line
         if holders is None:
             return self._decoded(self._generator.choice(self._stores), constant, line)
-        if constant in holders.held:
+        # By the number that it is asked for with, two spellings are told apart when all variables have other names.
+        if constant in holders.held and not self._is_spelling:
             return s.Name(holders.held[constant].name, line)
         store = holders.store
         store.is_cached = True

@@ -15,6 +15,7 @@ from moonlatch.obfuscator.analysis.scopes import Resolution
 from moonlatch.obfuscator.passes.lowering import plain_lua
 from moonlatch.obfuscator.passes.lowering.continue_lowering import lower_continue
 from moonlatch.obfuscator.syntax import tree as s
+from moonlatch.obfuscator.syntax.choices import spellings
 from moonlatch.obfuscator.syntax.parser import parse_written
 from moonlatch.obfuscator.syntax.printer_expressions import unwrapped
 from moonlatch.obfuscator.syntax.rewriter import InFunctions, Replacement, Rewriter
@@ -177,6 +178,8 @@ class _Lowerer(InFunctions):
         return lambda value: s.Assign([s.Name(name, value.line)], [_one(value)], value.line)
 
     def rewrite_if_expression(self, node: s.IfExpression) -> s.Expression:
+        if spellings(node) is not None:
+            return super().rewrite_if_expression(node)
         if all(isinstance(unwrapped(value), _NEVER_FALSE) for _, value in node.clauses):
             chosen = self.expression(node.otherwise)
             for condition, value in reversed(node.clauses):
@@ -228,7 +231,7 @@ def _returned(value: s.Expression) -> s.Return:
 
 def _only_choice(values: list[s.Expression]) -> s.IfExpression | None:
     value = unwrapped(values[0]) if len(values) == 1 else None
-    return value if isinstance(value, s.IfExpression) else None
+    return value if isinstance(value, s.IfExpression) and spellings(value) is None else None
 
 
 def _one(value: s.Expression) -> s.Expression:

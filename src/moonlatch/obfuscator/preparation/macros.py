@@ -13,7 +13,9 @@ from dataclasses import dataclass, field
 from moonlatch.obfuscator.analysis.scopes import Resolution, resolve
 from moonlatch.obfuscator.preparation.dead_branches import remove_dead_branches
 from moonlatch.obfuscator.syntax import tree as s
+from moonlatch.obfuscator.syntax.choices import choice
 from moonlatch.obfuscator.syntax.diagnostics import Diagnostic
+from moonlatch.obfuscator.syntax.outline import exact_nodes
 from moonlatch.obfuscator.syntax.printer_expressions import unwrapped
 from moonlatch.obfuscator.syntax.rewriter import Replacement, Rewriter
 
@@ -27,7 +29,8 @@ _UNTOUCHED = "LPH_NO_UPVALUES"
 _FUNCTION_WITH_KEYS = "LPH_ENCFUNC"
 _CRASH = "LPH_CRASH"
 GUARD = "LA_GUARD"
-_CALLED = STRING_MACROS | _NUMBERS | _NATIVE | {_UNTOUCHED, _FUNCTION_WITH_KEYS, _CRASH, GUARD}
+VARIANT = "LA_VARIANT"
+_CALLED = STRING_MACROS | _NUMBERS | _NATIVE | {_UNTOUCHED, _FUNCTION_WITH_KEYS, _CRASH, GUARD, VARIANT}
 MACROS = _CALLED | _LINES | {ALWAYS_TRUE}
 _TESTS = ("and", "or", "==", "~=")
 # How an engine that has the LPH_* macros itself knows those of ours that it has to see.
@@ -35,6 +38,7 @@ _NAMESAKES = {"LA_ENCRYPT_STRING": "LPH_ENCSTR", "LA_NO_VIRTUALIZE": "LPH_NO_VIR
 
 
 _OPENER_ARGUMENTS = 2
+_SPELLINGS = 2
 LONGEST_OPENER = 4096
 """Bytes of the text that a guard compares with; a longer input opens nothing, and is not hashed."""
 
@@ -68,6 +72,8 @@ class Expansion:
     native: set[s.Function] = field(default_factory=set)
     untouched: set[s.Function] = field(default_factory=set)
     guards: list[Guarded] = field(default_factory=list)
+    choices: int = 0
+    """How many values of the tree have two spellings."""
 
 
 def is_true_in_builds(chunk: s.Chunk, name: str) -> bool:
@@ -87,17 +93,22 @@ def macro_lines(resolution: Resolution, wanted: AbstractSet[str]) -> list[tuple[
 
 
 def expand_macros(
-    chunk: s.Chunk, resolution: Resolution, *, keeps_calls: bool = False, has_guards: bool = True
+    chunk: s.Chunk,
+    resolution: Resolution,
+    *,
+    keeps_calls: bool = False,
+    has_guards: bool = True,
+    has_choices: bool = False,
 ) -> Expansion:
     """Replaces every macro in the tree, or says what is wrong with its use. `resolution` is the chunk's own.
 
     `keeps_calls` leaves those that are called to the engine that gets the text, under their `LPH_*` names. Unless it
-    `has_guards`, a guard becomes what it does.
+    `has_guards`, a guard becomes what it does; unless it `has_choices`, of two spellings the first is taken.
     """
     active = (MACROS & resolution.globals.keys()) - resolution.assigned_globals.keys()
     if not active:
         return Expansion()
-    expander = _Expander(active, keeps_calls=keeps_calls, has_guards=has_guards)
+    expander = _Expander(active, keeps_calls=keeps_calls, has_guards=has_guards, has_choices=has_choices)
     expander.chunk(chunk)
     expansion = expander.expansion
     for frame in resolution.frames:
@@ -108,11 +119,14 @@ def expand_macros(
 
 
 class _Expander(Rewriter):
-    def __init__(self, active: AbstractSet[str], *, keeps_calls: bool, has_guards: bool) -> None:
+    def __init__(self, active: AbstractSet[str], *, keeps_calls: bool, has_guards: bool, has_choices: bool) -> None:
         super().__init__()
         self._keeps_calls = keeps_calls
         self._has_guards = has_guards
+        self._has_choices = has_choices
         self._guarded = 0
+        self._is_in_guard = False
+        self._is_spelling = False
         self.expansion = Expansion()
         self._active = active
 
@@ -154,6 +168,8 @@ class _Expander(Rewriter):
             return super().rewrite_call(node)
         if name == GUARD:
             return self._guard(node)
+        if name == VARIANT:
+            return self._variant(node)
         node.arguments = self.expressions(node.arguments)
         if self._keeps_calls:
             return self._kept(node, name)
@@ -168,8 +184,10 @@ class _Expander(Rewriter):
         return argument
 
     def _guard(self, node: s.Call) -> s.Expression:
-        before = self._guarded
+        before, outer = self._guarded, self._is_in_guard
+        self._is_in_guard = True
         node.arguments = self.expressions(node.arguments)
+        self._is_in_guard = outer
         self._guarded += 1
         if self._guarded > before + 1:
             self._refuse(node, f"{GUARD} cannot stand in another one")
@@ -190,6 +208,30 @@ class _Expander(Rewriter):
         else:
             node.function = s.Group(_plain_guard(node.line), node.line)
         return node
+
+    def _variant(self, node: s.Call) -> s.Expression:
+        if self._is_spelling:
+            self._refuse(node, f"{VARIANT} cannot stand in another one")
+            return node
+        guards = self._guarded
+        self._is_spelling = True
+        self.expressions(node.arguments)
+        self._is_spelling = False
+        if len(node.arguments) != _SPELLINGS:
+            self._refuse(node, f"{VARIANT} takes two spellings of one value, got {len(node.arguments)}")
+            return node
+        first, second = node.arguments
+        if exact_nodes(first) == exact_nodes(second):
+            self._warn(node, "the two spellings of {VARIANT} differ in nothing that is left when variables are renamed")
+        elif self._is_in_guard or guards != self._guarded:
+            self._warn(node, "{VARIANT} has no effect in {GUARD} and around it; the first spelling is taken")
+        elif self._has_choices and not self._keeps_calls:
+            self.expansion.choices += 1
+            return s.Group(choice(self.expansion.choices, first, second, node.line), node.line)
+        return s.Group(first, node.line)
+
+    def _warn(self, node: s.Expression, message: str) -> None:
+        self.expansion.warnings.append(f"line {node.line}: {message.format(VARIANT=VARIANT, GUARD=GUARD)}")
 
     def _kept(self, node: s.Call, name: str) -> s.Expression:
         if name == _CRASH:
@@ -226,6 +268,12 @@ class _Expander(Rewriter):
         return argument
 
     def rewrite_call_statement(self, node: s.CallStatement) -> Replacement:
+        if isinstance(node.call, s.Call) and self._macro(unwrapped(node.call.function)) == VARIANT:
+            self._refuse(
+                node.call,
+                f"{VARIANT} stands for a value; two ways to do something are two functions, {VARIANT}(function() ... end, function() ... end)()",
+            )
+            return node
         call = self.expression(node.call)
         # A literal that nobody uses does nothing.
         return s.CallStatement(call, node.line) if isinstance(call, s.Call | s.MethodCall) else None

@@ -211,6 +211,16 @@ class IfExpression(Expression):
     line: int
 
 
+@dataclass(slots=True, eq=False)
+class Choice(Expression):
+    """True in the copies of a build that take the first of two spellings, false in the others; the condition of an `IfExpression`
+    of two values, and nothing else. It never becomes text: of that expression a copy has one of the values. `number` counts them from 1.
+    """
+
+    number: int
+    line: int
+
+
 class TableItem(Node):
     """One entry of a table constructor."""
 

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from moonlatch.obfuscator.syntax import spelling
 from moonlatch.obfuscator.syntax import tree as s
+from moonlatch.obfuscator.syntax.choices import spellings
 from moonlatch.obfuscator.target import Target
 
 # Left and right binding strength, as in Luau's own parser; a right one below the left makes the operator right-associative.
@@ -291,6 +292,10 @@ class ExpressionPrinter(ABC):
 
     def _if_expression(self, node: s.IfExpression) -> None:
         self._begin(node.line)
+        both = spellings(node)
+        if both is not None:
+            self._spelling(both[0])
+            return
         for position, (condition, value) in enumerate(node.clauses):
             self._word("elseif" if position else "if")
             self._expression(condition)
@@ -298,6 +303,12 @@ class ExpressionPrinter(ABC):
             self._expression(value)
         self._word("else")
         self._expression(node.otherwise)
+
+    def _spelling(self, node: s.Expression) -> None:
+        """One value, on the line that the choice stands on."""
+        kept_line, self._keeps_line = self._keeps_line, True
+        self._last_value(s.Group(node, node.line))
+        self._keeps_line = kept_line
 
     def _table(self, node: s.Table) -> None:
         self._begin(node.line)

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from moonlatch.obfuscator.syntax import spelling
 from moonlatch.obfuscator.syntax import tree as s
+from moonlatch.obfuscator.syntax.choices import number_of, spellings
 from moonlatch.obfuscator.syntax.comparisons import is_turnable, line_of_small, turned
 from moonlatch.obfuscator.syntax.printer import Printer
 from moonlatch.obfuscator.target import Target
 from moonlatch.obfuscator.template import MOST_PLACES, SHORTEST_TEXT, Place, Template
 
 _NUMBER, _WORD = "0", "a"
+Texts = Mapping[bytes, tuple[bytes, Sequence[tuple[int, int, int]]]]
 
 
 def print_marked(
     chunk: s.Chunk,
     target: Target,
-    texts: Mapping[bytes, tuple[bytes, list[tuple[int, int]]]],
+    texts: Texts,
     generator: random.Random,
     *,
     has_lines: bool,
@@ -26,7 +28,8 @@ def print_marked(
     """The chunk as a template, and the line of the source for each line of its copies, 0 for none.
 
     `texts` are literals of printable ASCII, each with another that means the same, and from where to where in them the
-    places go that may come from either. All copies have the same lines. Of more places than a template may have, some are drawn.
+    places go that may come from either, and for which choice of the source. All copies have the same lines. Of more places than a
+    template may have, some are drawn; those of choices come first.
     """
     printer = _MarkedPrinter(target, texts, has_lines=has_lines)
     printer.block(chunk.body)
@@ -34,20 +37,23 @@ def print_marked(
 
 
 class _MarkedPrinter(Printer):
-    def __init__(
-        self, target: Target, texts: Mapping[bytes, tuple[bytes, list[tuple[int, int]]]], *, has_lines: bool
-    ) -> None:
+    def __init__(self, target: Target, texts: Texts, *, has_lines: bool) -> None:
         super().__init__(target, has_lines=has_lines)
         self._texts = texts
         self._places: list[tuple[int, Place]] = []
         self._marked_texts = 0
-        self._is_turning = False
+        self._is_inside = False
+        """A place, which has no others in it."""
 
     def template(self, generator: random.Random) -> Template:
         chosen = self._places
         if len(chosen) > MOST_PLACES:
-            drawn = generator.sample(range(len(chosen)), MOST_PLACES)
-            chosen = [chosen[index] for index in sorted(drawn)]
+            choices, others = (
+                [at for at, (_, place) in enumerate(chosen) if bool(place.choice) is is_one] for is_one in (True, False)
+            )
+            kept = generator.sample(choices, min(len(choices), MOST_PLACES))
+            drawn = generator.sample(others, MOST_PLACES - len(kept))
+            chosen = [chosen[index] for index in sorted([*kept, *drawn])]
         pieces, begin = [], 0
         for index, _ in chosen:
             pieces.append("".join(self._out[begin:index]).encode("ascii"))
@@ -55,13 +61,16 @@ class _MarkedPrinter(Printer):
         pieces.append("".join(self._out[begin:]).encode("ascii"))
         return Template(pieces, _numbered([place for _, place in chosen]))
 
-    def _choice(self, first: str, second: str, text: int = 0, at: int = 0, size: int = 0) -> None:
-        self._places.append((len(self._out), Place(first.encode("ascii"), second.encode("ascii"), text, at, size)))
+    def _place(self, first: str, second: str, span: tuple[int, int, int] = (0, 0, 0), text: int = 0) -> None:
+        if first != second:
+            start, end, choice = span
+            place = Place(first.encode("ascii"), second.encode("ascii"), text, start, end - start, choice)
+            self._places.append((len(self._out), place))
         self._out.append(first)
 
     def _string(self, node: s.String) -> None:
         known = self._texts.get(node.value) if len(node.value) >= SHORTEST_TEXT else None
-        if known is None:
+        if known is None or self._is_inside:
             super()._string(node)
             return
         self._begin(node.line)
@@ -69,40 +78,62 @@ class _MarkedPrinter(Printer):
         first, (second, places), done = node.value, known, 0
         quote = '"'
         self._mark(quote)
-        for start, end in places:
+        for span in places:
+            start, end, _ = span
             self._out.append(spelling.escaped(first[done:start], self._target, quote))
             one, other = (spelling.escaped(text[start:end], self._target, quote) for text in (first, second))
-            self._choice(one, other, text=self._marked_texts, at=start, size=end - start)
+            self._place(one, other, span, self._marked_texts)
             done = end
         self._out.append(spelling.escaped(first[done:], self._target, quote) + quote)
         self._last = quote
 
     def _binary(self, node: s.Binary) -> None:
-        line = None if self._is_turning or not is_turnable(node) else line_of_small(node)
+        line = None if self._is_inside or not is_turnable(node) else line_of_small(node)
         if line is None:
             super()._binary(node)
             return
         self._begin(line)
-        self._is_turning = True
-        start, before = len(self._out), self._last
-        super()._binary(node)
-        first, after = "".join(self._out[start:]), self._last
-        del self._out[start:]
-        self._last = before
-        super()._binary(turned(node))
-        second = "".join(self._out[start:])
-        del self._out[start:]
-        self._is_turning = False
-        # What follows minds whichever end asks for more.
-        self._last = next((end for end in (_NUMBER, _WORD) if end in (after, self._last)), after)
-        self._choice(first, second)
+        binary = super()._binary
+        self._place(*self._both(lambda: binary(node), lambda: binary(turned(node))))
 
-    _expressions = Printer._expressions | {s.String: _string, s.Binary: _binary}  # noqa: SLF001 -- as the base has it
+    def _if_expression(self, node: s.IfExpression) -> None:
+        both = spellings(node)
+        if both is None or self._is_inside:
+            super()._if_expression(node)
+            return
+        self._begin(node.line)
+        first, second = both
+        texts = self._both(lambda: self._spelling(first), lambda: self._spelling(second))
+        self._place(*texts, (0, 0, number_of(node)))
+
+    def _both(self, write_first: Callable[[], None], write_second: Callable[[], None]) -> tuple[str, str]:
+        """What the two write here, without places of its own."""
+        self._is_inside = True
+        start, before = len(self._out), self._last
+        texts: list[str] = []
+        ends: list[str] = []
+        for write in (write_first, write_second):
+            self._last = before
+            write()
+            texts.append("".join(self._out[start:]))
+            ends.append(self._last)
+            del self._out[start:]
+        self._is_inside = False
+        # What follows minds whichever end asks for more.
+        self._last = next((end for end in (_NUMBER, _WORD) if end in ends), ends[0])
+        return texts[0], texts[1]
+
+    _expressions = Printer._expressions | {  # noqa: SLF001 -- as the base has it
+        s.String: _string,
+        s.Binary: _binary,
+        s.IfExpression: _if_expression,
+    }
 
 
 def _numbered(places: list[Place]) -> list[Place]:
     """With the texts that still have places numbered from 1."""
     numbers: dict[int, int] = {0: 0}
     return [
-        Place(one.first, one.second, numbers.setdefault(one.text, len(numbers)), one.at, one.size) for one in places
+        Place(one.first, one.second, numbers.setdefault(one.text, len(numbers)), one.at, one.size, one.choice)
+        for one in places
     ]

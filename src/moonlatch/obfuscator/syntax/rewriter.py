@@ -269,6 +269,7 @@ _EXPRESSIONS: tuple[type[s.Expression], ...] = (
     s.Unary,
     s.Binary,
     s.IfExpression,
+    s.Choice,
     s.Table,
     s.Function,
 )

@@ -96,7 +96,7 @@ class KeyedStore:
             symbols = Symbols(
                 head + symbols.first,
                 head + symbols.second,
-                [(len(head) + start, len(head) + end) for start, end in symbols.places],
+                [span.moved(len(head)) for span in symbols.places],
             )
             start = entry.key * keystream.place_factor + texts.length * keystream.place_step + keystream.offset
             value = texts.length * self._keys + entry.key + self._shift

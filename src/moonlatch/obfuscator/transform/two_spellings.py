@@ -22,8 +22,16 @@ SpellPair = Callable[[int], tuple[int, ...] | None]
 """The two symbols that stand for a number, or None where it takes one, or more."""
 
 
-Span = tuple[int, int]
-"""Where a place begins, and where it ends."""
+class Span(NamedTuple):
+    """Where a place begins, and where it ends. `choice` is the number of the script's choice that is made there, 0 for none."""
+
+    start: int
+    end: int
+    choice: int = 0
+
+    def moved(self, by: int) -> Span:
+        """The same further back."""
+        return Span(self.start + by, self.end + by, self.choice)
 
 
 class Symbols(NamedTuple):
@@ -59,7 +67,7 @@ class TwoTexts:
         """Append symbols as the keystream shifts them from that state on; gives their number."""
         first = keystream.shifted(symbols.first, state)
         self._second.append(keystream.shifted(symbols.second, state) if symbols.places else first)
-        self._places += [(self.length + start, self.length + end) for start, end in symbols.places]
+        self._places += [span.moved(self.length) for span in symbols.places]
         self.append_plain(first)
         return len(first)
 
@@ -114,7 +122,7 @@ def spelled_twice(
             symbols.first.extend(plain)
             symbols.second.extend(plain)
             continue
-        places.append((len(symbols.first), len(symbols.first) + PAIR))
+        places.append(Span(len(symbols.first), len(symbols.first) + PAIR))
         symbols.first.extend(both[0])
         symbols.second.extend(both[1])
     return symbols

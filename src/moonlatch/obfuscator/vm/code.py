@@ -58,7 +58,16 @@ class Proto:
         return self.is_vararg or self.parameters > MOST_PARAMETERS
 
 
-Operand = int | Label | Constant | ConstantList | Proto | SourceLine
+@dataclass(frozen=True, slots=True)
+class TwoLabels:
+    """Where a copy goes that takes the first spelling of that choice, and where any other does."""
+
+    first: Label
+    second: Label
+    choice: int
+
+
+Operand = int | Label | TwoLabels | Constant | ConstantList | Proto | SourceLine
 """A plain int is a register or a small number."""
 
 

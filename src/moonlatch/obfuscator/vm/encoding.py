@@ -10,7 +10,7 @@ from moonlatch.obfuscator.transform.keystream import FIRST, SYMBOLS, Keystream, 
 from moonlatch.obfuscator.transform.pool import Constant
 from moonlatch.obfuscator.transform.run_words import RunWords
 from moonlatch.obfuscator.transform.silent_text import Assembly, Shape, digits_of
-from moonlatch.obfuscator.transform.two_spellings import PAIR, Marks, Symbols, TwoTexts, spelled_twice
+from moonlatch.obfuscator.transform.two_spellings import PAIR, Marks, Span, Symbols, TwoTexts, spelled_twice
 
 _ROTATION = 64
 _BASE = 50
@@ -48,13 +48,20 @@ class Stream:
             return spelled_twice(values, self._digits, self._pair, marks, share)
         return Symbols.plain([digit for value in values for digit in self._digits(value)])
 
-    def symbols_of_numbers(self, numbers: Iterable[tuple[int, int]]) -> Symbols:
-        """Numbers as digits, each with another that may stand for it, if it has as many digits, or itself."""
+    def symbols_of_numbers(self, numbers: Iterable[tuple[int, int, int]]) -> Symbols:
+        """Numbers as digits, each with another that may stand for it, if it has as many digits, or itself.
+
+        Behind the two comes the number of the choice that is made between them; then they have as many digits in any case.
+        """
         symbols = Symbols([], [], places := [])
-        for number, other in numbers:
+        for number, other, choice in numbers:
             first, second = self._digits(number), self._digits(other)
+            if choice:
+                # A zero before the others changes nothing.
+                length = max(len(first), len(second))
+                first, second = ([self.split] * (length - len(one)) + one for one in (first, second))
             if number != other and len(first) == len(second):
-                places.append((len(symbols.first), len(symbols.first) + len(first)))
+                places.append(Span(len(symbols.first), len(symbols.first) + len(first), choice))
             else:
                 second = first
             symbols.first.extend(first)

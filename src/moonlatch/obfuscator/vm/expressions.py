@@ -12,7 +12,7 @@ from types import MappingProxyType
 from moonlatch.obfuscator.syntax import tree as s
 from moonlatch.obfuscator.syntax.printer_expressions import unwrapped
 from moonlatch.obfuscator.vm.closures import Built
-from moonlatch.obfuscator.vm.code import HOLE, LINE, Label, Operand
+from moonlatch.obfuscator.vm.code import HOLE, LINE, Label, Operand, TwoLabels
 from moonlatch.obfuscator.vm.texts import WIDEST_LIST, Texts, bare
 
 _SOUND_KEYS = (s.String, s.Number, s.TrueValue, s.FalseValue, s.Table, s.Function, s.InterpolatedString)
@@ -60,6 +60,9 @@ class ExpressionLowering(Texts):
             node = unwrapped(node)
         if isinstance(node, s.TrueValue):
             self.jump(then)
+        elif isinstance(node, s.Choice):
+            where = TwoLabels(then, otherwise, node.number)
+            self.emit(f"{self.names.node}={HOLE}", [where], falls_through=False)
         elif isinstance(node, s.Unary) and node.operator == "not":
             self.branch(node.operand, otherwise, then)
         elif isinstance(node, s.Binary) and node.operator in ("and", "or") and not self.is_inline(node):
@@ -265,6 +268,8 @@ class ExpressionLowering(Texts):
             return f"{node.object.name}.{node.name}", []
         whole = self.program.whole
         if node in whole and whole[node] is None:
+            return None
+        if isinstance(node, s.Choice):
             return None
         parts, multiple_last = _parts_of(node)
         built: list[Built] | None = []

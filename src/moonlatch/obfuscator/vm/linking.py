@@ -7,12 +7,21 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from moonlatch.obfuscator.vm.code import LINE, Instruction, Item, Jump, Label, Operand
+from moonlatch.obfuscator.vm.code import LINE, Instruction, Item, Jump, Label, Operand, TwoLabels
 
 _LONGEST_JOINED = 900
 _MOST_OPERANDS = 80
 _ROUNDS_FOR_COLD_CODE = 3
 _LEAST_PAIRS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class TwoLinked:
+    """Two instructions of which a copy goes to one."""
+
+    first: Linked
+    second: Linked
+    choice: int
 
 
 @dataclass(slots=True, eq=False)
@@ -23,7 +32,7 @@ class Linked:
     """
 
     text: str
-    operands: list[Operand | Linked]
+    operands: list[Operand | Linked | TwoLinked]
     weight: int
     following: Linked | None = None
     lines: tuple[int, ...] = ()
@@ -48,13 +57,18 @@ class _Linker:
         # The list grows while it is worked through.
         for instruction in self._waiting:
             result = self._linked[instruction]
-            result.operands = [
-                self._at(self._places[operand]) if isinstance(operand, Label) else operand
-                for operand in instruction.operands
-            ]
+            result.operands = [self._operand(operand) for operand in instruction.operands]
             if instruction.falls_through:
                 result.following = self._at(self._places[instruction] + 1)
         return [*self._linked.values(), *self._pauses.values()]
+
+    def _operand(self, operand: Operand) -> Operand | Linked | TwoLinked:
+        if isinstance(operand, Label):
+            return self._at(self._places[operand])
+        if isinstance(operand, TwoLabels):
+            first, second = (self._at(self._places[label]) for label in (operand.first, operand.second))
+            return TwoLinked(first, second, operand.choice)
+        return operand
 
     def _at(self, place: int) -> Linked:
         """The instruction that runs when control is at that place."""
@@ -128,7 +142,11 @@ def _targets(function: Iterable[Linked]) -> Iterable[Linked]:
     for one in function:
         if one.following is not None:
             yield one.following
-        yield from (operand for operand in one.operands if isinstance(operand, Linked))
+        for operand in one.operands:
+            if isinstance(operand, Linked):
+                yield operand
+            elif isinstance(operand, TwoLinked):
+                yield from (operand.first, operand.second)
 
 
 def arrange(function: list[Linked], generator: random.Random) -> list[Linked]:

@@ -6,12 +6,13 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from moonlatch.obfuscator.template import SHORTEST_TEXT
 from moonlatch.obfuscator.transform.pool import Constant
 from moonlatch.obfuscator.transform.run_words import RunWords
 from moonlatch.obfuscator.transform.two_spellings import Marks, TwoTexts
 from moonlatch.obfuscator.vm.code import MOST_PARAMETERS, ConstantList, Proto
 from moonlatch.obfuscator.vm.encoding import Pool, Stream, spelled
-from moonlatch.obfuscator.vm.linking import Linked
+from moonlatch.obfuscator.vm.linking import Linked, TwoLinked
 from moonlatch.obfuscator.vm.names import Names
 from moonlatch.obfuscator.vm.operations import Fork, InstructionSet, Operation, fill
 
@@ -25,6 +26,15 @@ class _Number:
     """An operand that is a number, before it is told which kind it is."""
 
     value: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Either:
+    """One of two numbers, as a choice of the script's is made."""
+
+    first: int
+    second: int
+    choice: int
 
 
 @dataclass(slots=True, eq=False)
@@ -76,20 +86,26 @@ class Machine:
         texts.append_plain(stream.encode(directory, 0))
         for proto, of_proto in symbols.items():
             texts.append(of_proto, stream.keystream, stream.keystream.start(self.places[proto]))
+        if self.marks is not None and texts.length < SHORTEST_TEXT:
+            # What nobody reads, so that the text is long enough to have places.
+            digits = [self.generator.randrange(stream.split) for _ in range(SHORTEST_TEXT - texts.length)]
+            texts.append_plain(stream.encode(digits, 0))
         return texts.finished(self.marks)
 
-    def _with_others(self, numbers: list[int | _Number]) -> Iterator[tuple[int, int]]:
-        """Each number with another that may be written in its place."""
+    def _with_others(self, numbers: list[int | _Number | _Either]) -> Iterator[tuple[int, int, int]]:
+        """Each number with another that may be written in its place, and the choice that is made by that."""
         for number in numbers:
-            if not isinstance(number, _Number):
-                yield number, number
-                continue
-            ends = [self.kinds[_NUMBER], *self.kinds[_KINDS:]]
-            yield number.value * self.modulus + ends[0], number.value * self.modulus + ends[-1]
+            if isinstance(number, _Either):
+                yield number.first, number.second if self.marks is not None else number.first, number.choice
+            elif isinstance(number, _Number):
+                ends = [self.kinds[_NUMBER], *self.kinds[_KINDS:]]
+                yield number.value * self.modulus + ends[0], number.value * self.modulus + ends[-1], 0
+            else:
+                yield number, number, 0
 
-    def _numbers(self, function: Sequence[Linked]) -> list[int | _Number]:
+    def _numbers(self, function: Sequence[Linked]) -> list[int | _Number | _Either]:
         at = {one: place for place, one in enumerate(function, 1)}
-        numbers: list[int | _Number] = [len(function)]
+        numbers: list[int | _Number | _Either] = [len(function)]
         for place, one in enumerate(function):
             operation = self.instructions.of[one]
             natural = function[place + 1] if place + 1 < len(function) else None
@@ -103,7 +119,12 @@ class Machine:
         return numbers
 
     def _operand(
-        self, numbers: list[int | _Number], at: dict[Linked, int], operation: Operation, one: Linked, index: int
+        self,
+        numbers: list[int | _Number | _Either],
+        at: dict[Linked, int],
+        operation: Operation,
+        one: Linked,
+        index: int,
     ) -> None:
         operand = one.operands[index]
         kinds, modulus = self.kinds, self.modulus
@@ -115,6 +136,9 @@ class Machine:
             numbers.append(_Number(operand))
         elif isinstance(operand, Linked):
             numbers.append(at[operand] * modulus + kinds[_NODE])
+        elif isinstance(operand, TwoLinked):
+            first, second = (at[one] * modulus + kinds[_NODE] for one in (operand.first, operand.second))
+            numbers.append(_Either(first, second, operand.choice))
         elif isinstance(operand, Constant):
             numbers.append(self.constants.place(operand) * modulus + kinds[_CONSTANT])
         elif isinstance(operand, Proto):

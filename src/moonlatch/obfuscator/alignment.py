@@ -1,0 +1,149 @@
+"""Finds which node of one outline each node of another is. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from moonlatch.obfuscator.syntax.outline import Hole
+
+_WINDOW = 8
+"""So many nodes in a row that stand once in each text are the same place in both."""
+_SHORT_WINDOW = 4
+"""The same for holes that are still to be found: with holes on either side there may be no more."""
+
+
+class Nodes(NamedTuple):
+    """Of each node of an outline what it is, without and with what aliases of globals and marks in literals change."""
+
+    kinds: Sequence[Hashable]
+    exact: Sequence[Hashable]
+
+
+@dataclass(slots=True)
+class Alignment:
+    """`same` has the node of theirs for each of ours that can be told, `taken` which spelling theirs has in a hole of ours: 0 or 1."""
+
+    same: dict[int, int] = field(default_factory=dict)
+    taken: dict[int, int] = field(default_factory=dict)
+
+
+def aligned(ours: Nodes, holes: Mapping[int, Hole], theirs: Nodes) -> Alignment:
+    """How two outlines go together; `holes` are nodes of ours.
+
+    Windows that stand once in each text are the same place; from there it goes on in both directions as long as both agree, and
+    over a hole where theirs has either of its spellings. What is left of the holes is looked for with the nodes around it.
+    """
+    if not holes and ours.kinds == theirs.kinds:
+        return Alignment({index: index for index in range(len(ours.kinds))})
+    aligner = _Aligner(ours, holes, theirs)
+    aligner.walk(ours.kinds, theirs.kinds, _WINDOW)
+    if holes.keys() - aligner.found.taken.keys():
+        again = _Aligner(ours, holes, theirs)
+        again.walk(ours.exact, theirs.exact, _SHORT_WINDOW)
+        aligner.found.taken = again.found.taken | aligner.found.taken
+        aligner.look_for_holes()
+    return aligner.found
+
+
+class _Aligner:
+    def __init__(self, ours: Nodes, holes: Mapping[int, Hole], theirs: Nodes) -> None:
+        self._ours = ours
+        self._holes = holes
+        self._theirs = theirs
+        self.found = Alignment()
+
+    def walk(self, ours: Sequence[Hashable], theirs: Sequence[Hashable], size: int) -> None:
+        """Go from the windows of that size which both have."""
+        numbers: dict[Hashable, int] = {}
+        mine, other = ([numbers.setdefault(node, len(numbers)) for node in nodes] for nodes in (ours, theirs))
+        known, there = _windows(mine, size), _windows(other, size)
+        same, holes = self.found.same, self._holes
+        for window, here in known.items():
+            place = there.get(window, -1)
+            if here < 0 or place < 0 or same.get(here) == place:
+                continue
+            for step in (1, -1):
+                one, two = here, place
+                while 0 <= one < len(mine) and 0 <= two < len(other):
+                    if one in holes:
+                        passed = self._passed(one, two, step)
+                        if not passed:
+                            break
+                        one, two = one + step, two + step * passed
+                        continue
+                    if mine[one] != other[two] or (same.get(one) == two and one != here):
+                        break
+                    same.setdefault(one, two)
+                    one, two = one + step, two + step
+
+    def _passed(self, at: int, there: int, step: int) -> int:
+        """How many nodes of theirs a hole is, which begin `there` or, backwards, end there; 0 where neither spelling is."""
+        exact = self._theirs.exact
+        for bit, spelling in enumerate(self._holes[at]):
+            size = len(spelling)
+            begin = there if step > 0 else there - size + 1
+            if begin >= 0 and exact[begin : begin + size] == spelling:
+                self.found.taken.setdefault(at, bit)
+                return size
+        return 0
+
+    def look_for_holes(self) -> None:
+        """Read those that are left by a spelling and so many nodes around it as make a window, where theirs has that once and the other nowhere."""
+        left = self._holes.keys() - self.found.taken.keys()
+        ours, theirs = _Places(self._ours.exact), _Places(self._theirs.exact)
+        for at in left:
+            room = self._room(at, -1), self._room(at, 1)
+            counts = [self._counted(at, room, spelling, ours, theirs) for spelling in self._holes[at]]
+            if sorted(counts) == [0, 1]:
+                self.found.taken[at] = counts.index(1)
+
+    def _room(self, at: int, step: int) -> int:
+        """So many nodes up to a window are around a hole on one side before the next hole."""
+        room = 0
+        while room < _WINDOW:
+            after = at + step * (room + 1)
+            if after in self._holes or not 0 <= after < len(self._ours.exact):
+                break
+            room += 1
+        return room
+
+    def _counted(
+        self, at: int, room: tuple[int, int], spelling: Sequence[Hashable], ours: _Places, theirs: _Places
+    ) -> int:
+        """How often theirs has the spelling among nodes of ours; 0 too where ours has them elsewhere."""
+        nodes = self._ours.exact
+        wanted = max(2, _WINDOW - len(spelling))
+        most = 0
+        for before in {min(wanted, room[0]), wanted // 2, max(0, wanted - room[1])}:
+            after = wanted - before
+            if before <= room[0] and after <= room[1]:
+                whole = [*nodes[at - before : at], *spelling, *nodes[at + 1 : at + 1 + after]]
+                if not ours.count(whole):
+                    most = max(most, theirs.count(whole))
+        return most
+
+
+class _Places:
+    """Where the nodes of a text are."""
+
+    def __init__(self, nodes: Sequence[Hashable]) -> None:
+        self._nodes = nodes
+        self._places: dict[Hashable, list[int]] = {}
+        for place, node in enumerate(nodes):
+            self._places.setdefault(node, []).append(place)
+
+    def count(self, part: list[Hashable]) -> int:
+        """How often the text has these in a row."""
+        offset = min(range(len(part)), key=lambda index: len(self._places.get(part[index], ())))
+        starts = (place - offset for place in self._places.get(part[offset], ()))
+        return sum(start >= 0 and self._nodes[start : start + len(part)] == part for start in starts)
+
+
+def _windows(nodes: list[int], size: int) -> dict[tuple[int, ...], int]:
+    """Where each window begins, -1 for those that are there more than once."""
+    found: dict[tuple[int, ...], int] = {}
+    for index, window in enumerate(zip(*(nodes[start:] for start in range(size)), strict=False)):
+        found[window] = -1 if window in found else index
+    return found
