@@ -38,6 +38,7 @@ FAST = ServiceLimits(
 # Made once: reading every authority takes longer than the whole job.
 TRUST = ssl.create_default_context()
 ENDPOINTS = ("nodes", "new", "status", "download")
+DEEP = b"[" * 200_000 + b"]" * 200_000
 ERRORS = [
     {"param": "options.INTENSE", "message": "Premium only."},
     {"message": "Try another."},
@@ -273,6 +274,11 @@ async def test_a_compressed_answer_is_refused(server: LuraphServer) -> None:
         ("new", b'{"jobId": "a", "warnings": "x"}'),
         ("status", b"done"),
         ("status", b'{"error": {"x": 1}}'),
+        ("nodes", b'{"nodes": {}, "new": ' + DEEP + b"}"),
+        ("new", b'{"jobId": "a", "new": ' + DEEP + b"}"),
+        ("status", b'{"error": null, "new": ' + DEEP + b"}"),
+        ("nodes", b'{"nodes": {"main": {"options": {}}}, "new": [' + b"[]," * 300_000 + b"[]]}"),
+        ("new", b'{"jobId": "a", "warnings": [' + b'"",' * 300_000 + b'""]}'),
     ],
 )
 async def test_an_answer_that_the_api_does_not_have_is_told_as_that(
@@ -294,6 +300,24 @@ async def test_without_a_recommended_node_nothing_is_sent(server: LuraphServer, 
     server.plan("nodes", reply(200, {**NODES, "recommendedId": recommended}))
     assert "recommends no node" in await message(server)
     assert server.calls("new") == []
+
+
+@pytest.mark.parametrize("body", [b'{"errors": ' + DEEP + b"}", b'{"errors": [' + b'{"message":""},' * 65_000 + b"0]}"])
+async def test_errors_that_would_cost_too_much_are_told_by_the_status(server: LuraphServer, body: bytes) -> None:
+    server.plan("nodes", reply(422, body))
+    assert await message(server) == "Luraph did not list its nodes: it answered with status 422"
+
+
+async def test_of_many_warnings_and_options_some_are_told(server: LuraphServer) -> None:
+    server.jobs["odd"] = TEXT
+    server.plan("new", reply(200, {"jobId": "odd", "warnings": ["w"] * 5_000}))
+    done = await outcome(server)
+    assert isinstance(done, Received)
+    assert len(done.warnings) == 100
+    options = {f"OPTION_{number}": {"type": "CHECKBOX"} for number in range(5_000)}
+    server.plan("nodes", reply(200, {"nodes": {"main": {"options": options}}, "recommendedId": "main"}))
+    (error,) = await failure(server, settings={"NONE": True})
+    assert len(error.message) < 2_100
 
 
 @pytest.mark.parametrize("errors", [[], "x", [{"param": "a"}], [{"message": 5}], None])

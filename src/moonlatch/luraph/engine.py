@@ -17,6 +17,7 @@ from typing import TypeVar
 import msgspec
 
 from moonlatch.config.sections import LuraphSettings
+from moonlatch.json_bounds import has_too_many_values
 from moonlatch.luraph.calls import Calls, ServiceAnswer
 from moonlatch.luraph.options import Nodes, job_options, wrong_settings
 from moonlatch.luraph.order import Order, Received, Setting
@@ -32,7 +33,7 @@ STATUS_CALLS = 3
 _TRIES = 3
 _JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _MEBIBYTE = 1024 * 1024
-_MAX_ERRORS = 100
+_MAX_ERRORS = _MAX_WARNINGS = 100
 _REFUSED_FOR_NOW = frozenset({408, 425, 429})
 T = TypeVar("T")
 
@@ -108,7 +109,7 @@ class LuraphEngine:
         if not _JOB_ID.fullmatch(created.job_id):
             raise _failed("gave a job an id that is none")
         await self._wait(order, created.job_id)
-        return Received(await self._download(order, created.job_id), created.warnings or [])
+        return Received(await self._download(order, created.job_id), (created.warnings or [])[:_MAX_WARNINGS])
 
     async def _choose(self, order: Order) -> tuple[str, dict[str, Setting]]:
         """The recommended node, and the job's options as that node has them."""
@@ -238,8 +239,8 @@ def _refusal(outcome: ServiceAnswer | CallError, purpose: str) -> _JobFailedErro
     if isinstance(outcome, CallError):
         return _failed(f"did not {purpose}: {outcome}")
     try:
-        errors = msgspec.json.decode(outcome.body, type=_Refusal).errors[:_MAX_ERRORS]
-    except msgspec.MsgspecError:
+        errors = _read(outcome.body, _Refusal).errors[:_MAX_ERRORS]
+    except ValueError:
         errors = []
     if errors:
         return _JobFailedError(*(EngineError(error.param, error.message) for error in errors))
@@ -250,9 +251,19 @@ def _refusal(outcome: ServiceAnswer | CallError, purpose: str) -> _JobFailedErro
 
 def _decoded(answer: ServiceAnswer, kind: type[T]) -> T:
     try:
-        return msgspec.json.decode(answer.body, type=kind)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return _read(answer.body, kind)
+    except ValueError:
         raise _failed("gave an answer that its API does not have") from None
+
+
+def _read(body: bytes, kind: type[T]) -> T:
+    """What JSON holds, as one of those. Raises ValueError, also for so many values that others would wait for them, and for too deep ones."""
+    if has_too_many_values(body):
+        raise ValueError("too many values")
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except (msgspec.MsgspecError, RecursionError):
+        raise ValueError("not what it should be") from None
 
 
 def _failed(what: str) -> _JobFailedError:

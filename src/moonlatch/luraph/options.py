@@ -10,6 +10,9 @@ from moonlatch.luraph.order import Setting
 from moonlatch.obfuscator.outcome import EngineError
 from moonlatch.obfuscator.target import Target
 
+_MOST_LISTED = 2_000
+"""Characters of what there is to choose from; it is told once for each wrong setting."""
+
 # How the service's own choices of a language are called.
 _LANGUAGES = {Target.LUAU: "Luau", Target.LUA51: "Lua 5.1"}
 
@@ -48,13 +51,17 @@ def wrong_settings(node: Node, settings: Mapping[str, Setting]) -> list[EngineEr
 def _problems(node: Node, name: str, value: Setting) -> Iterator[str]:
     option = node.options.get(name)
     if option is None:
-        yield f"the service has no such option; it has: {', '.join(sorted(node.options)) or 'none'}"
+        yield f"the service has no such option; it has: {_shortened(', '.join(sorted(node.options))) or 'none'}"
     elif option.type == "CHECKBOX" and not isinstance(value, bool):
         yield "must be true or false"
     elif option.type == "TEXT" and not isinstance(value, str):
         yield "must be a text"
     elif option.type == "DROPDOWN" and value not in (option.choices or ()):
-        yield f"must be one of: {', '.join(option.choices or ())}"
+        yield f"must be one of: {_shortened(', '.join(option.choices or ()))}"
+
+
+def _shortened(listed: str) -> str:
+    return listed if len(listed) <= _MOST_LISTED else f"{listed[:_MOST_LISTED]}\N{HORIZONTAL ELLIPSIS}"
 
 
 def job_options(node: Node, settings: Mapping[str, Setting], target: Target | None) -> dict[str, Setting]:
