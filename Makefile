@@ -14,7 +14,7 @@ PYTEST_WORKERS ?= 4
 # The tests start hundreds of processes, each of which would compile all of it again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run try dev test setup setup-test dashboard screenshots lint types imports compiled tests faults bench nightly format lock sbom audit clean
+.PHONY: run try dev test setup setup-test test-page test-services dashboard screenshots lint types imports compiled tests faults bench nightly format lock sbom audit clean
 
 run: setup
 	exec $(BIN)/moonlatch serve --data ./data
@@ -26,7 +26,14 @@ try: setup $(VENV)/.installed-try
 # A service that may not write here would compile everything at each start.
 setup: $(VENV)/.installed dashboard
 	@$(BIN)/python -m compileall -q src
-setup-test: $(VENV)/.installed-test node_modules/.installed dashboard
+# Three that wait for three networks: packages of Python, of Node and of the system.
+setup-test:
+	@$(MAKE) --silent --no-print-directory --jobs 3 --output-sync=line $(VENV)/.installed-test test-page test-services
+# One after the other: both may install what the page is built of.
+test-page: node_modules/.installed
+	@$(MAKE) --silent --no-print-directory dashboard
+# After the environment, which may come from the system's packages as well.
+test-services: | $(BIN)/python
 	@sh scripts/install-test-services
 
 $(BIN)/python:
@@ -45,7 +52,7 @@ $(VENV)/.installed-try: requirements/try.txt $(VENV)/.installed
 
 $(VENV)/.installed-test: requirements/dev.txt $(VENV)/.installed
 	@echo "Installing what the tests need ..."
-	$(PIP_INSTALL) --require-hashes -r requirements/dev.txt
+	$(PIP_INSTALL) --no-compile --require-hashes -r requirements/dev.txt
 	@touch $@
 
 $(VENV)/.installed-audit: requirements/audit.txt $(VENV)/.installed-test
