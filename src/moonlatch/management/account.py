@@ -10,11 +10,12 @@ from pydantic import AfterValidator, ConfigDict, Field
 
 from moonlatch.licensing.quota import ObfuscationQuota
 from moonlatch.licensing.roles import Permission
-from moonlatch.management.auth import CurrentCaller, OwnedToken
+from moonlatch.management.auth import CurrentCaller
 from moonlatch.management.backend import CurrentBackend
 from moonlatch.management.body import JsonBody
 from moonlatch.management.call import CurrentCall
 from moonlatch.management.fields import Closed, Empty, Id, Name, OneOf
+from moonlatch.management.owned import OwnedToken
 from moonlatch.management.refusals import ACCOUNT_EXPIRED, DocumentedError, refusing
 from moonlatch.management.replies import Reply, Success, example
 from moonlatch.management.routes import needs, resource_router

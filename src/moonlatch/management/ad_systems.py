@@ -30,11 +30,12 @@ from moonlatch.management.ad_system_views import (
     WholeAdSystemReply,
     provider_fields,
 )
-from moonlatch.management.auth import CurrentCaller, OwnedAdStep, OwnedAdSystem
+from moonlatch.management.auth import CurrentCaller
 from moonlatch.management.backend import Backend, CurrentBackend
 from moonlatch.management.body import JsonBody
 from moonlatch.management.call import CurrentCall, CurrentReading
 from moonlatch.management.fields import MAX_COUNT, Clean, Closed, Edit, Empty, Id, Integral, Name, OneOf
+from moonlatch.management.owned import OwnedAdStep, OwnedAdSystem
 from moonlatch.management.refusals import ACCOUNT_EXPIRED, DocumentedError, refusing
 from moonlatch.management.replies import Success
 from moonlatch.management.routes import needs, resource_router

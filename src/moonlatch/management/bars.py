@@ -8,10 +8,10 @@ from fastapi import Depends, Query
 from pydantic import ConfigDict, Field
 
 from moonlatch.licensing.roles import Permission
-from moonlatch.management.auth import OwnedProject
 from moonlatch.management.body import JsonBody
 from moonlatch.management.call import CurrentCall, CurrentReading
 from moonlatch.management.fields import Closed, DeviceId
+from moonlatch.management.owned import OwnedProject
 from moonlatch.management.paging import PageQuery
 from moonlatch.management.picture import squares
 from moonlatch.management.refusals import ACCOUNT_EXPIRED, refusing

@@ -12,7 +12,7 @@ from moonlatch.builds.protection import Asked
 from moonlatch.licensing.roles import Permission
 from moonlatch.licensing.rollout import STABLE
 from moonlatch.licensing.tracing import strength
-from moonlatch.management.auth import CallerBehindBody, OwnedScript
+from moonlatch.management.auth import CallerBehindBody
 from moonlatch.management.backend import CurrentBackend, backend_of
 from moonlatch.management.body import JsonBody
 from moonlatch.management.call import CurrentCall
@@ -26,6 +26,7 @@ from moonlatch.management.fields import (
     TargetName,
 )
 from moonlatch.management.identity import Caller
+from moonlatch.management.owned import OwnedScript
 from moonlatch.management.paging import EmptyIsAbsent
 from moonlatch.management.refusals import ACCOUNT_EXPIRED, DocumentedError, refusing
 from moonlatch.management.replies import Reply, Success, example

@@ -10,10 +10,10 @@ from pydantic import AfterValidator, ConfigDict, Field, ValidationInfo, field_va
 from moonlatch.clock import DAY_MS
 from moonlatch.errors import invalid_field
 from moonlatch.licensing.roles import Permission
-from moonlatch.management.auth import OwnedProject
 from moonlatch.management.body import JsonBody
 from moonlatch.management.call import Call, CurrentCall
 from moonlatch.management.fields import Closed, Days, DiscordId, Empty, Id, PartOfKey
+from moonlatch.management.owned import OwnedProject
 from moonlatch.management.refusals import ACCOUNT_EXPIRED, DocumentedError, refusing
 from moonlatch.management.replies import Reply, Success, example
 from moonlatch.management.routes import needs, resource_router

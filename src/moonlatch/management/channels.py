@@ -9,12 +9,12 @@ from pydantic import AfterValidator, ConfigDict, Field
 
 from moonlatch.licensing.roles import Permission
 from moonlatch.licensing.rollout import STABLE
-from moonlatch.management.auth import OwnedScript, OwnedUser
 from moonlatch.management.backend import CurrentBackend
 from moonlatch.management.body import JsonBody
 from moonlatch.management.builds import BUILD_YANKED, CHANNEL_PATTERN, NO_SUCH_BUILD, BuildNumber, ChannelName
 from moonlatch.management.call import CurrentCall, CurrentReading
 from moonlatch.management.fields import ClearableCount, Closed, Edit, Empty, Id
+from moonlatch.management.owned import OwnedScript, OwnedUser
 from moonlatch.management.paging import PageQuery
 from moonlatch.management.refusals import ACCOUNT_EXPIRED, DocumentedError, refusing
 from moonlatch.management.replies import Reply, Success, example

@@ -8,12 +8,13 @@ from fastapi import Depends
 from pydantic import ConfigDict, Field
 
 from moonlatch.licensing.roles import Permission, Role
-from moonlatch.management.auth import CurrentCaller, NamedServer, OwnedProject
+from moonlatch.management.auth import CurrentCaller
 from moonlatch.management.backend import Backend, CurrentBackend
 from moonlatch.management.body import JsonBody
 from moonlatch.management.builds import ChannelName
 from moonlatch.management.call import CurrentCall, CurrentReading
 from moonlatch.management.fields import Clean, ClearableSnowflake, Closed, Edit, Empty, OneOf, Snowflake
+from moonlatch.management.owned import NamedServer, OwnedProject
 from moonlatch.management.refusals import ACCOUNT_EXPIRED, DocumentedError, refusing
 from moonlatch.management.replies import Reply, Success, example
 from moonlatch.management.routes import needs, resource_router

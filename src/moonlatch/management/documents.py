@@ -29,7 +29,7 @@ from moonlatch.errors import (
     unavailable,
     used_for_another,
 )
-from moonlatch.management import auth, call
+from moonlatch.management import auth, call, owned
 from moonlatch.management.body import JsonBody
 from moonlatch.management.document_parts import ERROR_SCHEMAS, example_of
 from moonlatch.management.identity import CSRF_HEADER
@@ -46,24 +46,24 @@ authentication, existence and ownership, validation, then the endpoint's own cod
 SUCCESS = 200
 _TEMPLATE = "#/components/schemas/{model}"
 _OWNED = {
-    auth.owned_ad_step: "step",
-    auth.owned_ad_system: "system",
-    auth.owned_delivery: "delivery",
-    auth.owned_endpoint: "endpoint",
-    auth.owned_variable: "variable",
-    auth.owned_remote: "remote",
-    auth.owned_error: "error",
-    auth.own_passkey: "passkey",
-    auth.own_sign_in: "session",
-    auth.owned_member: "member",
-    auth.named_server: "server",
-    auth.owned_project: "project",
-    auth.owned_rollout: "rollout",
-    auth.owned_script: "script",
-    auth.owned_instance: "instance",
-    auth.owned_session: "session",
-    auth.owned_token: "token",
-    auth.owned_user: "user",
+    owned.owned_ad_step: "step",
+    owned.owned_ad_system: "system",
+    owned.owned_delivery: "delivery",
+    owned.owned_endpoint: "endpoint",
+    owned.owned_variable: "variable",
+    owned.owned_remote: "remote",
+    owned.owned_error: "error",
+    owned.own_passkey: "passkey",
+    owned.own_sign_in: "session",
+    owned.owned_member: "member",
+    owned.named_server: "server",
+    owned.owned_project: "project",
+    owned.owned_rollout: "rollout",
+    owned.owned_script: "script",
+    owned.owned_instance: "instance",
+    owned.owned_session: "session",
+    owned.owned_token: "token",
+    owned.owned_user: "user",
 }
 _GUARDS = (auth.authenticated, auth.current_member)
 _HEADERS = {

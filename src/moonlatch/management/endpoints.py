@@ -9,7 +9,6 @@ from pydantic import ConfigDict, Field, model_validator
 
 from moonlatch.licensing.roles import Permission
 from moonlatch.licensing.webhooks import EndpointKind, ExecutionNews
-from moonlatch.management.auth import OwnedDelivery, OwnedEndpoint, OwnedProject
 from moonlatch.management.backend import CurrentBackend
 from moonlatch.management.body import JsonBody
 from moonlatch.management.call import CurrentCall, CurrentReading
@@ -27,6 +26,7 @@ from moonlatch.management.endpoint_views import (
     ReplayedReply,
 )
 from moonlatch.management.fields import Closed, Edit, Empty, Id, Name, OneOf
+from moonlatch.management.owned import OwnedDelivery, OwnedEndpoint, OwnedProject
 from moonlatch.management.refusals import ACCOUNT_EXPIRED, DocumentedError, refusing
 from moonlatch.management.replies import Success
 from moonlatch.management.routes import needs, resource_router

@@ -11,9 +11,10 @@ from pydantic import Field
 
 from moonlatch.errors import forbidden
 from moonlatch.licensing.roles import Permission
-from moonlatch.management.auth import CurrentCaller, OwnedProject, OwnedUser
+from moonlatch.management.auth import CurrentCaller
 from moonlatch.management.backend import Backend, CurrentBackend
 from moonlatch.management.fields import Clean, Closed, OneOf
+from moonlatch.management.owned import OwnedProject, OwnedUser
 from moonlatch.management.paging import DEFAULT_LIMIT, EmptyIsAbsent, QueryInteger, Size
 from moonlatch.management.replies import Reply, Success, example
 from moonlatch.management.routes import needs, resource_router

@@ -8,11 +8,11 @@ from fastapi import Depends, Query
 
 from moonlatch.licensing.roles import Permission
 from moonlatch.live.interface import RunningCopy
-from moonlatch.management.auth import OwnedInstance, OwnedScript, OwnedUser
 from moonlatch.management.backend import CurrentBackend
 from moonlatch.management.body import JsonBody
 from moonlatch.management.call import CurrentCall, CurrentReading
 from moonlatch.management.fields import Empty
+from moonlatch.management.owned import OwnedInstance, OwnedScript, OwnedUser
 from moonlatch.management.paging import PageQuery
 from moonlatch.management.refusals import ACCOUNT_EXPIRED, refusing
 from moonlatch.management.replies import Reply, Success, example

@@ -10,11 +10,11 @@ from pydantic import ConfigDict, Field
 from moonlatch.errors import rate_limited
 from moonlatch.licensing.lease import MAX_LICENCE_DAYS
 from moonlatch.licensing.roles import Permission
-from moonlatch.management.auth import OwnedUser
 from moonlatch.management.backend import CurrentBackend
 from moonlatch.management.body import JsonBody
 from moonlatch.management.call import CurrentCall
 from moonlatch.management.fields import Closed, Id, Integral
+from moonlatch.management.owned import OwnedUser
 from moonlatch.management.refusals import ACCOUNT_EXPIRED, DocumentedError, refusing
 from moonlatch.management.replies import Reply, Success, example
 from moonlatch.management.routes import needs, resource_router

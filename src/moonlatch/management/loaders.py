@@ -8,10 +8,10 @@ from fastapi import Depends
 from pydantic import ConfigDict, Field
 
 from moonlatch.licensing.roles import Permission
-from moonlatch.management.auth import OwnedScript
 from moonlatch.management.body import JsonBody
 from moonlatch.management.call import CurrentCall
 from moonlatch.management.fields import Closed, Integral
+from moonlatch.management.owned import OwnedScript
 from moonlatch.management.refusals import ACCOUNT_EXPIRED, DocumentedError, refusing
 from moonlatch.management.replies import Success
 from moonlatch.management.routes import needs, resource_router

@@ -10,11 +10,12 @@ from pydantic import ConfigDict, Field
 
 from moonlatch.licensing.roles import Permission, Role
 from moonlatch.licensing.signing_in import SIGN_IN_NAME
-from moonlatch.management.auth import CurrentCaller, OwnedMember
+from moonlatch.management.auth import CurrentCaller
 from moonlatch.management.body import JsonBody
 from moonlatch.management.call import CurrentCall, CurrentReading, Reading
 from moonlatch.management.fields import Closed, Edit, Empty, Id, Name, OneOf
 from moonlatch.management.member_views import MemberView
+from moonlatch.management.owned import OwnedMember
 from moonlatch.management.refusals import DocumentedError, refusing
 from moonlatch.management.replies import Success
 from moonlatch.management.routes import needs, resource_router

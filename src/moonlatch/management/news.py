@@ -12,10 +12,11 @@ from fastapi.responses import StreamingResponse
 from pydantic import Field
 
 from moonlatch.licensing.roles import Permission
-from moonlatch.management.auth import CurrentCaller, OwnedProject
+from moonlatch.management.auth import CurrentCaller
 from moonlatch.management.backend import Backend, CurrentBackend
 from moonlatch.management.identity import Caller
 from moonlatch.management.newsroom import News, look
+from moonlatch.management.owned import OwnedProject
 from moonlatch.management.replies import Reply, Success, example
 from moonlatch.management.routes import needs, resource_router
 from moonlatch.operations.context import Actor

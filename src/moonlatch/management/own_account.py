@@ -8,12 +8,13 @@ from fastapi import Depends, Response
 from pydantic import ConfigDict, Field
 
 from moonlatch.licensing.signing_in import SIGN_IN_NAME, TOTP_DIGITS
-from moonlatch.management.auth import CurrentCaller, CurrentMember, OwnPasskey, OwnSignIn
+from moonlatch.management.auth import CurrentCaller, CurrentMember
 from moonlatch.management.backend import CurrentBackend
 from moonlatch.management.body import JsonBody
 from moonlatch.management.call import CurrentCall
 from moonlatch.management.fields import Closed, Empty, Id, Name
 from moonlatch.management.member_views import MeReply, MeView, PasskeyView, SignInSessionView
+from moonlatch.management.owned import OwnPasskey, OwnSignIn
 from moonlatch.management.refusals import DocumentedError, refusing
 from moonlatch.management.replies import Success
 from moonlatch.management.routes import Own, own, resource_router

@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field, PlainValidator, WithJsonSchema
 from moonlatch.clock import DAY_MS
 from moonlatch.licensing.roles import Permission
 from moonlatch.licensing.sharing import RULES, Consequence
-from moonlatch.management.auth import CurrentCaller, OwnedProject
+from moonlatch.management.auth import CurrentCaller
 from moonlatch.management.backend import CurrentBackend
 from moonlatch.management.body import JsonBody
 from moonlatch.management.call import CurrentCall, CurrentReading
@@ -30,6 +30,7 @@ from moonlatch.management.fields import (
     OneOf,
     clean_text,
 )
+from moonlatch.management.owned import OwnedProject
 from moonlatch.management.paging import PageQuery, QueryInteger
 from moonlatch.management.refusals import ACCOUNT_EXPIRED, DocumentedError, refusing
 from moonlatch.management.replies import DAYS_SHOWN, ProjectView, Reply, Success, by_month_and_day, days_shown, example

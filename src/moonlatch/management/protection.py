@@ -6,8 +6,8 @@ from pydantic import Field
 
 from moonlatch.errors import not_found
 from moonlatch.licensing.roles import Permission
-from moonlatch.management.auth import OwnedScript
 from moonlatch.management.backend import CurrentBackend
+from moonlatch.management.owned import OwnedScript
 from moonlatch.management.replies import Reply, Success, example
 from moonlatch.management.routes import needs, resource_router
 

@@ -19,11 +19,11 @@ from moonlatch.licensing.remotes import (
 )
 from moonlatch.licensing.roles import Permission
 from moonlatch.licensing.server_variables import NAME
-from moonlatch.management.auth import OwnedProject, OwnedRemote, OwnedScript
 from moonlatch.management.backend import CurrentBackend
 from moonlatch.management.body import JsonBody
 from moonlatch.management.call import Call, CurrentCall, CurrentReading
 from moonlatch.management.fields import Closed, Empty, Id, Json, OneOf
+from moonlatch.management.owned import OwnedProject, OwnedRemote, OwnedScript
 from moonlatch.management.refusals import ACCOUNT_EXPIRED, DocumentedError, refusing
 from moonlatch.management.replies import Reply, Success, example
 from moonlatch.management.routes import needs, resource_router

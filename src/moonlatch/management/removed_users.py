@@ -9,11 +9,11 @@ from pydantic import AfterValidator, ConfigDict, Field
 
 from moonlatch.licensing.key import RESTORABLE_MS
 from moonlatch.licensing.roles import Permission
-from moonlatch.management.auth import OwnedProject
 from moonlatch.management.backend import CurrentBackend
 from moonlatch.management.body import JsonBody
 from moonlatch.management.call import CurrentCall, CurrentReading
 from moonlatch.management.fields import Closed, DiscordId, Id
+from moonlatch.management.owned import OwnedProject
 from moonlatch.management.paging import EmptyIsAbsent, PageQuery
 from moonlatch.management.refusals import ACCOUNT_EXPIRED, DocumentedError, refusing
 from moonlatch.management.replies import Reply, Success, UsersReply, UserView

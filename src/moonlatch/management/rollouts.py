@@ -10,12 +10,12 @@ from pydantic import ConfigDict, Field
 from moonlatch.licensing.comparison import FEWEST, SETTLED_MS, Arm, next_look, totals
 from moonlatch.licensing.roles import Permission
 from moonlatch.licensing.rollout import OPEN, WHOLE, RolloutState
-from moonlatch.management.auth import OwnedRollout, OwnedScript
 from moonlatch.management.backend import CurrentBackend
 from moonlatch.management.body import JsonBody
 from moonlatch.management.builds import BUILD_CURRENT, BUILD_YANKED, NO_SUCH_BUILD, BuildNumber
 from moonlatch.management.call import CurrentCall, CurrentReading
 from moonlatch.management.fields import Closed, Empty
+from moonlatch.management.owned import OwnedRollout, OwnedScript
 from moonlatch.management.paging import PageQuery
 from moonlatch.management.refusals import ACCOUNT_EXPIRED, DocumentedError, refusing
 from moonlatch.management.replies import Reply, Success, example

@@ -9,12 +9,12 @@ from pydantic import ConfigDict, Field
 
 from moonlatch.licensing.roles import Permission
 from moonlatch.licensing.rollout import STABLE
-from moonlatch.management.auth import OwnedScript
 from moonlatch.management.backend import CurrentBackend
 from moonlatch.management.body import JsonBody
 from moonlatch.management.builds import BUILD_CURRENT, BUILD_YANKED, NO_SUCH_BUILD, ChannelName
 from moonlatch.management.call import CurrentCall
 from moonlatch.management.fields import MAX_EXACT_INTEGER, Closed, Empty
+from moonlatch.management.owned import OwnedScript
 from moonlatch.management.refusals import ACCOUNT_EXPIRED, DocumentedError, refusing
 from moonlatch.management.replies import Reply, Success, example
 from moonlatch.management.rollout_fields import StepFields, Steps, steps_of

@@ -11,12 +11,12 @@ from moonlatch.clock import HOUR_MS
 from moonlatch.errors import invalid_field
 from moonlatch.licensing.crashes import ErrorState, spot_of
 from moonlatch.licensing.roles import Permission
-from moonlatch.management.auth import OwnedError, OwnedScript
 from moonlatch.management.backend import CurrentBackend
 from moonlatch.management.body import JsonBody
 from moonlatch.management.builds import NO_SUCH_BUILD
 from moonlatch.management.call import CurrentCall, CurrentReading
 from moonlatch.management.fields import MAX_EXACT_INTEGER, Clean, Empty, OneOf
+from moonlatch.management.owned import OwnedError, OwnedScript
 from moonlatch.management.paging import EmptyIsAbsent, PageQuery, QueryInteger
 from moonlatch.management.refusals import refusing
 from moonlatch.management.replies import Reply, Success, example

@@ -13,7 +13,7 @@ from moonlatch.licensing.lease import MAX_OFFLINE_DAYS
 from moonlatch.licensing.roles import Permission
 from moonlatch.licensing.verdict import MAX_PLACE_SECONDS
 from moonlatch.live.interface import LiveCounts, SessionFilter
-from moonlatch.management.auth import CallerBehindBody, OwnedProject, OwnedScript
+from moonlatch.management.auth import CallerBehindBody
 from moonlatch.management.backend import CurrentBackend
 from moonlatch.management.body import JsonBody
 from moonlatch.management.call import CurrentCall, CurrentReading
@@ -32,6 +32,7 @@ from moonlatch.management.fields import (
     ProfileName,
     TargetName,
 )
+from moonlatch.management.owned import OwnedProject, OwnedScript
 from moonlatch.management.paging import EmptyIsAbsent, PageBody, PageQuery
 from moonlatch.management.refusals import ACCOUNT_EXPIRED, DocumentedError, refusing
 from moonlatch.management.replies import (

@@ -11,12 +11,13 @@ from pydantic import AfterValidator, ConfigDict, Field
 from moonlatch.errors import not_found
 from moonlatch.licensing.roles import Permission
 from moonlatch.live.interface import MessageOutcome
-from moonlatch.management.auth import CallerBehindBody, OwnedSession, find_owned_session
+from moonlatch.management.auth import CallerBehindBody
 from moonlatch.management.backend import Backend, CurrentBackend
 from moonlatch.management.body import JsonBody
 from moonlatch.management.call import CurrentCall, CurrentReading
 from moonlatch.management.fields import Clean, Closed, Empty, Id, Json
 from moonlatch.management.identity import Caller
+from moonlatch.management.owned import OwnedSession, find_owned_session
 from moonlatch.management.replies import Reply, SessionView, Success, example
 from moonlatch.management.routes import needs, resource_router
 from moonlatch.operations import sessions as operations

@@ -9,12 +9,12 @@ from pydantic import ConfigDict, Field
 
 from moonlatch.licensing.roles import Permission
 from moonlatch.licensing.tracing import Suspect
-from moonlatch.management.auth import OwnedScript
 from moonlatch.management.backend import backend_of
 from moonlatch.management.body import JsonBody
 from moonlatch.management.builds import BuildNumber
 from moonlatch.management.call import CurrentCall
 from moonlatch.management.fields import Clean, Closed
+from moonlatch.management.owned import OwnedScript
 from moonlatch.management.refusals import DocumentedError, refusing
 from moonlatch.management.replies import Reply, Success, example
 from moonlatch.management.routes import needs, resource_router

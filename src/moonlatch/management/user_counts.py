@@ -7,8 +7,8 @@ from typing import Annotated
 from pydantic import Field
 
 from moonlatch.licensing.roles import Permission
-from moonlatch.management.auth import OwnedProject
 from moonlatch.management.backend import CurrentBackend
+from moonlatch.management.owned import OwnedProject
 from moonlatch.management.replies import Reply, Success, example
 from moonlatch.management.routes import needs, resource_router
 from moonlatch.management.user_filters import STATES

@@ -9,10 +9,10 @@ from pydantic import Field
 
 from moonlatch.clock import DAY_MS, HOUR_MS, utc_day
 from moonlatch.licensing.roles import Permission
-from moonlatch.management.auth import OwnedUser
 from moonlatch.management.backend import CurrentBackend
 from moonlatch.management.body import JsonBody
 from moonlatch.management.call import CurrentCall
+from moonlatch.management.owned import OwnedUser
 from moonlatch.management.picture import squares
 from moonlatch.management.refusals import ACCOUNT_EXPIRED, DocumentedError, refusing
 from moonlatch.management.replies import DAYS_SHOWN, Reply, Success, example

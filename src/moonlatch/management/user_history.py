@@ -8,9 +8,9 @@ from fastapi import Query
 from pydantic import Field
 
 from moonlatch.licensing.roles import Permission
-from moonlatch.management.auth import OwnedUser
 from moonlatch.management.backend import CurrentBackend
 from moonlatch.management.fields import Closed
+from moonlatch.management.owned import OwnedUser
 from moonlatch.management.paging import DEFAULT_LIMIT, EmptyIsAbsent, QueryInteger, Size
 from moonlatch.management.picture import device_picture
 from moonlatch.management.replies import Reply, Success, example

@@ -9,11 +9,11 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from moonlatch.errors import invalid_field
 from moonlatch.licensing.roles import Permission
-from moonlatch.management.auth import OwnedProject, OwnedUser
 from moonlatch.management.backend import CurrentBackend
 from moonlatch.management.body import JsonBody
 from moonlatch.management.call import CurrentCall, CurrentReading
 from moonlatch.management.fields import DiscordId, Empty, OneOf, PartOfKey
+from moonlatch.management.owned import OwnedProject, OwnedUser
 from moonlatch.management.paging import EmptyIsAbsent, PageQuery, QueryBoolean
 from moonlatch.management.refusals import ACCOUNT_EXPIRED, DocumentedError, refusing
 from moonlatch.management.replies import Success, UsersReply, UserView

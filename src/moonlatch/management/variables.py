@@ -10,11 +10,11 @@ from pydantic import ConfigDict, Field
 
 from moonlatch.licensing.roles import Permission
 from moonlatch.licensing.server_variables import CACHE_SECONDS, MAX_CACHE_SECONDS, NAME
-from moonlatch.management.auth import OwnedProject, OwnedScript, OwnedUser, OwnedVariable
 from moonlatch.management.backend import CurrentBackend
 from moonlatch.management.body import JsonBody
 from moonlatch.management.call import Call, CurrentCall, CurrentReading
 from moonlatch.management.fields import Closed, Empty, Json
+from moonlatch.management.owned import OwnedProject, OwnedScript, OwnedUser, OwnedVariable
 from moonlatch.management.refusals import ACCOUNT_EXPIRED, DocumentedError, refusing
 from moonlatch.management.replies import Reply, Success, example
 from moonlatch.management.routes import needs, resource_router
