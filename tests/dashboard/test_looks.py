@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
@@ -12,6 +13,10 @@ from typing import Literal
 import pytest
 from playwright.sync_api import Page, ViewportSize, expect
 
+from moonlatch.master_key import MasterKeySource
+from moonlatch.obfuscator.run_lock import Lock
+from moonlatch.operations.marking import holder_of_key
+from moonlatch.operations.run_keys import run_key
 from support.browser import Visit
 from support.developer import Developer, eventually
 from support.discord import GUILD, TOKEN, FakeDiscord
@@ -62,6 +67,15 @@ def write_faulty(page: Page) -> None:
     expect(page.get_by_role("button", name="Line 3")).to_be_visible(timeout=30_000)
 
 
+def trace(leak: str) -> Callable[[Page], None]:
+    def traced(page: Page) -> None:
+        page.get_by_label("Leaked text").fill(leak)
+        page.get_by_role("button", name="Trace it").click()
+        page.get_by_role("table", name="Keys whose run key it holds").wait_for()
+
+    return traced
+
+
 def connect_bot(developer: Developer, project: str) -> Callable[[Page], None]:
     """The page is one before there is a bot, and another one after."""
 
@@ -105,6 +119,8 @@ def places(
     key, blacklisted = shop.users[0]["id"], shop.users[11]["id"]
     script = f"{of_project}/scripts/{shop.script}"
     eventually(lambda: developer.get(f"/users/{key}/executions")["executions"])
+    keyring = MasterKeySource(server.data).open()
+    leak = run_key(keyring, Lock.drawn(random.Random(1)), shop.script, holder_of_key(key))
     empty = developer.get("/projects")["projects"]
     bare = next((one["id"] for one in empty if one["name"] == "Bare"), None) or developer.new_project("Bare")
     # Nobody listens there.
@@ -163,8 +179,10 @@ def places(
         "script-channel": (f"{script}?show=builds", click("New channel")),
         "script-finish": (f"{script}?show=builds", click("Finish")),
         "script-schedule": (f"{script}?show=builds", click("Schedule a build")),
+        "script-leaks": (f"{script}?show=leaks", trace(leak.hex())),
         "script-settings": (f"{script}?show=settings", nothing),
         "script-halted": (f"/projects/{faulty}/scripts/{halted}?show=builds", nothing),
+        "script-rollout": (f"/projects/{faulty}/scripts/{halted}?show=builds", click("Start a rollout")),
         "script-errors": (f"/projects/{faulty}/scripts/{halted}?show=errors", nothing),
         "script-error": (f"/projects/{faulty}/scripts/{halted}?show=errors", click(f"Show: {MESSAGE}")),
         "server-bare": (f"{of_project}/server", nothing),

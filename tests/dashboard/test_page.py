@@ -84,6 +84,9 @@ def test_a_new_seller_gets_from_nothing_to_a_running_script_that_is_watched_mess
     page.get_by_label("Valid", exact=True).select_option("days")
     page.get_by_role("dialog").get_by_role("button", name="Create keys").click()
     key = page.get_by_role("dialog").get_by_role("group", name="Keys").inner_text().strip()
+    # All that the customer is given: nothing is to be put together.
+    handed = page.get_by_role("dialog").get_by_role("group", name="What your customer runs")
+    expect(handed).to_have_text(loader.replace("KEY", key))
     button(page, "Done").click()
     (address,) = re.findall(r'HttpGet\("([^"]+)"\)', loader)
     with LoaderRun(address, key=key, executor="Delta") as customer:
@@ -106,6 +109,8 @@ def test_a_new_seller_gets_from_nothing_to_a_running_script_that_is_watched_mess
     page.get_by_role("link", name="Overview", exact=True).click()
     expect(page.get_by_role("heading", name="Executions, last 30 days")).to_be_visible()
     expect(page.get_by_role("heading", name="Add a script")).to_have_count(0)
+    expect(page.get_by_text("Session disconnected")).to_be_visible()
+    expect(page.get_by_text("(erased)")).to_have_count(0)
 
 
 def test_first_steps_that_are_taken_elsewhere_are_done_here_too(visit: Visit, stopped_server, server) -> None:  # type: ignore[no-untyped-def]

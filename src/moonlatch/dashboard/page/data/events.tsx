@@ -8,6 +8,8 @@ import { text as shell } from "../text/en/shell";
 
 /** September 2001 in Unix milliseconds: no other number of an event is as large. */
 const FIRST_MOMENT = 1e12;
+/** So much of an id tells it from others. */
+const SHORT = 8;
 
 export function EventList({ events, isShort = false }: { events: readonly EventView[]; isShort?: boolean }) {
   const drawn = useFirstRows(events);
@@ -33,7 +35,8 @@ export function EventList({ events, isShort = false }: { events: readonly EventV
 }
 
 function Resource({ event: { resource, project_id: project } }: { event: EventView }) {
-  const label = resource.label ?? text.erased;
+  // A session is called after its server, which not every program has.
+  const label = resource.label ?? (resource.kind === "session" ? `${resource.id.slice(0, SHORT)}…` : text.erased);
   const page = { user: "keys", script: "scripts", endpoint: "webhooks", ad_system: "checkpoints" }[resource.kind];
   if (resource.kind === "project" && project) return <a href={to(`/projects/${project}/overview`)}>{label}</a>;
   return page && project && resource.label !== null ? <a href={to(`/projects/${project}/${page}/${resource.id}`)}>{label}</a> : <span>{label}</span>;

@@ -20,3 +20,9 @@ export function addressOf(server: ServerView | null | undefined): URL {
 export function isOfThisMachine(address: URL): boolean {
   return /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(address.hostname);
 }
+
+/** What a customer runs; a script that runs without a key has none. */
+export function loaderOf(script: string, address: URL, key: string | null): string {
+  const load = `loadstring(game:HttpGet("${new URL(`loader/${script}`, address)}"))()`;
+  return key === null ? load : `script_key = "${key}"\n${load}`;
+}

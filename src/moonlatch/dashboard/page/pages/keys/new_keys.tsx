@@ -2,6 +2,8 @@
 import { useSignal } from "@preact/signals";
 import { call } from "../../api/client";
 import type { UserView } from "../../api/types";
+import { useScripts } from "../../data/scripts";
+import { addressOf, loaderOf, useServer } from "../../data/server";
 import { Copyable } from "../../parts/copy";
 import { written } from "../../parts/csv";
 import { Dialog } from "../../parts/dialog";
@@ -14,7 +16,7 @@ const words = text.newKeys;
 export function NewKeys({ project, onClose, onMade }: { project: string; onClose: () => void; onMade: () => void }) {
   const time = useSignal("forever");
   const made = useSignal<UserView[] | null>(null);
-  if (made.value) return <Made users={made.value} onClose={onClose} />;
+  if (made.value) return <Made project={project} users={made.value} onClose={onClose} />;
   return (
     <Dialog title={words.title} onClose={onClose}>
       <Form
@@ -61,12 +63,12 @@ export function NewKeys({ project, onClose, onMade }: { project: string; onClose
   );
 }
 
-function Made({ users, onClose }: { users: UserView[]; onClose: () => void }) {
+function Made({ project, users, onClose }: { project: string; users: UserView[]; onClose: () => void }) {
   const keys = users.map((user) => user.key);
   return (
-    <Dialog title={words.made(users.length)} onClose={onClose}>
+    <Dialog title={words.made(users.length)} onClose={onClose} isLarge>
       <Copyable value={keys.join("\n")} label={text.title} />
-      {users.length === 1 && <p class="small quiet">{words.hand}</p>}
+      {users[0] && users.length === 1 && <Hand project={project} userKey={users[0].key} />}
       <div class="row end">
         <button type="button" onClick={() => download("keys.csv", "text/csv", written([["key", "note"], ...users.map((user) => [user.key, user.note])]))}>
           {words.download}
@@ -76,5 +78,19 @@ function Made({ users, onClose }: { users: UserView[]; onClose: () => void }) {
         </button>
       </div>
     </Dialog>
+  );
+}
+
+/** What the customer is given, where it is clear which script that is for. */
+function Hand({ project, userKey }: { project: string; userKey: string }) {
+  const scripts = useScripts(project).data.value;
+  const server = useServer();
+  const [script, ...others] = scripts?.filter((each) => each.enabled && !each.free_for_all) ?? [];
+  if (!script || others.length > 0) return scripts && <p class="small quiet">{words.hand}</p>;
+  return (
+    <>
+      <p>{words.handThis(script.name)}</p>
+      <Copyable value={loaderOf(script.id, addressOf(server.data.value), userKey)} label={words.handed} />
+    </>
   );
 }

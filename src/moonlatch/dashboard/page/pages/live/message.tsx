@@ -44,7 +44,7 @@ export function Message({ ids, sessions, onClose }: { ids: string[]; sessions: r
             columns={[
               { label: text.key, isLead: true, show: (answer) => <code class="clip">{keys.get(answer.session_id) ?? answer.session_id}</code> },
               { label: text.state, show: (answer) => <span class={answer.processed ? "badge good" : "badge bad"}>{answer.processed ? text.processed : text.notProcessed}</span> },
-              { label: text.answer, show: (answer) => <code class="wrap">{answer.processed ? JSON.stringify(answer.response) : answer.reason}</code> },
+              { label: text.answer, show: (answer) => <code class="wrap">{answer.processed ? JSON.stringify(answer.response) : (text.reasons[answer.reason ?? ""] ?? answer.reason)}</code> },
             ]}
           />
         </section>

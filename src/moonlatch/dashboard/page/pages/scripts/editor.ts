@@ -27,7 +27,7 @@ const colours = HighlightStyle.define([
   { tag: tags.number, color: "var(--warn)" },
   { tag: tags.comment, color: "var(--quiet)", fontStyle: "italic" },
   { tag: tags.meta, color: "var(--warn)" },
-  { tag: tags.special(tags.variableName), color: "var(--bad)" },
+  { tag: tags.special(tags.variableName), color: "var(--accent-text)" },
 ]);
 
 const theme = EditorView.theme({

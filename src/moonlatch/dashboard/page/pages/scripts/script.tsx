@@ -6,7 +6,7 @@ import { askAhead, type Question, useLoaded } from "../../api/load";
 import { useNews } from "../../api/news";
 import { may } from "../../api/session";
 import type { ScriptView } from "../../api/types";
-import { addressOf, isOfThisMachine, SERVER, useServer } from "../../data/server";
+import { addressOf, isOfThisMachine, loaderOf, SERVER, useServer } from "../../data/server";
 import { Bars, daysOf } from "../../parts/bars";
 import { Confirm } from "../../parts/confirm";
 import { Copyable } from "../../parts/copy";
@@ -115,14 +115,13 @@ function Figure({ label, value, isNow = false }: { label: string; value: number;
 function Loader({ script }: { script: ScriptView }) {
   const server = useServer();
   const address = addressOf(server.data.value);
-  const load = `loadstring(game:HttpGet("${new URL(`loader/${script.id}`, address)}"))()`;
   return (
     <section class="card">
       <header>
         <h2>{words.loader}</h2>
         <span class="small quiet">{script.free_for_all ? words.loaderFree : words.loaderMore}</span>
       </header>
-      <Copyable value={script.free_for_all ? load : `script_key = "KEY"\n${load}`} label={words.loader} />
+      <Copyable value={loaderOf(script.id, address, script.free_for_all ? null : "KEY")} label={words.loader} />
       {script.enabled && script.total_executions === 0 && <TryIt script={script} address={address} />}
       {isOfThisMachine(address) && <p class="small quiet note">{words.loaderHere(address.host)}</p>}
     </section>

@@ -14,8 +14,10 @@ export function ScriptLeaks({ script }: { script: ScriptView }) {
   const traced = useSignal<Traced | null>(null);
   return (
     <>
-      <h2>{words.title}</h2>
-      <p class="small quiet">{words.more}</p>
+      <div>
+        <h2>{words.title}</h2>
+        <p class="small quiet">{words.more}</p>
+      </div>
       {!script.mark_copies && <p class="quiet">{words.off}</p>}
       <Form
         submit={words.trace}
@@ -25,9 +27,9 @@ export function ScriptLeaks({ script }: { script: ScriptView }) {
         }}
       >
         <TextArea name="file" label={words.file} rows={8} class="mono" required />
-        <TextField name="build" label={words.build} inputMode="numeric" />
+        <TextField name="build" label={words.build} hint={words.buildHint} inputMode="numeric" />
       </Form>
-      <div role="status">{traced.value && <Suspects script={script} traced={traced.value} />}</div>
+      <div class="stack" role="status">{traced.value && <Suspects script={script} traced={traced.value} />}</div>
     </>
   );
 }
@@ -47,19 +49,22 @@ function Suspects({ script, traced }: { script: ScriptView; traced: Traced }) {
 
 function Named({ script, caption, score, named }: { script: ScriptView; caption: string; score: string; named: Traced["suspects"] }) {
   return (
-    <Table
-      caption={caption}
-      rows={named}
-      keyOf={(each) => each.user_id}
-      columns={[
-        {
-          label: words.key,
-          isLead: true,
-          show: (each) => <a class="mono wrap" href={to(`/projects/${script.project_id}/keys/${each.user_id}`)}>{each.user_key ?? each.user_id}</a>,
-        },
-        { label: score, show: (each) => <span class="number">{each.score.toFixed(1)}</span> },
-        { label: words.chance, show: (each) => <span class="number">{each.chance.toPrecision(1)}</span> },
-      ]}
-    />
+    <>
+      <h3>{caption}</h3>
+      <Table
+        caption={caption}
+        rows={named}
+        keyOf={(each) => each.user_id}
+        columns={[
+          {
+            label: words.key,
+            isLead: true,
+            show: (each) => <a class="mono wrap" href={to(`/projects/${script.project_id}/keys/${each.user_id}`)}>{each.user_key ?? each.user_id}</a>,
+          },
+          { label: score, show: (each) => <span class="number">{each.score.toFixed(1)}</span> },
+          { label: words.chance, show: (each) => <span class="number">{each.chance.toPrecision(1)}</span> },
+        ]}
+      />
+    </>
   );
 }

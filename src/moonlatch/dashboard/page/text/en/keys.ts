@@ -89,6 +89,8 @@ export const text = {
     fingerprintlessHint: "The key is not bound to the first device that uses it.",
     more: "More",
     made: (many: number) => (many === 1 ? "The key was created" : `${many} keys were created`),
+    handThis: (script: string) => `What your customer runs to start ${script}:`,
+    handed: "What your customer runs",
     hand: "Your customer needs it along with the script's loader, which is on the script's page.",
     download: "Download CSV",
     done: "Done",

@@ -52,6 +52,7 @@ export const text = {
   answer: "Answer",
   processed: "answered",
   notProcessed: "not processed",
+  reasons: { "session not found": "no longer connected" } as Record<string, string>,
   disconnectTitle: (many: number) => (many === 1 ? "Disconnect this copy?" : `Disconnect ${many} copies?`),
   disconnectMore: "They stop at once. The customer can start again.",
   disconnected: (many: number) => `${many} disconnected`,

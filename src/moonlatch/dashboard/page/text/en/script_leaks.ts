@@ -4,6 +4,7 @@ export const text = {
   off: "Copies of this script are not marked: see Settings.",
   file: "Leaked text",
   build: "Build",
+  buildHint: "Empty: it is found by the text",
   trace: "Trace it",
   read: (build: number, read: string, places: string, keys: string) => `Build ${build}: ${read} of ${places} places were read, ${keys} keys scored.`,
   none: "No key agrees with it more than chance explains.",
