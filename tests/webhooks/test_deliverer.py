@@ -16,7 +16,7 @@ from moonlatch.operations.kinds import EventKind
 from moonlatch.storage import deliveries
 from moonlatch.storage.deliveries import Outcome
 from moonlatch.storage.interface import Transaction
-from moonlatch.webhooks import deliverer
+from moonlatch.webhooks import outcomes
 from support import rows
 from support.hooks import Hooks
 from support.receiver import OK, Receiver, receiver
@@ -265,13 +265,13 @@ async def test_what_came_of_many_calls_is_written_down_in_few_transactions(
         await end(tx, outcomes)
 
     monkeypatch.setattr(deliveries, "end", counted)
-    monkeypatch.setattr(deliverer, "GATHER_SECONDS", 600.0)
+    monkeypatch.setattr(outcomes, "GATHER_SECONDS", 600.0)
     endpoint, _ = await hooks.endpoint(there.url)
-    for number in range(deliverer.GATHERED):
+    for number in range(outcomes.GATHERED):
         await hooks.rename(f"{number}")
     hooks.start()
-    await hooks.ended(endpoint, "delivered", deliverer.GATHERED)
-    assert sum(written) == deliverer.GATHERED
+    await hooks.ended(endpoint, "delivered", outcomes.GATHERED)
+    assert sum(written) == outcomes.GATHERED
     # Those that ended while the last of so many was awaited go with it.
     assert len(written) == 1
 

@@ -24,17 +24,15 @@ from moonlatch.licensing.webhooks import (
 )
 from moonlatch.metrics.counts import DeliveryCounts
 from moonlatch.operations.calls import RENDERED
-from moonlatch.operations.changing import keyring_of, perform
+from moonlatch.operations.changing import keyring_of
 from moonlatch.operations.context import World
 from moonlatch.operations.endpoints import (
-    job_actor,
     keep_old_settings,
     secrets_of,
     signed_headers,
-    switch_off,
     url_of,
 )
-from moonlatch.storage import deliveries, endpoints
+from moonlatch.storage import deliveries
 from moonlatch.storage.deliveries import Claimed, Delivery, Outcome
 from moonlatch.storage.endpoints import Endpoint
 from moonlatch.storage.interface import StorageError, Transaction
@@ -44,6 +42,7 @@ from moonlatch.web.outgoing import Bounds, CallError, Outgoing
 from moonlatch.webhooks.discord import embed_of, message_of, with_wait
 from moonlatch.webhooks.lanes import Lane, Traffic
 from moonlatch.webhooks.masking import kept_answer
+from moonlatch.webhooks.outcomes import Outcomes
 from moonlatch.webhooks.payload import payload_of
 
 logger = logging.getLogger(__name__)
@@ -51,10 +50,6 @@ logger = logging.getLogger(__name__)
 POLL_SECONDS = 0.5
 ROUND_SECONDS = 0.01
 """Between two rounds when there is much to do, so that others get their turn."""
-
-GATHER_SECONDS = 0.1
-GATHERED = 32
-"""Outcomes are written down so long after the first, or so many together: whoever else writes waits for each transaction."""
 
 ANSWER_BYTES = 65_536
 CLAIMS_AT_ONCE = 64
@@ -92,18 +87,13 @@ class Deliverer:
         self._name = crypto.new_id()[:16]
         self._claims = 0
         self._calls: set[asyncio.Task[None]] = set()
-        self._outcomes: list[Outcome] = []
-        self._working: set[str] = set()
-        self._failing: dict[str, int] = {}
-        self._dead: dict[str, tuple[Endpoint, str]] = {}
-        self._has_outcomes = asyncio.Event()
-        self._has_many = asyncio.Event()
+        self._outcomes = Outcomes(world)
         self._lacks_room = False
         self._wake = asyncio.Event()
 
     async def run(self) -> None:
         """Deliver until cancelled."""
-        writing = asyncio.create_task(self._write_outcomes(), name="webhook outcomes")
+        writing = asyncio.create_task(self._outcomes.run(), name="webhook outcomes")
         try:
             await self._begin()
             while True:
@@ -152,7 +142,7 @@ class Deliverer:
         with contextlib.suppress(StorageError):
             await self._world.database.run(lambda tx: deliveries.release(tx, left, next_at=now), is_guarded=True)
         with contextlib.suppress(StorageError):
-            await self._write()
+            await self._outcomes.write()
 
     # --- claiming
 
@@ -235,8 +225,7 @@ class Deliverer:
         try:
             url = url_of(self._keyring, endpoint)
         except UnreadableSecretError:
-            self._dead[endpoint.id] = (endpoint, "its secrets were sealed under another master key")
-            self._has_outcomes.set()
+            self._outcomes.note_dead(endpoint, "its secrets were sealed under another master key")
             return
         if endpoint.kind == EndpointKind.DISCORD and batch[0].delivery.kind == RENDERED:
             sendable, body = batch, (batch[0].delivery.body or "").encode()
@@ -283,7 +272,7 @@ class Deliverer:
         if verdict.fate is Fate.DELIVERED:
             lane.worked()
             if endpoint.failing_since is not None:
-                self._working.add(endpoint.id)
+                self._outcomes.note_working(endpoint)
         else:
             lane.failed(monotonic_seconds())
         wait = max(verdict.wait_ms if verdict.fate is not Fate.DELIVERED else 0, pause_ms(kind, headers))
@@ -295,13 +284,13 @@ class Deliverer:
             self._note(delivery, sent, verdict, url)
         if verdict.fate is Fate.GONE:
             assert answer is not None
-            self._dead[endpoint.id] = (endpoint, f"it answered with status {answer.status}")
+            self._outcomes.note_dead(endpoint, f"it answered with status {answer.status}")
         elif verdict.fate is Fate.FAILED:
             since = endpoint.failing_since
             if since is None:
-                self._failing.setdefault(endpoint.id, sent.at)
+                self._outcomes.note_failing(endpoint, since=sent.at)
             elif sent.at - since >= FAILING_MS:
-                self._dead[endpoint.id] = (endpoint, "nothing arrived there for 5 days")
+                self._outcomes.note_dead(endpoint, "nothing arrived there for 5 days")
 
     def _give_back(self, lane: Lane) -> None:
         """Let go of what else was claimed for an endpoint that is to be left alone; it is claimed again behind the pause."""
@@ -331,7 +320,7 @@ class Deliverer:
             outcome = "given_up" if next_at is None else "to_be_tried_again"
         self.counts.outcomes[outcome] += 1
         answer = sent.answer
-        self._outcomes.append(
+        self._outcomes.add(
             Outcome(
                 delivery_id=delivery.id,
                 claimed_by=delivery.claimed_by or "",
@@ -345,61 +334,6 @@ class Deliverer:
                 delivered_at=sent.at if verdict is not None and verdict.fate is Fate.DELIVERED else None,
             )
         )
-        self._has_outcomes.set()
-        if len(self._outcomes) >= GATHERED:
-            self._has_many.set()
-
-    async def _write_outcomes(self) -> None:
-        while True:
-            await self._has_outcomes.wait()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(GATHER_SECONDS):
-                    await self._has_many.wait()
-            self._has_outcomes.clear()
-            self._has_many.clear()
-            try:
-                await self._write()
-            except StorageError as error:
-                logger.warning("outcomes of webhooks wait for the database: %s", type(error).__name__)
-                await asyncio.sleep(POLL_SECONDS)
-                self._has_outcomes.set()
-            except Exception:
-                logger.exception("outcomes of webhooks could not be written; the next attempt follows")
-                await asyncio.sleep(POLL_SECONDS)
-                self._has_outcomes.set()
-            await asyncio.sleep(ROUND_SECONDS)
-
-    async def _write(self) -> None:
-        """Write down what came of the calls that ended; what cannot be written is kept for the next time."""
-        outcomes, working, failing = self._outcomes, self._working, self._failing
-        dead, self._dead = self._dead, {}
-        self._outcomes, self._working, self._failing = [], set(), {}
-
-        async def write(tx: Transaction) -> None:
-            await deliveries.end(tx, outcomes)
-            for endpoint_id in working:
-                await endpoints.note_working(tx, endpoint_id)
-            for endpoint_id, since in failing.items():
-                await endpoints.note_failing(tx, endpoint_id, since=since)
-
-        try:
-            await self._world.database.run(write, is_guarded=True)
-        except BaseException:
-            self._outcomes[:0] = outcomes
-            self._working |= working
-            self._failing = {**self._failing, **failing}
-            self._dead = {**dead, **self._dead}
-            raise
-        for endpoint_id, (endpoint, because) in dead.items():
-            try:
-                await self._switch_off(endpoint, because)
-            except StorageError:
-                self._dead.setdefault(endpoint_id, (endpoint, because))
-                raise
-
-    async def _switch_off(self, endpoint: Endpoint, because: str) -> None:
-        actor = job_actor(endpoint.account_id)
-        await perform(self._world, actor, lambda change: switch_off(change, endpoint.id, because))
 
 
 async def endpoints_due(world: World, now: int) -> list[Endpoint]:
