@@ -41,7 +41,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """All in one process: the browser is the largest thing that any test starts. First, for what parts the tests reads the mark."""
     for item in items:
-        if Path(__file__).parent in item.path.parents:
+        if item.nodeid.startswith("tests/dashboard/"):
             item.add_marker(pytest.mark.xdist_group("dashboard"))
 
 
