@@ -18,6 +18,7 @@ from moonlatch.licensing.crashes import (
     MOST_OF_INSTANCE,
     ErrorKind,
     ErrorState,
+    scrubbed,
 )
 from moonlatch.licensing.rollout import RolloutState, Step
 from moonlatch.obfuscator.line_map import FunctionLines, LineMap
@@ -169,6 +170,23 @@ async def test_paths_and_whatever_is_not_readable_are_left_out(world: World) -> 
     await copy.report(error={**BROKEN, "message": "cannot open C:\\Users\\jane\\keys.txt: \u0007no\nfile"})
     (group,) = await told(world, client)
     assert group.message == "cannot open <path>:  no file"
+
+
+async def test_addresses_are_left_out(world: World) -> None:
+    client = await reporting(world)
+    copy = await start(world, client)
+    await copy.report(
+        error={**BROKEN, "message": "203.0.113.77 (2001:db8::7, ::ffff:198.51.100.7) timed out: 192.0.2.1:8080."}
+    )
+    (group,) = await told(world, client)
+    assert group.message == "<address> (<address>, <address>) timed out: <address>:8080."
+
+
+@pytest.mark.parametrize(
+    "message", ["farm:812:40: at 12:34:56", "needs 1.2.3.4.5 or 1.2.3", "a::b", "::", "999.1.2.3", "t::", "x:1:"]
+)
+def test_what_only_looks_like_an_address_stays(message: str) -> None:
+    assert scrubbed(message) == message
 
 
 async def test_a_map_says_where_in_the_source_it_was(world: World) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from enum import StrEnum
+from ipaddress import ip_address
 from typing import NamedTuple
 
 MAX_MESSAGE_CHARACTERS = 400
@@ -80,13 +81,27 @@ def normalised(message: str) -> str:
 
 
 def scrubbed(message: str) -> str:
-    """The message as it is kept: of one line, bounded, without keys. Loaders leave those out, and paths and long strings; what comes may be of
-    another client.
+    """The message as it is kept: of one line, bounded, without keys and addresses. Loaders leave keys out, and paths and long strings; what
+    comes may be of another client.
     """
     told = _TELLING.sub("<id>", _PATH.sub("<path>", message))
+    told = _NETWORK_ADDRESS.sub(_without_address, told)
     return "".join(each if each.isprintable() else " " for each in told)[:MAX_MESSAGE_CHARACTERS]
 
 
+def _without_address(found: re.Match[str]) -> str:
+    try:
+        ip_address(found[0])
+    except ValueError:  # a time, a place in a script, a version
+        return found[0]
+    return "<address>"
+
+
+_IPV4 = r"(?:\d{1,3}\.){3}\d{1,3}"
+_NETWORK_ADDRESS = re.compile(
+    rf"(?<![\w:.])(?:(?=[a-f:]*\d)(?:[0-9a-f]{{0,4}}:){{2,7}}(?:{_IPV4}|[0-9a-f]{{0,4}})(?!\w|:\w)|{_IPV4}(?!\w|\.\d))",
+    re.IGNORECASE,
+)
 _PATH = re.compile(r"[A-Za-z]:[\\/][^'\":\n]*|~[\\/][^\s'\":]*|[\w.-]*[\\/][^\s'\":\\/]+[\\/][^\s'\":]*")
 
 
