@@ -85,7 +85,8 @@ def test_a_copy_does_what_its_spellings_do_alone(profile: str) -> None:
 def test_each_use_is_a_place_of_its_own(kind: str, profile: str) -> None:
     _, template = marked(KINDS[kind], profile)
     _, count = with_variants(KINDS[kind], {})
-    assert sorted(place.choice for place in template.places if place.choice) == [*range(1, count + 1)]
+    # Comparisons come after them.
+    assert sorted(place.choice for place in template.places if place.choice)[:count] == [*range(1, count + 1)]
 
 
 @pytest.mark.parametrize("profile", PROFILES)
@@ -98,10 +99,10 @@ def test_which_was_taken_is_read_from_a_copy_and_from_what_a_tool_makes_of_it(pr
         wrong = [(at, one) for at, one in enumerate(found) if one is not None and one != bits[at]]
         assert wrong == []
         assert found.count(None) < 0.05 * len(found)
-        back = read(template, lifted(source, template, bits).encode("ascii"))
+        back = read(template, lifted(source, profile, template, bits).encode("ascii"))
         told = {place.choice: one for place, one in zip(template.places, back, strict=True) if place.choice}
         choices = choices_of(template, bits)
-        assert len(choices) == with_variants(source, {})[1]
+        assert len(choices) >= with_variants(source, {})[1]
         assert {number for number, one in told.items() if one not in (None, choices[number])} == set()
         assert sum(one is None for one in told.values()) <= 0.1 * len(told)
 
@@ -124,7 +125,7 @@ def test_copies_have_the_same_lines() -> None:
     ("source", "warning"),
     [
         ("local a, b = 1, 2 print(LA_VARIANT(a, b))", "differ in nothing that is left when variables are renamed"),
-        ("f(LA_VARIANT(x < 5, 5 > x))", "differ in nothing that is left when variables are renamed"),
+        ("f(LA_VARIANT(x < y, y > x))", "differ in nothing that is left when variables are renamed"),
         (
             "LA_GUARD(f() == 'Wq7.vN2x-Rk40Jd_Lm81Zt', function() print(LA_VARIANT(1, 2)) end)",
             "has no effect in LA_GUARD and around it; the first spelling is taken",
@@ -154,7 +155,9 @@ def test_enough_of_them_name_who_passed_a_lifted_copy_on() -> None:
         chance = random.Random(seed)
         code = Code(KeyedStream(chance.randbytes(32)).draw, len(template.places))
         leaker = f"key {chance.randrange(keys)}"
-        found = read(template, lifted(source, template, [int(bit) for bit in code.word(leaker)]).encode("ascii"))
+        found = read(
+            template, lifted(source, "standard", template, [int(bit) for bit in code.word(leaker)]).encode("ascii")
+        )
         assert sum(bit is not None for bit in found) >= 150
         suspects, _ = code.trial(found).suspects([f"key {number}" for number in range(keys)], most=5)
         assert [one.holder for one in suspects if one.is_named] == [leaker]

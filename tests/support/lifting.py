@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from moonlatch.obfuscator import pipeline
 from moonlatch.obfuscator.analysis.scopes import resolve
+from moonlatch.obfuscator.options import PROFILES, Options
+from moonlatch.obfuscator.outcome import Rejected
 from moonlatch.obfuscator.syntax import tree as s
+from moonlatch.obfuscator.syntax.choices import number_of, spellings
 from moonlatch.obfuscator.syntax.lexer import Tokens
 from moonlatch.obfuscator.syntax.parser import parse
 from moonlatch.obfuscator.syntax.printer import print_chunk
@@ -42,9 +46,32 @@ def choices_of(template: Template, bits: list[int]) -> dict[int, int]:
     return {place.choice: bit for place, bit in zip(template.places, bits, strict=True) if place.choice}
 
 
-def lifted(source: str, template: Template, bits: list[int]) -> str:
+class _Chosen(Rewriter):
+    """Puts one of its spellings in place of every choice."""
+
+    def __init__(self, bits: Mapping[int, int]) -> None:
+        super().__init__()
+        self._bits = bits
+
+    def rewrite_if_expression(self, node: s.IfExpression) -> s.Expression:
+        both = spellings(node)
+        if both is None:
+            return super().rewrite_if_expression(node)
+        return s.Group(both[self._bits.get(number_of(node), 0)], node.line)
+
+
+def with_choices(source: str, profile: str, bits: Mapping[int, int]) -> str:
+    """The source with one spelling of each choice that marked copies of it have, by their numbers."""
+    prepared = pipeline._accepted(source.encode("latin-1"), Options(profile, has_marks=True), PROFILES[profile], None)
+    assert not isinstance(prepared, Rejected)
+    chunk, _ = prepared
+    _Chosen(bits).chunk(chunk)
+    return print_chunk(chunk)
+
+
+def lifted(source: str, profile: str, template: Template, bits: list[int]) -> str:
     """The copy with that word, brought back to source, renamed and formatted anew."""
-    return renamed(with_variants(source, choices_of(template, bits))[0])
+    return renamed(with_choices(source, profile, choices_of(template, bits)))
 
 
 def renamed(text: str) -> str:

@@ -14,6 +14,7 @@ from moonlatch.obfuscator.analysis.check import check_parsed
 from moonlatch.obfuscator.analysis.dialect import constructs_without_counterpart, most_portable_target
 from moonlatch.obfuscator.analysis.function_names import function_lines
 from moonlatch.obfuscator.analysis.hash_literals import hash_warnings
+from moonlatch.obfuscator.analysis.hot_functions import hot_functions
 from moonlatch.obfuscator.analysis.plain_lua_limits import plain_lua_faults
 from moonlatch.obfuscator.analysis.scopes import Resolution, resolve
 from moonlatch.obfuscator.analysis.secret_literals import secret_warnings
@@ -53,6 +54,7 @@ from moonlatch.obfuscator.preparation.runtime_variables import (
     forged_variables,
     functions_without_room,
 )
+from moonlatch.obfuscator.preparation.turned_comparisons import let_comparisons_turn
 from moonlatch.obfuscator.run_lock import Lock
 from moonlatch.obfuscator.source_outline import kept_outline
 from moonlatch.obfuscator.syntax import tree as s
@@ -106,7 +108,7 @@ def warnings_or_faults(source: bytes, options: Options) -> list[str] | Rejected:
     It costs a fraction of protecting it. What only the passes of a profile find stays unsaid.
     """
     with collector_at_rest():
-        accepted = _accepted(source, options, None)
+        accepted = _accepted(source, options, PROFILES[options.profile], None)
         if isinstance(accepted, Rejected):
             return accepted
         chunk, (_, expansion, _) = accepted
@@ -145,13 +147,13 @@ def _transformed(
     is_unmapped = options.has_line_map and len(source) > MOST_MAPPED_BYTES and virtualize.KEY in keys
     if is_unmapped:
         options = replace(options, has_line_map=False)
-    accepted = _accepted(source, options, observer)
+    accepted = _accepted(source, options, keys, observer)
     if isinstance(accepted, Rejected):
         return accepted
     chunk, (resolution, expansion, shared) = accepted
     functions = function_lines(chunk) if options.has_line_map else []
     salt = random.Random(f"{seed}/outline").getrandbits(32)
-    outline = kept_outline(chunk, salt) if options.has_marks else None
+    outline = kept_outline(chunk, resolution, salt) if options.has_marks else None
     warnings = _warnings(chunk, source, options, expansion)
     if is_unmapped:
         warnings.append(UNMAPPED)
@@ -315,7 +317,7 @@ def _copy(template: Template, *, second: bool) -> str:
 
 
 def _accepted(
-    source: bytes, options: Options, observer: Observer | None
+    source: bytes, options: Options, keys: Collection[str], observer: Observer | None
 ) -> tuple[s.Chunk, tuple[Resolution, Expansion, set[s.Function]]] | Rejected:
     """The tree of a script that nothing is said against, and what preparing it gave."""
     try:
@@ -330,7 +332,7 @@ def _accepted(
     if observer is not None:
         observer.result("check", census(chunk), None)
     with observed(observer, "prepare"):
-        prepared = _prepare(chunk, options)
+        prepared = _prepare(chunk, options, keys)
     return prepared if isinstance(prepared, Rejected) else (chunk, prepared)
 
 
@@ -352,7 +354,9 @@ def _faults_of_output(output: Protected, keys: Collection[str]) -> list[Diagnost
     return faults
 
 
-def _prepare(chunk: s.Chunk, options: Options) -> tuple[Resolution, Expansion, set[s.Function]] | Rejected:
+def _prepare(
+    chunk: s.Chunk, options: Options, keys: Collection[str]
+) -> tuple[Resolution, Expansion, set[s.Function]] | Rejected:
     """Macros and runtime variables; the names that are left, what the macros ask of the passes, and the shared functions."""
     resolution = resolve(chunk)
     known_true = _known_true(chunk, resolution, options)
@@ -395,7 +399,21 @@ def _prepare(chunk: s.Chunk, options: Options) -> tuple[Resolution, Expansion, s
         resolution = resolve(chunk)
     if options.client_chunk and connect_runtime(chunk, resolution):
         resolution = resolve(chunk)
+    if options.has_marks:
+        resolution = _with_turns(chunk, resolution, expansion, keys)
     return resolution, expansion, shared
+
+
+def _with_turns(chunk: s.Chunk, resolution: Resolution, expansion: Expansion, keys: Collection[str]) -> Resolution:
+    """The names, where comparisons have become choices."""
+    sealed = expansion.untouched | {guard.function for guard in expansion.guards}
+    # As text either side costs the same; the machine goes another way.
+    costly = hot_functions(chunk, resolution, sealed) if virtualize.KEY in keys else None
+    before = expansion.choices
+    expansion.choices = let_comparisons_turn(
+        chunk, resolution, before, sealed=sealed, costly=costly, native=expansion.native
+    )
+    return resolve(chunk) if expansion.choices > before else resolution
 
 
 def _prepare_guards(chunk: s.Chunk, resolution: Resolution, options: Options, expansion: Expansion) -> list[Diagnostic]:

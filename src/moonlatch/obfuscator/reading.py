@@ -24,12 +24,7 @@ def read(template: Template, leaked: bytes) -> list[int | None]:
         leak = _outline(leaked)
         found = _read_copy(template, leak)
         if template.source is not None:
-            in_source = _read_source(template.source, leak)
-            for index, place in enumerate(template.places):
-                bit = in_source.get(place.choice)
-                if bit is not None:
-                    # Where a text is copy and source at once, and they say different things, it tells nothing.
-                    found[index] = bit if found[index] in (None, bit) else None
+            _add_from_source(found, template, template.source, leak)
         return found
 
 
@@ -44,6 +39,8 @@ def _read_copy(template: Template, leak: Outline) -> list[int | None]:
     same = alignment.same
     for at, (index, _) in first.holes.items():
         found[index] = alignment.taken.get(at)
+    for at, index in first.turns.items():
+        found[index] = _turned(leak, same.get(at), is_turned=first.turned[at])
     comparisons = (node for node, is_turned in first.turned.items() if is_turned != second.turned[node])
     texts = [node for node, text in first.texts.items() if text != second.texts[node]]
     for index, place in enumerate(template.places):
@@ -59,16 +56,40 @@ def _read_copy(template: Template, leak: Outline) -> list[int | None]:
             has = leak.texts[here][part]
             found[index] = both.index(has) if has in both else None
         else:
-            found[index] = int(leak.turned[here] != first.turned[node])
+            found[index] = _turned(leak, here, is_turned=first.turned[node])
     return found
+
+
+def _add_from_source(found: list[int | None], template: Template, source: SourceOutline, leak: Outline) -> None:
+    """Adds what the leak tells where it is source. Parts of a copy look like the source and the other way round: of the two, the one of
+    which more was read is believed.
+    """
+    choices = {place.choice: index for index, place in enumerate(template.places) if place.choice}
+    in_source = {choices[number]: bit for number, bit in _read_source(source, leak).items() if number in choices}
+    is_source = len(in_source) * len(found) > (len(found) - found.count(None)) * len(choices)
+    for index, bit in in_source.items():
+        if is_source or found[index] is None:
+            found[index] = bit
 
 
 def _read_source(source: SourceOutline, leak: Outline) -> dict[int, int]:
     """Which spelling a text has that was brought back to source, by the choices' numbers."""
-    nodes, holes, choices = nodes_and_holes(source)
+    nodes, holes = nodes_and_holes(source)
     there = outline_numbers(leak, source.salt)
-    taken = aligned(Nodes(nodes, nodes), holes, Nodes(there, there)).taken
-    return {choices[at]: bit for at, bit in taken.items()}
+    alignment = aligned(Nodes(nodes, nodes), holes, Nodes(there, there))
+    found = {
+        one.number: _turned(leak, alignment.same.get(one.at), is_turned=one.is_turned)
+        if one.is_turn
+        else alignment.taken.get(one.at)
+        for one in source.choices
+    }
+    return {number: bit for number, bit in found.items() if bit is not None}
+
+
+def _turned(leak: Outline, here: int | None, *, is_turned: bool) -> int | None:
+    """Whether a comparison of the leak's is from the other side than the first spelling."""
+    there = None if here is None else leak.turned.get(here)
+    return None if there is None else int(there != is_turned)
 
 
 def _whole(template: Template, *, second: bool) -> Outline:
@@ -88,5 +109,5 @@ def _whole(template: Template, *, second: bool) -> Outline:
 
 def _outline(text: bytes, marker: str = "") -> Outline:
     chunk = parse(text)
-    resolve(chunk)
-    return outline_of(chunk.body, marker)
+    order = {binding: place for place, binding in enumerate(resolve(chunk).symbols)}
+    return outline_of(chunk.body, order, marker)

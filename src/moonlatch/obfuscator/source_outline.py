@@ -7,27 +7,31 @@ import zlib
 from array import array
 from collections.abc import Hashable, Iterable
 
+from moonlatch.obfuscator.analysis.scopes import Resolution
 from moonlatch.obfuscator.syntax import tree as s
 from moonlatch.obfuscator.syntax.outline import Hole, Outline, outline_of
 from moonlatch.obfuscator.template import SourceChoice, SourceOutline, TemplateError
 
 
-def kept_outline(chunk: s.Chunk, salt: int) -> SourceOutline | None:
-    """That of a source whose names are resolved, None for one without choices. `salt` has 32 bits."""
-    outline = outline_of(chunk.body)
-    if not outline.holes:
+def kept_outline(chunk: s.Chunk, resolution: Resolution, salt: int) -> SourceOutline | None:
+    """That of a source, None for one without choices. `salt` has 32 bits."""
+    outline = outline_of(chunk.body, {binding: place for place, binding in enumerate(resolution.symbols)})
+    if not outline.holes and not outline.turns:
         return None
     choices = [
         SourceChoice(number, at, _packed(numbers(hole.first, salt)), _packed(numbers(hole.second, salt)))
         for at, (number, hole) in outline.holes.items()
     ]
+    choices += [
+        SourceChoice(number, at, b"", b"", is_turned=outline.turned[at]) for at, number in outline.turns.items()
+    ]
     return SourceOutline(salt, _packed(numbers(outline.exact(), salt)), choices)
 
 
-def nodes_and_holes(kept: SourceOutline) -> tuple[list[int], dict[int, Hole], dict[int, int]]:
-    """What `kept_outline` told: the nodes, their holes, and the number of each hole's choice. Raises TemplateError."""
-    holes = {one.at: Hole(_unpacked(one.first), _unpacked(one.second)) for one in kept.choices}
-    return _unpacked(kept.nodes), holes, {one.at: one.number for one in kept.choices}
+def nodes_and_holes(kept: SourceOutline) -> tuple[list[int], dict[int, Hole]]:
+    """What `kept_outline` told: the nodes, and their holes. Raises TemplateError."""
+    holes = {one.at: Hole(_unpacked(one.first), _unpacked(one.second)) for one in kept.choices if not one.is_turn}
+    return _unpacked(kept.nodes), holes
 
 
 def outline_numbers(outline: Outline, salt: int) -> list[int]:

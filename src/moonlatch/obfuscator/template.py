@@ -45,12 +45,20 @@ class Place(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class SourceChoice(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A choice of the source's by its `number`, at the node `at` of its outline: `first` and `second` are those of its spellings."""
+    """A choice of the source's by its `number`, at the node `at` of its outline: `first` and `second` are those of its spellings.
+
+    A comparison that may be turned round has none; of that, the first spelling `is_turned` or not.
+    """
 
     number: int
     at: int
     first: bytes
     second: bytes
+    is_turned: bool = False
+
+    @property
+    def is_turn(self) -> bool:
+        return not self.first
 
 
 class SourceOutline(msgspec.Struct, frozen=True, array_like=True):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from moonlatch.obfuscator.analysis.builtins import ENVIRONMENTS, FUNCTIONS, library_members
 from moonlatch.obfuscator.syntax import tree as s
-from moonlatch.obfuscator.syntax.choices import spellings
+from moonlatch.obfuscator.syntax.choices import is_turn, spellings
 from moonlatch.obfuscator.syntax.rewriter import InFunctions, Replacement, Rewriter
 from moonlatch.obfuscator.transform.rooms import Rooms
 from moonlatch.obfuscator.transform.unit import Unit
@@ -104,7 +104,10 @@ class _Capturer(_Reader):
         """Inside a value that has two spellings."""
 
     def rewrite_if_expression(self, node: s.IfExpression) -> s.Expression:
-        outer, self._is_spelling = self._is_spelling, self._is_spelling or spellings(node) is not None
+        outer, self._is_spelling = (
+            self._is_spelling,
+            self._is_spelling or (spellings(node) is not None and not is_turn(node)),
+        )
         super().rewrite_if_expression(node)
         self._is_spelling = outer
         return node

@@ -14,7 +14,7 @@ from moonlatch.obfuscator.analysis.capacity import Capacity, needs_own_function
 from moonlatch.obfuscator.passes.encrypt_numbers import is_telling
 from moonlatch.obfuscator.syntax import spelling
 from moonlatch.obfuscator.syntax import tree as s
-from moonlatch.obfuscator.syntax.choices import spellings
+from moonlatch.obfuscator.syntax.choices import is_turn, spellings
 from moonlatch.obfuscator.syntax.parser import parse_written
 from moonlatch.obfuscator.syntax.rewriter import AnyLoop, AroundLoops, InFunctions, Replacement, Rewriter
 from moonlatch.obfuscator.target import Target
@@ -126,7 +126,8 @@ class _Census(AroundLoops, InFunctions):
         return node
 
     def rewrite_if_expression(self, node: s.IfExpression) -> s.Expression:
-        return node if spellings(node) is not None else super().rewrite_if_expression(node)
+        is_kept = spellings(node) is not None and not is_turn(node)
+        return node if is_kept else super().rewrite_if_expression(node)
 
     def around_loop(self, node: AnyLoop, rewrite: Callable[[AnyLoop], Replacement]) -> Replacement:
         self._weight *= _LOOP_WEIGHT
@@ -184,7 +185,7 @@ class _Keeper(AroundLoops):
         return self._replacement(_number(node, self._unit.target), node) if is_telling(node) else node
 
     def rewrite_if_expression(self, node: s.IfExpression) -> s.Expression:
-        if spellings(node) is None:
+        if spellings(node) is None or is_turn(node):
             return super().rewrite_if_expression(node)
         outer, self._is_spelling = self._is_spelling, True
         super().rewrite_if_expression(node)

@@ -10,6 +10,17 @@ def choice(number: int, first: s.Expression, second: s.Expression, line: int) ->
     return s.IfExpression([(s.Choice(number, line), first)], second, line)
 
 
+def turn(number: int, first: s.Binary, second: s.Binary) -> s.IfExpression:
+    """A comparison from one side or the other; they have no node in common."""
+    return s.IfExpression([(s.Choice(number, first.line, is_turn=True), first)], second, first.line)
+
+
+def is_turn(node: s.IfExpression) -> bool:
+    """Whether it is a comparison that may be turned round, and not any two values."""
+    condition = node.clauses[0][0]
+    return isinstance(condition, s.Choice) and condition.is_turn
+
+
 def spellings(node: s.Expression) -> tuple[s.Expression, s.Expression] | None:
     """The two of a value that has two, None for everything else."""
     if isinstance(node, s.IfExpression) and isinstance(node.clauses[0][0], s.Choice):

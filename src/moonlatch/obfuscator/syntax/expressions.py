@@ -215,10 +215,12 @@ class IfExpression(Expression):
 class Choice(Expression):
     """True in the copies of a build that take the first of two spellings, false in the others; the condition of an `IfExpression`
     of two values, and nothing else. It never becomes text: of that expression a copy has one of the values. `number` counts them from 1.
+    The values of a choice that `is_turn` are one comparison, from either side.
     """
 
     number: int
     line: int
+    is_turn: bool = False
 
 
 class TableItem(Node):

@@ -5,15 +5,18 @@ Names of variables, parentheses, spaces, ways to write a literal and the side of
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import NamedTuple
 
 from moonlatch.obfuscator.syntax import tree as s
 from moonlatch.obfuscator.syntax.choices import number_of, spellings
-from moonlatch.obfuscator.syntax.comparisons import TURNED, is_literal_of, is_turnable
+from moonlatch.obfuscator.syntax.comparisons import TURNED, is_literal_of
 from moonlatch.obfuscator.syntax.printer_expressions import unwrapped
 from moonlatch.obfuscator.template import SHORTEST_TEXT
+
+NO_ORDER: Mapping[s.Binding, int] = MappingProxyType({})
 
 
 class Hole(NamedTuple):
@@ -25,7 +28,7 @@ class Hole(NamedTuple):
 
 @dataclass(slots=True)
 class Outline:
-    """`kinds` says of each node what it is, `turned` which comparisons have their literal on the left, `texts` what long literals have
+    """`kinds` says of each node what it is, `turned` which comparisons are written from their other side, `texts` what long literals have
     in them, which `kinds` tells by their length alone, `globals` the names that are no local variable's. `holes` are where choices
     are, by their node; a choice is one node, which tells the choice's number.
     """
@@ -35,6 +38,8 @@ class Outline:
     texts: dict[int, bytes] = field(default_factory=dict)
     globals: dict[int, str] = field(default_factory=dict)
     holes: dict[int, tuple[int, Hole]] = field(default_factory=dict)
+    turns: dict[int, int] = field(default_factory=dict)
+    """Of comparisons that may be turned round the number of the choice; they are nodes like any other."""
 
     def exact(self) -> list[Hashable]:
         """Of each node what it is, with the names of globals and what is in long literals."""
@@ -46,8 +51,11 @@ class Outline:
         return nodes
 
 
-def outline_of(root: s.Node, marker: str = "") -> Outline:
-    """That of a tree whose names are resolved. A call of the global `marker` is a choice too: of two values, by a number."""
+def outline_of(root: s.Node, order: Mapping[s.Binding, int] = NO_ORDER, marker: str = "") -> Outline:
+    """That of a tree whose names are resolved; `order` is that of its variables, by which `==` of two is the same from either side.
+
+    A call of the global `marker` is a choice too: of two values, by a number.
+    """
     outline = Outline()
     pending: list[s.Node] = [root]
     while pending:
@@ -57,18 +65,24 @@ def outline_of(root: s.Node, marker: str = "") -> Outline:
         hole = _hole(node, marker)
         if hole is not None:
             number, first, second = hole
-            outline.holes[len(outline.kinds)] = number, Hole(exact_nodes(first), exact_nodes(second))
+            spelling = Hole(exact_nodes(first, order), exact_nodes(second, order))
+            if spelling.first == spelling.second and isinstance(unwrapped(first), s.Binary):
+                outline.turns[len(outline.kinds)] = number
+                pending.append(first)
+                continue
+            outline.holes[len(outline.kinds)] = number, spelling
             outline.kinds.append(("choice", number))
             continue
-        kind, inner = _told(node, outline)
+        kind, inner = _told(node, outline, order)
         outline.kinds.append(kind)
         pending += reversed(inner)
+    outline.turns = {at: number for at, number in outline.turns.items() if at in outline.turned}
     return outline
 
 
-def exact_nodes(root: s.Node) -> list[Hashable]:
+def exact_nodes(root: s.Node, order: Mapping[s.Binding, int] = NO_ORDER) -> list[Hashable]:
     """What a piece of a tree is told by, whatever its variables are called."""
-    return outline_of(root).exact()
+    return outline_of(root, order).exact()
 
 
 def _hole(node: s.Node, marker: str) -> tuple[int, s.Expression, s.Expression] | None:
@@ -82,11 +96,11 @@ def _hole(node: s.Node, marker: str) -> tuple[int, s.Expression, s.Expression] |
     return None
 
 
-def _told(node: s.Node, outline: Outline) -> tuple[Hashable, Sequence[s.Node]]:
+def _told(node: s.Node, outline: Outline, order: Mapping[s.Binding, int]) -> tuple[Hashable, Sequence[s.Node]]:
     name = type(node).__name__
     match node:
         case s.Binary():
-            return _binary(node, outline)
+            return _binary(node, outline, order)
         case s.String():
             if len(node.value) < SHORTEST_TEXT:
                 return (name, node.value), ()
@@ -117,14 +131,45 @@ def _told(node: s.Node, outline: Outline) -> tuple[Hashable, Sequence[s.Node]]:
             return (name, *_counts(node)), _inner(node)
 
 
-def _binary(node: s.Binary, outline: Outline) -> tuple[Hashable, Sequence[s.Node]]:
-    """A comparison is the same whichever side its literal is on."""
-    if is_turnable(node):
-        is_turned = is_literal_of(node.left, node.operator)
-        outline.turned[len(outline.kinds)] = is_turned
-        if is_turned:
-            return ("Binary", TURNED[node.operator]), [node.right, node.left]
-    return ("Binary", node.operator), [node.left, node.right]
+def _binary(node: s.Binary, outline: Outline, order: Mapping[s.Binding, int]) -> tuple[Hashable, Sequence[s.Node]]:
+    """A comparison is the same from either side."""
+    operator = node.operator
+    if operator in _BACKWARDS:
+        outline.turned[len(outline.kinds)] = True
+        return ("Binary", TURNED[operator]), [node.right, node.left]
+    if operator in ("==", "~="):
+        is_turned = _is_turned_equality(node, order)
+        if is_turned is not None:
+            outline.turned[len(outline.kinds)] = is_turned
+            if is_turned:
+                return ("Binary", operator), [node.right, node.left]
+    elif operator in TURNED:
+        outline.turned[len(outline.kinds)] = False
+    return ("Binary", operator), [node.left, node.right]
+
+
+_BACKWARDS = (">", ">=")
+
+
+def _is_turned_equality(node: s.Binary, order: Mapping[s.Binding, int]) -> bool | None:
+    """Whether `==` has its literal, or the later of two variables, on the left; None where neither side can be told."""
+    left, right = (_is_literal(one, node.operator) for one in (node.left, node.right))
+    if left != right:
+        return left
+    one, other = (_place(side, order) for side in (node.left, node.right))
+    return None if one is None or other is None or one == other else one > other
+
+
+def _place(node: s.Expression, order: Mapping[s.Binding, int]) -> int | None:
+    node = unwrapped(node)
+    return order.get(node.binding) if isinstance(node, s.Name) and node.binding is not None else None
+
+
+def _is_literal(node: s.Expression, operator: str) -> bool:
+    """Also one that has two spellings."""
+    node = unwrapped(node)
+    both = spellings(node)
+    return is_literal_of(node, operator) if both is None else all(is_literal_of(one, operator) for one in both)
 
 
 def _fields(node: s.Node) -> list[object]:

@@ -29,7 +29,7 @@ def print_marked(
 
     `texts` are literals of printable ASCII, each with another that means the same, and from where to where in them the
     places go that may come from either, and for which choice of the source. All copies have the same lines. Of more places than a
-    template may have, some are drawn; those of choices come first.
+    template may have, some are drawn; half may be of choices, those with the lowest numbers.
     """
     printer = _MarkedPrinter(target, texts, has_lines=has_lines)
     printer.block(chunk.body)
@@ -48,10 +48,10 @@ class _MarkedPrinter(Printer):
     def template(self, generator: random.Random) -> Template:
         chosen = self._places
         if len(chosen) > MOST_PLACES:
-            choices, others = (
-                [at for at, (_, place) in enumerate(chosen) if bool(place.choice) is is_one] for is_one in (True, False)
-            )
-            kept = generator.sample(choices, min(len(choices), MOST_PLACES))
+            by_number = sorted((place.choice, at) for at, (_, place) in enumerate(chosen))
+            others = [at for choice, at in by_number if not choice]
+            choices = [at for choice, at in by_number if choice]
+            kept = choices[: max(MOST_PLACES // 2, MOST_PLACES - len(others))]
             drawn = generator.sample(others, MOST_PLACES - len(kept))
             chosen = [chosen[index] for index in sorted([*kept, *drawn])]
         pieces, begin = [], 0
