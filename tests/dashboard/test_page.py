@@ -128,6 +128,8 @@ def test_first_steps_that_are_taken_elsewhere_are_done_here_too(visit: Visit, st
 def test_faults_stand_at_their_lines_while_somebody_writes(seller: Visit, shop: Shop) -> None:
     page = seller.page
     seller.go(f"/projects/{shop.project}/scripts/{shop.empty_script}")
+    button(page, "Switch on").click()
+    expect(page.get_by_text("There is nothing to start yet")).to_be_visible()
     editor = page.get_by_role("textbox", name="Source")
     editor.click()
     page.keyboard.type("local x = 1\nlocal y = = 2\n")

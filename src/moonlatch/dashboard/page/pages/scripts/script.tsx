@@ -2,6 +2,7 @@
 import { useSignal } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
 import { type Answer, ask, call } from "../../api/client";
+import { ApiError } from "../../api/errors";
 import { askAhead, type Question, useLoaded } from "../../api/load";
 import { useNews } from "../../api/news";
 import { may } from "../../api/session";
@@ -24,6 +25,8 @@ import { ScriptLeaks } from "./script_leaks";
 import { ScriptSettings } from "./script_settings";
 
 const words = text.page;
+/** The API's code for a script that has no build to be started. */
+const UPDATE_REQUIRED = 1;
 type Tab = "publish" | "builds" | "errors" | "leaks" | "settings";
 
 function tabs(): [Tab, ...Tab[]] {
@@ -154,7 +157,15 @@ function Switch({ script, reload }: { script: ScriptView; reload: () => Promise<
   }
   if (!script.enabled) {
     return (
-      <button type="button" onClick={() => void toggle(true).catch(tellFailure)}>
+      <button
+        type="button"
+        onClick={() =>
+          void toggle(true).catch((failure: unknown) => {
+            if (failure instanceof ApiError && failure.status === 409 && failure.detail.code === UPDATE_REQUIRED) tell(words.publishFirst, true);
+            else tellFailure(failure);
+          })
+        }
+      >
         {words.switchOn}
       </button>
     );

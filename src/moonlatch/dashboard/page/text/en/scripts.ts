@@ -67,6 +67,7 @@ export const text = {
     rotated: (until: string) => `The loader has a new secret; saved ones work until ${until}`,
     rotatedNow: "The loader has a new secret; saved ones no longer work",
     switchOn: "Switch on",
+    publishFirst: "There is nothing to start yet: publish a build.",
     switchOff: "Switch off",
     switchedOn: "The script is on",
     switchedOff: "The script is off, and every copy was stopped",
