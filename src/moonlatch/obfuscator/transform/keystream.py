@@ -69,6 +69,12 @@ class Keystream:
         """The state before the first symbol of that place's text."""
         return (place * self.place_factor + self.place_step + self.offset) % self.modulus
 
+    def advanced(self, state: int, count: int) -> int:
+        """The state after so many symbols, where none is fed back."""
+        for _ in range(count):
+            state = (state * self.factor + self.step) % self.modulus
+        return state
+
     def shifted(self, symbols: Iterable[int], state: int) -> str:
         """The symbols, each from 0 to 94, under the stream that starts from `state`, as text."""
         factor, step, modulus, chained = self.factor, self.step, self.modulus, self.chained

@@ -103,8 +103,9 @@ def _write(program: Program, functions: dict[Proto, list[Linked]], unit: Unit) -
         if (held := {proto: functions[proto] for proto in order if proto.machine == number})
     ]
     protos = f"{names.prefix}Q"
-    sources = [machine.source(protos) for machine in machines]
-    head = [f"local {protos}={{}} for _place=1,{len(order)} do {protos}[_place]={{false,false,0,0}} end "]
+    entries = {proto: entry for machine in machines for proto, entry in machine.text.entries.items()}
+    sources = [machine.source(protos, entries.__getitem__) for machine in machines]
+    head = [f"local {protos}={{}} for _place=1,{len(order)} do {protos}[_place]={{false,false,0,0,0}} end "]
     support = _support(program, decoders)
     head += [
         pool.decoder_source(f"{names.prefix}D{number}", keeps=True, marks=unit.marks)
@@ -116,7 +117,11 @@ def _write(program: Program, functions: dict[Proto, list[Linked]], unit: Unit) -
     written = parse_written(before + "".join(sources), lines)
     sealed = _functions_of(written)
     main = program.protos[None]
-    start = f"return {names.machine(main.machine)}({protos}[{places[main]}],{{}})({'...' if main.is_vararg else ''})"
+    first, entry = f"{protos}[{places[main]}]", entries[main]
+    start = (
+        f"{first}[3],{first}[4],{first}[5]={entry.at},{entry.key},{entry.head} "
+        f"return {names.machine(main.machine)}({first},{{}})({'...' if main.is_vararg else ''})"
+    )
     natives = [_native_statement(program, place) for place in range(1, len(program.natives) + 1)]
     unit.chunk.body.body = [*written.body.body, *natives, *parse_written(start).body.body]
     return sealed

@@ -10,11 +10,13 @@ from moonlatch.obfuscator.transform.keystream import FIRST, SYMBOLS, Keystream, 
 from moonlatch.obfuscator.transform.pool import Constant
 from moonlatch.obfuscator.transform.run_words import RunWords
 from moonlatch.obfuscator.transform.silent_text import Assembly, Shape, digits_of
-from moonlatch.obfuscator.transform.two_spellings import PAIR, Marks, Span, Symbols, TwoTexts, spelled_twice
+from moonlatch.obfuscator.transform.two_spellings import PAIR, Marks, Symbols, TwoTexts, spelled_twice
 
 _ROTATION = 64
 _BASE = 50
 """Digits of numbers; every stream has one symbol for each of them."""
+_KEYS = (1_009, 4_999)
+"""How many keys there are for constants is drawn from these."""
 _BODIES = (1_000_003, 9_999_991)
 """What tells the key of a constant's bytes from that of its length is drawn from these."""
 
@@ -48,26 +50,6 @@ class Stream:
             return spelled_twice(values, self._digits, self._pair, marks, share)
         return Symbols.plain([digit for value in values for digit in self._digits(value)])
 
-    def symbols_of_numbers(self, numbers: Iterable[tuple[int, int, int]]) -> Symbols:
-        """Numbers as digits, each with another that may stand for it, if it has as many digits, or itself.
-
-        Behind the two comes the number of the choice that is made between them; then they have as many digits in any case.
-        """
-        symbols = Symbols([], [], places := [])
-        for number, other, choice in numbers:
-            first, second = self._digits(number), self._digits(other)
-            if choice:
-                # A zero before the others changes nothing.
-                length = max(len(first), len(second))
-                first, second = ([self.split] * (length - len(one)) + one for one in (first, second))
-            if number != other and len(first) == len(second):
-                places.append(Span(len(symbols.first), len(symbols.first) + len(first), choice))
-            else:
-                second = first
-            symbols.first.extend(first)
-            symbols.second.extend(second)
-        return symbols
-
     def _digits(self, value: int) -> list[int]:
         return digits(value, self.split)
 
@@ -88,21 +70,30 @@ class Stream:
 
 
 class Pool:
-    """The constants that one decoder knows, each under a key of its own, and the Lua function that decodes them."""
+    """The constants that one decoder knows, each under a key of its own, and the Lua function that decodes them.
+
+    The key of a constant stands only where an instruction asks for it.
+    """
 
     def __init__(self, generator: random.Random, run: RunWords | None = None) -> None:
         """With `run` they are enciphered under its words."""
         self._stream = Stream.drawn(generator, run)
         self._body = generator.randrange(*_BODIES)
         self._rotation = congruent(_ROTATION, 256, generator)
+        self._keys = generator.randrange(*_KEYS)
+        self._generator = generator
         self._places: dict[Constant, int] = {}
 
     def place(self, constant: Constant) -> int:
-        """Where the decoder has it, counted from 1."""
-        return self._places.setdefault(constant, len(self._places) + 1)
+        """A number that says where the decoder has it, and what its key is."""
+        place = self._places.get(constant)
+        if place is None:
+            place = (len(self._places) + 1) * self._keys + self._generator.randrange(self._keys)
+            self._places[constant] = place
+        return place
 
     def decoder_source(self, name: str, *, keeps: bool, marks: Marks | None = None) -> str:
-        """Lua that makes the local `name`, a function from place to constant; it remembers them when it `keeps` them.
+        """Lua that makes the local `name`, a function from what `place` gives to the constant; it remembers them when it `keeps` them.
 
         With `marks` some letters are written in one of two ways.
         """
@@ -133,6 +124,11 @@ class Pool:
 
     def _decoder(self, name: str, data: str, *, keeps: bool) -> str:
         stream, assembly = self._stream, Assembly.of(self._places)
+
+        def within(place: str) -> str:
+            # Places are as large as a script is long; what comes of them is to be exact.
+            return f"({place})%{stream.keystream.modulus}"
+
         read, start = stream.read_source, stream.keystream.start_source
         each = f"for _index=1,_count do {read('_code', '_data', '_at', '_state', '_byte')}"
         letters = f"{each}{assembly.append_source(f'(_code+{self._rotation})%256')} end"
@@ -146,8 +142,9 @@ class Pool:
             f"local _at,_state,_starts=1,{start('0')},{{}} {read('_count', '_data', '_at', '_state', '_byte')}"
             f"for _index=1,_count do {read('_length', '_data', '_at', '_state', '_byte')}_starts[_index]=_length end "
             f"for _index=1,_count do local _length=_starts[_index] _starts[_index]=_at _at=_at+_length end {known}"
-            f"return function(_place) {look}local _at,_state=_starts[_place],{start('_place')} "
-            f"{read('_size', '_data', '_at', '_state', '_byte')}_state={start(f'(_place+{self._body})')} "
+            f"return function(_place) {look}local _at=_starts[(_place-_place%{self._keys})/{self._keys}] "
+            f"local _state={start(within('_place'))} "
+            f"{read('_size', '_data', '_at', '_state', '_byte')}_state={start(within(f'_place+{self._body}'))} "
             f"{assembly.header_source()} {assembly.source(letters, numbers)} {keep}return _value end end)() "
         )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import heapq
 import random
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import count
 
@@ -35,10 +35,11 @@ class Operation:
     number: int = 0
     slots: list[int] = field(default_factory=list)
     decoders: dict[int, int] = field(default_factory=dict)
+    runs_at_least: int = 0
 
     @property
     def weight(self) -> int:
-        return min(_HEAVIEST, sum(use.weight for use in self.uses))
+        return min(_HEAVIEST, self.runs_at_least + sum(use.weight for use in self.uses))
 
 
 @dataclass(slots=True, eq=False)
@@ -53,7 +54,8 @@ class Fork:
 class InstructionSet:
     """The operations of one interpreter.
 
-    `operation_slot` and `following_slot` are the same for all its instructions.
+    `operation_slot` and `following_slot` are the same for all its instructions. `deciphering` is the operation of one that was
+    not reached yet: every number from its own on.
     """
 
     def __init__(self, functions: Iterable[list[Linked]], decoders: int, generator: random.Random) -> None:
@@ -69,6 +71,7 @@ class InstructionSet:
             self._lay_out(operation, decoders)
             for use in operation.uses:
                 self.of[use] = operation
+        self.deciphering = Operation("", runs_at_least=len(self.of))
         self.tree = self._grown()
         self._number()
 
@@ -90,14 +93,18 @@ class InstructionSet:
         ties = count()
         self._generator.shuffle(self.operations)
         heap: list[tuple[int, int, Fork | Operation]] = [
-            (operation.weight, next(ties), operation) for operation in self.operations
+            (operation.weight, next(ties), operation) for operation in [*self.operations, self.deciphering]
         ]
         heapq.heapify(heap)
+        last: Fork | Operation = self.deciphering
         while len(heap) > 1:
             one_weight, _, one = heapq.heappop(heap)
             other_weight, _, other = heapq.heappop(heap)
-            sides = (one, other) if self._generator.random() < 0.5 else (other, one)
-            heapq.heappush(heap, (one_weight + other_weight, next(ties), Fork(*sides)))
+            is_other_last = other is last or (one is not last and self._generator.random() < 0.5)
+            fork = Fork(one, other) if is_other_last else Fork(other, one)
+            if last in (one, other):
+                last = fork
+            heapq.heappush(heap, (one_weight + other_weight, next(ties), fork))
         return heap[0][2]
 
     def _number(self) -> None:
@@ -115,14 +122,14 @@ class InstructionSet:
                 one[0].number = number
 
 
-def fill(operation: Operation, node: str, decoder_names: list[str]) -> str:
-    """The operation's text with every operand in place."""
+def fill(operation: Operation, slot: Callable[[int], str], decoder_names: list[str]) -> str:
+    """The operation's text with every operand in place; `slot` gives Lua for one slot of the instruction."""
     place = -1
 
     def operand(_: re.Match[str]) -> str:
         nonlocal place
         place += 1
-        stored = f"{node}[{operation.slots[place]}]"
+        stored = slot(operation.slots[place])
         decoder = operation.decoders.get(place)
         return stored if decoder is None else f"{decoder_names[decoder]}({stored})"
 
