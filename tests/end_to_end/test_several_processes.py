@@ -19,10 +19,13 @@ from support.developer import Developer, eventually
 from support.discord import CUSTOMERS, GUILD, STAFF, TOKEN, FakeDiscord, Person, buttons_of, fake_discord, text_of
 from support.discord import Client as People
 from support.killed import NO_LIMITS
+from support.passkeys import SoftPasskey
 from support.server import MoonlatchServer
 from support.visitor import key_on, signed
 
 CUSTOMERS_OF_ROLLOUT = 12
+PUBLIC_URL = "http://localhost:8000"
+"""Of all servers, as behind a proxy: passkeys and sign-ins are of this place."""
 
 
 @dataclass
@@ -68,6 +71,7 @@ async def test_several_servers_are_one(tmp_path: Path, postgres_url: str, redis_
             "MOONLATCH_DATABASE_URL": postgres_url,
             "MOONLATCH_REDIS_URL": redis_url,
             "MOONLATCH_DISCORD__BASE_URL": discord.url,
+            "MOONLATCH_PUBLIC_URL": PUBLIC_URL,
         }
         servers = [MoonlatchServer(tmp_path / str(number), settings) for number in range(2)]
         token = await asyncio.to_thread(servers[0].new_account, "seller")
@@ -85,6 +89,7 @@ async def test_several_servers_are_one(tmp_path: Path, postgres_url: str, redis_
             await check_variables(chain, http)
             await check_webhooks_of_scripts(chain, http)
             await check_visit(chain)
+            await check_members(chain)
             await check_discord(chain, discord, http)
         finally:
             for server in servers:
@@ -248,6 +253,43 @@ async def check_visit(chain: Chain) -> None:
         keys = {key_on(await browser.get(f"{url}/get/free-keys")) for url in (first, second)}
     assert len(keys) == 1
     assert None not in keys
+
+
+async def check_members(chain: Chain) -> None:
+    """Whoever signed in at one is signed in at all, until they sign out at any; a challenge is answered once, wherever it was asked for."""
+
+    async def send(at: int, path: str, body: object, cookies: httpx.Cookies | None = None) -> httpx.Response:
+        async with httpx.AsyncClient(timeout=60, headers={"Origin": PUBLIC_URL}) as page:
+            headers = {}
+            if cookies is not None:
+                held = {"Cookie": "; ".join(f"{name}={value}" for name, value in cookies.items())}
+                me = (await page.get(f"{chain.servers[1 - at].url}/me", headers=held)).json()
+                headers = {**held, "X-CSRF-Token": me["me"]["csrf"]}
+            return await page.post(chain.servers[at].url + path, json=body, headers=headers)
+
+    link = await asyncio.to_thread(
+        lambda: chain.developers[0].post("/members", name="Ana", sign_in_name="ana@example.com", role="owner")
+    )
+    taken = await send(1, "/auth/accept", {"secret": link["secret"], "password": "correct horse battery"})
+    assert taken.status_code == 200, taken.text
+    again = await send(0, "/auth/accept", {"secret": link["secret"], "password": "correct horse battery"})
+    assert again.status_code >= 400
+    key = SoftPasskey.at(PUBLIC_URL)
+    asked = (await send(0, "/me/passkeys/challenge", {}, taken.cookies)).json()
+    new = {"challenge_id": asked["challenge_id"], "name": "laptop", "credential": key.create(asked["options"])}
+    added = await send(1, "/me/passkeys", new, taken.cookies)
+    assert added.status_code == 200, added.text
+    asked = (await send(0, "/auth/passkey/challenge", {})).json()
+    answer = {"challenge_id": asked["challenge_id"], "credential": key.get(asked["options"])}
+    arrivals = await asyncio.gather(*(send(number % 2, "/auth/passkey", answer) for number in range(8)))
+    assert sorted(each.status_code for each in arrivals) == [200, *[401] * 7]
+    (arrived,) = [each for each in arrivals if each.status_code == 200]
+    assert (await send(0, "/me/sign_out", {}, arrived.cookies)).status_code == 200
+    async with httpx.AsyncClient(timeout=60) as page:
+        for server in chain.servers:
+            for cookies, status in ((arrived.cookies, 401), (taken.cookies, 200)):
+                held = "; ".join(f"{name}={value}" for name, value in cookies.items())
+                assert (await page.get(f"{server.url}/me", headers={"Cookie": held})).status_code == status
 
 
 async def check_discord(chain: Chain, discord: FakeDiscord, http: httpx.AsyncClient) -> None:
