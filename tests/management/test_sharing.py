@@ -363,3 +363,19 @@ async def test_keys_that_could_not_be_looked_at_are_looked_at_with_the_next(
     await started(last, device=b"one")
     await history.close()
     assert [(await me.user(key))["held_by"] for key in (*shared, last)] == ["devices"] * 3 + [None]
+
+
+async def test_a_key_that_cannot_be_judged_keeps_no_others_from_it(
+    api: Api, me: Developer, project: str, key: str, noon: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    await rules(me, project, starts_an_hour={"limit": 0, "action": "hold"})
+    broken, other = (await me.user(key))["id"], await me.new_user(project)
+    history = History(api.database, api.keyring, SharingWatch(api.world))
+    await api.change("update users set key_sealed = key_hash where id = :id", id=broken)
+    history.started(one_start(api, 1, user=broken, project=project, device=b"d"), "198.51.100.7")
+    await history.settle()
+    history.started(one_start(api, 2, user=(await me.user(other))["id"], project=project, device=b"d"), "198.51.100.7")
+    await history.close()
+    assert (await me.user(other))["held_by"] == "starts_an_hour"
+    assert f"the key of user {broken} could not be judged" in caplog.text
+    await api.change("delete from users where id = :id", id=broken)  # lists would not open it

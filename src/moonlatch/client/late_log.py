@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from abc import ABC, abstractmethod
 
 WRITE_SECONDS = 1.0
 """From the first that is noted to the transaction that writes it."""
+
+
+logger = logging.getLogger(__name__)
 
 
 class LateLog(ABC):
@@ -37,11 +41,15 @@ class LateLog(ABC):
             self._task = asyncio.get_running_loop().create_task(self._write_later(), name=self._name)
 
     async def _write_later(self) -> None:
-        while self._has_some():
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._hurry.wait(), WRITE_SECONDS)
-            await self._write_some()
-        self._task = None
+        try:
+            while self._has_some():
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._hurry.wait(), WRITE_SECONDS)
+                await self._write_some()
+        except Exception:  # what comes later is written all the same
+            logger.exception("%s: what waited was not written", self._name)
+        finally:
+            self._task = None
 
     @abstractmethod
     def _has_some(self) -> bool:

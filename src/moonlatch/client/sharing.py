@@ -72,7 +72,7 @@ class SharingWatch:
                 # Behind the others, should this one fail again and again.
                 self._due[user_id] = self._due.pop(user_id)
                 if user_id in found:
-                    await self._judge(found[user_id])
+                    await self._judge_alone(found[user_id])
                 del self._due[user_id]
         except StorageError as error:
             logger.warning("%d keys wait to be looked at: %s", len(self._due), type(error).__name__)
@@ -92,6 +92,15 @@ class SharingWatch:
         is_elsewhere = use.device != known.device or use.network != known.network
         known.device, known.network = use.device, use.network
         return is_elsewhere or use.hooked > 0 or (known.look_at is not None and known.starts >= known.look_at)
+
+    async def _judge_alone(self, key: JudgedKey) -> None:
+        """Judge a key; what is wrong with it is no reason to leave others out. Raises StorageError."""
+        try:
+            await self._judge(key)
+        except StorageError:
+            raise
+        except Exception:
+            logger.exception("the use of the key of user %s could not be judged", key.user_id)
 
     async def _judge(self, key: JudgedKey) -> None:
         known = self._known.get(key.user_id)
