@@ -98,7 +98,9 @@ class KeyedStore:
                 head + symbols.second,
                 [span.moved(len(head)) for span in symbols.places],
             )
-            start = entry.key * keystream.place_factor + texts.length * keystream.place_step + keystream.offset
+            start = (
+                entry.key * keystream.place_factor + texts.length * keystream.place_step + keystream.chosen(entry.key)
+            )
             value = texts.length * self._keys + entry.key + self._shift
             for reference in entry.references:
                 reference.text, reference.value = str(value), float(value)
@@ -116,10 +118,11 @@ class KeyedStore:
                 f"local _key=(_reference-{self._shift})%{self._keys} local _at=(_reference-{self._shift}-_key)/{self._keys}",
             ]
         )
+        chosen = keystream.chosen_source("_key")
         state = generator.choice(
             [
-                f"local _state=(_key*{keystream.place_factor}+_at*{keystream.place_step}{keystream.offset_source})%{keystream.modulus}",
-                f"local _state=(_at*{keystream.place_step}+_key*{keystream.place_factor}{keystream.offset_source})%{keystream.modulus}",
+                f"local _state=(_key*{keystream.place_factor}+_at*{keystream.place_step}{chosen})%{keystream.modulus}",
+                f"local _state=(_at*{keystream.place_step}+_key*{keystream.place_factor}{chosen})%{keystream.modulus}",
             ]
         )
 

@@ -7,14 +7,22 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import gcd
 
 # Everything is written in the 95 printable ASCII characters, a space being 0.
 SYMBOLS = 95
 FIRST = 32
 _LARGEST_MULTIPLE = 9_999
-FACTOR, STEP, OFFSET = "_run_factor", "_run_step", "_run_offset"
-"""The locals of a stream that is made of a run key's words."""
+TABLE = "_run_table"
+"""The local that a decoder has the table by."""
+CELLS = 256
+"""Numbers of the table that a run key is made into."""
+_PLACE_CELLS = 251
+"""A place has two cells, by this modulus and by `CELLS`: two places share one of them, and not the other."""
+_TABLE_MODULI = 2**33, 2**34
+_TABLE_FACTORS = 2**16, 2**18
+"""A state times a factor, both as large as they get, and what is added to it are exact on every Lua."""
 
 
 def congruent(value: int, modulus: int, generator: random.Random) -> int:
@@ -37,8 +45,8 @@ class Keystream:
     """The numbers of one build: a linear congruence that each text starts from a place of its own.
 
     With `chained` the symbol before is fed back; with `subtracts` what is drawn is taken off a symbol and not added.
-    `words` is Lua that declares `FACTOR`, `STEP` and `OFFSET`, for a stream whose Lua takes those from a run key; it goes before what is
-    written below. They are congruent to `factor`, `step` and `offset`, and as large as 2**32.
+    With a `table`, which Lua has under `table_name`, each step adds not `step` but the number that the state before it chooses there, and each
+    text starts from a number of the table: where nobody knows it, what one symbol was shifted by says nothing of the next.
     """
 
     factor: int
@@ -48,8 +56,8 @@ class Keystream:
     place_step: int
     chained: bool = False
     subtracts: bool = False
-    offset: int = 0
-    words: str = ""
+    table: tuple[int, ...] = ()
+    table_name: str = ""
 
     @classmethod
     def drawn(cls, generator: random.Random, *, varied: bool) -> Keystream:
@@ -65,9 +73,27 @@ class Keystream:
             subtracts=varied and generator.random() < 0.5,
         )
 
+    def with_table(self, table: tuple[int, ...], name: str, generator: random.Random) -> Keystream:
+        """The same with a table, of `CELLS` numbers below 2**34."""
+        modulus = generator.randrange(*_TABLE_MODULI)
+        # A letter's shift is the state modulo 95, from which nothing may follow for the state before it.
+        while gcd(modulus, 2 * SYMBOLS) > 1:
+            modulus += 1
+        factor = generator.randrange(*_TABLE_FACTORS) | 1
+        return replace(self, modulus=modulus, factor=factor, table=table, table_name=name)
+
     def start(self, place: int) -> int:
         """The state before the first symbol of that place's text."""
-        return (place * self.place_factor + self.place_step + self.offset) % self.modulus
+        return (place * self.place_factor + self.place_step + self.chosen(place)) % self.modulus
+
+    def chosen(self, place: int) -> int:
+        """What a place has from the table."""
+        return self.table[place % _PLACE_CELLS] + self.table[place % CELLS] if self.table else 0
+
+    def following(self, state: int) -> int:
+        """The state that shifts the next symbol."""
+        step = self.table[state % CELLS] if self.table else self.step
+        return (state * self.factor + step) % self.modulus
 
     def advanced(self, state: int, count: int) -> int:
         """The state after so many symbols, where none is fed back."""
@@ -77,11 +103,12 @@ class Keystream:
 
     def shifted(self, symbols: Iterable[int], state: int) -> str:
         """The symbols, each from 0 to 94, under the stream that starts from `state`, as text."""
-        factor, step, modulus, chained = self.factor, self.step, self.modulus, self.chained
+        factor, modulus, chained = self.factor, self.modulus, self.chained
+        table = self.table or (self.step,) * CELLS
         sign = -1 if self.subtracts else 1
         out = bytearray()
         for symbol in symbols:
-            state = (state * factor + step) % modulus
+            state = (state * factor + table[state % CELLS]) % modulus
             out.append(FIRST + (symbol + sign * state) % SYMBOLS)
             if chained:
                 state += symbol
@@ -89,21 +116,20 @@ class Keystream:
 
     def start_source(self, place: str) -> str:
         """Lua for `start`."""
-        return f"({place}*{self.place_factor}+{self.place_step}{self.offset_source})%{self.modulus}"
+        return f"({place}*{self.place_factor}+{self.place_step}{self.chosen_source(place)})%{self.modulus}"
+
+    def chosen_source(self, place: str) -> str:
+        """The end of a Lua expression for where a text starts, before the modulo: what `chosen` gives for that place."""
+        return f"+{TABLE}[{place}%{_PLACE_CELLS}]+{TABLE}[{place}%{CELLS}]" if self.table else ""
 
     def next_source(self, state: str) -> str:
         """A Lua statement that goes on to the next symbol's state."""
-        factor, step = (FACTOR, STEP) if self.words else (self.factor, self.step)
-        return f"{state}=({state}*{factor}+{step})%{self.modulus}"
+        step = f"{TABLE}[{state}%{CELLS}]" if self.table else str(self.step)
+        return f"{state}=({state}*{self.factor}+{step})%{self.modulus}"
 
     def captures(self) -> list[str]:
         """Declarations around a decoder, in any order."""
-        return [self.words] if self.words else []
-
-    @property
-    def offset_source(self) -> str:
-        """The end of a Lua expression for where a text starts, before the modulo."""
-        return f"+{OFFSET}" if self.words else ""
+        return [f"local {TABLE}={self.table_name}"] if self.table else []
 
     def unshift_source(self, state: str) -> str:
         """The end of a Lua expression for a symbol: what takes the shift off it, before the modulo."""
