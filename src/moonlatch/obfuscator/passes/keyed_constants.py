@@ -21,6 +21,7 @@ from moonlatch.obfuscator.target import Target
 from moonlatch.obfuscator.transform.enclosure import enclose
 from moonlatch.obfuscator.transform.interpolation import format_call
 from moonlatch.obfuscator.transform.keyed_store import KeyedStore
+from moonlatch.obfuscator.transform.phrasing import phrase
 from moonlatch.obfuscator.transform.rooms import Rooms
 from moonlatch.obfuscator.transform.unit import Unit
 
@@ -57,6 +58,7 @@ def run(unit: Unit) -> None:
         enclose(unit.chunk, uses_varargs=main.uses_varargs)
     for store in used:
         declarations = parse_written(store.source(unit.target, unit.marks, unit.run)).body.body
+        phrase(declarations, [store.decode.name], f"{unit.new_binding(line).name}q", generator)
         _seal(unit, declarations)
         unit.chunk.body.body[:0] = declarations
     unit.resolve_anew()

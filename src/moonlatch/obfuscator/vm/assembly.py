@@ -11,6 +11,7 @@ from moonlatch.obfuscator.syntax.rewriter import Rewriter
 from moonlatch.obfuscator.syntax.tree import NO_LINE
 from moonlatch.obfuscator.target import Target
 from moonlatch.obfuscator.transform.arguments import global_argument
+from moonlatch.obfuscator.transform.phrasing import phrase
 from moonlatch.obfuscator.transform.pool import Constant
 from moonlatch.obfuscator.transform.unit import Unit
 from moonlatch.obfuscator.vm.code import Proto
@@ -96,6 +97,7 @@ def _write(program: Program, functions: dict[Proto, list[Linked]], unit: Unit) -
             generator,
             decoders,
             program.most_kept,
+            any(_runs_often(program, proto, function) for proto, function in held.items()),
             unit.marks,
             unit.run,
         )
@@ -115,6 +117,9 @@ def _write(program: Program, functions: dict[Proto, list[Linked]], unit: Unit) -
     before = "".join([*head, support, f"local {declared} "]).replace("\n", " ")
     lines = [NO_LINE, *(line for machine in machines for line in machine.lines)]
     written = parse_written(before + "".join(sources), lines)
+    written_here = [f"{names.prefix}D{number}" for number in range(len(decoders))]
+    written_here += [name for machine in machines for name in machine.names_of_decoders()]
+    phrase(written.body.body, written_here, f"{names.prefix}q", generator)
     sealed = _functions_of(written)
     main = program.protos[None]
     first, entry = f"{protos}[{places[main]}]", entries[main]
@@ -125,6 +130,10 @@ def _write(program: Program, functions: dict[Proto, list[Linked]], unit: Unit) -
     natives = [_native_statement(program, place) for place in range(1, len(program.natives) + 1)]
     unit.chunk.body.body = [*written.body.body, *natives, *parse_written(start).body.body]
     return sealed
+
+
+def _runs_often(program: Program, proto: Proto, function: list[Linked]) -> bool:
+    return proto.function in program.hot or any(one.weight > 1 for one in function)
 
 
 def _native_statement(program: Program, place: int) -> s.Statement:

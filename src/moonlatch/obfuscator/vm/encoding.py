@@ -15,6 +15,7 @@ from moonlatch.obfuscator.transform.two_spellings import PAIR, Marks, Symbols, T
 _ROTATION = 64
 _BASE = 50
 """Digits of numbers; every stream has one symbol for each of them."""
+_SHARE_CALLED = 0.5
 _KEYS = (1_009, 4_999)
 """How many keys there are for constants is drawn from these."""
 _BODIES = (1_000_003, 9_999_991)
@@ -29,12 +30,15 @@ class Stream:
     keystream: Keystream
     first: int
     """What is taken off every symbol, modulo 95."""
+    is_called: bool = False
+    """Numbers are read by a function of the decoder's own, not wherever one is needed."""
 
     @classmethod
     def drawn(cls, generator: random.Random, run: RunWords | None = None) -> Stream:
         split, keystream = generator.randrange(52, 70), Keystream.drawn(generator, varied=False)
         first = congruent(FIRST, SYMBOLS, generator)
-        return cls(split, keystream if run is None else run.bind(keystream, generator), first)
+        is_called = generator.random() < _SHARE_CALLED
+        return cls(split, keystream if run is None else run.bind(keystream, generator), first, is_called)
 
     def encode(self, numbers: Iterable[int], place: int) -> str:
         """Numbers of zero or more as the sequence of that place."""
@@ -67,6 +71,24 @@ class Stream:
             f"if {digit}<{self.split} then {value}={value}*{self.split}+{digit} "
             f"else {value}={value}*{lead}+{digit}-{self.split} end until {digit}<{self.split} "
         )
+
+    def reader_source(self) -> str:
+        """Lua statements after `_data`, `_byte`, `_at` and `_state` are declared."""
+        if not self.is_called:
+            return ""
+        return f"local function _read() {self.inline_source('_number')}return _number end "
+
+    @property
+    def own(self) -> str:
+        """Whether `_at` and `_state` are variables of the function that sets them: `local`, if they are."""
+        return "" if self.is_called else "local "
+
+    def reading_source(self, value: str) -> str:
+        """Lua statements of a decoder that read a number into `value`, a local that they declare."""
+        return f"local {value}=_read()" if self.is_called else self.inline_source(value)
+
+    def inline_source(self, value: str) -> str:
+        return self.read_source(value, "_data", "_at", "_state", "_byte")
 
 
 class Pool:
@@ -129,8 +151,9 @@ class Pool:
             # Places are as large as a script is long; what comes of them is to be exact.
             return f"({place})%{stream.keystream.modulus}"
 
-        read, start = stream.read_source, stream.keystream.start_source
-        each = f"for _index=1,_count do {read('_code', '_data', '_at', '_state', '_byte')}"
+        read, own, start = stream.reading_source, stream.own, stream.keystream.start_source
+        # Where there are many, without a call for each.
+        each = f"for _index=1,_count do {stream.inline_source('_code')}"
         letters = f"{each}{assembly.append_source(f'(_code+{self._rotation})%256')} end"
         numbers = f"{each}{assembly.digit_source('_code', _BASE)} end"
         captures = assembly.captures() + stream.keystream.captures()
@@ -139,12 +162,12 @@ class Pool:
         keep = "_known[_place]=_value " if keeps else ""
         return (
             f"local {name}=(function() local _data={data} local _byte=string.byte {' '.join(captures)} "
-            f"local _at,_state,_starts=1,{start('0')},{{}} {read('_count', '_data', '_at', '_state', '_byte')}"
-            f"for _index=1,_count do {read('_length', '_data', '_at', '_state', '_byte')}_starts[_index]=_length end "
+            f"local _at,_state,_starts=1,{start('0')},{{}} {stream.reader_source()}{read('_count')} "
+            f"for _index=1,_count do {read('_length')} _starts[_index]=_length end "
             f"for _index=1,_count do local _length=_starts[_index] _starts[_index]=_at _at=_at+_length end {known}"
-            f"return function(_place) {look}local _at=_starts[(_place-_place%{self._keys})/{self._keys}] "
-            f"local _state={start(within('_place'))} "
-            f"{read('_size', '_data', '_at', '_state', '_byte')}_state={start(within(f'_place+{self._body}'))} "
+            f"return function(_place) {look}{own}_at=_starts[(_place-_place%{self._keys})/{self._keys}] "
+            f"{own}_state={start(within('_place'))} "
+            f"{read('_size')} _state={start(within(f'_place+{self._body}'))} "
             f"{assembly.header_source()} {assembly.source(letters, numbers)} {keep}return _value end end)() "
         )
 

@@ -318,7 +318,7 @@ class InstructionText:
         pack = max(record.head for record in self._records.values()) + self.generator.randrange(2, 200)
 
         def read(value: str) -> str:
-            return self.stream.read_source(value, "_data", "_at", "_state", "_byte")
+            return f"{self.stream.reading_source(value)} "
 
         def given(key: str) -> str:
             return f"(_state+{key})%{modulus}"
@@ -338,13 +338,14 @@ class InstructionText:
         # end: a stack that overflows in between leaves an instruction that can be deciphered again.
         return (
             f"(function() local _data={spelled(self.data(entry))} local _byte,_found=string.byte,{{}} "
-            f"{' '.join(keystream.captures())} {form.call_source()}"
+            f"{' '.join(keystream.captures())} {'local _at,_state ' if self.stream.is_called else ''}"
+            f"{self.stream.reader_source()}{form.call_source()}"
             f"local function _reach(_at,_head,_state) local _known=_found[_at] if _known then return _known end "
             f"{form.new_source('_node', f'(_head-_head%{_ENDS})/{_ENDS}+{RESERVED_SLOTS}')}"
             f"{operation},{following}={slots.deciphering.number}+_state,_at*{pack}+_head "
             f"_found[_at]=_node return _node end "
-            f"return function(_node) local _state={operation}-{slots.deciphering.number} local _head={following}%{pack} "
-            f"local _at,_end=({following}-_head)/{pack},_head%{_ENDS} "
+            f"return function(_node) {self.stream.own}_state={operation}-{slots.deciphering.number} local _head={following}%{pack} "
+            f"{self.stream.own}_at=({following}-_head)/{pack} local _end=_head%{_ENDS} "
             f"{read('_operation')}local _next,_after=false,0 "
             f"if _end<{_NO_NEXT} then {read('_value')}_after=_value "
             f"if _end=={_NEXT_ELSEWHERE} then {read('_to')}{read('_key')}_next=_reach(_to,_after,{given('_key')}) end end "

@@ -10,13 +10,16 @@ from moonlatch.obfuscator.transform.run_words import RunWords
 from moonlatch.obfuscator.transform.two_spellings import Marks
 from moonlatch.obfuscator.vm.code import MOST_PARAMETERS, Proto
 from moonlatch.obfuscator.vm.encoding import Pool
-from moonlatch.obfuscator.vm.forms import Form, Tables
+from moonlatch.obfuscator.vm.forms import Cells, Form, Tables
 from moonlatch.obfuscator.vm.instruction_text import Entry, InstructionText
 from moonlatch.obfuscator.vm.linking import Linked
 from moonlatch.obfuscator.vm.names import Names
 from moonlatch.obfuscator.vm.operations import Fork, InstructionSet, Operation, fill
 
 _REGISTERS_AT_ONCE = 10
+_SHARE_OF_TABLES = 0.4
+_SHAPES = _PLAIN, _REPEATED, _NESTED = range(3)
+"""Of an interpreter's loop."""
 
 
 @dataclass(slots=True, eq=False)
@@ -34,6 +37,8 @@ class Machine:
     decoders: list[Pool]
     most_kept: int
     """How many arguments a machine that takes `...` keeps in variables."""
+    runs_often: bool = True
+    """Something in it is in a loop, or called in one."""
     marks: Marks | None = None
     run: RunWords | None = None
     instructions: InstructionSet = field(init=False)
@@ -47,7 +52,7 @@ class Machine:
         generator = self.generator
         self.instructions = InstructionSet(self.functions.values(), len(self.decoders), generator)
         self.constants = Pool(generator, self.run)
-        self.form = Tables()
+        self.form = self._form()
         self.text = InstructionText(
             self.functions,
             self.places,
@@ -60,17 +65,27 @@ class Machine:
         )
         self.text.lay_out()
 
+    def _form(self) -> Form:
+        # Reading a slot of an array takes an addition more, which is too much where code runs often.
+        if self.runs_often or self.generator.random() < _SHARE_OF_TABLES:
+            return Tables()
+        return Cells(f"{self.names.prefix}M{self.number}", f"{self.names.prefix}c")
+
     def source(self, protos: str, entry: Callable[[Proto], Entry]) -> str:
         """Statements that give the machine's local its value; `protos` is the table that all machines put theirs into, `entry`
         says where the functions of all of them begin.
         """
-        prefix, number = self.names.prefix, self.number
-        decipher, start, table = f"{prefix}decipher{number}", f"{prefix}start{number}", f"{prefix}K{number}"
+        decipher, start, table = self.names_of_decoders()
         text = self.text.source(self.form, protos, table, entry)
         # What the instructions mention is known only now.
         pool = self.constants.decoder_source(table, keeps=False, marks=self.marks)
         shared = self.form.shared_source()
         return f"{pool}{shared}local {decipher},{start}={text}{self._loop_source(decipher, start)}"
+
+    def names_of_decoders(self) -> tuple[str, str, str]:
+        """Those of what deciphers an instruction, of what gives a function's first, and of the decoder of instructions' constants."""
+        prefix, number = self.names.prefix, self.number
+        return f"{prefix}decipher{number}", f"{prefix}start{number}", f"{prefix}K{number}"
 
     def _loop_source(self, decipher: str, start: str) -> str:
         names = self.names
@@ -91,12 +106,29 @@ class Machine:
         # The script may let go of an argument, which must not live on here. With `...` it lives on in the original, too.
         release = "" if takes_any else f"{','.join(parameters)}=nil "
         operation = f"{names.prefix}o"
-        body = self._tree_source(self.instructions.tree, operation, decipher)
         return (
             f"{names.machine(self.number)}=function({proto},{names.upvalues}) return function({head}) "
             f"{read}{self.form.call_source()}local {node},{registers}={proto}[1]or {start}({proto}),{file} {release}"
-            f"while true do local {operation}={self._slot(self.instructions.operation_slot)} {body} end end end "
+            f"{self._repeated_source(operation, decipher)} end end "
         )
+
+    def _repeated_source(self, operation: str, decipher: str) -> str:
+        """The loop: fetch, decide, do."""
+        tree, fetch = self.instructions.tree, self._slot(self.instructions.operation_slot)
+        shape = self.generator.choice(_SHAPES)
+        if shape == _NESTED and isinstance(tree, Fork) and isinstance(tree.left, Fork) and isinstance(tree.right, Fork):
+            # The side that runs more often repeats by itself until the other is wanted.
+            left, right = tree.left, tree.right
+            inner, outer, compared = (left, right, "<") if left.weight > right.weight else (right, left, ">=")
+            sources = [self._tree_source(part, operation, decipher) for part in (inner, outer)]
+            return (
+                f"while true do local {operation}={fetch} while {operation}{compared}{tree.number} do "
+                f"{sources[0]} {operation}={fetch} end {sources[1]} end"
+            )
+        body = self._tree_source(tree, operation, decipher)
+        if shape == _REPEATED:
+            return f"repeat local {operation}={fetch} {body} until false"
+        return f"while true do local {operation}={fetch} {body} end"
 
     def _slot(self, number: int) -> str:
         return self.form.slot(self.names.node, number)

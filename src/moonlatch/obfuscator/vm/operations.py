@@ -49,6 +49,7 @@ class Fork:
     left: Fork | Operation
     right: Fork | Operation
     number: int = 0
+    weight: int = 0
 
 
 class InstructionSet:
@@ -101,7 +102,8 @@ class InstructionSet:
             one_weight, _, one = heapq.heappop(heap)
             other_weight, _, other = heapq.heappop(heap)
             is_other_last = other is last or (one is not last and self._generator.random() < 0.5)
-            fork = Fork(one, other) if is_other_last else Fork(other, one)
+            left, right = (one, other) if is_other_last else (other, one)
+            fork = Fork(left, right, weight=one_weight + other_weight)
             if last in (one, other):
                 last = fork
             heapq.heappush(heap, (one_weight + other_weight, next(ties), fork))
