@@ -98,7 +98,7 @@ class Keystream:
     def advanced(self, state: int, count: int) -> int:
         """The state after so many symbols, where none is fed back."""
         for _ in range(count):
-            state = (state * self.factor + self.step) % self.modulus
+            state = self.following(state)
         return state
 
     def shifted(self, symbols: Iterable[int], state: int) -> str:

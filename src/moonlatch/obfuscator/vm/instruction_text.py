@@ -26,7 +26,6 @@ from moonlatch.obfuscator.vm.operations import RESERVED_SLOTS, InstructionSet
 _KINDS = 5
 _NUMBER, _NODE, _CONSTANT, _PROTO, _LIST = range(_KINDS)
 _NEXT_IN_TEXT, _NEXT_ELSEWHERE, _NO_NEXT = range(_ENDS := 3)
-_KEY_DIGITS = 4
 _HEAD_DIGITS = 4
 _PLACE_DIGITS = 5
 """Of what leads to a function."""
@@ -106,6 +105,8 @@ class InstructionText:
     """What tells the kinds of operands apart, modulo `modulus`. With marks one is left over, which means a number, too."""
     entries: dict[Proto, Entry] = field(default_factory=dict)
     _mixing: int = field(init=False)
+    _key_digits: int = field(init=False)
+    """Of what leads to a state."""
     _records: dict[Linked, _Record] = field(default_factory=dict)
     _place_digits: int = 0
 
@@ -114,6 +115,7 @@ class InstructionText:
         self.modulus = _KINDS + (self.marks is not None)
         self.kinds = self.generator.sample(range(self.modulus), self.modulus)
         self._mixing = self.generator.randrange(101, 9_973)
+        self._key_digits = self._digits(self.stream.keystream.modulus - 1)
 
     # Layout
 
@@ -180,11 +182,11 @@ class InstructionText:
             case _Edge() if goes_on and not part.is_operand:
                 return self._digits(self._records[part.target].head)
             case _Edge():
-                return self._digits(self._records[part.target].head) + self._place_digits + _KEY_DIGITS
+                return self._digits(self._records[part.target].head) + self._place_digits + self._key_digits
             case _Either():
-                return self._digits(self._larger_head(part)) + self._place_digits + _KEY_DIGITS
+                return self._digits(self._larger_head(part)) + self._place_digits + self._key_digits
             case _Making():
-                return _HEAD_DIGITS + _PLACE_DIGITS + _KEY_DIGITS
+                return _HEAD_DIGITS + _PLACE_DIGITS + self._key_digits
 
     def _larger_head(self, either: _Either) -> int:
         return max(self._records[one].head for one in (either.targets.first, either.targets.second))
@@ -285,8 +287,8 @@ class InstructionText:
     def _append_key(self, symbols: Symbols, record: _Record, wanted: int) -> None:
         """A number that gives what is wanted when the state after it is added."""
         keystream = self.stream.keystream
-        state = keystream.advanced(record.state, len(symbols.first) + _KEY_DIGITS)
-        self._append_wide(symbols, (wanted - state) % keystream.modulus, _KEY_DIGITS)
+        state = keystream.advanced(record.state, len(symbols.first) + self._key_digits)
+        self._append_wide(symbols, (wanted - state) % keystream.modulus, self._key_digits)
 
     def _append(self, symbols: Symbols, number: int, other: int, places: list[Span]) -> None:
         """A number, with another that may stand for it, if it has as many digits, or itself."""
