@@ -90,15 +90,11 @@ class Keystream:
         """What a place has from the table."""
         return self.table[place % _PLACE_CELLS] + self.table[place % CELLS] if self.table else 0
 
-    def following(self, state: int) -> int:
-        """The state that shifts the next symbol."""
-        step = self.table[state % CELLS] if self.table else self.step
-        return (state * self.factor + step) % self.modulus
-
     def advanced(self, state: int, count: int) -> int:
         """The state after so many symbols, where none is fed back."""
+        factor, step, modulus, table = self.factor, self.step, self.modulus, self.table
         for _ in range(count):
-            state = self.following(state)
+            state = (state * factor + (table[state % CELLS] if table else step)) % modulus
         return state
 
     def shifted(self, symbols: Iterable[int], state: int) -> str:
