@@ -6,6 +6,7 @@ import contextlib
 import gc
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,6 +31,10 @@ from support.services import (
 settings.register_profile("moonlatch", deadline=None)
 settings.load_profile("moonlatch")
 
+
+# Shells start jobs in the background without SIGINT, and every process inherits that: what tests interrupt would go on.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 LONGEST_NAME = 40
 """Of a parameter's value in the name of a test, in characters."""

@@ -259,6 +259,7 @@ class Databases:
         self._made = 0
         self._migrated = contextlib.ExitStack()
         self._spare: list[str] = []
+        self._schema = ""
 
     @contextlib.contextmanager
     def fresh(self, options: str = "") -> Iterator[str]:
@@ -278,12 +279,15 @@ class Databases:
             self._spare.append(self._migrated.enter_context(self.fresh()))
             url = self._spare[-1]
             wait_for(lambda: migrate_postgres(url, shipped_migrations("postgres")))
+            self._schema = wait_for(lambda: _schema(url))
         url = self._spare.pop()
         try:
             yield url
         finally:
             wait_for(lambda: _empty(url))
-            self._spare.append(url)
+            # What a test has added, such as a trigger that fails, is nothing for the next one.
+            if wait_for(lambda: _schema(url)) == self._schema:
+                self._spare.append(url)
 
     def close(self) -> None:
         self._migrated.close()
@@ -302,6 +306,21 @@ class Databases:
                 await connection.close()
 
         wait_for(run)
+
+
+async def _schema(url: str) -> str:
+    """Names what there is of tables, indexes, triggers and functions."""
+    connection = await asyncpg.connect(url, timeout=30)
+    try:
+        found: str = await connection.fetchval(
+            "select string_agg(name, ' ' order by name) from ("
+            "select relname::text as name from pg_class where relnamespace = 'public'::regnamespace"
+            " union all select proname::text from pg_proc where pronamespace = 'public'::regnamespace"
+            " union all select tgname::text || ' of ' || tgrelid::regclass from pg_trigger where not tgisinternal) there"
+        )
+    finally:
+        await connection.close()
+    return found
 
 
 MANY_ROWS_BYTES = 1 << 20
