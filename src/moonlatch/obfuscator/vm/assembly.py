@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+from dataclasses import dataclass
 
 from moonlatch.obfuscator.syntax import tree as s
 from moonlatch.obfuscator.syntax.parser import parse_written
@@ -53,17 +54,14 @@ def compile_chunk(unit: Unit, native: set[s.Function], generator: random.Random)
     share_out(program, is_told_apart=unit.options.has_line_map)
     program.is_surveying = False
     _compile_all(program, chunk)
-    protos = list(program.protos.values())
-    functions = join([link(proto.code) for proto in protos])
-    breaks = LineBreaks(names, has_lines=unit.options.has_line_map)
-    for function in functions:
-        breaks.settle(function)
-    if unit.options.has_line_map:
-        for machine in range(program.machines):
-            held = [function for proto, function in zip(protos, functions, strict=True) if proto.machine == machine]
-            breaks.share(held, _LARGEST_MACHINE[unit.target])
-    arranged = [arrange(function, generator) for function in functions]
-    return _write(program, dict(zip(protos, arranged, strict=True)), unit)
+    # What the text is made of is gone before the text is read: both are large.
+    text = _text_of(program, _linked(program, unit), unit)
+    written = parse_written(text.source, text.lines)
+    phrase(written.body.body, text.decoders, f"{names.prefix}q", generator)
+    sealed = _functions_of(written)
+    natives = [_native_statement(program, place) for place in range(1, len(program.natives) + 1)]
+    unit.chunk.body.body = [*written.body.body, *natives, *parse_written(text.start).body.body]
+    return sealed
 
 
 def _compile_all(program: Program, chunk: s.Chunk) -> None:
@@ -80,7 +78,37 @@ def _compile_all(program: Program, chunk: s.Chunk) -> None:
             pending += list(program.protos.values())[known:]
 
 
-def _write(program: Program, functions: dict[Proto, list[Linked]], unit: Unit) -> set[s.Function]:
+def _linked(program: Program, unit: Unit) -> dict[Proto, list[Linked]]:
+    """Every function's instructions, in the order in which they are written down."""
+    protos = list(program.protos.values())
+    functions = join([link(proto.code) for proto in protos])
+    for proto in protos:
+        proto.code.clear()
+    breaks = LineBreaks(program.names, has_lines=unit.options.has_line_map)
+    for function in functions:
+        breaks.settle(function)
+    if unit.options.has_line_map:
+        for machine in range(program.machines):
+            held = [function for proto, function in zip(protos, functions, strict=True) if proto.machine == machine]
+            breaks.share(held, _LARGEST_MACHINE[unit.target])
+    arranged = [arrange(function, program.generator) for function in functions]
+    return dict(zip(protos, arranged, strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """All machines as Lua."""
+
+    source: str
+    lines: list[int]
+    """The script's line for each line of the source."""
+    decoders: list[str]
+    """Names of the functions that are the protector's own."""
+    start: str
+    """The statements that run the script's main function."""
+
+
+def _text_of(program: Program, functions: dict[Proto, list[Linked]], unit: Unit) -> _Text:
     names, generator = program.names, program.generator
     order = list(functions)
     generator.shuffle(order)
@@ -115,21 +143,16 @@ def _write(program: Program, functions: dict[Proto, list[Linked]], unit: Unit) -
     ]
     declared = ",".join(names.machine(number) for number in range(program.machines))
     before = "".join([*head, support, f"local {declared} "]).replace("\n", " ")
-    lines = [NO_LINE, *(line for machine in machines for line in machine.lines)]
-    written = parse_written(before + "".join(sources), lines)
     written_here = [f"{names.prefix}D{number}" for number in range(len(decoders))]
     written_here += [name for machine in machines for name in machine.names_of_decoders()]
-    phrase(written.body.body, written_here, f"{names.prefix}q", generator)
-    sealed = _functions_of(written)
     main = program.protos[None]
     first, entry = f"{protos}[{places[main]}]", entries[main]
     start = (
         f"{first}[3],{first}[4],{first}[5]={entry.at},{entry.key},{entry.head} "
         f"return {names.machine(main.machine)}({first},{{}})({'...' if main.is_vararg else ''})"
     )
-    natives = [_native_statement(program, place) for place in range(1, len(program.natives) + 1)]
-    unit.chunk.body.body = [*written.body.body, *natives, *parse_written(start).body.body]
-    return sealed
+    lines = [NO_LINE, *(line for machine in machines for line in machine.lines)]
+    return _Text(before + "".join(sources), lines, written_here, start)
 
 
 def _runs_often(program: Program, proto: Proto, function: list[Linked]) -> bool:
