@@ -255,9 +255,7 @@ class InstructionText:
     def _append_edge(self, symbols: Symbols, record: _Record, edge: _Edge) -> None:
         target = self._records[edge.target]
         if edge.is_operand:
-            self._append_wide(symbols, target.at * self.modulus + self.kinds[_NODE], self._place_digits)
-            self._append(symbols, target.head, target.head, [])
-            self._append_key(symbols, record, target.state)
+            self._append_operand(symbols, record, target, self._digits(target.head))
             return
         self._append(symbols, target.head, target.head, [])
         if not record.goes_on:
@@ -279,10 +277,13 @@ class InstructionText:
     def _written(self, record: _Record, begin: int, target: _Record, width: int) -> list[int]:
         """What leads to an instruction as an operand, from that symbol of the record on, with so many digits for the head."""
         symbols = Symbols([0] * begin, [])
+        self._append_operand(symbols, record, target, width)
+        return symbols.first[begin:]
+
+    def _append_operand(self, symbols: Symbols, record: _Record, target: _Record, width: int) -> None:
         self._append_wide(symbols, target.at * self.modulus + self.kinds[_NODE], self._place_digits)
         self._append_wide(symbols, target.head, width)
         self._append_key(symbols, record, target.state)
-        return symbols.first[begin:]
 
     def _append_key(self, symbols: Symbols, record: _Record, wanted: int) -> None:
         """A number that gives what is wanted when the state after it is added."""
