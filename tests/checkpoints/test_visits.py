@@ -75,7 +75,7 @@ async def test_the_page_says_everything_without_scripts_and_lets_nobody_else_say
     assert "<script" not in page.text
     assert " style=" not in page.text
     policy = page.headers["content-security-policy"]
-    assert policy == "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    assert policy == "default-src 'none'; base-uri 'none'; frame-ancestors 'none'; style-src 'self'; form-action 'self'"
     assert page.headers["referrer-policy"] == "no-referrer"
     assert page.headers["cache-control"] == "no-store"
     assert "set-cookie" not in page.headers, "who only looks is not marked"

@@ -44,7 +44,10 @@ def test_the_page_allows_itself_nothing_but_its_own_files(server: MoonlatchServe
     assert policy.pop("trusted-types") == "'none'"
     assert set(policy.values()) == {"'self'", "'none'"}
     assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["x-frame-options"] == "DENY"
     assert answer.headers["referrer-policy"] == "no-referrer"
+    assert answer.headers["cross-origin-opener-policy"] == "same-origin"
+    assert answer.headers["cross-origin-resource-policy"] == "same-origin"
 
 
 def test_nothing_stands_in_the_page_itself(html: str) -> None:

@@ -266,10 +266,31 @@ async def test_the_bare_address_leads_to_the_documentation(api: Api) -> None:
     assert (await api.http.get("/", follow_redirects=True)).text == (await api.http.get("/docs")).text
 
 
+@pytest.mark.parametrize("place", ["/docs", "/get/nothing"])
+async def test_every_page_for_browsers_is_guarded(api: Api, place: str) -> None:
+    answer = await api.http.get(place)
+    assert answer.headers["content-type"].startswith("text/html")
+    assert {"default-src 'none'", "base-uri 'none'", "frame-ancestors 'none'"} < set(
+        answer.headers["content-security-policy"].split("; ")
+    )
+    assert {name: answer.headers.get(name) for name in GUARDING} == GUARDING
+
+
+GUARDING = {
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+}
+
+
 async def test_the_documentation_needs_nothing_from_elsewhere(api: Api) -> None:
     page = await api.http.get("/docs")
     assert page.headers["content-type"] == "text/html; charset=utf-8"
-    assert "default-src 'none'; script-src 'self';" in page.headers["content-security-policy"]
+    policy = page.headers["content-security-policy"]
+    assert policy.startswith("default-src 'none'; ")
+    assert "; script-src 'self'; " in policy
     assert "http" not in page.text
     for part in ("swagger-ui.css", "swagger-ui-bundle.js", "start.js"):
         assert f"/docs/{part}" in page.text

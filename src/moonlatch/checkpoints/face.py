@@ -33,26 +33,11 @@ from moonlatch.storage.ad_systems import AdStep, AdSystem
 from moonlatch.storage.interface import StorageError
 from moonlatch.web.address import Addresses, header
 from moonlatch.web.limits import NetworkLimit, RateLimits
+from moonlatch.web.page_headers import encoded, page_headers
 
 _PREFIXES = ("/get/", "/verify/", "/postback/")
 
-_POLICY = (
-    "default-src 'none'",
-    "style-src 'self'",
-    "form-action 'self'",
-    "base-uri 'none'",
-    "frame-ancestors 'none'",
-)
-CONTENT_SECURITY_POLICY = "; ".join(_POLICY)
-_GUARDED = [
-    (b"content-security-policy", CONTENT_SECURITY_POLICY.encode()),
-    (b"x-content-type-options", b"nosniff"),
-    (b"x-frame-options", b"DENY"),
-    # Where a visitor comes from is nobody's business, and addresses of callbacks are good once.
-    (b"referrer-policy", b"no-referrer"),
-    (b"cross-origin-opener-policy", b"same-origin"),
-    (b"cross-origin-resource-policy", b"same-origin"),
-]
+_GUARDED = encoded(page_headers("style-src 'self'", "form-action 'self'"))
 _HTML = (b"content-type", b"text/html; charset=utf-8")
 _TEXT = (b"content-type", b"text/plain; charset=utf-8")
 _NOT_KEPT = (b"cache-control", b"no-store")

@@ -8,31 +8,21 @@ from collections.abc import Mapping
 from starlette.types import Receive, Scope, Send
 
 from moonlatch.dashboard.assets import ENCODINGS, Asset, built_assets
+from moonlatch.web.page_headers import encoded, page_headers
 
 PATH = "/dashboard"
 
-_POLICY = (
-    "default-src 'none'",
-    "script-src 'self'",
-    "style-src 'self'",
-    "connect-src 'self'",
-    "img-src 'self'",
-    "base-uri 'none'",
-    "form-action 'none'",
-    "frame-ancestors 'none'",
-    "require-trusted-types-for 'script'",
-    "trusted-types 'none'",
+_GUARDED = encoded(
+    page_headers(
+        "script-src 'self'",
+        "style-src 'self'",
+        "connect-src 'self'",
+        "img-src 'self'",
+        "form-action 'none'",
+        "require-trusted-types-for 'script'",
+        "trusted-types 'none'",
+    )
 )
-CONTENT_SECURITY_POLICY = "; ".join(_POLICY)
-
-_GUARDED = [
-    (b"content-security-policy", CONTENT_SECURITY_POLICY.encode()),
-    (b"x-content-type-options", b"nosniff"),
-    (b"x-frame-options", b"DENY"),
-    (b"referrer-policy", b"no-referrer"),
-    (b"cross-origin-opener-policy", b"same-origin"),
-    (b"cross-origin-resource-policy", b"same-origin"),
-]
 _HTML = b"text/html; charset=utf-8"
 _FOR_GOOD = b"public, max-age=31536000, immutable"
 _ASKED_AGAIN = b"no-cache"

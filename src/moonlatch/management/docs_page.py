@@ -11,21 +11,9 @@ from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Resp
 
 from moonlatch.management.documents import openapi
 from moonlatch.management.routes import PUBLIC, Route
+from moonlatch.web.page_headers import page_headers
 
 router = APIRouter(route_class=Route, include_in_schema=False)
-
-# Swagger UI styles its elements inline and draws its icons from data URLs; scripts only ever come from this server.
-_POLICY = (
-    "default-src 'none'",
-    "script-src 'self'",
-    "style-src 'self' 'unsafe-inline'",
-    "img-src 'self' data:",
-    "connect-src 'self'",
-    "base-uri 'none'",
-    "form-action 'none'",
-    "frame-ancestors 'none'",
-)
-CONTENT_SECURITY_POLICY = "; ".join(_POLICY)
 
 _PAGE = """<!doctype html>
 <html lang="en">
@@ -52,11 +40,14 @@ _START = """SwaggerUIBundle({
 });
 """
 
-_GUARDED = {
-    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-}
+# Swagger UI styles its elements inline and draws its icons from data URLs; scripts only ever come from this server.
+_GUARDED = page_headers(
+    "script-src 'self'",
+    "style-src 'self' 'unsafe-inline'",
+    "img-src 'self' data:",
+    "connect-src 'self'",
+    "form-action 'none'",
+)
 _CACHED = {**_GUARDED, "Cache-Control": "public, max-age=86400"}
 
 
