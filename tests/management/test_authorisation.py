@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -215,9 +216,33 @@ def fill(path: str, value: str) -> str:
     return re.sub("{.*?}", value, path.replace("{number}", "1").replace("{name}", "beta"))
 
 
+Resources = dict[str | None, str]
+
+
 @pytest_asyncio.fixture(loop_scope="module")
-async def mine(api: Api, me: Developer, project: str, key: str) -> dict[str | None, str]:
+async def mine(api: Api, me: Developer) -> Resources:
     """One resource of every kind."""
+    return await furnished(api, me)
+
+
+@dataclass(frozen=True)
+class Left:
+    """A developer with one resource of every kind, which no test changes: made once, for all those that must not."""
+
+    owner: Developer
+    resources: Resources
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def left(server: Api) -> Left:
+    owner = await server.developer()
+    return Left(owner, await furnished(server, owner))
+
+
+async def furnished(api: Api, me: Developer) -> Resources:
+    """One resource of every kind in a new project of the developer's, by noun."""
+    project = await me.new_project()
+    key = await me.new_user(project)
     client = await api.running_script(project)
     copy = await client.execute(key=key)
     wire = await copy.session()
@@ -300,15 +325,15 @@ async def test_without_a_good_token_nothing_is_answered(api: Api, method: str, p
 
 @pytest.mark.parametrize(("method", "path", "noun", "body"), OWNED)
 async def test_a_foreign_resource_and_a_missing_one_look_the_same(
-    api: Api, mine: dict[str | None, str], me: Developer, method: str, path: str, noun: str, body: Any
+    api: Api, left: Left, method: str, path: str, noun: str, body: Any
 ) -> None:
     stranger = await api.developer()
-    foreign = await stranger.call(method, fill(path, mine[noun]), body)
+    foreign = await stranger.call(method, fill(path, left.resources[noun]), body)
     missing = await stranger.call(method, fill(path, NOBODY), body)
     refused(foreign, 404, -1, INVALID, failed=[f"{noun} not found"])
     assert without_request_id(foreign) == without_request_id(missing)
     # Nothing has happened to it.
-    assert (await me.get(f"/scripts/{mine['script']}")).json()["script"]["total_sessions"] == 1
+    assert (await left.owner.get(f"/scripts/{left.resources['script']}")).json()["script"]["total_sessions"] == 1
 
 
 @pytest.mark.parametrize(("method", "path", "noun"), WITH_BODY)
@@ -325,16 +350,16 @@ async def test_a_body_is_only_looked_at_once_the_resource_is_known_to_be_the_cal
 
 @pytest.mark.parametrize(("method", "path", "noun"), WITH_BODY)
 async def test_an_unknown_field_is_refused_everywhere(
-    me: Developer, mine: dict[str | None, str], method: str, path: str, noun: str | None
+    api: Api, left: Left, method: str, path: str, noun: str | None
 ) -> None:
-    response = await me.call(method, fill(path, mine[noun]), {"nonsense": 1})
+    response = await left.owner.call(method, fill(path, left.resources[noun]), {"nonsense": 1})
     assert response.status_code == 400
     assert {"field": "nonsense", "errors": ["is not a known field"]} in response.json()["error"]["failed"]
 
 
 @pytest.mark.parametrize(("method", "path", "noun", "body"), OWNED)
 async def test_every_endpoint_answers_its_owner(
-    me: Developer, mine: dict[str | None, str], method: str, path: str, noun: str, body: Any
+    me: Developer, mine: Resources, method: str, path: str, noun: str, body: Any
 ) -> None:
     unready = {
         "/scripts/{script_id}/rollback": 409,
