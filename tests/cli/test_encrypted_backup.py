@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 import pyrage
 import pytest
 
+from support import quick_age
 from support.commands import Command
 from support.server import MoonlatchServer
 
@@ -86,13 +88,24 @@ def test_a_backup_with_a_passphrase_needs_it(
     file = tmp_path / "monday.age"
     monkeypatch.setenv(VARIABLE, PASSPHRASE)
     backed_up(moonlatch, folder, file, "--passphrase")
-    assert pyrage.passphrase.decrypt(file.read_bytes(), PASSPHRASE).startswith(b"PK")
+    assert re.match(rb"age-encryption\.org/v1\n-> scrypt [\w+/]{22} [12]\d\n", file.read_bytes())
+    monkeypatch.delenv(VARIABLE)
+    assert "nobody to ask" in moonlatch("restore", str(file), "--data", str(tmp_path / "new")).err
+    monkeypatch.setenv(VARIABLE, PASSPHRASE)
+    assert moonlatch("restore", str(file), "--data", str(tmp_path / "new")).status == 0
+    assert (tmp_path / "new" / "master.key").read_text() == "ab" * 32 + "\n"
+
+
+def test_another_passphrase_does_not_restore_it(
+    moonlatch: Command, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clear, file = tmp_path / "monday.zip", tmp_path / "monday.age"
+    assert moonlatch("backup", str(clear), "--data", str(folder)).status == 0
+    file.write_bytes(quick_age.encrypted(clear.read_bytes(), PASSPHRASE))
     monkeypatch.setenv(VARIABLE, "some other words of mine")
     ended = moonlatch("restore", str(file), "--data", str(tmp_path / "new"))
     assert (ended.status, (tmp_path / "new").exists()) == (1, False)
     assert "with this passphrase" in ended.err
-    monkeypatch.delenv(VARIABLE)
-    assert "nobody to ask" in moonlatch("restore", str(file), "--data", str(tmp_path / "new")).err
     monkeypatch.setenv(VARIABLE, PASSPHRASE)
     assert moonlatch("restore", str(file), "--data", str(tmp_path / "new")).status == 0
 
