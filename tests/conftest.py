@@ -62,6 +62,30 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give the tests of a module that share something to one process, which makes it once: a server, most of all, and its data.
+
+    Those of each engine go for themselves, and each of any other module. First, for what parts the tests reads the marks.
+    """
+    for item in items:
+        if isinstance(item, pytest.Function) and item.get_closest_marker("xdist_group") is None:
+            shared = shared_fixtures(item)
+            if shared:
+                values = item.callspec.params if hasattr(item, "callspec") else {}
+                kinds = [str(values[name]) for name in sorted(shared & values.keys())]
+                item.add_marker(pytest.mark.xdist_group("-".join([item.module.__name__, *kinds])))
+
+
+def shared_fixtures(item: pytest.Function) -> set[str]:
+    """Names of a test's fixtures that its module has one of."""
+    return {
+        name
+        for name, definitions in item._fixtureinfo.name2fixturedefs.items()
+        if definitions[-1].scope == "module" and not name.startswith("_")
+    }
+
+
 def is_first(config: pytest.Config) -> bool:
     """Return whether this is the process that was started, and not one that it started to share the work."""
     return not hasattr(config, "workerinput")
