@@ -48,6 +48,8 @@ def pytest_make_parametrize_id(val: Any) -> str | None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # Known also where the tests are run without the plugin that reads it.
+    config.addinivalue_line("markers", "xdist_group(name): to be run by one process")
     if is_first(config):
         os.environ[FOLDER_VARIABLE] = tempfile.mkdtemp(prefix="moonlatch-answered-")
 

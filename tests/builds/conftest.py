@@ -1,19 +1,19 @@
-"""One pool of worker processes for the tests of a module, and a database for each test."""
+"""A pool of worker processes and a database for each test; most modules share a pool (`support.shared_workers`)."""
 
 from collections.abc import AsyncIterator
 
 import pytest
 
 from moonlatch.builds.pool import WorkerPool
-from moonlatch.config.sections import ProtectorSettings
 from moonlatch.storage.sqlite.engine import SqliteDatabase
 from support.database import database as database
 from support.publishing import Publishing
+from support.shared_workers import TWO_WORKERS
 
 
 @pytest.fixture
 async def workers() -> AsyncIterator[WorkerPool]:
-    pool = WorkerPool(ProtectorSettings(workers=2, timeout_seconds=60, memory_mib=1024, max_waiting=30))
+    pool = WorkerPool(TWO_WORKERS)
     yield pool
     await pool.close()
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
+import pytest_asyncio
 
 from moonlatch.builds.outcomes import Published
 from moonlatch.builds.pool import WorkerPool
@@ -27,6 +28,10 @@ from moonlatch.storage.sqlite.engine import SqliteDatabase
 from support.luau import run_lua, run_luau
 from support.luraph_server import API_KEY, LuraphServer, hang, luraph_server, protected_text, reply
 from support.publishing import Publishing
+from support.shared_workers import database as database
+from support.shared_workers import workers as workers
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 TRUST = ssl.create_default_context()
 SOURCE = """
@@ -37,13 +42,13 @@ print(greeting, shout(la_script_name), ...)
 """
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def luraph() -> AsyncIterator[LuraphServer]:
     async with luraph_server() as running:
         yield running
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def publishing(database: SqliteDatabase, workers: WorkerPool, luraph: LuraphServer) -> AsyncIterator[Publishing]:
     async with luraph_client(TRUST) as client:
         limits = ServiceLimits(pause_seconds=0.01)

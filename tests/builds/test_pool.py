@@ -8,9 +8,11 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from moonlatch.builds.job import Done, Failed, Fault, Invalid, Job, WorkerAnswer
 from moonlatch.builds.pool import PoolBusyError, WorkerPool
@@ -36,6 +38,14 @@ async def one_worker(**limits: float) -> WorkerPool:
     pool = WorkerPool(ProtectorSettings().model_copy(update=options))
     await ask(pool, b"")
     return pool
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def kept() -> AsyncIterator[WorkerPool]:
+    """One worker, which is to outlive everything that it is asked."""
+    pool = await one_worker()
+    yield pool
+    await pool.close()
 
 
 async def works(pool: WorkerPool) -> bool:
@@ -98,13 +108,12 @@ async def test_a_worker_is_kept_for_the_next_job(workers: WorkerPool) -> None:
     ],
     ids=lambda source: source[:24].decode("latin-1").encode("unicode_escape").decode(),
 )
-async def test_a_hostile_text_gets_an_answer_and_harms_nobody(source: bytes) -> None:
-    pool = await one_worker()
-    before = pool.process_ids
-    answer = await ask(pool, source, seconds=20)
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_hostile_text_gets_an_answer_and_harms_nobody(kept: WorkerPool, source: bytes) -> None:
+    before = kept.process_ids
+    answer = await ask(kept, source, seconds=20)
     assert isinstance(answer, Done | Invalid)
-    assert pool.process_ids == before
-    await pool.close()
+    assert kept.process_ids == before
 
 
 async def test_a_script_that_needs_too_much_memory_fails_with_the_limits_name() -> None:

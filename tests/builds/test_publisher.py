@@ -21,6 +21,10 @@ from moonlatch.storage.scripts import Script
 from moonlatch.storage.sqlite.engine import SqliteDatabase
 from support.luau import compile_luau, run_lua, run_luau
 from support.publishing import Publishing, write_loader
+from support.shared_workers import database as database
+from support.shared_workers import workers as workers
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SOURCE = 'local greeting = "hello from the source"\nprint(greeting, la_script_name)'
 
