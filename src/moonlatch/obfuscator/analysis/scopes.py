@@ -146,6 +146,8 @@ class _Resolver:
         symbol.references.append(node)
         symbol.last_use = self._position
         scope: Scope | None = self._scope
+        if scope is home:
+            return
         while scope is not home and scope is not None and symbol not in scope.free:
             scope.free.add(symbol)
             scope = scope.parent
@@ -182,17 +184,21 @@ class _Resolver:
 
     def _all(self, nodes: list[s.Expression], held: int = 0) -> None:
         """Visits expressions of which each is held on to while the next ones are evaluated, like `held` values before them."""
-        visit = self._visit
+        visit = self._inner.get
         pending = self._pending
         for place, node in enumerate(nodes, pending + held):
-            self._pending = place
-            visit[type(node)](self, node)
+            inner = visit(type(node))
+            if inner is not None:
+                self._pending = place
+                inner(self, node)
         self._pending = pending
         self._measure(held + len(nodes))
 
     def _measure(self, held: int) -> None:
         frame = self._frame
-        frame.peak = max(frame.peak, frame.active_locals + self._pending + held)
+        needed = frame.active_locals + self._pending + held
+        if needed > frame.peak:  # noqa: PLR1730 -- asked at most nodes, where a call costs
+            frame.peak = needed
 
     def _interpolated(self, node: s.InterpolatedString) -> None:
         self._all(node.values)
@@ -205,7 +211,12 @@ class _Resolver:
 
     def _index(self, node: s.Index) -> None:
         self._visit[type(node.object)](self, node.object)
-        self._all([node.key], 1)
+        self._pending += 1
+        inner = self._inner.get(type(node.key))
+        if inner is not None:
+            inner(self, node.key)
+        self._measure(1)
+        self._pending -= 1
 
     def _call(self, node: s.Call) -> None:
         self._visit[type(node.function)](self, node.function)
@@ -219,9 +230,14 @@ class _Resolver:
         self._visit[type(node.operand)](self, node.operand)
 
     def _binary(self, node: s.Binary) -> None:
-        self._visit[type(node.left)](self, node.left)
+        visit = self._inner.get
+        inner = visit(type(node.left))
+        if inner is not None:
+            inner(self, node.left)
         self._pending += 1
-        self._visit[type(node.right)](self, node.right)
+        inner = visit(type(node.right))
+        if inner is not None:
+            inner(self, node.right)
         self._measure(0)
         self._pending -= 1
 
@@ -263,12 +279,13 @@ class _Resolver:
             visit[type(statement)](self, statement)
 
     def _block(self, block: s.Block) -> None:
-        if any(isinstance(statement, _DECLARATIONS) for statement in block.body):
-            self._open()
-            self._statements(block)
-            self._close()
-        else:
-            self._statements(block)
+        for statement in block.body:
+            if type(statement) in _DECLARATIONS:
+                self._open()
+                self._statements(block)
+                self._close()
+                return
+        self._statements(block)
 
     def _local(self, node: s.Local) -> None:
         self._all(node.values)
@@ -344,14 +361,7 @@ class _Resolver:
     def _return(self, node: s.Return) -> None:
         self._all(node.values)
 
-    _visit: ClassVar[dict[type[s.Node], Callable[[Any, Any], None]]] = {
-        s.Nil: _leaf,
-        s.TrueValue: _leaf,
-        s.FalseValue: _leaf,
-        s.Choice: _leaf,
-        s.Number: _leaf,
-        s.Integer: _leaf,
-        s.String: _leaf,
+    _inner: ClassVar[dict[type[s.Node], Callable[[Any, Any], None]]] = {
         s.Varargs: _varargs,
         s.InterpolatedString: _interpolated,
         s.Name: _name,
@@ -380,8 +390,19 @@ class _Resolver:
         s.GenericFor: _generic_for,
         s.If: _if,
         s.Return: _return,
-        s.Break: _leaf,
-        s.Continue: _leaf,
-        s.TypeAlias: _leaf,
-        s.TypeFunction: _leaf,
     }
+    _leaves = (
+        s.Nil,
+        s.TrueValue,
+        s.FalseValue,
+        s.Choice,
+        s.Number,
+        s.Integer,
+        s.String,
+        s.Break,
+        s.Continue,
+        s.TypeAlias,
+        s.TypeFunction,
+    )
+    # Half of a tree is leaves, and a call for each costs: what goes through many nodes asks `_inner`.
+    _visit: ClassVar[dict[type[s.Node], Callable[[Any, Any], None]]] = dict.fromkeys(_leaves, _leaf) | _inner
