@@ -19,12 +19,11 @@ from moonlatch.builds.job import (
     Invalid,
     Job,
     WorkerAnswer,
-    WorkerReply,
+    answer_of,
     frame,
     frame_length,
     job_of,
     past_limit,
-    reply_of,
 )
 
 ANSWERS = st.one_of(
@@ -34,11 +33,11 @@ ANSWERS = st.one_of(
 )
 
 
-@given(ANSWERS, st.booleans())
-def test_a_reply_arrives_as_it_was_sent(answer: WorkerAnswer, retires: bool) -> None:
-    sent = frame(WorkerReply(answer, retires))
+@given(ANSWERS)
+def test_an_answer_arrives_as_it_was_sent(answer: WorkerAnswer) -> None:
+    sent = frame(answer)
     assert frame_length(sent[:LENGTH_BYTES]) == len(sent) - LENGTH_BYTES
-    assert reply_of(sent[LENGTH_BYTES:]) == WorkerReply(answer, retires)
+    assert answer_of(sent[LENGTH_BYTES:]) == answer
 
 
 @given(st.binary(), st.integers(0, 2**63 - 1))
@@ -48,9 +47,9 @@ def test_a_job_arrives_as_it_was_sent(source: bytes, seed: int) -> None:
 
 
 @given(st.binary(max_size=200))
-def test_what_is_no_reply_is_refused_as_such(body: bytes) -> None:
+def test_what_is_no_answer_is_refused_as_such(body: bytes) -> None:
     with pytest.raises(msgspec.MsgspecError):
-        reply_of(body)
+        answer_of(body)
 
 
 def test_a_length_beyond_all_bounds_is_refused() -> None:

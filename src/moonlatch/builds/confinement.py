@@ -1,4 +1,4 @@
-"""What a worker process gives up before its first job, so that a script that takes it over reaches nothing but its own answer.
+"""What a worker process gives up before it does a job, so that a script that takes it over reaches nothing but its own answer.
 
 Several ways that hold each by itself; which of them there are depends on the system and on who runs the server.
 """
@@ -18,6 +18,7 @@ from moonlatch.builds import landlock, system_calls
 NOBODY = 65534
 """User and group of a worker whose server runs as root: they own nothing."""
 
+_PARENTS_FILES = 16
 _PR_SET_NO_NEW_PRIVS = 38
 
 
@@ -63,10 +64,17 @@ def leave_root() -> bool:
     return True
 
 
+def confine_parent() -> None:
+    """Give up, for good, what a process needs no more that has loaded everything and only forks."""
+    _rule_out_new_privileges()
+    landlock.restrict()
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (_PARENTS_FILES, _PARENTS_FILES))
+
+
 def confine(*, other_user: bool) -> Confinement:
     """Give up files, network and other processes, for good. What is open stays, and nothing further can be loaded."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    _rule_out_new_privileges()
     version = landlock.restrict()
     # Last, since the others are calls themselves.
     no_new_files = _no_new(resource.RLIMIT_NOFILE)
@@ -77,6 +85,11 @@ def confine(*, other_user: bool) -> Confinement:
         landlock=version,
         system_calls=system_calls.restrict(),
     )
+
+
+def _rule_out_new_privileges() -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
 
 
 def _no_new(limit: int) -> bool:

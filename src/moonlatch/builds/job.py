@@ -161,15 +161,8 @@ def past_limit(job: Task, problem: str, setting: str) -> Failed:
     return Failed(faults=[Fault("script", f"{problem}; {', '.join(ways)} or have {setting} raised")])
 
 
-class WorkerReply(msgspec.Struct, frozen=True):
-    """What a worker sends back for a job. `retires`: it ends now, and the next job is for another one."""
-
-    answer: WorkerAnswer | TraceAnswer
-    retires: bool
-
-
 _decode_job = msgspec.msgpack.Decoder(Task).decode
-_decode_reply = msgspec.msgpack.Decoder(WorkerReply).decode
+_decode_answer = msgspec.msgpack.Decoder(WorkerAnswer | TraceAnswer).decode
 _decode_ready = msgspec.msgpack.Decoder(Confinement).decode
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -198,6 +191,7 @@ def job_of(body: bytes) -> Task:
     return job
 
 
-def reply_of(body: bytes) -> WorkerReply:
-    """Raises msgspec.MsgspecError for anything that is not a reply: a worker's output is not trusted."""
-    return _decode_reply(body)
+def answer_of(body: bytes) -> WorkerAnswer | TraceAnswer:
+    """Raises msgspec.MsgspecError for anything that is not an answer: a worker's output is not trusted."""
+    answer: WorkerAnswer | TraceAnswer = _decode_answer(body)
+    return answer

@@ -11,7 +11,7 @@ from asyncio.subprocess import PIPE, Process
 import msgspec
 
 from moonlatch.builds.confinement import Confinement
-from moonlatch.builds.job import LENGTH_BYTES, Task, TraceAnswer, WorkerAnswer, frame, frame_length, ready_of, reply_of
+from moonlatch.builds.job import LENGTH_BYTES, Task, TraceAnswer, WorkerAnswer, answer_of, frame, frame_length, ready_of
 
 START_SECONDS = 30.0
 _BUFFER_BYTES = 1024 * 1024
@@ -36,7 +36,7 @@ class WorkerProcess:
         """Start one and wait until it is ready. Raises WorkerDiedError."""
         process = await asyncio.create_subprocess_exec(
             # -P: what lies in the current folder is not imported.
-            *(sys.executable, "-P", "-m", "moonlatch.builds.worker", str(memory_mib), str(os.getpid())),
+            *(sys.executable, "-P", "-m", "moonlatch.builds.fork_server", str(memory_mib), str(os.getpid())),
             stdin=PIPE,
             stdout=PIPE,
             limit=_BUFFER_BYTES,
@@ -74,12 +74,9 @@ class WorkerProcess:
         except (BrokenPipeError, ConnectionResetError):
             raise await self._death() from None
         try:
-            reply = reply_of(await self._read())
+            return answer_of(await self._read())
         except (ValueError, msgspec.MsgspecError):
             raise WorkerDiedError("the worker process gave no proper answer") from None
-        if reply.retires:
-            await self.kill()
-        return reply.answer
 
     async def kill(self) -> None:
         """End it at once, whatever it does, and wait until it is gone."""

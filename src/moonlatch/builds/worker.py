@@ -1,24 +1,16 @@
-"""The worker process: `python -m moonlatch.builds.worker MEMORY_MIB PARENT_PID`. Reads jobs from standard input, writes answers.
+"""What a worker does with a job, in a process of the job's own: see `fork_server`.
 
-It holds no secret and no connection, can open neither files nor sockets, dies with its parent, and never writes anything of a
-script anywhere but its answer.
+It holds no secret and no connection, can open neither files nor sockets, and never writes anything of a script anywhere but its
+answer.
 """
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
-import os
-import resource
-import signal
 import sys
 import traceback
 from heapq import nlargest
-from typing import BinaryIO
 
-from moonlatch.builds.confinement import confine, leave_root
 from moonlatch.builds.job import (
-    LENGTH_BYTES,
     Check,
     Done,
     Draft,
@@ -36,10 +28,6 @@ from moonlatch.builds.job import (
     Task,
     TraceAnswer,
     WorkerAnswer,
-    WorkerReply,
-    frame,
-    frame_length,
-    job_of,
     past_limit,
 )
 from moonlatch.crypto import KeyedStream
@@ -56,29 +44,9 @@ from moonlatch.obfuscator.template import Template
 MAX_PARSER_OUTPUT_CHARACTERS = 64 * 1024
 MAX_WARNINGS = 100
 _SAMPLES = (b'local t = { ... } for i = 1, 2 do print(`{i}`, t[i], "text" .. 0.5) end', b"print(\xe2\x80\x9c")
-_NICENESS = 10
-_MEBIBYTE = 1024 * 1024
-_PR_SET_PDEATHSIG = 1
 
 
-def main() -> None:
-    memory_mib, parent = int(sys.argv[1]), int(sys.argv[2])
-    jobs, answers = _take_pipes()
-    _limit_self(memory_mib)
-    _import_everything()
-    other_user = leave_root()
-    _die_with(parent)  # a process that changes its user is no longer told of its parent's death
-    answers.write(frame(confine(other_user=other_user)))
-    answers.flush()
-    while head := jobs.read(LENGTH_BYTES):
-        reply = reply_to(job_of(jobs.read(frame_length(head))), memory_mib)
-        answers.write(frame(reply))
-        answers.flush()
-        if reply.retires:
-            return
-
-
-def _import_everything() -> None:
+def import_everything() -> None:
     """Have modules imported that are imported at their first use: once confined, a worker opens no files.
 
     Python 3.13's `random`, for one, imports its hash when a seed is first taken.
@@ -90,18 +58,17 @@ def _import_everything() -> None:
                 _read(ReadLeak(template=outcome.template.to_bytes(), leaked=source))
 
 
-def reply_to(job: Task, memory_mib: int) -> WorkerReply:
-    """Do one job. Whatever goes wrong becomes an answer that names the cause, and ends the worker."""
+def answer_to(job: Task, memory_mib: int) -> WorkerAnswer | TraceAnswer:
+    """Do a job. Whatever goes wrong becomes an answer that names the cause."""
     try:
-        answer = _answer_to(job)
+        return _answer_to(job)
     except MemoryError:
         problem = f"the script needs more than the {memory_mib} MiB of memory that a worker process may take"
-        return WorkerReply(past_limit(job, problem, "protector.memory_mib"), retires=True)
+        return past_limit(job, problem, "protector.memory_mib")
     except Exception as error:
         _report(error)
         message = f"internal error of the protector ({type(error).__name__}); the script may be fine"
-        return WorkerReply(Failed(faults=[Fault("script", message)]), retires=True)
-    return WorkerReply(answer, retires=False)
+        return Failed(faults=[Fault("script", message)])
 
 
 def _answer_to(job: Task) -> WorkerAnswer | TraceAnswer:
@@ -203,32 +170,3 @@ def _report(error: Exception) -> None:
     walked = list(traceback.walk_tb(error.__traceback__))[-8:]
     places = [f"{frame.f_code.co_filename}:{line}" for frame, line in walked]
     print(f"protector failed: {type(error).__name__} at {' < '.join(reversed(places))}", file=sys.stderr, flush=True)  # noqa: T201
-
-
-def _take_pipes() -> tuple[BinaryIO, BinaryIO]:
-    """Standard input and output as our own; a stray print goes to standard error and cannot break an answer."""
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
-    return sys.stdin.buffer, answers
-
-
-def _die_with(parent: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which then closes its workers
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        sys.exit("the server is gone already")
-
-
-def _limit_self(memory_mib: int) -> None:
-    # Ctrl-C at a terminal is for the server alone. A session of its own would do that too, but Linux shares processors out between
-    # sessions first (autogroup, sched(7)): then a worker's niceness is worth nothing beside the server.
-    os.setpgid(0, 0)
-    os.nice(_NICENESS)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    with contextlib.suppress(ValueError, OSError):  # macOS knows the limit but does not let it be set
-        resource.setrlimit(resource.RLIMIT_AS, (memory_mib * _MEBIBYTE, memory_mib * _MEBIBYTE))
-
-
-if __name__ == "__main__":
-    main()
