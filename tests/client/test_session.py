@@ -283,15 +283,15 @@ async def test_many_messages_are_answered_in_any_order(world: World) -> None:
     assert [(await one).response for one in sent] == [[number] for number in range(200)]
 
 
-async def test_a_disconnect_stops_the_instance_for_good(world: World) -> None:
+async def test_a_copy_that_is_stopped_hears_it_and_opens_no_other_session(world: World) -> None:
     copy = await free_copy(world)
     wire = await copy.session()
+    await world.change("update executions set stopped = 'DISCONNECTED'")
     with promptly():
-        assert await world.live.disconnect(wire.id)
+        await world.live.end_copy(copy.instance)
         assert await wire.stopped() == "DISCONNECTED"
     assert (await world.live.counts(copy.client.script)).instances == 0
     assert await (await copy.connect()).stopped() == "DISCONNECTED"
-    assert not await world.live.disconnect(wire.id)
 
 
 CHANGES = [

@@ -97,7 +97,7 @@ async def test_counters_stay_and_so_does_what_keeps_a_stopped_copy_out(database:
         for one in ("ended", "stopped")
     ]
     await record_all(database, executions)
-    await stop(database, executions[1], "DISCONNECTED")
+    await database.run(lambda tx: stop(tx, executions[1], "DISCONNECTED"))
 
     await remove_old(database, DETAIL, now=NOW)
 

@@ -466,20 +466,6 @@ async def test_a_message_is_answered_and_one_to_nobody_is_not(live: AnyLive) -> 
     assert (outcome.processed, outcome.reason) == (False, "client never responded")
 
 
-async def test_a_disconnect_is_written_ends_the_instance_and_happens_once(
-    live: AnyLive, database: SqliteDatabase
-) -> None:
-    project = await rows.add_project(database)
-    script, _ = await rows.add_script(database, project)
-    session, connection = await join(live, script, project)
-    await rows.insert(database, "executions", id=session.instance_id, script_id=script, build=1, started_at=1)
-    assert await live.disconnect(session.id)
-    assert connection.heard == ["DISCONNECTED"]
-    assert await rows.value(database, "select stopped from executions") == "DISCONNECTED"
-    assert await live.counts(script) == LiveCounts(0, 0)
-    assert not await live.disconnect(session.id)
-
-
 async def test_a_change_ends_the_sessions_it_forbids(live: AnyLive, database: SqliteDatabase) -> None:
     project = await rows.add_project(database)
     script, _ = await rows.add_script(database, project, free_for_all=True)

@@ -234,7 +234,7 @@ async def test_one_message_to_many_sessions_goes_once_to_each_process(
     assert redis_command(redis_url, "XLEN", f"test:{one._inbox}") == ":1"
 
 
-async def test_a_disconnect_and_a_change_reach_a_session_anywhere(
+async def test_a_copys_end_and_a_change_reach_a_session_anywhere(
     pair: tuple[RedisLive, RedisLive], database: SqliteDatabase
 ) -> None:
     one, other = pair
@@ -245,9 +245,8 @@ async def test_a_disconnect_and_a_change_reach_a_session_anywhere(
     _, barred = await join(one, script, project, user)
     _, switched_off = await join(one, script, project)
     _, gone = await join(one, script, project)
-    assert await other.disconnect(session.id)
+    await other.end_copy(session.instance_id)
     assert await other.session(session.id) is None
-    assert not await other.disconnect(session.id)
     await heard(stopped, "DISCONNECTED")
     await rows.change(database, "update users set blacklisted = true")
     await other.user_changed(user)
@@ -415,8 +414,6 @@ async def while_redis_is_away(one: RedisLive, other: RedisLive) -> None:
         assert outcome.response == [1]
         with pytest.raises(LiveUnavailableError):
             await other.message(member.session.id, "handler", [1], 5)
-        with pytest.raises(LiveUnavailableError):
-            await other.disconnect(member.session.id)
 
 
 @pytest.mark.usefixtures("quick")

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from moonlatch.operations import sessions
+from moonlatch.operations.changing import perform
+from moonlatch.operations.context import Actor, ActorKind
 from support.client import Copy, Refused
+from support.live import new_instance
 from support.management import NOBODY, Api, Developer, done
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -96,7 +100,6 @@ async def test_revoking_stops_every_copy_of_the_key_and_of_no_other(api: Api, me
     assert [each["user_key"] for each in await listed(me, client.script)] == [other]
     assert [await code_of_a_beat(copy) for copy in copies] == ["DISCONNECTED"] * 3
     assert await code_of_a_beat(theirs) == "granted"
-    api.clock.ahead_ms += 1
     assert await code_of_a_beat(await client.execute(key=key)) == "granted"
     newest = done(await me.get("/events"))["events"][0]
     assert (newest["kind"], newest["changes"]) == ("user.instances_revoked", {})
@@ -111,6 +114,60 @@ async def test_revoking_voids_tokens_of_copies_that_the_server_has_forgotten(
     assert done(await me.post(f"/users/{key}/revoke_instances"))
     assert await code_of_a_beat(copy) == "DISCONNECTED"
     assert await (await copy.connect()).stopped() == "DISCONNECTED"
+
+
+@pytest.mark.parametrize("free_for_all", [False, True])
+async def test_revoking_reaches_starts_that_another_process_granted_by_a_clock_ahead(
+    api: Api, me: Developer, project: str, free_for_all: bool
+) -> None:
+    key = await me.new_user(project)
+    client = await api.running_script(project, free_for_all=free_for_all)
+    if free_for_all:  # the key itself is not valid; its copies are its own all the same
+        await api.change("update users set key_expires = 1 where project_id = :id", id=project)
+    api.clock.ahead_ms += 2_000
+    copy = await client.execute(key=key)
+    api.clock.ahead_ms -= 2_000
+    assert done(await me.post(f"/users/{key}/revoke_instances"))
+    assert await code_of_a_beat(copy) == "DISCONNECTED"
+
+
+@pytest.mark.parametrize("free_for_all", [False, True])
+async def test_a_key_starts_again_at_once_also_where_the_clock_has_not_moved_on(
+    api: Api, me: Developer, project: str, free_for_all: bool
+) -> None:
+    key = await me.new_user(project)
+    client = await api.running_script(project, free_for_all=free_for_all)
+    if free_for_all:
+        await api.change("update users set key_expires = 1 where project_id = :id", id=project)
+    api.clock.ahead_ms += 1_000
+    assert done(await me.post(f"/users/{key}/revoke_instances"))
+    api.clock.ahead_ms -= 1_000
+    assert await code_of_a_beat(await client.execute(key=key)) == "granted"
+
+
+async def test_stopping_holds_for_a_copy_that_is_forgotten_in_between(
+    api: Api, me: Developer, project: str, key: str
+) -> None:
+    copy = await (await api.running_script(project)).execute(key=key)
+    found = await api.live.instance(copy.instance)
+    assert found is not None
+    await api.live.release(copy.instance)
+    actor = Actor(account_id=me.account.id, kind=ActorKind.CLI, id="ops", name="ops")
+    await perform(api.world, actor, lambda change: sessions.stop(change, found))
+    assert await code_of_a_beat(copy) == "DISCONNECTED"
+
+
+async def test_a_start_is_refused_whose_copy_was_stopped_before_it_was_written(
+    api: Api, me: Developer, project: str, key: str
+) -> None:
+    client = await api.running_script(project)
+    request = client.request(key=key)
+    instance = api.keyring.instance_id(client.loader, request["nonce"])
+    copy = new_instance(client.script, id=instance, project_id=project)
+    actor = Actor(account_id=me.account.id, kind=ActorKind.CLI, id="ops", name="ops")
+    await perform(api.world, actor, lambda change: sessions.stop(change, copy))
+    with pytest.raises(Refused, match="REPLAYED"):
+        await client.execute(**request)
 
 
 async def test_revoking_lasts_through_removal_and_return(api: Api, me: Developer, project: str) -> None:

@@ -120,8 +120,9 @@ class ExecuteEndpoint:
         origin = _Origin(fingerprint, keyring.fingerprint(owner.project, "ip", address))
         instance_id = keyring.instance_id(request.loader, request.nonce)
         moment = 0 if request.protocol < PROTOCOL else moment_of(request.nonce) or 0
+        earliest = 0
         for _ in range(_ATTEMPTS):
-            now = backend.clock()
+            now = max(backend.clock(), earliest)
             facts, granted = await self._decide(owner, request, origin, address, now)
             holder = _holder(facts, origin)
             payload = await self._payload(request.script_id, facts, holder)
@@ -171,6 +172,8 @@ class ExecuteEndpoint:
                 leased_until=None if leased is None else leased.grace,
             )
             use = await self._write(execution)
+            if use is None and facts.user_id is not None:
+                earliest = await self._log.earliest_start(facts.user_id)
             if use is not None:
                 if execution.user_id is not None:
                     backend.history.started(execution, address, is_hooked=request.hooked)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from sys import intern
 
 from moonlatch.client.backend import Backend
@@ -53,7 +53,11 @@ class HeartbeatEndpoint:
             claims.started_at,
             known is not None and known.session_due is not None and known.session_due <= now,
         )
+        known_changes = self._backend.roster.changes
         judged = await self._backend.judge.judge(copy, now, go_on, shows_user=False)
+        if self._backend.roster.changes != known_changes and not isinstance(judged, Refusal):
+            # What ended meanwhile has just been counted as alive again.
+            judged = await self._backend.judge.judge(copy, now, _as_admitted(judged[1]), shows_user=False)
         if isinstance(judged, Refusal):
             self._backend.history.stopped(copy, judged, "heartbeat", now)
             await self._backend.roster.spend(claims.instance, request.sequence, now + PAST_MS)
@@ -101,6 +105,15 @@ class HeartbeatEndpoint:
         except ValueError:
             raise invalid("`share` is not a public value of X25519 in hex") from None
         return agreed, FixedKeyHmac(key)
+
+
+def _as_admitted(is_new: bool) -> Callable[[RunningFacts, Granted], Awaitable[bool]]:
+    """For a beat that has been counted already."""
+
+    async def admit(_facts: RunningFacts, _granted: Granted) -> bool:
+        return is_new
+
+    return admit
 
 
 def renewing_reply(live: FixedKeyHmac, sequence: int, left: int | None, token: str | None) -> bytes:

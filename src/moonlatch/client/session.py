@@ -244,6 +244,7 @@ class SessionEndpoint:
             claims.build,
             claims.started_at,
         )
+        known_changes = self._backend.roster.changes
         judged = await self._backend.judge.judge(copy, now, join, shows_user=True)
         if isinstance(judged, Refusal):
             self._note(judged)
@@ -254,6 +255,9 @@ class SessionEndpoint:
             return None
         self._note(None)
         _, opened = judged
+        if self._backend.roster.changes != known_changes:
+            # Whoever was told of the change may not have seen this session yet.
+            await self._backend.roster.look_again(opened[0].id)
         return opened
 
     async def _spend(self, claims: Claims, moment: int) -> None:

@@ -68,6 +68,8 @@ class Hub:
         self._by_user: defaultdict[str, dict[str, Member]] = defaultdict(dict)
         self._by_project: defaultdict[str, set[str]] = defaultdict(set)
         self.directory = Directory()
+        self.changes = 0
+        """As `Roster.changes`."""
         self._expiries: list[tuple[int, str]] = []
         self._sweep_due = 0.0
         self._due: dict[str, Member] = {}
@@ -121,12 +123,20 @@ class Hub:
         return member
 
     async def look_again_at_script(self, script_id: str) -> None:
+        self.changes += 1
         await self.look_again_at(self.of_script(script_id))
 
     async def look_again_at_user(self, user_id: str) -> None:
+        self.changes += 1
         await self.look_again_at(self._by_user.get(user_id, {}).values())
 
+    async def look_again_at_instance(self, instance_id: str) -> None:
+        self.changes += 1
+        member = self._by_instance.get(instance_id)
+        await self.look_again_at([] if member is None else [member])
+
     async def look_again_at_project(self, project_id: str) -> None:
+        self.changes += 1
         for script_id in list(self._by_project.get(project_id, ())):
             await self.look_again_at(self.of_script(script_id))
 

@@ -240,11 +240,20 @@ class Roster(Protocol):
         """As in `Live`: the key's first use has bound it to a device, or begun its days."""
         ...
 
+    @property
+    def changes(self) -> int:
+        """How many words about a change, or a copy's end, have come. What was asked before the latest of them may not hold any more."""
+        ...
+
+    async def look_again(self, session_id: str) -> None:
+        """Check a session again, at once: it was let in by facts from before a change."""
+        ...
+
 
 class Live(Protocol):
     """Everybody who is connected, wherever. Each call is answered in order; none of it is durable.
 
-    Questions, messages and `disconnect` raise LiveUnavailableError when they concern what cannot be seen now. The words
+    Questions and messages raise LiveUnavailableError when they concern what cannot be seen now. The words
     about a change raise nothing: whoever does not hear of one finds out by themselves, within `hub.SWEEP_SECONDS`.
     """
 
@@ -268,8 +277,11 @@ class Live(Protocol):
         """A copy that runs."""
         ...
 
-    async def stop_copy(self, instance_id: str) -> bool:
-        """Stop a copy for good (code DISCONNECTED, durable), whether or not it has a session; False when it does not run."""
+    async def end_copy(self, instance_id: str) -> None:
+        """End a copy, whether or not it has a session, and free its place at once. What keeps it from going on is the caller's to write before.
+
+        Raises nothing: a copy that is not reached hears of it at its next beat, or when sessions are next looked at.
+        """
         ...
 
     async def stop_copies_of(self, user_id: str) -> None:
@@ -277,10 +289,6 @@ class Live(Protocol):
 
         Raises nothing: a copy that is not reached hears of it at its next beat, or when sessions are next looked at.
         """
-        ...
-
-    async def disconnect(self, session_id: str) -> bool:
-        """Stop the session's instance for good (code DISCONNECTED, durable); False when the session is not open."""
         ...
 
     async def message(self, session_id: str, key: str, data: Any, timeout_seconds: float) -> MessageOutcome:

@@ -30,7 +30,6 @@ from moonlatch.live.interface import (
 )
 from moonlatch.live.judge import Judge
 from moonlatch.live.presence import Presence
-from moonlatch.storage.executions import stop
 from moonlatch.storage.interface import Database, StorageError
 from moonlatch.storage.licences import Licences
 from moonlatch.web.close_codes import RESTARTING, TAKEN_OVER
@@ -81,7 +80,6 @@ class LocalLive:
         `lease_clock` counts the milliseconds of leases where the system's time, which may be changed, should not.
         `since`: before then (Unix milliseconds) another process may have taken what this one does not know of.
         """
-        self._database = database
         self._clock = clock
         self._lease_clock = lease_clock or clock
         self._max_sessions = max_sessions
@@ -139,31 +137,13 @@ class LocalLive:
     async def instance(self, instance_id: str) -> Instance | None:
         return await self.find(instance_id)
 
-    async def stop_copy(self, instance_id: str) -> bool:
-        instance = await self.find(instance_id)
-        if instance is None:
-            return False
-        await stop(self._database, instance, DISCONNECTED.code)
-        await self.end(instance_id)
-        return True
-
-    async def stop_copies_of(self, user_id: str) -> None:
-        for instance in self._presence.copies_of_key(user_id, self._lease_clock()):
-            await self.end(instance.id)
-
-    async def end(self, instance_id: str) -> None:
-        """Tell the copy that it is stopped, where its session stands here, and forget it."""
+    async def end_copy(self, instance_id: str) -> None:
         self.stop_instance(instance_id, DISCONNECTED)
         await self.release(instance_id)
 
-    async def disconnect(self, session_id: str) -> bool:
-        member = self._hub.member(session_id)
-        if member is None:
-            return False
-        await stop(self._database, member.instance, DISCONNECTED.code)
-        # A reconnect may have replaced the socket while that was written.
-        self._stop(self._hub.of_instance(member.instance.id) or member, DISCONNECTED)
-        return True
+    async def stop_copies_of(self, user_id: str) -> None:
+        for instance in self._presence.copies_of_key(user_id, self._lease_clock()):
+            await self.end_copy(instance.id)
 
     async def message(self, session_id: str, key: str, data: Any, timeout_seconds: float) -> MessageOutcome:
         member = self._hub.member(session_id)
@@ -184,6 +164,10 @@ class LocalLive:
         self._hub.forget_variable(owner, owner_id, name)
 
     # What the client protocol does.
+
+    @property
+    def changes(self) -> int:
+        return self._hub.changes
 
     @property
     def since(self) -> int:
@@ -327,9 +311,19 @@ class LocalLive:
 
     def stop_instance(self, instance_id: str, refusal: Refusal) -> None:
         """End the instance's session, if it stands here."""
+        self._hub.changes += 1
         member = self._hub.of_instance(instance_id)
         if member is not None:
             self._stop(member, refusal)
+
+    async def copy_ended(self, instance_id: str) -> None:
+        """Another process has ended the copy, and may not have known that its session stands here."""
+        await _looked_at(self._hub.look_again_at_instance(instance_id))
+
+    async def look_again(self, session_id: str) -> None:
+        member = self._hub.member(session_id)
+        if member is not None:
+            await _looked_at(self._hub.look_again_at([member]))
 
     async def look_again_at_all(self) -> None:
         """Something may have changed that nobody heard of."""

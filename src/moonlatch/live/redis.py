@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from moonlatch.clock import SECOND_MS
-from moonlatch.licensing.verdict import DISCONNECTED, SUPERSEDED, TOO_MANY_INSTANCES
+from moonlatch.licensing.verdict import SUPERSEDED, TOO_MANY_INSTANCES
 from moonlatch.live.interface import (
     EARLIEST_MOMENT,
     AliveAlreadyError,
@@ -36,7 +36,6 @@ from moonlatch.live.records import (
     session_record,
 )
 from moonlatch.live.redis_connection import Connected
-from moonlatch.storage.executions import stop
 
 _NO_PLACE = {b"full": TOO_MANY_INSTANCES, b"superseded": SUPERSEDED}
 """What the directory answers, as what the customer hears."""
@@ -92,13 +91,10 @@ class RedisLive(Connected):
     async def instance(self, instance_id: str) -> Instance | None:
         return await self.find(instance_id)
 
-    async def stop_copy(self, instance_id: str) -> bool:
-        instance = await self.find(instance_id)
-        if instance is None:
-            return False
-        await stop(self._database, instance, DISCONNECTED.code)
+    async def end_copy(self, instance_id: str) -> None:
         await self._end(instance_id)
-        return True
+        # Of a session that is being opened elsewhere the directory knows nothing yet.
+        self._directory.tell("change", self._who, "instance", instance_id)
 
     async def stop_copies_of(self, user_id: str) -> None:
         await self.here.stop_copies_of(user_id)
@@ -110,21 +106,9 @@ class RedisLive(Connected):
             await self._end(each.decode())
 
     async def _end(self, instance_id: str) -> None:
-        """End a copy wherever its session stands. It is written that it may not go on: whoever is not told now is refused at the next look."""
-        await self.here.end(instance_id)
+        await self.here.end_copy(instance_id)
         if not self._directory.tell("stop_copy", instance_id, self.process):
             self._leave_unsaid(instance_id)
-
-    async def disconnect(self, session_id: str) -> bool:
-        if self.here.member(session_id) is not None:
-            return await self.here.disconnect(session_id)
-        session = await self.session(session_id)
-        if session is None:
-            return False
-        await stop(self._database, _copy_of(session), DISCONNECTED.code)
-        # It is written: whoever is not told now is refused at the next look.
-        self._directory.tell("stop", session_id, self.process)
-        return True
 
     async def message(self, session_id: str, key: str, data: Any, timeout_seconds: float) -> MessageOutcome:
         if self.here.member(session_id) is not None:
@@ -148,6 +132,13 @@ class RedisLive(Connected):
         await self.here.variable_changed(owner, owner_id, name)
 
     # What the client protocol does.
+
+    @property
+    def changes(self) -> int:
+        return self.here.changes
+
+    async def look_again(self, session_id: str) -> None:
+        await self.here.look_again(session_id)
 
     @property
     def since(self) -> int:
@@ -319,19 +310,6 @@ class RedisLive(Connected):
     async def close_all(self, spread_seconds: float = 0.0) -> None:
         """Ask every session to come back, over that time, take no more, and end the background work of this process's own."""
         await self.here.close_all(spread_seconds)
-
-
-def _copy_of(session: Session) -> Instance:
-    """What a session says of its copy, where the copy itself is not at hand."""
-    return Instance(
-        id=session.instance_id,
-        script_id=session.script_id,
-        project_id=session.project_id,
-        user_id=session.user_id,
-        build=session.build,
-        started_at=session.created_at,
-        alive_until=0,
-    )
 
 
 def _or_false(limit: int | None) -> int | bool:

@@ -55,7 +55,6 @@ class Connected(ABC):
         max_sessions: int = MAX_SESSIONS,
     ) -> None:
         self._directory = directory
-        self._database = database
         self._clock = clock
         self._lease_ms = lease_ms(heartbeat_seconds)
         self._return_ms = lease_ms(heartbeat_seconds, beats=1)
@@ -246,6 +245,7 @@ class Connected(ABC):
             "script": self.here.script_changed,
             "user": self.here.user_changed,
             "project": self.here.project_changed,
+            "instance": self.here.copy_ended,
         }[kind](name)
 
     def _answer(self, entry: Entry) -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from moonlatch.licensing.roles import Permission
-from moonlatch.live.interface import Instance, Live, Session
-from moonlatch.operations.changing import Change, Resource, Tell
+from moonlatch.licensing.verdict import DISCONNECTED
+from moonlatch.live.interface import Instance, Session
+from moonlatch.operations.changing import Change, Resource
 from moonlatch.operations.kinds import EventKind
 from moonlatch.operations.refusals import NotFound
+from moonlatch.storage import executions
+from moonlatch.storage.executions import Started
 
 
 async def disconnect(change: Change, sessions: Sequence[Session]) -> None:
@@ -22,7 +25,7 @@ async def disconnect(change: Change, sessions: Sequence[Session]) -> None:
             Resource("session", session.id, session.job_id),
             project_id=session.project_id,
         )
-        change.tell(_ending(session.id))
+        await _stop(change, _copy_of(session))
 
 
 async def stop(change: Change, instance: Instance) -> None:
@@ -31,15 +34,23 @@ async def stop(change: Change, instance: Instance) -> None:
     if not change.actor.reaches(instance.project_id):
         raise NotFound("instance")
     change.record(EventKind.INSTANCE_STOPPED, Resource("instance", instance.id), project_id=instance.project_id)
-
-    async def end(live: Live) -> None:
-        await live.stop_copy(instance.id)  # one that has ended by now counts as stopped
-
-    change.tell(end)
+    await _stop(change, instance)
 
 
-def _ending(session_id: str) -> Tell:
-    async def end(live: Live) -> None:
-        await live.disconnect(session_id)  # one that is gone by now counts as disconnected
+async def _stop(change: Change, copy: Started) -> None:
+    """Also one that nobody knows of at this moment: its next beat would bring it back."""
+    await executions.stop(change.tx, copy, DISCONNECTED.code)
+    change.tell(lambda live: live.end_copy(copy.id))
 
-    return end
+
+def _copy_of(session: Session) -> Instance:
+    """What a session says of its copy."""
+    return Instance(
+        id=session.instance_id,
+        script_id=session.script_id,
+        project_id=session.project_id,
+        user_id=session.user_id,
+        build=session.build,
+        started_at=session.created_at,
+        alive_until=0,
+    )

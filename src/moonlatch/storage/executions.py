@@ -67,6 +67,7 @@ _USE_KEY = """
         executions = executions + 1,
         executor = :executor,
         ip = :ip,
+        last_started_at = case when last_started_at > :started_at then last_started_at else :started_at end,
         fingerprint = case when fingerprintless then fingerprint else coalesce(fingerprint, :fingerprint) end
     where id = :user_id and project_id = :project_id
         and (key_expires is null or key_expires > :started_at)
@@ -75,6 +76,7 @@ _USE_KEY = """
         and (max_executions is null or executions < max_executions)
         and not (blacklisted and (blacklist_expires is null or blacklist_expires > :started_at))
         and (held_by is null or held_until <= :started_at)
+        and (instances_since is null or instances_since < :started_at)
 """
 # Nearly always nothing came between the verdict and this; then what the key's counters become is known already, and
 # SQLite is not made to give them back, which costs as much as the update. A key's first use has more to do.
@@ -99,6 +101,16 @@ LEASE = Query(
     where id = :user_id and (leased_until is null or leased_until < :leased_until)
     """,
 )
+# For a key that is not valid, in a script that starts without one: nothing of it moves, but its copies are its own.
+START_WITHOUT_USE = Query(
+    "executions.start_without_use",
+    """
+    update users set
+        last_started_at = case when last_started_at > :started_at then last_started_at else :started_at end
+    where id = :user_id and (instances_since is null or instances_since < :started_at)
+    """,
+)
+REVOKED_UNTIL = Query("executions.revoked_until", "select instances_since from users where id = :user_id")
 TAKE_BACK = Query("executions.take_back", "delete from executions where id = :id")
 COUNT_SCRIPT = Query(
     "executions.count_script", "update scripts set total_executions = total_executions + :times where id = :script"
@@ -211,6 +223,11 @@ class ExecutionLog:
             self._task = self._loop.create_task(self._write_waiting())
         return settled
 
+    async def earliest_start(self, user_id: str) -> int:
+        """From when on (Unix milliseconds) a start of the user's key is none of those that were revoked."""
+        row = await self._database.fetch_one(REVOKED_UNTIL, user_id=user_id)
+        return 0 if row is None or row[0] is None else int(row[0]) + 1
+
     async def _write_waiting(self) -> None:
         while self._waiting:
             await self._let_others_come()
@@ -265,15 +282,11 @@ class Started(Protocol):
     started_at: int
 
 
-async def stop(db: Database, copy: Started, code: str) -> None:
-    """End a copy for good: its next heartbeat or session is refused."""
-
-    async def unit(tx: Transaction) -> None:
-        await tx.execute(
-            STOP, id=copy.id, script_id=copy.script_id, build=copy.build, started_at=copy.started_at, code=code
-        )
-
-    await db.run(unit)
+async def stop(tx: Transaction, copy: Started, code: str) -> None:
+    """End a copy for good: its next heartbeat or session is refused, and a start of it that is not written yet."""
+    await tx.execute(
+        STOP, id=copy.id, script_id=copy.script_id, build=copy.build, started_at=copy.started_at, code=code
+    )
 
 
 async def _write(tx: Transaction, executions: Sequence[Execution]) -> list[Use | Exception]:
@@ -285,6 +298,11 @@ async def _write(tx: Transaction, executions: Sequence[Execution]) -> list[Use |
             outcomes[number] = await _why_not_inserted(tx, execution)
         elif execution.premium:
             premium.append(number)
+        elif execution.user_id is not None and not await tx.execute(
+            START_WITHOUT_USE, user_id=execution.user_id, started_at=execution.started_at
+        ):
+            await tx.execute(TAKE_BACK, id=execution.id)
+            outcomes[number] = OvertakenError()
     used = await tx.execute_each(USE_KEY_AS_SEEN, [_used_values(executions[number]) for number in premium])
     for number, rows in zip(premium, used, strict=True):
         execution = executions[number]

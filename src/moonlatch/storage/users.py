@@ -144,7 +144,15 @@ ADD_BARS_OF_NETWORKS = Query(
 REMOVE_BARS = Query("users.remove_bars", "delete from bars where user_id = :id")
 _DEVICE = ("fingerprint", "ip", "last_reset", "total_fingerprint_resets")
 SAVE_DEVICE = Query("users.save_device", f"update users set {assigned(_DEVICE)} where id = :id")
-REVOKE_INSTANCES = Query("users.revoke_instances", "update users set instances_since = :instances_since where id = :id")
+# Whatever the clock of the process says that granted the latest start.
+REVOKE_INSTANCES = Query(
+    "users.revoke_instances",
+    """
+    update users set
+        instances_since = case when last_started_at > :instances_since then last_started_at else :instances_since end
+    where id = :id
+    """,
+)
 _LICENCE = ("fingerprint", "key_expires", "expiry_set_at", "leased_until")
 SAVE_LICENCE = Query("users.save_licence", f"update users set {assigned(_LICENCE)} where id = :id")
 REMOVE = Query("users.remove", "delete from users where id = :id")
