@@ -153,3 +153,10 @@ def test_what_just_fits_the_compiler_fits_the_machine() -> None:
     same(f"local function f({names}) return v0, v189 end print(f({values})) print(math.max({values}))")
     same(f"local function f(...) return {values} end print(select('#', f())) {small} print({chain})")
     same(f"local function f(n) if n == 0 then return 0 {ladder} end end print(f(0), f(899), f(900))")
+
+
+def test_zero_and_minus_zero_stay_two_constants() -> None:
+    source = "local function both(zero) local minus = -0 return 1 / zero, 1 / minus end print(both(0)) local here = 0 print(1 / here)"
+    original = run_lua("lua51", source.replace("-0", "-(function() return 0 end)()")).output
+    for seed in range(1, 13):
+        assert run_lua("lua51", protected(source, "maximum", seed)).output == original

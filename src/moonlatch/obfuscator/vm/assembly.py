@@ -17,10 +17,12 @@ from moonlatch.obfuscator.transform.pool import Constant
 from moonlatch.obfuscator.transform.unit import Unit
 from moonlatch.obfuscator.vm.code import Proto
 from moonlatch.obfuscator.vm.encoding import Pool
+from moonlatch.obfuscator.vm.invariants import Invariants
 from moonlatch.obfuscator.vm.line_breaks import LineBreaks
 from moonlatch.obfuscator.vm.linking import Linked, arrange, join, link
 from moonlatch.obfuscator.vm.lowering import FunctionLowering
 from moonlatch.obfuscator.vm.machine import Machine
+from moonlatch.obfuscator.vm.micro_operations import MicroOperations
 from moonlatch.obfuscator.vm.names import Names
 from moonlatch.obfuscator.vm.native import factory
 from moonlatch.obfuscator.vm.program import Program
@@ -47,6 +49,7 @@ def compile_chunk(unit: Unit, native: set[s.Function], generator: random.Random)
         native,
         unit.shared,
         unit.hot,
+        Invariants.drawn(names, generator),
         sets_environments="setfenv" in resolution.globals,
         loops_take_functions=unit.options.target is Target.LUA51,
     )
@@ -55,7 +58,8 @@ def compile_chunk(unit: Unit, native: set[s.Function], generator: random.Random)
     program.is_surveying = False
     _compile_all(program, chunk)
     # What the text is made of is gone before the text is read: both are large.
-    text = _text_of(program, _linked(program, unit), unit)
+    decoders = [Pool(generator, unit.run) for _ in range(_DECODERS)]
+    text = _text_of(program, _linked(program, decoders, unit), decoders, unit)
     written = parse_written(text.source, text.lines)
     phrase(written.body.body, text.decoders, f"{names.prefix}q", generator)
     sealed = _functions_of(written)
@@ -78,20 +82,28 @@ def _compile_all(program: Program, chunk: s.Chunk) -> None:
             pending += list(program.protos.values())[known:]
 
 
-def _linked(program: Program, unit: Unit) -> dict[Proto, list[Linked]]:
+def _linked(program: Program, decoders: list[Pool], unit: Unit) -> dict[Proto, list[Linked]]:
     """Every function's instructions, in the order in which they are written down."""
     protos = list(program.protos.values())
     functions = join([link(proto.code) for proto in protos])
     for proto in protos:
         proto.code.clear()
+    micro = [
+        MicroOperations(program.names, program.generator, program.invariants, decoders) for _ in range(program.machines)
+    ]
+    for proto, function in zip(protos, functions, strict=True):
+        if proto.function not in program.hot:
+            micro[proto.machine].take_apart(function)
     breaks = LineBreaks(program.names, has_lines=unit.options.has_line_map)
     for function in functions:
         breaks.settle(function)
-    if unit.options.has_line_map:
-        for machine in range(program.machines):
-            held = [function for proto, function in zip(protos, functions, strict=True) if proto.machine == machine]
+    for machine, operations in enumerate(micro):
+        held = [function for proto, function in zip(protos, functions, strict=True) if proto.machine == machine]
+        if unit.options.has_line_map:
             breaks.share(held, _LARGEST_MACHINE[unit.target])
+        operations.settle(held)
     arranged = [arrange(function, program.generator) for function in functions]
+    program.latches = [sorted(operations.latches) for operations in micro]
     return dict(zip(protos, arranged, strict=True))
 
 
@@ -108,12 +120,11 @@ class _Text:
     """The statements that run the script's main function."""
 
 
-def _text_of(program: Program, functions: dict[Proto, list[Linked]], unit: Unit) -> _Text:
+def _text_of(program: Program, functions: dict[Proto, list[Linked]], decoders: list[Pool], unit: Unit) -> _Text:
     names, generator = program.names, program.generator
     order = list(functions)
     generator.shuffle(order)
     places = {proto: place for place, proto in enumerate(order, 1)}
-    decoders = [Pool(generator, unit.run) for _ in range(_DECODERS)]
     has_table_library = program.target is Target.LUAU and not program.sets_environments
     machines = [
         Machine(
@@ -124,10 +135,12 @@ def _text_of(program: Program, functions: dict[Proto, list[Linked]], unit: Unit)
             has_table_library,
             generator,
             decoders,
+            program.invariants,
             program.most_kept,
             any(_runs_often(program, proto, function) for proto, function in held.items()),
             unit.marks,
             unit.run,
+            program.latches[number],
         )
         for number in range(program.machines)
         if (held := {proto: functions[proto] for proto in order if proto.machine == number})
@@ -138,12 +151,11 @@ def _text_of(program: Program, functions: dict[Proto, list[Linked]], unit: Unit)
     head = [f"local {protos}={{}} for _place=1,{len(order)} do {protos}[_place]={{false,false,0,0,0}} end "]
     support = _support(program, decoders)
     head += [
-        pool.decoder_source(f"{names.prefix}D{number}", keeps=True, marks=unit.marks)
-        for number, pool in enumerate(decoders)
+        pool.decoder_source(names.decoder(number), keeps=True, marks=unit.marks) for number, pool in enumerate(decoders)
     ]
     declared = ",".join(names.machine(number) for number in range(program.machines))
     before = "".join([*head, support, f"local {declared} "]).replace("\n", " ")
-    written_here = [f"{names.prefix}D{number}" for number in range(len(decoders))]
+    written_here = [names.decoder(number) for number in range(len(decoders))]
     written_here += [name for machine in machines for name in machine.names_of_decoders()]
     main = program.protos[None]
     first, entry = f"{protos}[{places[main]}]", entries[main]
@@ -175,7 +187,7 @@ def _support(program: Program, decoders: list[Pool]) -> str:
     def hidden(match: re.Match[str]) -> str:
         decoder = program.generator.randrange(len(decoders))
         place = decoders[decoder].place(Constant(match[1].encode("ascii"), is_number=False))
-        return f"{names.prefix}D{decoder}({place})"
+        return f"{names.decoder(decoder)}({place})"
 
     parts = [f"local {names.select},{names.unpack},{names.type_of}=select,table.unpack or unpack,type "]
     if program.natives:
@@ -184,6 +196,7 @@ def _support(program: Program, decoders: list[Pool]) -> str:
         parts.append(_SHARING.replace("NAME", names.shared))
     if program.has_global_argument:
         parts.append(global_argument(names.argument) + " ")
+    parts.append(program.invariants.source)
     if program.releases_registers:
         parts.append(_RELEASE.replace("EMPTY", names.release).replace("PASS_ON", names.pass_on))
     if program.sets_environments:

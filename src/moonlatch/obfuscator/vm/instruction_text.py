@@ -20,6 +20,7 @@ from moonlatch.obfuscator.transform.two_spellings import Marks, Span, Symbols, T
 from moonlatch.obfuscator.vm.code import ConstantList, Proto
 from moonlatch.obfuscator.vm.encoding import Pool, Stream, spelled
 from moonlatch.obfuscator.vm.forms import Form
+from moonlatch.obfuscator.vm.invariants import Invariants
 from moonlatch.obfuscator.vm.linking import Linked, TwoLinked
 from moonlatch.obfuscator.vm.operations import RESERVED_SLOTS, InstructionSet
 
@@ -99,12 +100,15 @@ class InstructionText:
     generator: random.Random
     marks: Marks | None
     run: RunWords | None
+    invariants: Invariants
     stream: Stream = field(init=False)
     modulus: int = field(init=False)
     kinds: list[int] = field(init=False)
     """What tells the kinds of operands apart, modulo `modulus`. With marks one is left over, which means a number, too."""
     entries: dict[Proto, Entry] = field(default_factory=dict)
     _mixing: int = field(init=False)
+    _invariant: tuple[str, int] = field(init=False)
+    """What the state is made of, too, that a function begins with: Lua for a number, and the number."""
     _key_digits: int = field(init=False)
     """Of what leads to a state."""
     _records: dict[Linked, _Record] = field(default_factory=dict)
@@ -115,6 +119,7 @@ class InstructionText:
         self.modulus = _KINDS + (self.marks is not None)
         self.kinds = self.generator.sample(range(self.modulus), self.modulus)
         self._mixing = self.generator.randrange(101, 9_973)
+        self._invariant = self.invariants.sum(self.generator)
         self._key_digits = self._digits(self.stream.keystream.modulus - 1)
 
     # Layout
@@ -205,7 +210,7 @@ class InstructionText:
                 record.at = at
                 if one is function[0]:
                     entry = self.entries[proto] = Entry(at, generator.randrange(KEYS), record.head)
-                    record.state = keystream.start(entry.key)
+                    record.state = (keystream.start(entry.key) + self._invariant[1]) % keystream.modulus
                 else:
                     record.state = generator.randrange(keystream.modulus) if state is None else state
                 length = self._length(record)
@@ -357,6 +362,7 @@ class InstructionText:
             f"if {choose} end {form.slot('_node', '_slot')}=_value end "
             f"if _end=={_NEXT_IN_TEXT} then _next=_reach(_at,_after,(_state+_operation*{self._mixing})%{modulus}) end "
             f"{following}=_next {operation}=_operation end,"
-            f"function(_proto) local _first=_reach(_proto[3],_proto[5],{keystream.start_source('_proto[4]')}) "
+            f"function(_proto) local _first=_reach(_proto[3],_proto[5],"
+            f"({keystream.start_source('_proto[4]')}+{self._invariant[0]})%{modulus}) "
             f"_proto[1]=_first return _first end end)() "
         )

@@ -21,10 +21,12 @@ class LineBreaks:
     def __init__(self, names: Names, *, has_lines: bool) -> None:
         self._has_lines = has_lines
         own = "|".join(map(re.escape, (names.registers, names.upvalues, names.captures, names.natives)))
-        self._variable = re.compile(rf"(?:{own})\[{HOLE}\](?:\[1\])?|{HOLE}\[2\]")
+        latch = names.any_latch
+        self._operand = re.compile(f"[{HOLE}{HIDDEN}]|{latch}")
+        self._variable = re.compile(rf"(?:{own})\[(?:{HOLE}|{latch})\](?:\[1\])?|{HOLE}\[2\]")
         calls = "|".join(map(re.escape, (names.shared, names.select, names.type_of, names.release)))
-        machines = re.escape(names.machine(0)[:-1])
-        self._harmless = re.compile(rf"(?:{calls}|{machines}\d+)\(")
+        numbered = "|".join(re.escape(one(0)[:-1]) for one in (names.machine, names.decoder))
+        self._harmless = re.compile(rf"(?:{calls}|(?:{numbered})\d+)\(")
 
     def settle(self, function: Sequence[Linked]) -> None:
         """Take the lines out of the instructions' operands, and break their texts instead."""
@@ -61,10 +63,10 @@ class LineBreaks:
         by_text: dict[str, dict[tuple[int, ...], list[Linked]]] = {}
         for one in chain.from_iterable(functions):
             by_text.setdefault(one.text, {}).setdefault(one.lines, []).append(one)
-        room = most - sum(map(_size, by_text))
-        for text in sorted(by_text, key=_size):
+        room = most - sum(map(self._size, by_text))
+        for text in sorted(by_text, key=self._size):
             first, *others = by_text[text].values()
-            room -= len(others) * _size(text)
+            room -= len(others) * self._size(text)
             if room < 0 and others:
                 for one in chain(first, *others):
                     one.lines = (SEVERAL_LINES,) * len(one.lines)
@@ -72,7 +74,6 @@ class LineBreaks:
     def _can_raise(self, piece: str) -> bool:
         return _RAISES.search(self._harmless.sub(" ", self._variable.sub("x", piece))) is not None
 
-
-def _size(text: str) -> int:
-    """About as many instructions of LuaJIT's as an operation takes, with the decision for it; held against `luajit -bl`."""
-    return 5 + 3 * (text.count(HOLE) + text.count(HIDDEN))
+    def _size(self, text: str) -> int:
+        """About as many instructions of LuaJIT's as an operation takes, with the decision for it; held against `luajit -bl`."""
+        return 5 + 3 * len(self._operand.findall(text))

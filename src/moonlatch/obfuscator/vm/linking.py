@@ -32,11 +32,14 @@ class Linked:
     """
 
     text: str
-    operands: list[Operand | Linked | TwoLinked]
+    operands: list[Stored]
     weight: int
     following: Linked | None = None
     lines: tuple[int, ...] = ()
     """The source's lines of the text's lines that something may be raised on; there are as many breaks in the text as that, less one."""
+
+
+Stored = Operand | Linked | TwoLinked
 
 
 def link(code: Sequence[Item]) -> list[Linked]:
@@ -62,7 +65,7 @@ class _Linker:
                 result.following = self._at(self._places[instruction] + 1)
         return [*self._linked.values(), *self._pauses.values()]
 
-    def _operand(self, operand: Operand) -> Operand | Linked | TwoLinked:
+    def _operand(self, operand: Operand) -> Stored:
         if isinstance(operand, Label):
             return self._at(self._places[operand])
         if isinstance(operand, TwoLabels):
@@ -150,14 +153,17 @@ def _targets(function: Iterable[Linked]) -> Iterable[Linked]:
 
 
 def arrange(function: list[Linked], generator: random.Random) -> list[Linked]:
-    """An order of its own for the instructions: runs that follow each other stay together, the runs are shuffled."""
+    """An order of its own for the instructions: runs that follow each other stay together, the runs are shuffled.
+
+    What follows may be another function's, and stays there.
+    """
     first, *others = function
     runs: list[list[Linked]] = []
-    placed: set[Linked] = set()
+    here, placed = set(function), set[Linked]()
     for one in [first, *others]:
         run: list[Linked] = []
         current: Linked | None = one
-        while current is not None and current not in placed:
+        while current in here and current not in placed:
             placed.add(current)
             run.append(current)
             current = current.following

@@ -12,6 +12,7 @@ from moonlatch.obfuscator.vm.code import MOST_PARAMETERS, Proto
 from moonlatch.obfuscator.vm.encoding import Pool
 from moonlatch.obfuscator.vm.forms import Cells, Form, Tables
 from moonlatch.obfuscator.vm.instruction_text import Entry, InstructionText
+from moonlatch.obfuscator.vm.invariants import Invariants
 from moonlatch.obfuscator.vm.linking import Linked
 from moonlatch.obfuscator.vm.names import Names
 from moonlatch.obfuscator.vm.operations import Fork, InstructionSet, Operation, fill
@@ -35,12 +36,15 @@ class Machine:
     has_table_library: bool
     generator: random.Random
     decoders: list[Pool]
+    invariants: Invariants
     most_kept: int
     """How many arguments a machine that takes `...` keeps in variables."""
     runs_often: bool = True
     """Something in it is in a loop, or called in one."""
     marks: Marks | None = None
     run: RunWords | None = None
+    latches: list[str] = field(default_factory=list)
+    """Variables in which its instructions leave something to the next ones."""
     instructions: InstructionSet = field(init=False)
     constants: Pool = field(init=False)
     text: InstructionText = field(init=False)
@@ -62,6 +66,7 @@ class Machine:
             generator,
             self.marks,
             self.run,
+            self.invariants,
         )
         self.text.lay_out()
 
@@ -104,11 +109,12 @@ class Machine:
         else:
             file = f"table.create({_REGISTERS_AT_ONCE})" if self.has_table_library else "{}"
         # The script may let go of an argument, which must not live on here. With `...` it lives on in the original, too.
+        latches = f"local {','.join(self.latches)} " if self.latches else ""
         release = "" if takes_any else f"{','.join(parameters)}=nil "
         operation = f"{names.prefix}o"
         return (
             f"{names.machine(self.number)}=function({proto},{names.upvalues}) return function({head}) "
-            f"{read}{self.form.call_source()}local {node},{registers}={proto}[1]or {start}({proto}),{file} {release}"
+            f"{read}{self.form.call_source()}{latches}local {node},{registers}={proto}[1]or {start}({proto}),{file} {release}"
             f"{self._repeated_source(operation, decipher)} end end "
         )
 
@@ -134,7 +140,7 @@ class Machine:
         return self.form.slot(self.names.node, number)
 
     def _tree_source(self, tree: Fork | Operation, operation: str, decipher: str) -> str:
-        decoder_names = [f"{self.names.prefix}D{number}" for number in range(len(self.decoders))]
+        decoder_names = [self.names.decoder(number) for number in range(len(self.decoders))]
         out: list[str] = []
         pending: list[Fork | Operation | str] = [tree]
         while pending:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 
 class Names:
     """All begin with a prefix that no variable of the script begins with."""
@@ -24,14 +26,28 @@ class Names:
         self.type_of = prefix + "T"
         self.release = prefix + "F"
         self.pass_on = prefix + "O"
+        self.invariants = prefix + "Y"
 
     def machine(self, number: int) -> str:
         """The function that makes closures for one interpreter: `machine(proto, captures)`."""
         return f"{self.prefix}W{number}"
 
+    def decoder(self, number: int) -> str:
+        """The function that gives a constant for where its pool has it."""
+        return f"{self.prefix}D{number}"
+
     def parameter(self, number: int) -> str:
         """The machine's own variable for an argument that it was called with, from 1."""
         return f"{self.prefix}p{number}"
+
+    def latch(self, kind: str, place: int) -> str:
+        """A variable of one call of an interpreter, in which instructions leave something to the next ones."""
+        return f"{self.prefix}t{kind}{place}"
+
+    @property
+    def any_latch(self) -> str:
+        """A regular expression for each of them."""
+        return rf"{re.escape(self.prefix)}t[a-z]\d"
 
     def local(self, number: int) -> str:
         """A variable of one operation's own."""

@@ -19,7 +19,8 @@ from moonlatch.obfuscator.vm.linking import Linked
 _HOLES = re.compile(f"[{HOLE}{HIDDEN}]")
 _HEAVIEST = 2**14
 _LARGEST_GAP = 7
-_SHARE_HIDDEN = 0.3
+SHARE_HIDDEN = 0.3
+"""Of the constants of cold code that an instruction could have as they are."""
 RESERVED_SLOTS = 2
 """Of every instruction: its operation and the instruction that follows."""
 
@@ -86,7 +87,7 @@ class InstructionSet:
         is_cold = all(use.weight == 1 for use in operation.uses)
         for place, hole in enumerate(holes):
             may_hide = is_cold and all(isinstance(use.operands[place], Constant) for use in operation.uses)
-            if hole == HIDDEN or (may_hide and generator.random() < _SHARE_HIDDEN):
+            if hole == HIDDEN or (may_hide and generator.random() < SHARE_HIDDEN):
                 operation.decoders[place] = generator.randrange(decoders)
 
     def _grown(self) -> Fork | Operation:

@@ -10,6 +10,7 @@ from moonlatch.obfuscator.analysis.builtins import FUNCTIONS, LIBRARIES
 from moonlatch.obfuscator.syntax import tree as s
 from moonlatch.obfuscator.target import Target
 from moonlatch.obfuscator.vm.code import Proto
+from moonlatch.obfuscator.vm.invariants import Invariants
 from moonlatch.obfuscator.vm.names import Names
 from moonlatch.obfuscator.vm.variables import Variables
 
@@ -44,6 +45,7 @@ class Program:
     native: set[s.Function]
     shared: set[s.Function]
     hot: set[s.Function]
+    invariants: Invariants
     loops_take_functions: bool
     sets_environments: bool
     machines: int = 0
@@ -57,6 +59,8 @@ class Program:
     has_shared_closures: bool = False
     has_global_argument: bool = False
     releases_registers: bool = False
+    latches: list[list[str]] = field(default_factory=list)
+    """Of each interpreter, the variables in which its instructions leave something to the next ones."""
     longest_list: int = LONGEST_LIST
     most_kept: int = 0
     """Of the arguments of a machine that takes `...`, those that it keeps in variables of its own."""

@@ -16,18 +16,24 @@ _MOST = 6
 
 
 def share_out(program: Program, *, is_told_apart: bool) -> None:
-    """Give each compiled function its interpreter: one of a kind of its own for those that need `...`.
+    """Give each compiled function its interpreter: of kinds of their own for those that need `...`, and for those that probably run often.
+
+    The latter have no variables there for what only the others' instructions do, in each call, and fewer decisions.
 
     Where instructions of different lines `is_told_apart`, few are the same, and a long script needs more interpreters.
     """
     most = _MOST if is_told_apart else 1
     protos = list(program.protos.values())
-    plain = [proto for proto in protos if not proto.takes_any_number]
-    others = [proto for proto in protos if proto.takes_any_number]
-    _share(plain, 0, 1 if len(plain) < _FUNCTIONS_FOR_TWO else 2, most, program.generator)
-    first = max((proto.machine for proto in plain), default=-1) + 1
-    _share(others, first, 1, most, program.generator)
-    program.machines = max(proto.machine for proto in protos) + 1
+    program.machines = 0
+    for takes_any_number in (False, True):
+        some = [proto for proto in protos if proto.takes_any_number == takes_any_number]
+        cold = [proto for proto in some if proto.function not in program.hot]
+        hot = [proto for proto in some if proto.function in program.hot]
+        groups = [group for group in (cold, hot) if group]
+        least = 2 if len(groups) == 1 and len(some) >= _FUNCTIONS_FOR_TWO and not takes_any_number else 1
+        for group in groups:
+            _share(group, program.machines, least, most, program.generator)
+            program.machines = max(proto.machine for proto in group) + 1
 
 
 def _share(protos: Sequence[Proto], first: int, least: int, most: int, generator: random.Random) -> None:

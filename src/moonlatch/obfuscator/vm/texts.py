@@ -186,6 +186,10 @@ class Texts(Closures):
 
     def _unary_text(self, node: s.Unary, parts: list[Built]) -> Built:
         ((text, operands),) = parts
+        operand = bare(node.operand)
+        if node.operator == "-" and isinstance(operand, s.Number) and not operand.value and not operands:
+            # Lua 5.1 takes the constants 0 and -0 of one function, which an interpreter is, for the same; this is negated when it runs.
+            text, operands = HOLE, [self._number_constant(operand)]
         operator = "not " if node.operator == "not" else node.operator
         return f"({LINE}{operator}{_after(operator, text)})", [SourceLine(node.line), *operands]
 

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import random
+from itertools import pairwise
+
+from moonlatch.obfuscator.transform.pool import Constant
+from moonlatch.obfuscator.vm.code import HIDDEN, HOLE, LINE, SourceLine
+from moonlatch.obfuscator.vm.encoding import Pool
+from moonlatch.obfuscator.vm.invariants import Invariants
+from moonlatch.obfuscator.vm.linking import Linked
+from moonlatch.obfuscator.vm.micro_operations import MicroOperations
+from moonlatch.obfuscator.vm.names import Names
+
+NAMES = Names("vm")
+GREETING = Constant(b"hello", is_number=False)
+
+
+def statement(register: int, line: int = 0, weight: int = 1) -> Linked:
+    return Linked(f"{LINE}R[{HOLE}]=R[{HOLE}]..{HIDDEN}", [SourceLine(line), register, 7, GREETING], weight)
+
+
+def returning(value: int) -> Linked:
+    return Linked(f"{LINE}return {HOLE}", [SourceLine(0), value], 1)
+
+
+def taken_apart(functions: list[list[Linked]], seed: int = 1) -> MicroOperations:
+    generator = random.Random(seed)
+    operations = MicroOperations(NAMES, generator, Invariants.drawn(NAMES, generator), [Pool(generator)])
+    for function in functions:
+        operations.take_apart(function)
+    for one in [one for function in functions for one in function]:
+        # As line breaks leave it that have no lines.
+        one.text = one.text.replace(LINE, "")
+        one.operands = [operand for operand in one.operands if not isinstance(operand, SourceLine)]
+    operations.settle(functions)
+    return operations
+
+
+def in_sequence(*ones: Linked) -> list[Linked]:
+    for one, after in pairwise(ones):
+        one.following = after
+    return list(ones)
+
+
+def test_what_does_the_work_of_cold_code_has_no_operands_and_is_there_once() -> None:
+    functions = [in_sequence(statement(number), statement(number + 1), returning(3)) for number in range(6)]
+    firsts = [one for function in functions for one in function]
+    taken_apart(functions)
+    others = [one for function in functions for one in function if one not in firsts]
+    assert [one.operands for one in others] == [[]]
+    assert all("R[R" not in one.text and "return" not in one.text for one in firsts)
+    assert "return" in others[0].text
+    assert ".." in others[0].text
+
+
+def test_what_is_in_loops_stays_as_it_is() -> None:
+    hot = statement(1, weight=8)
+    before = hot.text, list(hot.operands)
+    operations = taken_apart([in_sequence(hot, statement(2, weight=8))])
+    assert (hot.text, hot.operands) == (before[0].replace(LINE, ""), before[1][1:])
+    assert not operations.latches
+
+
+def test_some_instructions_look_as_if_they_led_elsewhere() -> None:
+    functions = [in_sequence(statement(number), statement(number + 1), returning(3)) for number in range(40)]
+    firsts = [one for function in functions for one in function]
+    taken_apart(functions)
+    misleading = [one for one in firsts if one.following is None]
+    assert 0.1 < len(misleading) / len(firsts) < 0.35
+    assert all(sum(isinstance(operand, Linked) for operand in one.operands) >= 2 for one in misleading)
