@@ -23,6 +23,9 @@ from support.client import Client, Copy
 from support.client_server import World, running_world
 from support.protecting import LUA51_PROGRAMS
 
+# Whoever has made a build keeps it for the tests that come next.
+pytestmark = pytest.mark.xdist_group("a marked build")
+
 JSON = next(one for one in LUA51_PROGRAMS if one.name == "json.lua")
 
 

@@ -21,6 +21,9 @@ from support.client_server import World, running_world
 from support.luau import run_luau
 from support.paseto import verified
 
+# Whoever has made a build keeps it for the tests that come next.
+pytestmark = pytest.mark.xdist_group("a locked build")
+
 SOURCE = b"print('secret business', la_user_note == nil)"
 
 

@@ -12,6 +12,9 @@ from support.luau import SYSTEM_LUAS, LuauResult, run_lua_batch, run_luau_batch
 from support.protecting import ALL_PROGRAMS, LUA51_PROGRAMS, build_of, keys_of_pass_alone, protected, protected_with
 from support.rounds import IS_LONG
 
+# Whoever has made a build keeps it for the tests that come next.
+pytestmark = pytest.mark.xdist_group("builds of programs")
+
 PLAIN_TARGETS = [None, "lua51"]
 PLAIN_LUAS = ["lua51", "lua54", "luajit21", *SYSTEM_LUAS] if IS_LONG else [*SYSTEM_LUAS]
 

@@ -11,6 +11,9 @@ from support.luau import run_lua
 from support.protecting import LUA51_PROGRAMS, build_of, protected
 from support.replaced_functions import seen
 
+# Whoever has made a build keeps it for the tests that come next.
+pytestmark = pytest.mark.xdist_group("builds of programs")
+
 # At a limit of the compiler, where a wide call hands its values over through `unpack`.
 PROGRAMS = [program for program in LUA51_PROGRAMS if program.name not in {"long_lists.lua", "many_locals.lua"}]
 

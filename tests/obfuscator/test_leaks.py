@@ -16,6 +16,9 @@ from moonlatch.obfuscator.syntax.rewriter import Rewriter
 from support.protecting import ALL_PROGRAMS, LUA51_PROGRAMS, build_of, protected
 from support.rounds import IS_LONG
 
+# Whoever has made a build keeps it for the tests that come next.
+pytestmark = pytest.mark.xdist_group("builds of programs")
+
 # These sit at a limit of the compiler, where literals have to stay.
 ROOMY = [program for program in ALL_PROGRAMS if program.name not in {"long_lists.lua", "many_locals.lua"}]
 RUN = 12

@@ -24,6 +24,9 @@ from support.luau import run_lua_batch, run_luau_batch
 from support.protecting import ALL_PROGRAMS, LUA51_PROGRAMS
 from support.rounds import IS_LONG, rounds
 
+# Whoever has made a build keeps it for the tests that come next.
+pytestmark = pytest.mark.xdist_group("marked builds")
+
 FEW = ("json.lua", "sha256.lua")
 PROGRAMS = ALL_PROGRAMS if IS_LONG else [one for one in ALL_PROGRAMS if one.name in (*FEW, "promises_with_await.luau")]
 PLAIN = [one for one in LUA51_PROGRAMS if one in PROGRAMS]

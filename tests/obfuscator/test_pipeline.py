@@ -11,6 +11,9 @@ from moonlatch.obfuscator.outcome import Protected, Rejected
 from support.luau import run_luau
 from support.protecting import ALL_PROGRAMS, build_of, faults, protected
 
+# Whoever has made a build keeps it for the tests that come next.
+pytestmark = pytest.mark.xdist_group("builds of programs")
+
 
 @pytest.mark.parametrize("profile", PROFILES)
 def test_the_same_seed_gives_the_same_bytes(profile: str) -> None:

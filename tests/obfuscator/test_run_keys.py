@@ -21,6 +21,9 @@ from support.luau import SYSTEM_LUAS, run_lua_batch, run_luau_batch
 from support.protecting import ALL_PROGRAMS, LUA51_PROGRAMS
 from support.rounds import IS_LONG
 
+# Whoever has made a build keeps it for the tests that come next.
+pytestmark = pytest.mark.xdist_group("locked builds")
+
 LOCKED = ["standard", "maximum"]
 SHARE = 1 if IS_LONG else 4
 LUAS = SYSTEM_LUAS if IS_LONG else ("lua5.1", "lua5.4", "luajit")
