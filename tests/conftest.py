@@ -80,11 +80,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def shared_fixtures(item: pytest.Function) -> set[str]:
-    """Names of a test's fixtures that its module has one of."""
+    """Names of a test's fixtures that its module, or its folder, has one of."""
     return {
         name
         for name, definitions in item._fixtureinfo.name2fixturedefs.items()
-        if definitions[-1].scope == "module" and not name.startswith("_")
+        if definitions[-1].scope in ("module", "package") and not name.startswith("_")
     }
 
 
