@@ -104,8 +104,15 @@ class Rewriter:
         return node
 
     def rewrite_index(self, node: s.Index) -> s.Expression:
-        node.object = self.expression(node.object)
-        node.key = self.expression(node.key)
+        # As `expression` does, without a call for leaves, as below.
+        visit = self._expressions.get
+        indexed, key = node.object, node.key
+        rewrite = visit(type(indexed))
+        if rewrite is not None:
+            node.object = rewrite(self, indexed)
+        rewrite = visit(type(key))
+        if rewrite is not None:
+            node.key = rewrite(self, key)
         return node
 
     def rewrite_call(self, node: s.Call) -> s.Expression:
@@ -116,8 +123,10 @@ class Rewriter:
         return node
 
     def rewrite_method_call(self, node: s.MethodCall) -> s.Expression:
-        node.object = self.expression(node.object)
-        node.arguments = self.expressions(node.arguments)
+        rewrite = self._expressions.get(type(node.object))
+        if rewrite is not None:
+            node.object = rewrite(self, node.object)
+        self.expressions(node.arguments)
         return node
 
     def rewrite_instantiation(self, node: s.Instantiation) -> s.Expression:
@@ -133,7 +142,6 @@ class Rewriter:
         return node
 
     def rewrite_binary(self, node: s.Binary) -> s.Expression:
-        # As `expression` does, without a call for operands that are leaves.
         visit = self._expressions.get
         left, right = node.left, node.right
         rewrite = visit(type(left))

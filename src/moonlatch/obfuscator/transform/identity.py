@@ -42,8 +42,8 @@ def keep_shared_closures(unit: Unit) -> None:
             table = unit.new_binding(unit.chunk.body.line)
         first = len(places) + 2
         places |= {function: place for place, function in enumerate(_in_order(unit, lost), first)}
+        # It makes no function and moves none, and says itself which variable it assigns: the names stay resolved.
         _Keeper(unit, table, places, lost).chunk(unit.chunk)
-        unit.resolve_anew()
     if table is not None:
         line = table.line
         declaration = s.Local([table], [s.Table([], line)], is_const=False, is_exported=False, line=line)
@@ -133,6 +133,7 @@ class _Keeper(InFunctions):
         line, kept = node.line, self._kept(node.function)
         binding = node.binding
         names_itself = self._symbols[binding] in self._rooms.frames[node.function].upvalues
+        self._symbols[binding].is_assigned |= names_itself
         values = [] if names_itself else [kept]
         local = s.Local([binding], values, is_const=False, is_exported=False, line=line)
         return [local, s.Assign([s.Name(binding.name, line)], [kept], line)] if names_itself else local
