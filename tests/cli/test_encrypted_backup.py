@@ -14,6 +14,7 @@ import pytest
 
 from support import quick_age
 from support.commands import Command
+from support.forked import HeardCommand
 from support.server import MoonlatchServer
 
 PASSPHRASE = "five words that nobody guesses"
@@ -168,11 +169,10 @@ def test_without_the_library_it_says_what_to_install(folder: Path, tmp_path: Pat
     assert "pip install 'moonlatch[age]'" in ended.stderr
 
 
-def slowly_restored(file: Path, identity: Path, data: Path) -> subprocess.Popen[str]:
+def slowly_restored(file: Path, identity: Path, data: Path) -> HeardCommand:
     """A restore that waits for its identity, which somebody is to write into a pipe."""
     os.mkfifo(identity)
-    command = [sys.executable, "-m", "moonlatch", "restore", str(file), "--data", str(data), "--identity"]
-    return subprocess.Popen([*command, str(identity)], stderr=subprocess.PIPE, text=True)
+    return HeardCommand(["restore", str(file), "--data", str(data), "--identity", str(identity)], os.environ)
 
 
 def test_no_server_starts_in_a_folder_that_is_being_restored(

@@ -24,6 +24,7 @@ from moonlatch.operations import master_keys as operations
 from moonlatch.storage import sealed
 from moonlatch.storage.sqlite.engine import open_sqlite
 from support.commands import Command, Ended
+from support.forked import HeardCommand
 from support.services import wait_for
 
 Keys = Callable[..., Ended]
@@ -127,8 +128,7 @@ def test_nothing_is_rotated_before_a_server_ran(moonlatch: Command, tmp_path: Pa
 
 
 def test_of_many_who_rotate_at_once_one_does(data: Path) -> None:
-    command = [sys.executable, "-m", "moonlatch", "keys", "rotate", "--data", str(data), "--json"]
-    together = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(4)]
+    together = [HeardCommand(["keys", "rotate", "--data", str(data), "--json"], os.environ) for _ in range(4)]
     for each in together:
         each.communicate(timeout=60)
     assert sorted(each.returncode for each in together) == [0, 1, 1, 1]

@@ -7,8 +7,6 @@ import json
 import os
 import re
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +26,7 @@ from moonlatch.storage.sqlite.engine import migrate_file
 from moonlatch.storage.sqlite.migration import migrate
 from support.crash import assert_sound
 from support.database import ENGINES
+from support.forked import HeardCommand
 from support.services import Databases, wait_for
 
 BEFORE = 13
@@ -148,16 +147,12 @@ class Old:
         else:
             migrate_file(self.path, told)
 
-    def command(self) -> subprocess.Popen[str]:
+    def command(self) -> HeardCommand:
         """`moonlatch migrate` in a process of its own."""
         surroundings = {name: value for name, value in os.environ.items() if not name.startswith("MOONLATCH_")}
-        return subprocess.Popen(
-            [sys.executable, "-m", "moonlatch", "migrate", "--data", str(self.folder)],
-            env={**surroundings, "MOONLATCH_DATABASE_URL": self.url} if self.url else surroundings,
-            stderr=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        if self.url:
+            surroundings["MOONLATCH_DATABASE_URL"] = self.url
+        return HeardCommand(["migrate", "--data", str(self.folder)], surroundings)
 
     def verify(self, users: int) -> None:
         """Everybody is there as they were, with a key that opens; and no key stands anywhere in clear."""
@@ -242,10 +237,9 @@ def test_a_migration_that_is_killed_goes_on_where_it_was(old: Old) -> None:
     old.fill(21_000)
     left: list[int] = []
     for _ in range(2):
-        with old.command() as command:
-            assert command.stderr is not None
-            line = command.stderr.readline()
-            command.kill()
+        command = old.command()
+        line = command.stderr.readline()
+        command.kill()
         told = SPAN.match(line)
         assert told is not None, line
         left.append(int(told[2].replace(",", "")))
@@ -253,8 +247,7 @@ def test_a_migration_that_is_killed_goes_on_where_it_was(old: Old) -> None:
             assert_sound(old.path)
     assert left[0] == 21_000
     assert 0 < left[1] <= 11_000
-    with old.command() as command:
-        out, _ = command.communicate()
+    out, _ = old.command().communicate()
     assert "keys_at_rest" in out
     old.verify(21_000)
 

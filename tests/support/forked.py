@@ -136,6 +136,32 @@ def template() -> Template:
     return Template()
 
 
+class HeardCommand:
+    """`moonlatch` with those arguments, and with what of `subprocess.Popen` the tests use where they hear what it says, as text."""
+
+    def __init__(self, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
+        (out, to_out), (err, to_err) = os.pipe(), os.pipe()
+        with open(to_out, "wb") as stdout, open(to_err, "wb") as stderr:
+            self._command = template().start(arguments, environment, stdout, stderr)
+        self.stdout = open(out, encoding="utf-8")  # noqa: SIM115 (closed in communicate)
+        self.stderr = open(err, encoding="utf-8")  # noqa: SIM115 (closed in communicate)
+
+    @property
+    def returncode(self) -> int | None:
+        return self._command.returncode
+
+    def communicate(self, timeout: float | None = None) -> tuple[str, str]:
+        """What it says on either until its end, which is less than a pipe holds. Raises `subprocess.TimeoutExpired`."""
+        self._command.wait(timeout)
+        with self.stdout, self.stderr:
+            return self.stdout.read(), self.stderr.read()
+
+    def kill(self) -> None:
+        """Kill it, and wait until it is gone."""
+        self._command.kill()
+        self.communicate()
+
+
 def import_everything() -> None:
     """All that any command, the server or a host for Lua imports, however late."""
     package = importlib.import_module("moonlatch")
