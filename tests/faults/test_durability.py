@@ -9,8 +9,9 @@ from moonlatch.storage.interface import Query
 from support import crash_writer
 from support.crash import assert_sound, kill_in_rounds
 from support.database import opened
+from support.rounds import rounds
 
-ROUNDS = 20
+ROUNDS = rounds(8, 40)
 SEED = 20_240_607
 
 ACCOUNTS = Query("test.accounts", "select id, obfuscations_used from accounts")
@@ -93,7 +94,7 @@ class WriterUnderTest:
         assert_sound(self.path)
 
 
-async def test_a_writer_killed_twenty_times_loses_no_acknowledged_write(tmp_path: Path):
+async def test_a_writer_that_is_killed_again_and_again_loses_no_acknowledged_write(tmp_path: Path):
     writer = WriterUnderTest(tmp_path / "moonlatch.db")
 
     await kill_in_rounds(
