@@ -46,7 +46,7 @@ async def test_the_first_update_publishes_script_and_loader_and_enables_the_scri
     after = await publishing.script(script.id)
     size = len(await publishing.payload(script.id, 1))
     assert published == Published(
-        build=1, warnings=[], rollout=None, source_bytes=len(SOURCE), source_lines=2, payload_bytes=size
+        build=1, warnings=[], readable=[], rollout=None, source_bytes=len(SOURCE), source_lines=2, payload_bytes=size
     )
     assert (after.build, after.enabled) == (1, True)
     assert await publishing.used() == 2

@@ -178,10 +178,25 @@ async def test_a_removed_script_is_gone_with_its_sessions_and_stays_counted(
     assert (await me.project(project))["total_executions"] == 1
 
 
+async def test_an_update_for_a_machine_tells_which_functions_stay_readable(me: Developer, script: str) -> None:
+    source = "local function each(x)\n  return x + 1\nend\nfor i = 1, 3 do each(i) end"
+    reply = done(await me.post(f"/scripts/{script}/update", {"script": source, "profile": "maximum"}))
+    expected = [{"line": 1, "name": "main chunk", "part": "loops"}, {"line": 1, "name": "each", "part": "all"}]
+    assert sorted(reply["readable"], key=lambda one: one["part"], reverse=True) == expected
+
+
 async def test_an_update_publishes_builds_and_enables_the_script(me: Developer, script: str) -> None:
     first = done(await me.post(f"/scripts/{script}/update", {"script": "print('one')"}))
     sizes = {"source_bytes": len("print('one')"), "source_lines": 1, "payload_bytes": first["payload_bytes"]}
-    assert first == {"success": True, "build": 1, "rollout": None, **sizes, "marks": None, "warnings": []}
+    assert first == {
+        "success": True,
+        "build": 1,
+        "rollout": None,
+        **sizes,
+        "marks": None,
+        "readable": [],
+        "warnings": [],
+    }
     assert (await me.script(script))["enabled"] is True
     assert done(await me.post(f"/scripts/{script}/update", {"script": "print('two')"}))["build"] == 2
     builds = done(await me.get(f"/scripts/{script}/builds"))["builds"]

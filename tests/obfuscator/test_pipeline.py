@@ -94,3 +94,30 @@ def test_nothing_of_a_script_waits_for_the_garbage_collector(profile: str) -> No
         assert gc.collect() == 0
     finally:
         gc.enable()
+
+
+READABLE = b"""local Grid = {}
+function Grid:step(x)
+    return x + 1
+end
+local function once(x)
+    for i = 1, x do Grid:step(i) end
+end
+local kept = LA_NO_VIRTUALIZE(function(x) return x end)
+once(kept(3))
+local function cold(x) return x end
+print(cold(1))
+"""
+
+
+def test_a_build_for_a_machine_says_which_functions_keep_their_speed() -> None:
+    outcome = pipeline.protect(READABLE, Options("maximum"), 1)
+    assert isinstance(outcome, Protected)
+    expected = [(2, "Grid:step", "all"), (5, "once", "loops"), (8, "kept", "native")]
+    assert [(one.line, one.name, one.part) for one in outcome.readable] == expected
+
+
+def test_other_builds_say_nothing_of_readable_functions() -> None:
+    outcome = pipeline.protect(READABLE, Options("standard"), 1)
+    assert isinstance(outcome, Protected)
+    assert outcome.readable == []

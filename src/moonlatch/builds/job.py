@@ -89,6 +89,14 @@ class Fault(msgspec.Struct, frozen=True):
     message: str
 
 
+class Readable(msgspec.Struct, frozen=True):
+    """A function whose speed was kept in a build for a machine: its line and name, and whether that is `all` of it, its `loops`, or `native` code."""
+
+    line: int
+    name: str
+    part: str
+
+
 class Done(msgspec.Struct, frozen=True, kw_only=True, tag="done"):
     """The protected text, the language it is written in, and from where in the source its lines come, as `LineMap.to_bytes` has it.
 
@@ -98,6 +106,7 @@ class Done(msgspec.Struct, frozen=True, kw_only=True, tag="done"):
 
     text: bytes
     warnings: list[str]
+    readable: list[Readable] = []
     target: str = ""
     line_map: bytes = b""
     lock: bytes = b""

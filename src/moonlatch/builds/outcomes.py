@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from moonlatch.builds.job import Done, Fault
+from moonlatch.builds.job import Done, Fault, Readable
 from moonlatch.storage.builds import Protection
 from moonlatch.storage.loaders import LoaderInfo
 
@@ -36,6 +36,7 @@ class Published:
 
     build: int
     warnings: list[str]
+    readable: list[Readable]
     rollout: str | None
     source_bytes: int
     source_lines: int

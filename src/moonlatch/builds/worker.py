@@ -21,6 +21,7 @@ from moonlatch.builds.job import (
     Job,
     LeakRead,
     MatchRunKeys,
+    Readable,
     ReadLeak,
     RunKeysFound,
     Scored,
@@ -43,6 +44,8 @@ from moonlatch.obfuscator.template import Template
 
 MAX_PARSER_OUTPUT_CHARACTERS = 64 * 1024
 MAX_WARNINGS = 100
+MAX_READABLE = 500
+MAX_NAME_CHARACTERS = 100
 _SAMPLES = (b'local t = { ... } for i = 1, 2 do print(`{i}`, t[i], "text" .. 0.5) end', b"print(\xe2\x80\x9c")
 
 
@@ -142,6 +145,9 @@ def _protected(job: Job) -> WorkerAnswer:
         return Done(
             text=outcome.text.encode("ascii"),
             warnings=warnings,
+            readable=[
+                Readable(one.line, one.name[:MAX_NAME_CHARACTERS], one.part) for one in outcome.readable[:MAX_READABLE]
+            ],
             target=outcome.target,
             line_map=outcome.line_map.to_bytes() if job.client_chunk and outcome.line_map else b"",
             lock=b"" if outcome.lock is None else outcome.lock.to_bytes(),

@@ -18,7 +18,7 @@ from moonlatch.crypto import new_seed
 from moonlatch.luraph.order import Order, Setting
 from moonlatch.obfuscator.observation import observed
 from moonlatch.obfuscator.options import DEFAULT_PROFILE, PLAINEST_PROFILE, Options
-from moonlatch.obfuscator.outcome import EngineError, Failure, Protected, Rejected
+from moonlatch.obfuscator.outcome import EngineError, Failure, Protected, Readable, Rejected
 from moonlatch.obfuscator.syntax.diagnostics import Diagnostic
 
 
@@ -49,6 +49,7 @@ class Ended:
 
     text: bytes = b""
     warnings: list[str] = field(default_factory=list)
+    readable: list[Readable] = field(default_factory=list)
     diagnostics: list[Diagnostic] = field(default_factory=list)
     errors: list[EngineError] = field(default_factory=list)
     line_map: bytes = b""
@@ -168,7 +169,7 @@ def _done(job: Job) -> Ended:
         case Protected():
             text = outcome.text.encode("ascii")
             return (
-                Ended(text, outcome.warnings, line_map=outcome.line_map.to_bytes())
+                Ended(text, outcome.warnings, outcome.readable, line_map=outcome.line_map.to_bytes())
                 if job.luraph is None
                 else _ordered(job, job.luraph, text, outcome.warnings)
             )
@@ -189,6 +190,7 @@ def _json(job: Job, ended: Ended, engine: EngineName, *, with_script: bool) -> d
         "diagnostics": [json_of(one) for one in ended.diagnostics],
         "errors": [{"param": one.param, "message": one.message} for one in ended.errors],
         "warnings": ended.warnings,
+        "readable": [{"line": one.line, "name": one.name, "part": one.part} for one in ended.readable],
         "profile": job.options.profile,
         "target": job.options.target,
         "engine": engine,
@@ -215,6 +217,8 @@ def _tell(job: Job, ended: Ended, output: Path | None, *, report: bool) -> None:
     if report:
         title = f"{job.file}, profile {job.options.profile}, seed {job.seed}"
         show_report(title, job.watch, source_bytes=len(job.source), output_bytes=len(ended.text))
+        for one in ended.readable:
+            remark(f"readable for its speed: line {one.line}, {one.name or 'a function'} ({one.part})", "dim")
     if output is None:
         sys.stdout.buffer.write(ended.file)
     else:

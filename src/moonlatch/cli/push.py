@@ -191,6 +191,9 @@ def tell(reply: Envelope, release: Release, name: str, before: Envelope | None, 
         f"source: {_count(reply, before, 'source_lines', 'lines')}, {_count(reply, before, 'source_bytes', 'bytes')}",
         f"protected: {_count(reply, before, 'payload_bytes', 'bytes')}",
     ]
+    readable = reply.get("readable", [])
+    if readable:
+        shown_counts.append(f"readable for their speed: {len(readable)} functions or their loops")
     remark("; ".join(shown_counts), "dim")
 
 

@@ -137,6 +137,19 @@ class Marks(Reply):
         return cls(places=places, traces=strength(places))
 
 
+class ReadableView(Reply):
+    """A function whose speed was kept: whoever reads the build's operations finds its statements."""
+
+    line: int
+    name: Annotated[str, Field(description="empty for a function without a name")]
+    part: Annotated[
+        str,
+        Field(
+            description="`all` of a function that loops probably call, the `loops` of another one, or a `native` one",
+        ),
+    ]
+
+
 class UpdateReply(Success):
     build: Annotated[int, Field(description="the number of the new build", examples=[3])]
     rollout: Annotated[str | None, Field(description="id of the rollout that it began", examples=[None])]
@@ -146,6 +159,13 @@ class UpdateReply(Success):
     marks: Annotated[
         Marks | None,
         Field(description="null for a build whose copies are the same", examples=[{"places": 1_408, "traces": 3}]),
+    ]
+    readable: Annotated[
+        list[ReadableView],
+        Field(
+            description="of a build for a machine (`maximum`), at most 500",
+            examples=[[{"line": 12, "name": "Grid:step", "part": "all"}]],
+        ),
     ]
     warnings: Annotated[list[str], Field(description="what the author should know, with its line", examples=[[]])]
 
@@ -287,6 +307,7 @@ async def update_script(
             payload_bytes=published.payload_bytes,
             marks=None if published.places is None else Marks.of(published.places),
             warnings=list(published.warnings),
+            readable=[ReadableView(line=one.line, name=one.name, part=one.part) for one in published.readable],
         ),
     )
 

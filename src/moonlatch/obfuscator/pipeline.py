@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from moonlatch.obfuscator.analysis.builtins import CHANGE_ENVIRONMENT
 from moonlatch.obfuscator.analysis.check import check_parsed
 from moonlatch.obfuscator.analysis.dialect import constructs_without_counterpart, most_portable_target
-from moonlatch.obfuscator.analysis.function_names import function_lines
+from moonlatch.obfuscator.analysis.function_names import function_lines, function_names
 from moonlatch.obfuscator.analysis.hash_literals import hash_warnings
 from moonlatch.obfuscator.analysis.hot_functions import hot_functions
 from moonlatch.obfuscator.analysis.plain_lua_limits import plain_lua_faults
@@ -28,7 +28,7 @@ from moonlatch.obfuscator.guards.taking_out import faults_of_guards, give_compil
 from moonlatch.obfuscator.line_map import LineMap
 from moonlatch.obfuscator.observation import Observer, census, observed
 from moonlatch.obfuscator.options import PLAINEST_PROFILE, PROFILES, Options
-from moonlatch.obfuscator.outcome import EngineError, Failure, Outcome, Protected, Rejected
+from moonlatch.obfuscator.outcome import EngineError, Failure, Outcome, Protected, Readable, Rejected
 from moonlatch.obfuscator.passes import REGISTRY, encrypt_strings, keyed_constants, rename_locals, virtualize
 from moonlatch.obfuscator.preparation.dead_branches import remove_dead_branches
 from moonlatch.obfuscator.preparation.first_arguments import read_arguments_first
@@ -152,14 +152,14 @@ def _transformed(
         return accepted
     chunk, (resolution, expansion, shared) = accepted
     functions = function_lines(chunk) if options.has_line_map else []
+    names = function_names(chunk) if virtualize.KEY in keys else {}
     salt = random.Random(f"{seed}/outline").getrandbits(32)
     outline = kept_outline(chunk, resolution, salt) if options.has_marks else None
     warnings = _warnings(chunk, source, options, expansion)
     if is_unmapped:
         warnings.append(UNMAPPED)
-    script = _Script(
-        source, options, seed, keys, expansion, shared, options.target or most_portable_target(chunk, resolution)
-    )
+    target = options.target or most_portable_target(chunk, resolution)
+    script = _Script(source, options, seed, keys, expansion, shared, target, names)
     del accepted
     outcome = (
         _with_guards(chunk, resolution, script, observer)
@@ -187,6 +187,8 @@ class _Script:
     expansion: Expansion
     shared: set[s.Function]
     target: Target
+    names: dict[s.Function, str]
+    """What functions are called in the source."""
 
 
 def _with_guards(chunk: s.Chunk, resolution: Resolution, script: _Script, observer: Observer | None) -> Outcome:
@@ -284,7 +286,17 @@ def _passed(
             below = len(printed.line_map.lines)
             opened.lines.text, opened.lines.value = str(below), float(below)
             printed = _printed(unit)
-    return printed
+    return replace(printed, readable=_readable(unit, script.names))
+
+
+def _readable(unit: Unit, names: dict[s.Function, str]) -> list[Readable]:
+    """The functions of the source; one that a macro or the protector has made is part of the one around it."""
+    found = [
+        Readable(1, "main chunk", part) if function is None else Readable(function.line, names[function], part)
+        for function, part in unit.readable.items()
+        if function is None or function in names
+    ]
+    return sorted(found, key=lambda one: one.line)
 
 
 def _printed(unit: Unit) -> Protected:

@@ -199,6 +199,7 @@ async def _publish(
     return Published(
         build=number,
         warnings=[*prepared.build.warnings, *warnings],
+        readable=prepared.build.readable,
         rollout=None if rollout is None else rollout.id,
         source_bytes=prepared.source_bytes,
         source_lines=prepared.source_lines,

@@ -14,14 +14,23 @@ def function_lines(chunk: s.Chunk) -> list[FunctionLines]:
     return sorted(finder.found, key=lambda one: (one.first, -one.last))
 
 
+def function_names(chunk: s.Chunk) -> dict[s.Function, str]:
+    """What each function is called, `""` for one without a name."""
+    finder = _Finder()
+    finder.chunk(chunk)
+    return finder.names
+
+
 class _Finder(Rewriter):
     def __init__(self) -> None:
         super().__init__()
         self.found: list[FunctionLines] = []
+        self.names: dict[s.Function, str] = {}
         self._name = ""
 
     def function(self, function: s.Function) -> None:
         name, self._name = self._name, ""
+        self.names[function] = name
         body = function.body.body
         if body:
             # The line of an `end` is the function's where a statement stands there, too; else it may be that of a call around it.

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from moonlatch.obfuscator.analysis.hot_functions import hot_functions
 from moonlatch.obfuscator.analysis.scopes import Resolution, resolve
 from moonlatch.obfuscator.options import Options
+from moonlatch.obfuscator.outcome import Part
 from moonlatch.obfuscator.syntax import tree as s
 from moonlatch.obfuscator.syntax.diagnostics import Diagnostic
 from moonlatch.obfuscator.target import Target
@@ -31,6 +32,7 @@ class Unit:
     another variable in one function than in another.
     `marks` knows the texts of a build whose copies are to differ; None for a build that all copies of are the same.
     `run` has the words that a build's streams are made of where it needs a run key; None for any other build.
+    `readable` are the functions that a machine's operations show, None being the chunk.
     `machines` are loops that a pass wrote in place of straight code: what is in them runs no more often than before.
     """
 
@@ -50,6 +52,7 @@ class Unit:
     witness: Witness | None = None
     marks: Marks | None = None
     run: RunWords | None = None
+    readable: dict[s.Function | None, Part] = field(default_factory=dict)
     _hot: set[s.Function] | None = None
     _prefix: str = ""
     _made: int = 0

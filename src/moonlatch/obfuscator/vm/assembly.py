@@ -6,6 +6,7 @@ import random
 import re
 from dataclasses import dataclass
 
+from moonlatch.obfuscator.outcome import Part
 from moonlatch.obfuscator.syntax import tree as s
 from moonlatch.obfuscator.syntax.parser import parse_written
 from moonlatch.obfuscator.syntax.rewriter import Rewriter
@@ -15,7 +16,7 @@ from moonlatch.obfuscator.transform.arguments import global_argument
 from moonlatch.obfuscator.transform.phrasing import phrase
 from moonlatch.obfuscator.transform.pool import Constant
 from moonlatch.obfuscator.transform.unit import Unit
-from moonlatch.obfuscator.vm.code import Proto
+from moonlatch.obfuscator.vm.code import Instruction, Proto
 from moonlatch.obfuscator.vm.encoding import Pool
 from moonlatch.obfuscator.vm.invariants import Invariants
 from moonlatch.obfuscator.vm.line_breaks import LineBreaks
@@ -58,6 +59,7 @@ def compile_chunk(unit: Unit, native: set[s.Function], generator: random.Random)
     program.is_surveying = False
     _compile_all(program, chunk)
     # What the text is made of is gone before the text is read: both are large.
+    unit.readable = _readable(program)
     decoders = [Pool(generator, unit.run) for _ in range(_DECODERS)]
     text = _text_of(program, _linked(program, decoders, unit), decoders, unit)
     written = parse_written(text.source, text.lines)
@@ -80,6 +82,17 @@ def _compile_all(program: Program, chunk: s.Chunk) -> None:
         FunctionLowering(program, proto).lower(body, parameters)
         if len(program.protos) > known:
             pending += list(program.protos.values())[known:]
+
+
+def _readable(program: Program) -> dict[s.Function | None, Part]:
+    """The functions that have code which keeps its speed."""
+    found: dict[s.Function | None, Part] = dict.fromkeys(program.natives, Part.NATIVE)
+    for function, proto in program.protos.items():
+        if function in program.hot:
+            found[function] = Part.ALL
+        elif any(isinstance(one, Instruction) and one.weight > 1 for one in proto.code):
+            found[function] = Part.LOOPS
+    return found
 
 
 def _linked(program: Program, decoders: list[Pool], unit: Unit) -> dict[Proto, list[Linked]]:
