@@ -9,8 +9,11 @@ from moonlatch.obfuscator.outcome import Protected
 from moonlatch.obfuscator.pipeline import protect
 from moonlatch.obfuscator.target import Target
 from support.luau import run_lua, run_luau
-from support.protecting import TARGETS, protected
+from support.protecting import TARGETS, kept_build, protected
 from support.rounds import rounds
+
+# Whoever has made a build keeps it for the tests that come next.
+pytestmark = pytest.mark.xdist_group("default target")
 
 each_profile = pytest.mark.parametrize("profile", PROFILES)
 PLAIN_LUAS = ["lua51", "lua54", "luajit21"]
@@ -49,14 +52,14 @@ def test_loops_go_through_tables_under_luau(profile: str, target: str | None) ->
         before = run_luau(source)
         assert before.error is None, name
         for seed in range(1, 1 + rounds(1, 2)):
-            assert (name, run_luau(protected(source, profile, seed, target=target))) == (name, before)
+            assert (name, run_luau(kept_build(source, profile, seed, target=target))) == (name, before)
 
 
 @each_profile
 @pytest.mark.parametrize("interpreter", PLAIN_LUAS)
 def test_the_same_loops_call_what_they_get_in_plain_lua(profile: str, interpreter: str) -> None:
     for name, source in LOOPS.items():
-        before, after = run_lua(interpreter, source), run_lua(interpreter, protected(source, profile))
+        before, after = run_lua(interpreter, source), run_lua(interpreter, kept_build(source, profile, 1, target=None))
         assert (name, after.output, after.error is None) == (name, before.output, before.error is None)
 
 

@@ -6,7 +6,10 @@ import pytest
 
 from moonlatch.obfuscator.options import PROFILES
 from support.luau import LuauResult, run_lua, run_luau
-from support.protecting import protected
+from support.protecting import kept_build
+
+# Whoever has made a build keeps it for the tests that come next.
+pytestmark = pytest.mark.xdist_group("environments")
 
 SCRIPTS = {
     "the script's own": """
@@ -60,7 +63,7 @@ PLAIN = [name for name, source in SCRIPTS.items() if "if c then 1 else" not in s
 def test_under_luau(profile: str, target: str | None, name: str) -> None:
     before = run_luau(SCRIPTS[name])
     assert before.error is None
-    assert [run_luau(protected(SCRIPTS[name], profile, seed, target=target)) for seed in range(3)] == [before] * 3
+    assert [run_luau(kept_build(SCRIPTS[name], profile, seed, target=target)) for seed in range(3)] == [before] * 3
 
 
 @pytest.mark.parametrize("profile", PROFILES)
@@ -72,5 +75,5 @@ def test_under_lua_51(profile: str, interpreter: str, name: str) -> None:
     assert before.error is None
     after: list[LuauResult] = []
     for target in (None, "lua51") if name in PLAIN else ("lua51",):
-        after += [run_lua(interpreter, protected(source, profile, seed, target=target)) for seed in range(3)]
+        after += [run_lua(interpreter, kept_build(source, profile, seed, target=target)) for seed in range(3)]
     assert after == [before] * len(after)

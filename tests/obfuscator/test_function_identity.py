@@ -17,8 +17,11 @@ from support.generated.prelude import prelude
 from support.generated.program import Program
 from support.generated.scenes import identity
 from support.luau import run_lua, run_luau, run_luau_batch
-from support.protecting import TARGETS, protected, protected_with
+from support.protecting import TARGETS, kept_build, protected, protected_with
 from support.rounds import rounds
+
+# Whoever has made a build keeps it for the tests that come next.
+pytestmark = pytest.mark.xdist_group("function identity")
 
 everywhere = pytest.mark.parametrize("target", TARGETS)
 each_profile = pytest.mark.parametrize("profile", PROFILES)
@@ -128,7 +131,7 @@ def test_nothing_is_shared_in_a_script_that_sets_environments() -> None:
 def test_luau_shares_the_same_closures_as_before(profile: str, target: str | None) -> None:
     before = run_luau_batch(SOURCES)
     for seed in range(1, 1 + rounds(1, 2)):
-        after = run_luau_batch([protected(source, profile, seed, target=target) for source in SOURCES])
+        after = run_luau_batch([kept_build(source, profile, seed, target=target) for source in SOURCES])
         assert dict(zip(MAKERS, after, strict=True)) == dict(zip(MAKERS, before, strict=True))
 
 
@@ -146,7 +149,7 @@ def test_a_lua_that_makes_every_closure_anew_goes_on_doing_so(profile: str, inte
     for source in plain:
         before = run_lua(interpreter, source)
         for target in (None, "lua51")[: rounds(1, 2)]:
-            assert run_lua(interpreter, protected(source, profile, target=target)) == before
+            assert run_lua(interpreter, kept_build(source, profile, 1, target=target)) == before
 
 
 @pytest.mark.parametrize("pair", list(combinations([one.KEY for one in REGISTRY if one is not constant_pool], 2)))

@@ -42,6 +42,12 @@ def build_of(program: Path, profile: str, seed: int = 1, *, target: str | None =
     return protected(program.read_bytes(), profile, seed, target=target)
 
 
+@functools.cache
+def kept_build(source: str, profile: str, seed: int = 1, *, target: str | None = None) -> str:
+    """As `protected`, for short scripts that the tests of a module run in one interpreter after the other."""
+    return protected(source, profile, seed, target=target)
+
+
 def protected_with(source: str | bytes, keys: set[str], seed: int = 1, *, target: str | None = None) -> str:
     """As `protected`, with the passes of those keys alone."""
     outcome = pipeline.protect_with(_bytes(source), Options("light", _target(target)), seed, keys)
