@@ -9,8 +9,11 @@ import pytest
 from moonlatch.obfuscator.options import PROFILES
 from moonlatch.obfuscator.passes import REGISTRY
 from support.luau import SYSTEM_LUAS, LuauResult, run_lua_batch, run_luau_batch
-from support.protecting import keys_of_pass_alone, protected, protected_with
+from support.protecting import kept_build, keys_of_pass_alone, protected_with
 from support.rounds import rounds
+
+# Whoever has made a build keeps it for the tests that come next.
+pytestmark = pytest.mark.xdist_group("lifetimes")
 
 SOURCE = (Path(__file__).parent / "lifetimes.lua").read_text()
 SEEDS = range(1, rounds(3, 11))
@@ -29,12 +32,12 @@ def kept(result: LuauResult) -> set[str]:
 @pytest.mark.parametrize("interpreter", SYSTEM_LUAS)
 @pytest.mark.parametrize("profile", PROFILES)
 def test_what_is_gone_is_collected(profile: str, interpreter: str) -> None:
-    texts = [SOURCE, *(protected(SOURCE, profile, seed) for seed in SEEDS)]
+    texts = [SOURCE, *(kept_build(SOURCE, profile, seed) for seed in SEEDS)]
     assert [kept(result) for result in run_lua_batch(interpreter, texts)] == [NOT_EVEN_IN_THE_ORIGINAL] * len(texts)
 
 
 def test_what_is_gone_is_collected_under_luau() -> None:
-    texts = [SOURCE, *(protected(SOURCE, profile) for profile in PROFILES)]
+    texts = [SOURCE, *(kept_build(SOURCE, profile, 1) for profile in PROFILES)]
     assert [kept(result) for result in run_luau_batch(texts, 60)] == [NOT_EVEN_IN_THE_ORIGINAL] * len(texts)
 
 

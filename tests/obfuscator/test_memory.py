@@ -10,8 +10,11 @@ import pytest
 from moonlatch.obfuscator.options import PROFILES
 from support.generated.long_running import long_running_program
 from support.luau import LuauResult, run_lua_batch, run_luau_batch
-from support.protecting import protected
+from support.protecting import kept_build
 from support.rounds import rounds
+
+# Whoever has made a build keeps it for the tests that come next.
+pytestmark = pytest.mark.xdist_group("memory")
 
 MOST = 1.2
 """Times what the original has in use at the same place."""
@@ -29,7 +32,7 @@ def samples(result: LuauResult) -> list[tuple[int, int]]:
 
 @pytest.mark.parametrize("interpreter", ["lua5.1", "lua5.4", "luau"])
 def test_memory_in_use_is_that_of_the_original(interpreter: str) -> None:
-    texts = [*PROGRAMS, *(protected(program, profile) for profile in PROFILES for program in PROGRAMS)]
+    texts = [*PROGRAMS, *(kept_build(program, profile) for profile in PROFILES for program in PROGRAMS)]
     is_luau = interpreter == "luau"
     results = run_luau_batch(texts, 120) if is_luau else run_lua_batch(interpreter, texts, 120)
     originals = [samples(result) for result in results[: len(PROGRAMS)]]
