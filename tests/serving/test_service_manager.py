@@ -1,8 +1,9 @@
-"""What systemd hears of a server that it started with `Type=notify`."""
+"""What systemd hears of a server that it started with `Type=notify`, and what that hears of systemd."""
 
 from __future__ import annotations
 
 import socket
+import subprocess
 from pathlib import Path
 
 import httpx
@@ -33,3 +34,21 @@ def test_an_abstract_address_is_one_too_and_nobody_there_is_no_fault(monkeypatch
     tell_ready()
     monkeypatch.delenv("NOTIFY_SOCKET")
     tell_ready()
+
+
+def test_a_word_to_stop_that_comes_while_the_server_starts_is_heard(tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    key.write_text("ab" * 32)
+    command = tmp_path / "command"
+    command.write_text(f"#!/bin/sh\ncat {key}\n")
+    command.chmod(0o700)
+    server = MoonlatchServer(tmp_path / "data", {"MOONLATCH_MASTER_KEY_COMMAND": str(command)})
+    server.new_account("owner")
+    # It reads its key long before anybody is served.
+    command.write_text(f"#!/bin/sh\nkill -TERM $PPID\ncat {key}\n")
+    process = subprocess.Popen(server.command, env=server.environment(), stderr=subprocess.DEVNULL)
+    try:
+        assert process.wait(60) == 0
+    finally:
+        process.kill()
+        process.wait()

@@ -8,7 +8,8 @@ import os
 import resource
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from functools import partial
 from types import FrameType
 
 import uvicorn
@@ -45,6 +46,8 @@ _PING_SECONDS = 25.0
 _POLL_SECONDS = 0.05
 
 Started = Callable[[Moonlatch], Awaitable[None]]
+Told = list[int]
+"""Signals to end."""
 
 
 class CannotListenError(Exception):
@@ -67,7 +70,7 @@ def serve(settings: Settings, started: Started | None = None) -> None:
     _allow_many_open_files()
     if settings.workers == 1:
         with _listening(settings.host, settings.port) as listener:
-            _run(_serve(settings, listener, started))
+            _run(partial(_serve, settings, listener, started))
         return
     with contextlib.ExitStack() as closing:
         with _listening(settings.host, settings.port):
@@ -83,23 +86,26 @@ def serve(settings: Settings, started: Started | None = None) -> None:
             for number, listener in enumerate(listeners):
                 if number != child.number:
                     listener.close()
-            _run(_serve_as(child, settings, listeners[child.number], started))
+            _run(partial(_serve_as, child, settings, listeners[child.number], started))
 
         Supervisor(work, settings.workers, stop_seconds=_KILL_SECONDS, stopping=closing.close).run()
 
 
-def _run(serving: Awaitable[None]) -> None:
-    # The server takes both signals while it runs; from then on everything is closed already.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: None)
-    uvloop.run(_awaited(serving))
+def _run(serving: Callable[[Told], Awaitable[None]]) -> None:
+    # The server takes both signals while it runs, and asks then what came before; afterwards everything is closed already.
+    told: Told = []
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, lambda number, _frame: told.append(number))
+    uvloop.run(_awaited(serving(told)))
 
 
 async def _awaited(serving: Awaitable[None]) -> None:
     await serving
 
 
-async def _serve(settings: Settings, listener: socket.socket, started: Started | None, number: int = 0) -> None:
+async def _serve(
+    settings: Settings, listener: socket.socket, started: Started | None, told: Told, number: int = 0
+) -> None:
     with contextlib.ExitStack() as closing:
         listeners = [listener]
         if settings.metrics.port:
@@ -107,10 +113,12 @@ async def _serve(settings: Settings, listener: socket.socket, started: Started |
             listeners.append(closing.enter_context(_listening(_LOOPBACK, settings.metrics.port + number)))
         async with open_moonlatch(settings) as moonlatch:
             garbage.settle()
-            await Server(moonlatch, started).serve(sockets=listeners)
+            await Server(moonlatch, started, told).serve(sockets=listeners)
 
 
-async def _serve_as(child: Child, settings: Settings, listener: socket.socket, started: Started | None) -> None:
+async def _serve_as(
+    child: Child, settings: Settings, listener: socket.socket, started: Started | None, told: Told
+) -> None:
     async def begun(moonlatch: Moonlatch) -> None:
         child.ready()
         if started is not None and child.number == 0 and child.is_first:
@@ -122,13 +130,14 @@ async def _serve_as(child: Child, settings: Settings, listener: socket.socket, s
 
     loop = asyncio.get_running_loop()
     loop.add_reader(child.parent_end, orphaned)
-    await _serve(settings, listener, begun, child.number)
+    await _serve(settings, listener, begun, told, child.number)
 
 
 class Server(uvicorn.Server):
     """Says when it accepts connections; drains before it ends, within `STOP_SECONDS`, or ends at once when told so again."""
 
-    def __init__(self, moonlatch: Moonlatch, started: Started | None = None) -> None:
+    def __init__(self, moonlatch: Moonlatch, started: Started | None = None, told: Sequence[int] = ()) -> None:
+        """`told`: signals to end that came while nobody could hear them."""
         super().__init__(
             uvicorn.Config(
                 moonlatch.application,
@@ -149,6 +158,7 @@ class Server(uvicorn.Server):
         )
         self._moonlatch = moonlatch
         self._when_started = started
+        self._told_before = told
         self._told_at = 0.0
         moonlatch.exposition.counts.gauges.append(
             Reading("connections_open", "Open TCP connections.", lambda: len(self.server_state.connections))
@@ -162,6 +172,9 @@ class Server(uvicorn.Server):
             self.force_exit = True
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._told_before:
+            self.should_exit = True
+            return
         await super().startup(sockets)
         tell_ready()
         if self._when_started is not None:
