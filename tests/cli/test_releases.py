@@ -29,11 +29,25 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]
         yield server.url, token
 
 
-@pytest.fixture
-def released(served: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> Released:
+@pytest.fixture(autouse=True)
+def surroundings(served: tuple[str, str], clean_surroundings: None, monkeypatch: pytest.MonkeyPatch) -> None:
     url, token = served
     monkeypatch.setenv("MOONLATCH_TOKEN", token)
     monkeypatch.setenv("MOONLATCH_URL", url)
+
+
+@pytest.fixture
+def released(served: tuple[str, str]) -> Released:
+    return new_release(*served)
+
+
+@pytest.fixture(scope="module")
+def left(served: tuple[str, str]) -> Released:
+    """One that no test changes; it takes a second to make."""
+    return new_release(*served)
+
+
+def new_release(url: str, token: str) -> Released:
     with Developer(url, token) as developer:
         project = developer.new_project()
         script = developer.new_script(project, "print(1)")
@@ -68,13 +82,13 @@ def test_a_rollout_is_started_paused_halted_resumed_and_finished(moonlatch: Comm
 
 
 @pytest.mark.parametrize("steps", ["", "5,,100", "5;100", "-5", "5:x", "1000000"])
-def test_steps_that_are_none_are_told(moonlatch: Command, released: Released, steps: str) -> None:
-    ended = moonlatch("rollout", "start", "--script", released.script, "--build", "2", "--steps", steps)
+def test_steps_that_are_none_are_told(moonlatch: Command, left: Released, steps: str) -> None:
+    ended = moonlatch("rollout", "start", "--script", left.script, "--build", "2", "--steps", steps)
     assert (ended.status, "is not a step" in ended.err) == (1, True)
 
 
-def test_steps_that_the_server_refuses_are_told(moonlatch: Command, released: Released) -> None:
-    ended = moonlatch("rollout", "start", "--script", released.script, "--build", "2", "--steps", "50,5")
+def test_steps_that_the_server_refuses_are_told(moonlatch: Command, left: Released) -> None:
+    ended = moonlatch("rollout", "start", "--script", left.script, "--build", "2", "--steps", "50,5")
     assert (ended.status, "steps: must give the build to more keys each" in ended.err) == (1, True)
 
 
