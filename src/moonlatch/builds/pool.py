@@ -1,6 +1,7 @@
 """Worker processes that check and protect scripts, so that no script can delay or exhaust the server.
 
-A job has a time limit, a worker a memory limit; whoever passes one is killed and replaced, and the job fails by name.
+A job has a limit on its time, and its process one on its memory; a job that passes either fails by name, and a worker that is late is
+killed and replaced.
 """
 
 from __future__ import annotations
