@@ -76,7 +76,7 @@ RUNTIME = {"string", "byte", "char", "table", "concat", "tonumber", "setmetatabl
 # What stands in for Luau's own constructs in plain Lua.
 LOWERED = {"type", "getmetatable", "rawget", "next", "math", "floor", "error", "tostring"}
 # What the virtual machine uses itself.
-MACHINE = {"select", "unpack", "type", "next", "rawget", "getmetatable", "coroutine", "wrap", "yield", "pcall", "error"}
+MACHINE = {"select", "unpack", "type", "next", "rawget", "getmetatable", "coroutine", "wrap", "yield", "pcall"}
 # What an interpolated string is compiled to.
 RUNTIME_METHODS = {"format"}
 

@@ -89,3 +89,8 @@ def test_a_name_that_looks_like_a_line_changes_nothing() -> None:
     for name in (":1: x:", "@?", "="):
         loaded = f"assert((loadstring or load)([{level}[{build}]{level}], {name!r}))()"
         assert run("lua51", loaded).output == EXPECTED
+
+
+def test_a_host_that_raises_objects_sets_off_nothing() -> None:
+    host = "local raise = error error = function(message) raise({ message = message }) end"
+    assert run("lua51", f"{host} {protected(SCRIPT, 'maximum', 2)}").output == EXPECTED

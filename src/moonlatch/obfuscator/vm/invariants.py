@@ -35,7 +35,8 @@ class Invariants:
         kinds = [*counted, ("_seen[_first]", second)]
         generator.shuffle(kinds)
         texts = ",".join(text for text, _ in kinds)
-        raised = "pcall(function() error('') end)"
+        # Neither what a host has put in the place of `error`, nor a variable's name, has a part in this message.
+        raised = "pcall(function() return -{} end)"
         source = (
             f"local {names.invariants} do local function _all(...) return ... end local _,_first={raised} "
             f"local _,_second={raised} local _seen={{}} _seen[_first]={first} _seen[_second]={second} "
