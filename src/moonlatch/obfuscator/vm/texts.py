@@ -187,7 +187,11 @@ class Texts(Closures):
     def _unary_text(self, node: s.Unary, parts: list[Built]) -> Built:
         ((text, operands),) = parts
         operand = bare(node.operand)
-        if node.operator == "-" and isinstance(operand, s.Number) and not operand.value and not operands:
+        if (
+            node.operator == "-"
+            and isinstance(operand, s.Number)
+            and not (operand.value or operand.is_kept or operands)
+        ):
             # Lua 5.1 takes the constants 0 and -0 of one function, which an interpreter is, for the same; this is negated when it runs.
             text, operands = HOLE, [self._number_constant(operand)]
         operator = "not " if node.operator == "not" else node.operator
