@@ -606,6 +606,7 @@ class Changes(RuleBasedStateMachine):
         user = self.model.users.get(key)
         if user is not None and user.project != self.model.home:
             return None
+        api = self.world.api
         starting = self.client(script).execute(key=key, fingerprint=DEVICE)
         refusal = self.model.start_refusal(script, key, DEVICE)
         if refusal is not None:
@@ -614,6 +615,7 @@ class Changes(RuleBasedStateMachine):
             return None
         copy = self.run(starting)
         self.model.start(copy.instance, script, key, DEVICE)
+        self.run(api.history.settle())  # by which the device is known
         return copy
 
     def client(self, script: str) -> Client:

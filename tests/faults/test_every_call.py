@@ -521,3 +521,5 @@ async def test_every_call_leaves_exactly_its_events(
                 histories.world.is_steady = False
                 for _ in range(STEPS):
                     await histories.make(chance.choice(list(CALLS)), chance.choice([*WAYS, *["replayed"] * 4]))
+                # A bot is one account's, and the next history has its own.
+                await histories.world.me.post("/account/discord/remove")

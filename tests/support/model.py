@@ -23,6 +23,8 @@ PAST = 2 * 60_000
 TOKEN, RENEWED = 12 * 3_600_000, 3_600_000
 """How long a copy's token is good for, and after how much of it a beat gives the next one."""
 
+OF_PLACES = ("TOO_MANY_INSTANCES", "SUPERSEDED")
+
 
 @dataclass
 class Instance:
@@ -122,11 +124,13 @@ class Model(ManagedModel):
         if is_used and self.is_alive(instance):
             return Refused("REPLAYED")
         instance.moment = max(moment, instance.moment)
-        if refused := self._running_refusal(instance):
+        refused = self._running_refusal(instance)
+        # Places are looked at last, since what was used already takes none.
+        if is_used and (refused is None or refused.code in OF_PLACES):
+            return Refused("REPLAYED")
+        if refused:
             self._forget(instance)
             return refused
-        if is_used:
-            return Refused("REPLAYED")
         if not self.is_alive(instance):
             instance.superseded_until = 0
         instance.alive_until = self.now + LEASE
