@@ -6,9 +6,11 @@ import { addressOf, ROUTES } from "./pages";
 import { go } from "./router";
 
 const SECOND_KEY_MS = 1200;
+/** When no first key was pressed; 0 is when the page began, and any key soon after it would be a second one. */
+const NEVER = Number.NEGATIVE_INFINITY;
 
 export function listen(): () => void {
-  let first = 0;
+  let first = NEVER;
 
   function pressed(event: KeyboardEvent) {
     if ((event.ctrlKey || event.metaKey) && !event.altKey && event.key.toLowerCase() === "k") {
@@ -18,7 +20,7 @@ export function listen(): () => void {
     }
     if (event.ctrlKey || event.metaKey || event.altKey || isWriting(event) || document.querySelector("dialog[open]")) return;
     if (event.timeStamp - first < SECOND_KEY_MS) {
-      first = 0;
+      first = NEVER;
       const route = ROUTES.find((each) => each.key === event.key);
       const project = current.value?.id ?? "";
       if (route && (route.group === "account" || project) && (!route.permission || may(route.permission))) {
