@@ -20,6 +20,41 @@ def row(page: Page, table: str, text: str | re.Pattern[str]):  # type: ignore[no
     return page.get_by_role("table", name=table, exact=True).get_by_role("row").filter(has_text=text)
 
 
+HOT = """local total = 0
+local function step(by)
+    for i = 1, 20 do total = total + by * i end
+end
+for i = 1, 50 do step(i) end
+print(total)
+"""
+
+
+def test_who_publishes_for_a_machine_is_told_what_can_still_be_read(visit: Visit, developer: Developer) -> None:
+    page, project = visit.page, developer.new_project("Readable")
+    script = developer.new_script(project, SCRIPT, name="Farm")
+    visit.sign_in()
+    visit.go(f"/projects/{project}/scripts/{script}")
+    expect(button(page, "Publish")).to_be_enabled()
+    page.get_by_label("Choose file").set_input_files(
+        {"name": "farm.lua", "mimeType": "text/plain", "buffer": HOT.encode()}
+    )
+    page.get_by_label("Profile for this build").select_option("maximum")
+    button(page, "Publish").click()
+    expect(page.get_by_text("Build 2 is being served")).to_be_visible(timeout=60_000)
+    told = page.get_by_role("group").filter(has_text="and can be read")
+    told.locator("summary").click()
+    expect(told.get_by_role("listitem").filter(has_text="step")).to_contain_text("all of it")
+    # The line is a way to it.
+    told.get_by_role("listitem").filter(has_text="step").get_by_role("button", name="Line 2", exact=True).click()
+    expect(page.locator(".cm-activeLine")).to_have_text("local function step(by)")
+    visit.settle()
+    # A build by another profile has no such functions.
+    page.get_by_label("Profile for this build").select_option("light")
+    button(page, "Publish").click()
+    expect(page.get_by_text("Build 3 is being served")).to_be_visible(timeout=60_000)
+    expect(told).to_have_count(0)
+
+
 def test_a_build_goes_to_a_few_customers_first_and_a_bad_one_is_taken_back(visit: Visit, developer: Developer) -> None:
     page, project = visit.page, developer.new_project("Releases")
     script = developer.new_script(project, SCRIPT, name="Farm")

@@ -4,7 +4,7 @@ import { useEffect, useRef } from "preact/hooks";
 import { call } from "../../api/client";
 import { ApiError } from "../../api/errors";
 import { useLoaded } from "../../api/load";
-import type { StepFields, UpdateScript } from "../../api/types";
+import type { ReadableView, StepFields, UpdateScript } from "../../api/types";
 import { Alert } from "../../parts/alert";
 import { Choice, FieldErrors, TextArea, TextField } from "../../parts/form";
 import { later } from "../../shell/later";
@@ -41,6 +41,7 @@ export function Publish({ script, onPublished, next }: Props) {
   const isOver = useSignal(false);
   const progress = useSignal<Progress>({ state: "idle" });
   const faults = useSignal<readonly Fault[]>([]);
+  const readable = useSignal<readonly ReadableView[]>([]);
   const failure = useSignal<unknown>(undefined);
   const profile = useSignal("");
   const label = useSignal("");
@@ -114,11 +115,13 @@ export function Publish({ script, onPublished, next }: Props) {
     checks.current?.abort();
     clearTimeout(timer.current);
     failure.value = undefined;
+    readable.value = [];
     progress.value = { state: "building", since: Date.now() };
     try {
       const release = { label: label.value || null, notes: notes.value || null, steps: steps.value === "" ? null : stepsOf(steps.value), publish_at: publishAt.value === "" ? null : new Date(publishAt.value).getTime() };
-      const { build, warnings } = await call("POST /scripts/{script_id}/update", { script_id: script }, { body: { ...body(), ...release }, query: { channel: channel.value } });
+      const { build, warnings, readable: kept } = await call("POST /scripts/{script_id}/update", { script_id: script }, { body: { ...body(), ...release }, query: { channel: channel.value } });
       show(warningsOf(warnings));
+      readable.value = kept;
       progress.value = { state: "done", build, said: saidOf(build, channel.value, release) };
       drafts.delete(script);
       label.value = notes.value = steps.value = publishAt.value = "";
@@ -176,6 +179,7 @@ export function Publish({ script, onPublished, next }: Props) {
       <div class="editor" ref={place} />
       {failure.value !== undefined && <Refused failure={failure.value} />}
       <Faults faults={faults.value} onChoose={(line) => editor.current?.goTo(line)} />
+      <KeptFast functions={readable.value} onChoose={(line) => editor.current?.goTo(line)} />
       <details>
         <summary>{words.about}</summary>
         <div class="fields inset">
@@ -229,6 +233,29 @@ export function Publish({ script, onPublished, next }: Props) {
         </div>
       </div>
     </div>
+  );
+}
+
+/** The functions of a build for a machine whose speed was kept, at the price that their statements can be read from it. */
+function KeptFast({ functions, onChoose }: { functions: readonly ReadableView[]; onChoose: (line: number) => void }) {
+  if (functions.length === 0) return null;
+  return (
+    <details>
+      <summary>{words.readable(functions.length)}</summary>
+      <div class="stack inset">
+        <p class="quiet">{words.readableMore}</p>
+        <ul>
+          {functions.map(({ line, name, part }, index) => (
+            <li key={index}>
+              <button type="button" class="link" onClick={() => onChoose(line)}>
+                {words.line(line)}
+              </button>{" "}
+              {name === "" ? words.nameless : <code>{name}</code>} <span class="quiet">{words.parts[part] ?? part}</span>
+            </li>
+          ))}
+        </ul>
+      </div>
+    </details>
   );
 }
 

@@ -123,6 +123,11 @@ end)
     channelHint: "Only keys on this channel get the build",
     everybody: "everybody (stable)",
     publishedOn: (build: number, channel: string) => `Build ${build} is being served on ${channel}`,
+    readable: (many: number) => `${many} function${many === 1 ? " keeps its" : "s keep their"} speed and can be read`,
+    readableMore:
+      "Code that runs often is protected less, so that the script stays fast: whoever studies the build finds its statements. Keep what must stay secret out of it, or on the server: in a server variable or function.",
+    nameless: "a function without a name",
+    parts: { all: "all of it", loops: "its loops", native: "native code" } as Record<string, string>,
   },
   builds: {
     none: "No builds yet",
