@@ -214,6 +214,41 @@ async def test_a_sequence_and_a_nonce_count_once_wherever_they_come(pair: tuple[
     assert other.here.members() == []
 
 
+async def test_a_beat_that_was_judged_before_its_copy_was_ended_elsewhere_takes_no_place(
+    pair: tuple[RedisLive, RedisLive],
+) -> None:
+    one, other = pair
+    copy = new_instance(key="key")
+    await one.claim(copy, 1, beats=True)
+    known_changes = one.changes
+    await other.end_copy(copy.id)
+    await other._directory.settle()
+    await one.beat(copy, 1, False, limit=1)
+    assert await other.instances_of("key") == 0
+    assert one.changes > known_changes  # so whoever let it go on looks again
+    assert one.alive_instances == 0
+    assert await has_claimed(other, new_instance(key="key"), 1)
+
+
+@pytest.mark.usefixtures("quick")
+async def test_a_copy_that_was_ended_elsewhere_is_not_said_to_live_by_who_did_not_hear_of_it(
+    redis_url: str, database: SqliteDatabase
+) -> None:
+    url = redis_url
+    async with redis_live(url, database) as one, redis_live(url, database) as other:
+        copy, unheard = new_instance(key="key"), new_instance(key="other key")
+        await one.claim(copy, None, beats=True)
+        await one._directory.close()
+        await one.claim(unheard, None, beats=True)
+        await other.end_copy(copy.id)
+
+        async def has_said_what_lives() -> bool:
+            return await other.instances_of("other key") == 1
+
+        await eventually(has_said_what_lives)
+        assert await other.instances_of("key") == 0
+
+
 async def test_a_message_reaches_a_session_anywhere(pair: tuple[RedisLive, RedisLive]) -> None:
     one, other = pair
     session, _ = await join(one)

@@ -319,6 +319,7 @@ class LocalLive:
     async def copy_ended(self, instance_id: str) -> None:
         """Another process has ended the copy, and may not have known that its session stands here."""
         await _looked_at(self._hub.look_again_at_instance(instance_id))
+        await self.release(instance_id)
 
     async def look_again(self, session_id: str) -> None:
         member = self._hub.member(session_id)

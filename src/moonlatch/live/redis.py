@@ -249,6 +249,9 @@ class RedisLive(Connected):
             return await self.here.beat(instance, sequence, session_required, limit=None)
         if outcome == b"repeated":
             return False
+        if outcome == b"ended":
+            await self.here.end_copy(instance.id)
+            return True  # it counts nowhere, and whoever asked looks again, since something has changed
         if outcome != b"taken":
             await self.here.release(instance.id)
             raise NoPlaceError(_NO_PLACE[outcome])

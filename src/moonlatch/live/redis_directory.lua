@@ -17,6 +17,7 @@ local KEPT_CHANGES = 10000
 local KEPT_ENTRIES = 100000
 local INBOX_MS = 120000
 local SUPERSEDED_MS = 900000
+local ENDED_MS = 1200000 -- longer than any lease
 local EARLIEST_MOMENT = 100000000000 -- a sequence from here on is a time; others count from 1
 local KEPT_MOMENTS_MS = 150000
 local KEPT_EARLY = 10000 -- moments that have not come yet; beyond, the oldest are forgotten
@@ -221,6 +222,11 @@ local function has_place(id, record, alive, limit, now)
   return call("ZRANK", ages_of(user), id) < limit
 end
 
+-- Whether an instance was ended for good. Another process may have judged it by the facts of before, or remember it still.
+local function was_ended(id)
+  return call("EXISTS", prefix .. "ended:" .. id) == 1
+end
+
 local function why_no_place(id)
   return call("EXISTS", superseded_key(id)) == 1 and "superseded" or "full"
 end
@@ -400,6 +406,9 @@ function operations.beat(id, given, sequence, required, due, lease, limit, now)
   if was_used(id, record, sequence) then
     return "repeated"
   end
+  if not record and was_ended(id) then
+    return "ended"
+  end
   local holder = call("HGET", HOLDERS, id)
   if not has_place(id, record or given, record, limit, now) then
     if not holder then -- a session that stands is its process' to end
@@ -479,8 +488,9 @@ function operations.stop(id, process)
   return 1
 end
 
--- As `stop`, for an instance that may have no session.
+-- As `stop`, for an instance that may have no session, and will not be let go on any more.
 function operations.stop_copy(id, process)
+  call("SET", prefix .. "ended:" .. id, "1", "PX", ENDED_MS)
   local holder = call("HGET", HOLDERS, id)
   if holder then
     return operations.stop(holder, process)
@@ -528,7 +538,8 @@ end
 -- it beats again: it takes places from starts, but from nobody who runs.
 function operations.remind(id, record, lease)
   local now_kept = call("ZSCORE", LEASES, id)
-  if not (now_kept and tonumber(now_kept) >= lease) and call("EXISTS", superseded_key(id)) == 0 then
+  local is_over = call("EXISTS", superseded_key(id)) == 1 or was_ended(id)
+  if not (now_kept and tonumber(now_kept) >= lease) and not is_over then
     note(id, record, lease)
   end
 end
