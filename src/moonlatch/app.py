@@ -76,6 +76,7 @@ from moonlatch.metrics.counts import Traffic
 from moonlatch.metrics.exposition import Counts, Exposition, GrantedCalls, Reading
 from moonlatch.operations.calls import AT_ONCE as FUNCTIONS_AT_ONCE
 from moonlatch.operations.context import World
+from moonlatch.private_files import make_private_folder, open_private
 from moonlatch.storage import installation, master_keys
 from moonlatch.storage.engines import open_database
 from moonlatch.storage.interface import Database
@@ -137,7 +138,7 @@ async def open_moonlatch(settings: Settings) -> AsyncIterator[Moonlatch]:
     Raises OSError for a folder that cannot be used, FolderInUseError, ValueError for a broken or lost master key, StorageError,
     MissingExtraError for settings that need a library which is not installed.
     """
-    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private_folder(settings.data_dir)
     policy = Policy(account_grace_days=settings.client.account_grace_days)
     async with contextlib.AsyncExitStack() as closing:
         if not settings.is_shared:
@@ -447,7 +448,7 @@ def _dispatcher(faces: _Faces, addresses: Addresses, exposition: Exposition) -> 
 @contextlib.contextmanager
 def data_folder_locked(folder: Path) -> Iterator[None]:
     """One server for a data folder: live sessions are known to their own process alone. The command line is not kept out."""
-    with (folder / LOCK_NAME).open("w") as lock:
+    with open_private(folder / LOCK_NAME) as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             # Whoever held it may have removed it, and then it keeps nobody out.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -16,6 +15,7 @@ from moonlatch.cli.passphrases import PASSPHRASE_VARIABLE, passphrase
 from moonlatch.cli.scratch import scratch
 from moonlatch.clock import now_ms
 from moonlatch.master_key import MasterKeySource
+from moonlatch.private_files import copy_private
 
 BackupFile = Annotated[Path, typer.Argument(metavar="FILE", help="The file to write; it must not be there yet.")]
 Recipients = Annotated[
@@ -145,11 +145,11 @@ def _collect(source: MasterKeySource, settings_file: Path, copies: Path, *, has_
         copy_database(database, copies / DATABASE)
         files[DATABASE] = copies / DATABASE
     if source.is_in_folder:
-        shutil.copyfile(master_key, copies / MASTER_KEY)
+        copy_private(master_key, copies / MASTER_KEY)
         if (copies / MASTER_KEY).read_bytes() != keys:  # the copied data may need one that is gone by now
             raise CommandError("the master keys were changed meanwhile", "Nothing was written: run it again.")
         files[MASTER_KEY] = copies / MASTER_KEY
     if settings_file.exists():
-        shutil.copyfile(settings_file, copies / SETTINGS)
+        copy_private(settings_file, copies / SETTINGS)
         files[SETTINGS] = copies / SETTINGS
     return files

@@ -14,6 +14,7 @@ from moonlatch.clock import MIN_TIME_MS, end_of_utc_day_ms, now_ms, utc_day
 from moonlatch.config import Settings, load_settings
 from moonlatch.operations.changing import Operation, perform
 from moonlatch.operations.context import World
+from moonlatch.private_files import make_private_folder
 from moonlatch.storage import accounts
 from moonlatch.storage.accounts import Account
 from moonlatch.storage.engines import open_database
@@ -69,9 +70,9 @@ def made_folder(folder: Path) -> Iterator[None]:
     """
     made = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_folder(folder)
         probe = folder / ".writable"
-        probe.touch()
+        probe.touch(mode=0o600)
         probe.unlink()
     except OSError as error:
         _remove(made)

@@ -13,14 +13,15 @@ _COUNTED = ("accounts", "projects", "scripts", "users")
 
 
 def copy_database(source: Path, target: Path) -> None:
-    """Write the database as one moment saw it into a new file, without anything that was removed. Raises StorageError.
+    """Write the database as one moment saw it into a new file (mode 0600), without anything that was removed. Raises StorageError.
 
     Nobody waits for it: writers go on, and their later commits are not in the copy.
     """
     try:
+        target.touch(mode=0o600, exist_ok=False)
         with closing(open_read_only(source)) as connection:
             connection.execute("vacuum into ?", (str(target),))
-    except DRIVER_ERRORS as error:
+    except (*DRIVER_ERRORS, OSError) as error:
         raise StorageError(f"{source} cannot be copied: {error}") from error
 
 
