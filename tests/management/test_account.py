@@ -87,6 +87,15 @@ async def test_a_revoked_token_is_refused_from_the_next_call_on(api: Api, me: De
     assert done(await me.get("/account/tokens"))["tokens"][-1]["revoked_at"] == revoked_at
 
 
+async def test_what_a_revoked_token_made_goes_on_and_events_tell_what_that_is(api: Api, me: Developer) -> None:
+    leaked = done(await me.post("/account/tokens", {"name": "leaked"}))
+    made = done(await Developer(me.account, leaked["secret"], me.http).post("/account/tokens", {"name": "made"}))
+    done(await me.post(f"/account/tokens/{leaked['token']['id']}/revoke"))
+    assert (await Developer(me.account, made["secret"], me.http).get("/account")).status_code == 200
+    told = done(await me.get(f"/events?actor={leaked['token']['id']}&kind=token.created"))["events"]
+    assert [event["resource"]["id"] for event in told] == [made["token"]["id"]]
+
+
 @pytest.mark.parametrize(
     ("body", "fields"),
     [

@@ -257,5 +257,5 @@ async def create_token(new: Annotated[NewToken, Depends(JsonBody(NewToken))], ca
 async def revoke_token(
     token: OwnedToken, _body: Annotated[Empty, Depends(JsonBody(Empty))], call: CurrentCall
 ) -> Success:
-    """It is refused from the next call on. Revoking it again changes nothing."""
+    """It is refused from the next call on; tokens that it made go on. Revoking it again changes nothing."""
     return await call.change(lambda change: token_operations.revoke(change, token.id), lambda _: Success())

@@ -57,7 +57,7 @@ export const text = {
   all: "all",
   revoke: "Revoke",
   revokeTitle: (name: string) => `Revoke ${name}?`,
-  revokeMore: "Its next call is refused. This cannot be undone.",
+  revokeMore: "Its next call is refused. Tokens that it made go on. This cannot be undone.",
   revoked: "The token was revoked",
   create: "Create token",
   made: "The token was created",
