@@ -62,6 +62,7 @@ from moonlatch.operations.passwords import Passwords
 from moonlatch.storage import member_sessions, tokens
 from moonlatch.web.limits import Buckets, NetworkLimit, RateLimits, limits_of_this_process
 from moonlatch.web.origin import Origins
+from moonlatch.web.turns import Turns
 
 DEADLINE_SECONDS = 100.0
 FAILURES_PER_SECOND = 1.0
@@ -162,6 +163,7 @@ def management_app(
         failed_sign_ins=FailedSignIns(world, limit("failed sign-in", per_second=REFUSALS_PER_SECOND, burst=1)),
         newsroom=Newsroom(world.database, live, is_ending=lambda: readiness.is_draining),
         licences_made=limit("licence", per_second=LICENCES_PER_SECOND, burst=LICENCES_BURST),
+        turns=Turns(),
     )
     traffic = Traffic()
     backend.exposition.counts.traffic.append(traffic)

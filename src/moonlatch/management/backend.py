@@ -24,6 +24,7 @@ from moonlatch.storage.accounts import Account
 from moonlatch.storage.interface import Database
 from moonlatch.web.limits import RateLimit
 from moonlatch.web.origin import Origins
+from moonlatch.web.turns import Turns
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,8 @@ class Backend:
     newsroom: Newsroom
     licences_made: RateLimit
     """How many an account is made."""
+    turns: Turns
+    """Calls take them, so that many at once leave the loop to others in between."""
 
     @property
     def database(self) -> Database:

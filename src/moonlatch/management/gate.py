@@ -97,7 +97,7 @@ class Gate:
             await error_reply(rate_limited(allowance.retry_after_seconds))(scope, receive, call.send)
             return
         scope.setdefault("state", {})["identity"] = identity
-        await self._app(scope, receive, call.send)
+        await self._backend.turns.paced(self._app(scope, receive, call.send))
 
     def _record(self, call: _Call, scope: Scope, seconds: float) -> None:
         """Count the call, and write its line."""

@@ -164,7 +164,8 @@ async def perform(world: World, actor: Actor, operation: Operation[T], intent: I
         return result, change.tells
 
     try:
-        result, tells = await world.database.run(unit)
+        async with world.shares.of(actor.account_id):
+            result, tells = await world.database.run(unit)
     except _RolledBack as ended:
         dry: T = ended.result
         return dry

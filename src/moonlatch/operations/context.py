@@ -13,6 +13,7 @@ from moonlatch.licensing.roles import ALL, Permission
 from moonlatch.licensing.signing_in import SignInRules
 from moonlatch.licensing.tier import Tier, tier_of
 from moonlatch.operations.refusals import NotAllowed
+from moonlatch.operations.shares import Shares
 from moonlatch.storage.accounts import Account
 from moonlatch.storage.interface import Database
 
@@ -38,6 +39,7 @@ class World:
     outgoing: Outgoing | None = None
     discord: DiscordApi | None = None
     signing_in: SignInRules = field(default=SignInRules())
+    shares: Shares = field(default_factory=Shares)
 
     def tier_of(self, account: Account) -> Tier:
         return tier_of(self.tiers, account.tier)

@@ -6,6 +6,7 @@ import sqlite3
 import stat
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,11 +15,18 @@ import pytest
 
 from moonlatch.storage.interface import Query, StorageError, Transaction
 from moonlatch.storage.sqlite.engine import SqliteDatabase, open_sqlite
+from moonlatch.storage.sqlite.writer import LONG_SECONDS
 from support.accounts import ACCOUNT_IDS, ADD_ACCOUNT, SET_USED, account_ids, add_account, used
 from support.database import database, opened
 from support.wal import commits_in_wal
 
 __all__ = ["database"]
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Transactions that take everything along however slow the machine is."""
+    monkeypatch.setattr("moonlatch.storage.sqlite.writer.LONG_SECONDS", 60)
 
 
 @contextmanager
@@ -74,6 +82,7 @@ async def test_only_the_owner_may_read_the_files(database: SqliteDatabase, tmp_p
     assert modes == {"moonlatch.db": 0o600, "moonlatch.db-wal": 0o600, "moonlatch.db-shm": 0o600}
 
 
+@pytest.mark.usefixtures("patient")
 async def test_writes_that_wait_together_are_committed_together(database: SqliteDatabase, tmp_path: Path):
     wal = tmp_path / "moonlatch.db-wal"
     before = commits_in_wal(wal)
@@ -88,6 +97,7 @@ async def test_writes_that_wait_together_are_committed_together(database: Sqlite
     assert len(await account_ids(database)) == 100
 
 
+@pytest.mark.usefixtures("patient")
 async def test_a_batch_is_bounded(tmp_path: Path):
     database = await open_sqlite(tmp_path / "moonlatch.db", max_batch=10)
     wal = tmp_path / "moonlatch.db-wal"
@@ -288,3 +298,40 @@ async def test_units_run_in_the_order_they_were_given(database: SqliteDatabase):
     )
 
     assert await used(database, "ann") == 30
+
+
+async def test_a_guarded_unit_waits_for_one_long_unit_at_most(database: SqliteDatabase):
+    done: list[str] = []
+
+    async def long(tx: Transaction) -> None:
+        time.sleep(2 * LONG_SECONDS)
+        done.append("long")
+
+    async def start(tx: Transaction) -> None:
+        done.append("start")
+
+    longs = [asyncio.create_task(database.run(long)) for _ in range(6)]
+    while not done:
+        await asyncio.sleep(0.001)
+    before = len(done)
+    await database.run(start, is_guarded=True)
+    assert len(done) - before <= 2
+    await asyncio.gather(*longs)
+    assert done.count("long") == 6
+
+
+async def test_what_others_there_are_has_its_turn_beside_guarded_units(database: SqliteDatabase):
+    is_over = False
+
+    async def nothing(tx: Transaction) -> None:
+        pass
+
+    async def start_again_and_again() -> None:
+        while not is_over:
+            await database.run(nothing, is_guarded=True)
+
+    starting = [asyncio.create_task(start_again_and_again()) for _ in range(50)]
+    async with asyncio.timeout(10):
+        await asyncio.gather(*(database.run(nothing) for _ in range(20)))
+    is_over = True
+    await asyncio.gather(*starting)

@@ -59,8 +59,8 @@ class SqliteDatabase:
     def ask(self, query: Query, values: tuple[Any, ...]) -> HotRow | None:
         return self._snapshots.ask(query, values)
 
-    async def run(self, unit: Unit[T], *, is_guarded: bool = False) -> T:  # noqa: ARG002 -- here, units never overlap
-        return await self._writer.submit(unit)
+    async def run(self, unit: Unit[T], *, is_guarded: bool = False) -> T:
+        return await self._writer.submit(unit, is_guarded=is_guarded)
 
     async def close(self) -> None:
         """Finish the waiting units and close the file. Further calls do nothing."""

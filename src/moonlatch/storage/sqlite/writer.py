@@ -1,6 +1,7 @@
-"""The one thread that writes to a SQLite file: runs all waiting units in one transaction and commits once (group commit).
+"""The one thread that writes to a SQLite file: runs waiting units in one transaction and commits once (group commit).
 
-It knows nothing of reads outside a transaction and opens no connection.
+Guarded units, starts among them, are short. They have transactions of their own, in turn with those of the others, which end once they have taken
+a while: so a start waits for one long change at most, however many of them wait. It knows nothing of reads outside a transaction and opens no connection.
 """
 
 from __future__ import annotations
@@ -8,17 +9,22 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any, TypeVar
 
+from moonlatch.clock import monotonic_seconds
 from moonlatch.metrics.counts import BATCH_UNITS, Histogram
 from moonlatch.storage.interface import Query, Row, StorageError, Transaction, Unavailable, Unit
 from moonlatch.storage.sqlite.connection import DRIVER_ERRORS, storage_error
 
 T = TypeVar("T")
+
+LONG_SECONDS = 0.02
+"""After so long a transaction of units that are not guarded takes no further ones along."""
 
 logger = logging.getLogger(__name__)
 
@@ -90,6 +96,7 @@ class _Waiting:
 
     unit: Unit[Any]
     settled: asyncio.Future[Any]
+    is_guarded: bool
     result: Any = None
     error: BaseException | None = None
 
@@ -109,6 +116,11 @@ class Writer:
         """Units per transaction."""
         self._closed: asyncio.Future[None] | None = None
         self._queue: SimpleQueue[_Waiting | None] = SimpleQueue()
+        self._guarded: deque[_Waiting] = deque()
+        """What has come out of the queue, in its order; `_others` are those that are not guarded. The thread's own, as the next two are."""
+        self._others: deque[_Waiting] = deque()
+        self._is_turn_of_others = False
+        self._is_ending = False
         self._thread = Thread(target=self._work, name="storage-writer", daemon=True)
         self._thread.start()
 
@@ -117,8 +129,8 @@ class Writer:
         """Units that were queued and are not settled yet."""
         return self._waiting
 
-    def submit(self, unit: Unit[T]) -> asyncio.Future[T]:
-        """Queue a unit; the future is settled after its commit or rollback. Raises StorageError when closed or full.
+    def submit(self, unit: Unit[T], *, is_guarded: bool = False) -> asyncio.Future[T]:
+        """Queue a unit, as `Database.run` has it; the future is settled after its commit or rollback. Raises StorageError when closed or full.
 
         Cancelling the future before the unit's turn drops the unit; later, it may be committed all the same.
         """
@@ -128,7 +140,7 @@ class Writer:
             raise Unavailable(f"{self._waiting} writes are waiting already")
         settled = asyncio.get_running_loop().create_future()  # raises inside a unit, which would wait for itself
         self._waiting += 1
-        self._queue.put(_Waiting(unit, settled))
+        self._queue.put(_Waiting(unit, settled, is_guarded))
         return settled
 
     async def close(self) -> None:
@@ -140,8 +152,8 @@ class Writer:
 
     def _work(self) -> None:
         while batch := self._next_batch():
-            self.batches.add(len(batch))
             self._write(batch)
+            self.batches.add(len(batch))
             self._tell_loop(self._settle, batch)
         self._close_connection()
         self._tell_loop(self._finish)
@@ -153,31 +165,33 @@ class Writer:
             logger.warning("the event loop ended before the database was closed")
 
     def _next_batch(self) -> list[_Waiting]:
-        """Wait for a unit and take along whatever else is waiting; empty at the end."""
-        first = self._queue.get()
-        if first is None:
-            return []
-        batch = [first]
+        """Wait for a unit and take along what else of its kind is waiting; empty at the end."""
+        self._sort_out()
+        of_others = bool(self._others) and (self._is_turn_of_others or not self._guarded)
+        self._is_turn_of_others = not of_others
+        units = self._others if of_others else self._guarded
+        return [units.popleft() for _ in range(min(len(units), self._max_batch))]
+
+    def _sort_out(self) -> None:
+        """Take everything out of the queue; wait where there is nothing at all, unless it is the end."""
         try:
-            while len(batch) < self._max_batch:
-                more = self._queue.get_nowait()
-                if more is None:
-                    self._queue.put(None)  # nothing was queued behind it
-                    break
-                batch.append(more)
+            while not self._is_ending:
+                waiting = self._queue.get(block=not (self._guarded or self._others))
+                if waiting is None:  # nothing was queued behind it
+                    self._is_ending = True
+                else:
+                    (self._guarded if waiting.is_guarded else self._others).append(waiting)
         except Empty:
             pass
-        return batch
 
-    def _write(self, batch: Sequence[_Waiting]) -> None:
-        """Run and commit a batch; nobody in it is left without a result or an error."""
+    def _write(self, batch: list[_Waiting]) -> None:
+        """Run and commit a batch, or as much of it as it has time for; nobody in it is left without a result or an error."""
         try:
             self._connection.execute("begin immediate")
             if len(batch) == 1:
                 self._run_alone(batch[0])
             else:
-                for waiting in batch:
-                    self._run_beside_others(waiting)
+                self._run_together(batch)
             if self._connection.in_transaction:
                 self._connection.execute("commit")
         except BaseException as error:
@@ -187,6 +201,16 @@ class Writer:
         self._drive(waiting)
         if waiting.error is not None and self._connection.in_transaction:
             self._connection.execute("rollback")
+
+    def _run_together(self, batch: list[_Waiting]) -> None:
+        """What it has no time for goes back to the front of those that wait."""
+        began = monotonic_seconds()
+        for number, waiting in enumerate(batch):
+            if number and not waiting.is_guarded and monotonic_seconds() - began > LONG_SECONDS:
+                self._others.extendleft(reversed(batch[number:]))
+                del batch[number:]
+                return
+            self._run_beside_others(waiting)
 
     def _run_beside_others(self, waiting: _Waiting) -> None:
         self._connection.execute("savepoint unit")

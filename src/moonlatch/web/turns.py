@@ -1,0 +1,105 @@
+"""Shares the event loop's turns out, so that much work of one kind at once makes nobody else wait for all of it. Knows no protocol."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Generator
+from heapq import heappop, heappush
+from typing import Any, Generic, TypeVar
+
+from moonlatch.clock import monotonic_seconds
+
+T = TypeVar("T")
+
+SECONDS_OF_A_TURN = 0.005
+"""What all that is paced may take of one turn of the loop; a step that was begun is finished."""
+
+_WOKEN_AT_ONCE = 8
+
+
+class Turns:
+    """Lets coroutines go on, step by step, while there is time left in this turn of the loop; the others go on in a later one, in their order.
+
+    A step is what a coroutine does from one await to the next. Belongs to one event loop.
+    """
+
+    def __init__(self, seconds: float = SECONDS_OF_A_TURN) -> None:
+        self._seconds = seconds
+        self._used = 0.0
+        self._waiting: list[tuple[int, asyncio.Future[None]]] = []
+        """A heap, by the number of who waits."""
+        self._next_number = 0
+        self._is_due = False
+
+    def paced(self, work: Awaitable[T]) -> Paced[T]:
+        """Return what is awaited in place of something else, whose steps wait for their turns."""
+        return Paced(self, work)
+
+    def room(self) -> Generator[Any, Any, None]:
+        """Wait until there is time for a step."""
+        if not self._waiting and self._used < self._seconds:
+            return
+        loop = asyncio.get_running_loop()
+        number, self._next_number = self._next_number, self._next_number + 1
+        is_first = True
+        while is_first or self._used >= self._seconds:
+            is_first = False
+            turn = loop.create_future()
+            heappush(self._waiting, (number, turn))
+            self._expect_next(loop)
+            yield from turn
+
+    def note(self, seconds: float) -> None:
+        """A step took so long."""
+        self._used += seconds
+        self._expect_next(asyncio.get_running_loop())
+
+    def _expect_next(self, loop: asyncio.AbstractEventLoop) -> None:
+        if not self._is_due:
+            self._is_due = True
+            loop.call_soon(self._begin, loop)
+
+    def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Another turn of the loop."""
+        self._is_due = False
+        self._used = 0.0
+        for _ in range(min(_WOKEN_AT_ONCE, len(self._waiting))):
+            _, turn = heappop(self._waiting)
+            if not turn.done():  # else its caller was cancelled
+                turn.set_result(None)
+        if self._waiting:
+            self._expect_next(loop)
+
+
+class Paced(Generic[T]):
+    """Work on its way, one step after the other. Awaited once."""
+
+    __slots__ = ("_turns", "_work")
+
+    def __init__(self, turns: Turns, work: Awaitable[T]) -> None:
+        self._turns = turns
+        self._work = work
+
+    def __await__(self) -> Generator[Any, Any, T]:
+        steps = self._work.__await__()
+        answer: Any = None
+        error: BaseException | None = None
+        while True:
+            if error is None:  # what is ended is not kept waiting
+                try:
+                    yield from self._turns.room()
+                except BaseException as raised:
+                    error = raised
+            began = monotonic_seconds()
+            try:
+                awaited = steps.send(answer) if error is None else steps.throw(error)
+            except StopIteration as ended:
+                result: T = ended.value
+                return result
+            finally:
+                self._turns.note(monotonic_seconds() - began)
+            answer = error = None
+            try:
+                answer = yield awaited
+            except BaseException as raised:
+                error = raised
