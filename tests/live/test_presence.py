@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moonlatch.live.interface import AliveAlreadyError, Instance, NoPlaceError
+from moonlatch.live.interface import EARLIEST_MOMENT, KEPT_MOMENTS_MS, AliveAlreadyError, Instance, NoPlaceError
 from moonlatch.live.memory import lease_ms
 from moonlatch.live.presence import Presence
 from moonlatch.live.used import UsedMoments
@@ -35,6 +35,20 @@ def test_of_single_moments_none_is_taken_again_however_many_others_are() -> None
     assert used.take("another", 2_000, 0, kept)
     assert used.take("recorded", 3_000, kept, kept)
     assert len(used._exact) == 1
+
+
+def test_of_copies_that_ended_none_is_taken_again_however_many_others_end() -> None:
+    presence = Presence(LEASE, RETURN)
+    presence.used = used = UsedMoments(most=100)
+    first = EARLIEST_MOMENT
+    for number in range(1_000):
+        used.note(f"copy {number}", first + number, number, KEPT_MOMENTS_MS)
+    known = [number for number in range(1_000) if used.of(f"copy {number}")]
+    assert known == list(range(900, 1_000))
+    # Of the others nobody knows, and everything up to then is refused, whoever's it is.
+    assert used.since == first + 899
+    with pytest.raises(AliveAlreadyError):
+        presence.claim(instance("copy 950"), None, 1_000, beats=True)
 
 
 def test_a_lease_outlives_three_late_beats() -> None:

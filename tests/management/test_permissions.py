@@ -61,6 +61,11 @@ async def call(who: Developer, method: str, path: str) -> httpx.Response:
     return await who.call(method, path, {"no such field": 1} if method == "POST" else None)
 
 
+async def test_a_route_that_names_no_permission_cannot_be_made() -> None:
+    with pytest.raises(TypeError, match="does not say what permission it needs"):
+        Route("/open", call)
+
+
 async def test_every_route_says_who_may_call_it(api: Api) -> None:
     public = {route.path for route in api.app.routes if not isinstance(route, Route) or route.needs is None}
     assert public == {

@@ -73,6 +73,20 @@ async def test_no_more_buckets_are_kept_than_allowed_and_the_longest_unused_go_f
     assert (await buckets.take("b")).allowed
 
 
+async def test_buckets_that_are_full_again_are_forgotten() -> None:
+    time = Time()
+    buckets = Buckets(per_second=1, burst=2, monotonic_seconds=time)
+    for number in range(100):
+        await buckets.take(f"address {number}")
+    time.seconds += 0.5
+    await buckets.take("one that calls soon")
+    assert len(buckets._levels) == 101
+    time.seconds += 1
+    for _ in range(60):
+        await buckets.take("one that calls again and again")
+    assert list(buckets._levels) == ["one that calls again and again"]
+
+
 @given(gaps)
 def test_never_more_than_burst_and_rate_allow(gaps: list[float]) -> None:
     time = Time()

@@ -53,7 +53,7 @@ class RateLimits(Protocol):
 
 
 class Buckets:
-    """One bucket per name: `burst` calls at once, refilled with `per_second`. The longest unused ones are forgotten."""
+    """One bucket per name: `burst` calls at once, refilled with `per_second`. Those that are full again are forgotten, and of too many the longest unused."""
 
     def __init__(
         self,
@@ -79,6 +79,7 @@ class Buckets:
         if allowed:
             level -= 1
         self._levels[name] = (level, now)
+        self._forget_full(now)
         if len(self._levels) > self._most:
             self._levels.popitem(last=False)
         return Allowance(
@@ -88,6 +89,14 @@ class Buckets:
             reset_seconds=math.ceil((self._burst - level) / self._per_second),
             retry_after_seconds=0 if allowed else max(1, math.ceil((1 - level) / self._per_second)),
         )
+
+    def _forget_full(self, now: float) -> None:
+        """Two at most of those unused for longest: as many as come can go, and nobody waits for it."""
+        for _ in range(min(2, len(self._levels) - 1)):
+            level, at = next(iter(self._levels.values()))
+            if level + (now - at) * self._per_second < self._burst:
+                return
+            self._levels.popitem(last=False)
 
 
 class NetworkLimit:
