@@ -4,8 +4,12 @@ import asyncio
 import json
 import socket
 
-from moonlatch.client.outgoing import MAX_WAITING_BYTES
+import pytest
+
+from moonlatch.client.outgoing import MAX_WAITING_BYTES, Outgoing
 from moonlatch.live.interface import SessionFilter
+from moonlatch.web.transport import SessionTransport
+from moonlatch.web.untaken import Untaken
 from support.client_server import World
 
 UPGRADE = (
@@ -68,6 +72,27 @@ async def test_one_frame_it_does_not_take_in_time_ends_its_session(world: World,
         sent = [asyncio.create_task(world.live.message(session_id, "handler", "x" * 8_000_000, 20)) for _ in range(2)]
         await asyncio.gather(*sent)
         await until_gone(world, session_id)
+
+
+async def test_of_many_that_do_not_read_those_go_first_whose_frames_have_waited_for_longest(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    untaken = Untaken(most=12_000_000)
+    for one in (Outgoing, SessionTransport):
+        monkeypatch.setattr(one, "untaken", untaken)
+    with unread_socket(world) as first, unread_socket(world) as second:
+        sessions = [await opened(world, raw) for raw in (first, second)]
+        sent = []
+        for session_id in sessions:
+            sent.append(asyncio.create_task(world.live.message(session_id, "handler", "x" * 8_000_000, 20)))
+            await asyncio.sleep(0)
+        await until_gone(world, sessions[0])
+        assert await world.live.session(sessions[1]) is not None
+        assert 0 < untaken.bytes <= untaken.most
+        assert (await sent[0]).reason == "client never responded"
+        sent[1].cancel()
+    await until_gone(world, sessions[1])
+    assert untaken.bytes == 0
 
 
 async def test_pings_it_sends_do_not_fill_the_memory_with_pongs(world: World) -> None:

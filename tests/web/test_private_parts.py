@@ -100,6 +100,8 @@ PARTS: list[tuple[Callable[..., Any] | type, str, str]] = [
         "dd116afc4d80",
         "`SessionTransport` frees what holds the connection behind it",
     ),
+    (WebSocketsSansIOProtocol.pause_writing, "4830f7e0d81f", "`SessionTransport` counts what was not taken behind it"),
+    (WebSocketsSansIOProtocol.resume_writing, "ef79384e5fff", "`SessionTransport` counts what was not taken behind it"),
     (
         WebSocketsSansIOProtocol.data_received,
         "c89d394077d8",

@@ -24,17 +24,17 @@ REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 def test_what_has_waited_for_longest_is_given_up_first() -> None:
     untaken, ended = Untaken(most=10), []
     for name, size in (("a", 4), ("b", 4), ("c", 2), ("d", 5)):
-        untaken.add(name, size, lambda name=name: ended.append(name))  # type: ignore[misc]
+        untaken.note(name, size, lambda name=name: ended.append(name))  # type: ignore[misc]
     assert (ended, untaken.bytes) == (["a", "b"], 7)
     untaken.remove("c")
     untaken.remove("c")
-    untaken.add("e", 5, lambda: ended.append("e"))
+    untaken.note("e", 5, lambda: ended.append("e"))
     assert (ended, untaken.bytes) == (["a", "b"], 10)
 
 
 def test_one_answer_alone_may_be_larger() -> None:
     untaken = Untaken(most=10)
-    untaken.add("a", 100, lambda: pytest.fail("given up"))
+    untaken.note("a", 100, lambda: pytest.fail("given up"))
     assert untaken.bytes == 100
 
 

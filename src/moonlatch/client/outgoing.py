@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import Any
+from typing import Any, ClassVar
 
 from moonlatch.client.replies import encode_json
 from moonlatch.client.transcript import frame_mac
 from moonlatch.web.close_codes import TOO_SLOW
 from moonlatch.web.socket import Send, Socket
+from moonlatch.web.untaken import OF_THIS_PROCESS, Untaken
 
 MAX_WAITING_BYTES = 512 * 1024
 """Beyond, the client is too slow; a single larger frame may wait alone."""
@@ -22,6 +23,8 @@ class Outgoing:
     """Sends without making anybody wait. An idle one owns no task, no timer and no queue."""
 
     __slots__ = ("_closing", "_key", "_number", "_send", "_socket", "_task", "_waiting", "_waiting_bytes")
+
+    untaken: ClassVar[Untaken] = OF_THIS_PROCESS
 
     def __init__(self, send: Send, socket: Socket, key: bytes) -> None:
         self._send = send
@@ -51,6 +54,7 @@ class Outgoing:
             return
         self._waiting_bytes += len(frame)
         self._queue(frame.decode())
+        self.untaken.note(self, self._waiting_bytes, self._give_up)
 
     def close(self, code: int, reason: str) -> None:
         """Close the connection when everything queued before is sent; the first call counts."""
@@ -76,6 +80,7 @@ class Outgoing:
                         return
                     await self._send({"type": "websocket.send", "text": item})
                     self._waiting_bytes -= len(item)
+                    self.untaken.note(self, self._waiting_bytes, self._give_up)
                     limit.reschedule(asyncio.get_running_loop().time() + WRITE_SECONDS)
         except TimeoutError:
             self._give_up()
@@ -84,11 +89,13 @@ class Outgoing:
         finally:
             self._task = None
             self._waiting = None
+            self.untaken.remove(self)
 
     def _give_up(self) -> None:
         self._closing = True
         self._waiting = None
         self._waiting_bytes = 0
+        self.untaken.remove(self)
         self._socket.force_close(*TOO_SLOW)
 
 

@@ -13,7 +13,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from moonlatch.web.address import UNKNOWN
 from moonlatch.web.connections import Connections, Place, TooManyError
 from moonlatch.web.status_lines import STATUS_LINES
-from moonlatch.web.untaken import Untaken
+from moonlatch.web.untaken import OF_THIS_PROCESS, Untaken
 
 MAX_HEAD_BYTES = 64 * 1024
 """Request line and headers, and as much again between two parts of a body or behind the last; one read of the socket may come on top."""
@@ -43,8 +43,7 @@ class BoundedHttp(HttpToolsProtocol):
 
     places: ClassVar[Connections | None] = None
     """Who may connect; None: anybody."""
-    untaken: ClassVar[Untaken] = Untaken()
-    """Answers of all connections of the process."""
+    untaken: ClassVar[Untaken] = OF_THIS_PROCESS
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -320,7 +319,7 @@ class BoundedHttp(HttpToolsProtocol):
         super().pause_writing()
         if self._write_timer is None:
             size = self.transport.get_write_buffer_size()
-            self.untaken.add(self, size, self.transport.abort)
+            self.untaken.note(self, size, self.transport.abort)
             seconds = WRITE_SECONDS + size / SLOWEST_BYTES_PER_SECOND
             self._write_timer = self.loop.call_later(seconds, self.transport.abort)
 

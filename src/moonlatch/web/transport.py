@@ -5,7 +5,7 @@ Serve with `uvicorn.Config(..., ws=SessionTransport, ws_max_size=MAX_FRAME_BYTES
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Close, CloseCode, Frame, Opcode, apply_mask  # type: ignore[attr-defined]  # the fast one, where there is one
@@ -17,6 +17,7 @@ from moonlatch.web.connections import Place
 from moonlatch.web.frames import FrameEnds
 from moonlatch.web.socket import Hear
 from moonlatch.web.status_lines import STATUS_LINES
+from moonlatch.web.untaken import OF_THIS_PROCESS, Untaken
 from moonlatch.web.waiting import Gate, Mailbox
 
 SOCKET = "moonlatch.socket"
@@ -42,6 +43,8 @@ _BAD_FRAMES = {
 class SessionTransport(WebSocketsSansIOProtocol):
     """One WebSocket connection."""
 
+    untaken: ClassVar[Untaken] = OF_THIS_PROCESS
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.queue = Mailbox()  # type: ignore[assignment]
@@ -57,10 +60,19 @@ class SessionTransport(WebSocketsSansIOProtocol):
         self._hear = None
         if self.place is not None:
             self.place.leave()
+        self.untaken.remove(self)
         super().connection_lost(exc)
         # With this the connection would hold itself until the next full collection.
         if hasattr(self, "scope"):  # a broken handshake makes none
             self.scope["extensions"].pop(SOCKET, None)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self.untaken.note(self, self.transport.get_write_buffer_size(), self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self.untaken.remove(self)
 
     def data_received(self, data: bytes) -> None:
         if self.handshake_complete and (text := self._only_text(data)) is not None:

@@ -1,4 +1,4 @@
-"""What peers of this process have not taken yet of their answers, all together. It counts; sockets are others' business."""
+"""What peers of this process have not taken yet of their answers and frames, all together. It counts; sockets are others' business."""
 
 from __future__ import annotations
 
@@ -10,25 +10,28 @@ MOST_BYTES = 256 * 1024 * 1024
 
 
 class Untaken:
-    """Answers that wait in this process' memory. Of more than `most` bytes those are given up that have waited for longest."""
+    """What waits in this process' memory. Of more than `most` bytes those connections are given up whose have waited for longest."""
 
     def __init__(self, most: int = MOST_BYTES) -> None:
         self.most = most
         self.bytes = 0
-        self._answers: dict[Any, tuple[int, Callable[[], Any]]] = {}
+        self._waiting: dict[Any, tuple[int, Callable[[], Any]]] = {}
         """By connection, the oldest first."""
 
-    def add(self, connection: Any, size: int, give_up: Callable[[], Any]) -> None:
-        """So many bytes wait for a connection's peer; `give_up` ends the connection, and with it their wait."""
-        self.remove(connection)
-        self._answers[connection] = size, give_up
-        self.bytes += size
-        while self.bytes > self.most and len(self._answers) > 1:
-            oldest, (_, end) = next(iter(self._answers.items()))
+    def note(self, connection: Any, size: int, give_up: Callable[[], Any]) -> None:
+        """So many bytes wait now for a connection's peer; `give_up` ends the connection, and with it their wait."""
+        before, _ = self._waiting.get(connection, (0, None))
+        self._waiting[connection] = size, give_up
+        self.bytes += size - before
+        while self.bytes > self.most and len(self._waiting) > 1:
+            oldest, (_, end) = next(iter(self._waiting.items()))
             self.remove(oldest)
             end()
 
     def remove(self, connection: Any) -> None:
         """They were taken, or the connection is over; one of which nothing waits is fine."""
-        size, _ = self._answers.pop(connection, (0, None))
+        size, _ = self._waiting.pop(connection, (0, None))
         self.bytes -= size
+
+
+OF_THIS_PROCESS = Untaken()
