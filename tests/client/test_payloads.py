@@ -5,7 +5,8 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
-from moonlatch.client.payloads import Payloads, SealedPayload
+from moonlatch.client.payloads import Payloads
+from moonlatch.operations.sealed_payload import SealedPayload
 from support import rows
 from support.database import fresh_sqlite
 from support.keys import KEYRING

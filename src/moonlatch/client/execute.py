@@ -9,7 +9,7 @@ import msgspec
 from moonlatch import leases
 from moonlatch.client.backend import Backend
 from moonlatch.client.moments import PROTOCOL, RUNNING, STARTING, STARTING_UNCORRECTED, moment_of, protocol_of
-from moonlatch.client.payloads import EVERYBODY, Payloads, SealedPayload
+from moonlatch.client.payloads import EVERYBODY, Payloads
 from moonlatch.client.replies import REPLAYED, UNAVAILABLE, RefusedError, invalid
 from moonlatch.client.reports import ReportLog
 from moonlatch.client.start_reply import StartReply
@@ -39,6 +39,7 @@ from moonlatch.live.interface import AliveAlreadyError, Instance, NoPlaceError
 from moonlatch.operations.locks import is_elsewhere, lock_of
 from moonlatch.operations.marking import holder_of_key, holder_without_key
 from moonlatch.operations.run_keys import FIRST_LOADER as FIRST_WITH_RUN_KEYS
+from moonlatch.operations.sealed_payload import SealedPayload
 from moonlatch.storage.executions import UNKNOWN_EXECUTOR, Execution, ExecutionLog, OvertakenError, RepeatedError, Use
 from moonlatch.storage.licences import Owner, StartQuestion
 from moonlatch.storage.rollout_starts import RolloutStart

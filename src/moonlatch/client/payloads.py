@@ -7,18 +7,13 @@ a run key as well, which names its holder whether copies are marked or not.
 from __future__ import annotations
 
 import logging
-from typing import NamedTuple
-
-from pybase64 import b64encode
 
 from moonlatch.client.kept import Kept
-from moonlatch.crypto import UnreadableSecretError, new_key, seal, sealed_digest
+from moonlatch.crypto import UnreadableSecretError
 from moonlatch.keyring import Keyring
-from moonlatch.obfuscator.run_lock import Lock
 from moonlatch.obfuscator.template import TemplateError
-from moonlatch.obfuscator.transform.run_words import with_run_key
 from moonlatch.operations.marking import Copies, copies_of
-from moonlatch.operations.run_keys import run_key, wrapped
+from moonlatch.operations.sealed_payload import SealedPayload, run_key_for, sealed, sealed_with_run_key
 from moonlatch.storage.interface import Database
 from moonlatch.storage.licences import payload, run_lock
 
@@ -34,18 +29,6 @@ _RUN_KEY_BYTES = 500
 logger = logging.getLogger(__name__)
 
 
-class SealedPayload(NamedTuple):
-    """A payload under a key of its own, which every start wraps for its client alone."""
-
-    key: bytes
-    text: bytes
-    """Ciphertext and tag in base64."""
-    digest: str
-    """Of ciphertext and tag, in hex."""
-    lock: Lock | None = None
-    """Of a text that is of no use without a run key."""
-
-
 class Payloads:
     """The most recently served payloads, up to so many bytes of sealed text in all."""
 
@@ -53,7 +36,7 @@ class Payloads:
         self._database = database
         self._keyring = keyring
         self._kept: Kept[tuple[str, int, str, str], SealedPayload] = Kept(
-            max_kept_bytes, lambda sealed: len(sealed.text)
+            max_kept_bytes, lambda payload: len(payload.text)
         )
         self._run_keys: Kept[tuple[str, str], str] = Kept(_MAX_RUN_KEYS_BYTES, lambda _: _RUN_KEY_BYTES)
         self._copies: Kept[tuple[str, int], Copies | None] = Kept(max_kept_bytes, _size_of)
@@ -70,14 +53,16 @@ class Payloads:
         """As `of`, with the run key of `user` in it, for a loader that hands none over."""
         return await self._of(script, build, holder, user)
 
-    def run_key(self, script: str, sealed: SealedPayload, user: str) -> str | None:
-        """What `user` needs besides that payload of the script, wrapped for who can open it; None where that is enough."""
-        if sealed.lock is None:
+    def run_key(self, script: str, payload: SealedPayload, user: str) -> str | None:
+        """As `sealed_payload.run_key_for`."""
+        if payload.lock is None:
             return None
-        made = self._run_keys.get((sealed.digest, user))
-        if made is None:
-            made = wrapped(run_key(self._keyring, sealed.lock, script, user), sealed.key)
-            self._run_keys.put((sealed.digest, user), made)
+        known = self._run_keys.get((payload.digest, user))
+        if known is not None:
+            return known
+        made = run_key_for(self._keyring, payload, script, user)
+        assert made is not None  # it has a lock
+        self._run_keys.put((payload.digest, user), made)
         return made
 
     async def _of(self, script: str, build: int, holder: str, user: str) -> SealedPayload | None:
@@ -91,15 +76,10 @@ class Payloads:
             content = await payload(self._database, script, build)
             if content is None:
                 return None
-        kept_lock = await run_lock(self._database, script, build)
-        lock = None if kept_lock is None else Lock.from_bytes(kept_lock)
-        if lock is not None and user:
-            content, lock = with_run_key(content, run_key(self._keyring, lock, script, user)), None
-        key = new_key()
-        ciphertext = seal(key, content)
-        sealed = SealedPayload(key, b64encode(ciphertext), sealed_digest(ciphertext), lock)
-        self._kept.put((script, build, holder, user), sealed)
-        return sealed
+        lock = await run_lock(self._database, script, build)
+        made = sealed_with_run_key(self._keyring, content, lock, script, user) if user else sealed(content, lock)
+        self._kept.put((script, build, holder, user), made)
+        return made
 
     async def _copy(self, script: str, build: int, holder: str) -> bytes | None:
         where = script, build

@@ -8,9 +8,9 @@ from typing import Any
 
 import msgspec
 
-from moonlatch.client.payloads import SealedPayload
 from moonlatch.client.replies import encode_json
 from moonlatch.client.transcript import ExecuteKeys
+from moonlatch.operations.sealed_payload import SealedPayload
 
 _FLAG = ("f", "t")
 

@@ -6,9 +6,8 @@ import asyncio
 from dataclasses import dataclass, replace
 
 import msgspec
-from pybase64 import b64encode
 
-from moonlatch import crypto, leases
+from moonlatch import leases
 from moonlatch.licensing.key import expiry_after_first_use
 from moonlatch.licensing.lease import may_be_leased, term
 from moonlatch.licensing.roles import Permission
@@ -23,14 +22,13 @@ from moonlatch.licensing.verdict import (
     decide_start,
     with_build_given,
 )
-from moonlatch.obfuscator.run_lock import Lock
-from moonlatch.obfuscator.transform.run_words import with_run_key
 from moonlatch.operations.changing import Change, Intent, keyring_of, perform
 from moonlatch.operations.context import Actor, World
 from moonlatch.operations.kinds import EventKind
 from moonlatch.operations.marking import copies_of, holder_of_key
 from moonlatch.operations.refusals import Invalid, NotFound, Reason, Refused, TryLater
-from moonlatch.operations.run_keys import FIRST_LOADER, run_key, wrapped
+from moonlatch.operations.run_keys import FIRST_LOADER
+from moonlatch.operations.sealed_payload import run_key_for, sealed, sealed_with_run_key
 from moonlatch.operations.user_actions import resource
 from moonlatch.storage import key_devices, licences, loaders, scripts, users
 from moonlatch.storage.licences import Owner, StartQuestion
@@ -98,22 +96,18 @@ async def _prepare(world: World, actor: Actor, user: User, asked: Asked) -> _Pre
     content = await licences.payload(world.database, script.id, build) if copies is None else None
     if copies is None and content is None:
         return None
-    kept_lock = await licences.run_lock(world.database, script.id, build)
+    lock = await licences.run_lock(world.database, script.id, build)
     holder, hands_over = holder_of_key(user.id), (facts.loader_version or 0) >= FIRST_LOADER
 
     def seal() -> _Prepared:
         text = content if copies is None else copies.text(holder)
         assert text is not None  # one of the two is there
-        key, opening = crypto.new_key(), None
-        if kept_lock is not None:
-            of_user = run_key(keyring_of(world), Lock.from_bytes(kept_lock), script.id, holder)
-            if hands_over:
-                opening = wrapped(of_user, key)
-            else:
-                text = with_run_key(text, of_user)
-        sealed = crypto.seal(key, text)
-        payload = leases.Payload(build=build, key=key, digest=crypto.sealed_digest(sealed), run_key=opening)
-        return _Prepared(payload, b64encode(sealed))
+        ring = keyring_of(world)
+        payload = sealed(text, lock) if hands_over else sealed_with_run_key(ring, text, lock, script.id, holder)
+        opening = run_key_for(ring, payload, script.id, holder)
+        return _Prepared(
+            leases.Payload(build=build, key=payload.key, digest=payload.digest, run_key=opening), payload.text
+        )
 
     return await asyncio.to_thread(seal)
 
