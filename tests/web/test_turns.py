@@ -98,6 +98,7 @@ async def test_those_who_are_given_up_hold_nobody_up() -> None:
         one.cancel()
     async with asyncio.timeout(5):
         assert await turns.paced(asyncio.sleep(0, "goes on")) == "goes on"
+    assert (turns._waiting, turns._woken) == ([], 0)
 
 
 async def _paced(turns: Turns, work: Awaitable[None]) -> None:

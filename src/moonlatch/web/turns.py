@@ -14,7 +14,7 @@ T = TypeVar("T")
 SECONDS_OF_A_TURN = 0.005
 """What all that is paced may take of one turn of the loop; a step that was begun is finished."""
 
-_WOKEN_AT_ONCE = 8
+_WOKEN_AT_ONCE = 64
 
 
 class Turns:
@@ -28,6 +28,8 @@ class Turns:
         self._used = 0.0
         self._waiting: list[tuple[int, asyncio.Future[None]]] = []
         """A heap, by the number of who waits."""
+        self._woken = 0
+        """Those who were told to go on and have not yet; nobody who comes now goes before them."""
         self._next_number = 0
         self._is_due = False
 
@@ -37,7 +39,7 @@ class Turns:
 
     def room(self) -> Generator[Any, Any, None]:
         """Wait until there is time for a step."""
-        if not self._waiting and self._used < self._seconds:
+        if not self._waiting and not self._woken and self._used < self._seconds:
             return
         loop = asyncio.get_running_loop()
         number, self._next_number = self._next_number, self._next_number + 1
@@ -47,7 +49,10 @@ class Turns:
             turn = loop.create_future()
             heappush(self._waiting, (number, turn))
             self._expect_next(loop)
-            yield from turn
+            try:
+                yield from turn
+            finally:
+                self._woken -= turn.done() and not turn.cancelled()
 
     def note(self, seconds: float) -> None:
         """A step took so long."""
@@ -67,6 +72,7 @@ class Turns:
             _, turn = heappop(self._waiting)
             if not turn.done():  # else its caller was cancelled
                 turn.set_result(None)
+                self._woken += 1
         if self._waiting:
             self._expect_next(loop)
 
