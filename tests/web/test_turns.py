@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable
+from typing import Any
 
 import pytest
 
@@ -39,7 +40,7 @@ async def most_steps_in_a_turn(works: list[Awaitable[int]], done: list[int]) -> 
 async def test_others_go_on_between_the_steps_of_many() -> None:
     done: list[int] = []
     turns = Turns(seconds=STEP_SECONDS)
-    assert await most_steps_in_a_turn([turns.paced(laborious(done, one)) for one in range(WORKERS)], done) <= 2
+    assert await most_steps_in_a_turn([turns.paced(laborious(done, one), "ann") for one in range(WORKERS)], done) <= 2
     assert len(done) == WORKERS * STEPS
     assert await most_steps_in_a_turn([laborious(done, one) for one in range(WORKERS)], done) == WORKERS
 
@@ -47,8 +48,21 @@ async def test_others_go_on_between_the_steps_of_many() -> None:
 async def test_whoever_waited_longest_goes_first() -> None:
     done: list[int] = []
     turns = Turns(seconds=STEP_SECONDS)
-    await asyncio.gather(*(turns.paced(laborious(done, one)) for one in range(WORKERS)))
+    await asyncio.gather(*(turns.paced(laborious(done, one), "ann") for one in range(WORKERS)))
     assert done[:WORKERS] == list(range(WORKERS))
+
+
+async def test_whoever_has_much_to_do_leaves_turns_to_others() -> None:
+    done: list[int] = []
+    turns = Turns(seconds=STEP_SECONDS)
+    many = [asyncio.create_task(_paced(turns, laborious(done, one))) for one in range(WORKERS)]
+    await asyncio.sleep(0)
+    before = len(done)
+    await turns.paced(laborious(done, WORKERS), "bob")
+    # Between two of his steps each of the others' accounts has one or two, however many it waits with.
+    assert len(done) - before <= 4 * STEPS
+    await asyncio.gather(*many)
+    assert turns._rounds == {}
 
 
 async def test_what_comes_of_a_step_is_what_comes_of_the_work() -> None:
@@ -65,9 +79,9 @@ async def test_what_comes_of_a_step_is_what_comes_of_the_work() -> None:
             return await asyncio.to_thread(str, 1)
         return ""
 
-    assert await turns.paced(asking()) == "1"
+    assert await turns.paced(asking(), "ann") == "1"
     with pytest.raises(LookupError):
-        await turns.paced(failing())
+        await turns.paced(failing(), "ann")
 
 
 @pytest.mark.parametrize("is_busy", [False, True], ids=["while it waits for something", "while it waits for its turn"])
@@ -85,9 +99,9 @@ async def test_work_that_is_given_up_hears_of_it(is_busy: bool) -> None:
 
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.05):
-            await turns.paced(endless())
+            await turns.paced(endless(), "ann")
     assert heard == ["cancelled"]
-    assert await turns.paced(asyncio.sleep(0, "goes on")) == "goes on"
+    assert await turns.paced(asyncio.sleep(0, "goes on"), "ann") == "goes on"
 
 
 async def test_those_who_are_given_up_hold_nobody_up() -> None:
@@ -97,9 +111,9 @@ async def test_those_who_are_given_up_hold_nobody_up() -> None:
     for one in waiting:
         one.cancel()
     async with asyncio.timeout(5):
-        assert await turns.paced(asyncio.sleep(0, "goes on")) == "goes on"
+        assert await turns.paced(asyncio.sleep(0, "goes on"), "ann") == "goes on"
     assert (turns._waiting, turns._woken) == ([], 0)
 
 
-async def _paced(turns: Turns, work: Awaitable[None]) -> None:
-    await turns.paced(work)
+async def _paced(turns: Turns, work: Awaitable[Any]) -> None:
+    await turns.paced(work, "ann")

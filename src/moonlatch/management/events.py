@@ -184,7 +184,7 @@ async def _lines(backend: Backend, actor: Actor, where: EventFilter) -> AsyncIte
     before = None
     while True:
         # By a task of its own, which the gate does not pace.
-        lines, before = await backend.turns.paced(_some_lines(backend, actor, where, before))
+        lines, before = await backend.turns.paced(_some_lines(backend, actor, where, before), actor.account_id)
         yield lines
         if before is None:
             return

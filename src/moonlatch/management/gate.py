@@ -97,7 +97,12 @@ class Gate:
             await error_reply(rate_limited(allowance.retry_after_seconds))(scope, receive, call.send)
             return
         scope.setdefault("state", {})["identity"] = identity
-        await self._backend.turns.paced(self._app(scope, receive, call.send))
+        answering = self._app(scope, receive, call.send)
+        # Without a caller little is done, and whoever watches the server waits for no developer.
+        if isinstance(identity, Caller):
+            await self._backend.turns.paced(answering, identity.actor.account_id)
+        else:
+            await answering
 
     def _record(self, call: _Call, scope: Scope, seconds: float) -> None:
         """Count the call, and write its line."""
