@@ -5,12 +5,10 @@ import { useNews } from "../../api/news";
 import { may } from "../../api/session";
 import { Dialog } from "../../parts/dialog";
 import { Form, TextField } from "../../parts/form";
-import { Icon } from "../../parts/icons";
-import { Empty, Shown } from "../../parts/status";
-import { Table } from "../../parts/table";
+import { ListPage } from "../../parts/list_page";
 import { tell } from "../../parts/toast";
 import type { PageProps } from "../../shell/pages";
-import { go, place, refine, to } from "../../shell/router";
+import { go, refine, to } from "../../shell/router";
 import { text } from "../../text/en/checkpoints";
 import { hours, SystemFields, systemEntered } from "./fields";
 
@@ -21,44 +19,21 @@ export default function Checkpoints({ project }: PageProps) {
   });
   useNews(project, (news) => news.event, () => void loaded.reload());
   return (
-    <div class="stack">
-      <div class="head">
-        <div>
-          <h1>{text.title}</h1>
-          <p>{text.more}</p>
-        </div>
-        {may("checkpoints:write") && (
-          <button type="button" class="primary" onClick={() => refine({ new: "checkpoint" })}>
-            <Icon name="plus" />
-            {text.add}
-          </button>
-        )}
-      </div>
-      <section class="card flush">
-        <Shown loaded={loaded}>
-          {(systems) =>
-            systems.length === 0 ? (
-              <Empty title={text.none}>
-                <p>{text.noneMore}</p>
-              </Empty>
-            ) : (
-              <Table
-                caption={text.title}
-                rows={systems}
-                keyOf={(system) => system.id}
-                columns={[
-                  { label: text.columns.name, isLead: true, show: (system) => <a href={to(`/projects/${project}/checkpoints/${system.id}`)}>{system.name}</a> },
-                  { label: text.columns.state, show: (system) => <StateBadge isOn={system.enabled} /> },
-                  { label: text.columns.duration, show: (system) => hours(system.key_duration) },
-                  { label: text.columns.url, show: (system) => <code class="clip">{`/get/${system.slug}`}</code> },
-                ]}
-              />
-            )
-          }
-        </Shown>
-      </section>
-      {place.value.query.get("new") === "checkpoint" && <NewCheckpoint project={project} />}
-    </div>
+    <ListPage
+      words={text}
+      loaded={loaded}
+      adding="checkpoint"
+      mayAdd={may("checkpoints:write")}
+      keyOf={(system) => system.id}
+      columns={[
+        { label: text.columns.name, isLead: true, show: (system) => <a href={to(`/projects/${project}/checkpoints/${system.id}`)}>{system.name}</a> },
+        { label: text.columns.state, show: (system) => <StateBadge isOn={system.enabled} /> },
+        { label: text.columns.duration, show: (system) => hours(system.key_duration) },
+        { label: text.columns.url, show: (system) => <code class="clip">{`/get/${system.slug}`}</code> },
+      ]}
+    >
+      <NewCheckpoint project={project} />
+    </ListPage>
   );
 }
 

@@ -5,59 +5,33 @@ import { may } from "../../api/session";
 import { useScripts } from "../../data/scripts";
 import { Dialog } from "../../parts/dialog";
 import { Form, TextField, Tick } from "../../parts/form";
-import { Icon } from "../../parts/icons";
-import { Empty, Shown } from "../../parts/status";
-import { Table } from "../../parts/table";
+import { ListPage } from "../../parts/list_page";
 import { numberOf } from "../../parts/time";
 import { tell } from "../../parts/toast";
 import type { PageProps } from "../../shell/pages";
-import { go, place, refine, to } from "../../shell/router";
+import { go, refine, to } from "../../shell/router";
 import { text } from "../../text/en/scripts";
 
 export default function Scripts({ project }: PageProps) {
   const loaded = useScripts(project);
   useNews(project, (news) => news, () => void loaded.reload());
-  const add = may("scripts:write") && (
-    <button type="button" class="primary" onClick={() => refine({ new: "script" })}>
-      <Icon name="plus" />
-      {text.add}
-    </button>
-  );
   return (
-    <div class="stack">
-      <div class="head">
-        <div>
-          <h1>{text.title}</h1>
-          <p>{text.more}</p>
-        </div>
-        {add}
-      </div>
-      <section class="card flush">
-        <Shown loaded={loaded}>
-          {(scripts) =>
-            scripts.length === 0 ? (
-              <Empty title={text.none}>
-                <p>{text.noneMore}</p>
-              </Empty>
-            ) : (
-              <Table
-                caption={text.title}
-                rows={scripts}
-                keyOf={(script) => script.id}
-                columns={[
-                  { label: text.columns.name, isLead: true, show: (script) => <a href={to(`/projects/${project}/scripts/${script.id}`)}>{script.name}</a> },
-                  { label: text.columns.state, show: (script) => <span class={script.enabled ? "badge good" : "badge"}>{script.enabled ? text.on : text.off}</span> },
-                  { label: text.columns.copies, isEnd: true, show: (script) => <span class="number">{numberOf(script.total_instances)}</span> },
-                  { label: text.columns.sessions, isEnd: true, show: (script) => <span class="number">{numberOf(script.total_sessions)}</span> },
-                  { label: text.columns.executions, isEnd: true, show: (script) => <span class="number">{numberOf(script.total_executions)}</span> },
-                ]}
-              />
-            )
-          }
-        </Shown>
-      </section>
-      {place.value.query.get("new") === "script" && <NewScript project={project} />}
-    </div>
+    <ListPage
+      words={text}
+      loaded={loaded}
+      adding="script"
+      mayAdd={may("scripts:write")}
+      keyOf={(script) => script.id}
+      columns={[
+        { label: text.columns.name, isLead: true, show: (script) => <a href={to(`/projects/${project}/scripts/${script.id}`)}>{script.name}</a> },
+        { label: text.columns.state, show: (script) => <span class={script.enabled ? "badge good" : "badge"}>{script.enabled ? text.on : text.off}</span> },
+        { label: text.columns.copies, isEnd: true, show: (script) => <span class="number">{numberOf(script.total_instances)}</span> },
+        { label: text.columns.sessions, isEnd: true, show: (script) => <span class="number">{numberOf(script.total_sessions)}</span> },
+        { label: text.columns.executions, isEnd: true, show: (script) => <span class="number">{numberOf(script.total_executions)}</span> },
+      ]}
+    >
+      <NewScript project={project} />
+    </ListPage>
   );
 }
 

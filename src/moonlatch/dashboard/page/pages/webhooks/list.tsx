@@ -7,11 +7,9 @@ import { may } from "../../api/session";
 import { Copyable } from "../../parts/copy";
 import { Dialog } from "../../parts/dialog";
 import { Choice, Form, TextField } from "../../parts/form";
-import { Icon } from "../../parts/icons";
-import { Empty, Shown } from "../../parts/status";
-import { Table } from "../../parts/table";
+import { ListPage } from "../../parts/list_page";
 import type { PageProps } from "../../shell/pages";
-import { place, refine, to } from "../../shell/router";
+import { refine, to } from "../../shell/router";
 import { text } from "../../text/en/webhooks";
 import { HeardFields, kindsEntered } from "./fields";
 import { StateBadge } from "./state";
@@ -21,47 +19,23 @@ type NewEndpoint = BodyOf<"POST /projects/{project_id}/endpoints">;
 export default function Webhooks({ project }: PageProps) {
   const loaded = useLoaded(`endpoints ${project}`, async (signal) => (await call("GET /projects/{project_id}/endpoints", { project_id: project }, { signal })).endpoints);
   useNews(project, (news) => news.event, () => void loaded.reload());
-  const add = may("webhooks:write") && (
-    <button type="button" class="primary" onClick={() => refine({ new: "webhook" })}>
-      <Icon name="plus" />
-      {text.add}
-    </button>
-  );
   return (
-    <div class="stack">
-      <div class="head">
-        <div>
-          <h1>{text.title}</h1>
-          <p>{text.more}</p>
-        </div>
-        {add}
-      </div>
-      <section class="card flush">
-        <Shown loaded={loaded}>
-          {(endpoints) =>
-            endpoints.length === 0 ? (
-              <Empty title={text.none}>
-                <p>{text.noneMore}</p>
-              </Empty>
-            ) : (
-              <Table
-                caption={text.title}
-                rows={endpoints}
-                keyOf={(endpoint) => endpoint.id}
-                columns={[
-                  { label: text.columns.name, isLead: true, show: (endpoint) => <a href={to(`/projects/${project}/webhooks/${endpoint.id}`)}>{endpoint.name}</a> },
-                  { label: text.columns.state, show: (endpoint) => <StateBadge endpoint={endpoint} /> },
-                  { label: text.columns.kind, show: (endpoint) => text.kindNames[endpoint.kind] ?? endpoint.kind },
-                  { label: text.columns.events, show: (endpoint) => (endpoint.events === null ? text.everything : text.ofKinds(endpoint.events.length)) },
-                  { label: text.columns.url, show: (endpoint) => <code class="clip">{endpoint.url}</code> },
-                ]}
-              />
-            )
-          }
-        </Shown>
-      </section>
-      {place.value.query.get("new") === "webhook" && <NewWebhook project={project} onMade={() => void loaded.reload()} />}
-    </div>
+    <ListPage
+      words={text}
+      loaded={loaded}
+      adding="webhook"
+      mayAdd={may("webhooks:write")}
+      keyOf={(endpoint) => endpoint.id}
+      columns={[
+        { label: text.columns.name, isLead: true, show: (endpoint) => <a href={to(`/projects/${project}/webhooks/${endpoint.id}`)}>{endpoint.name}</a> },
+        { label: text.columns.state, show: (endpoint) => <StateBadge endpoint={endpoint} /> },
+        { label: text.columns.kind, show: (endpoint) => text.kindNames[endpoint.kind] ?? endpoint.kind },
+        { label: text.columns.events, show: (endpoint) => (endpoint.events === null ? text.everything : text.ofKinds(endpoint.events.length)) },
+        { label: text.columns.url, show: (endpoint) => <code class="clip">{endpoint.url}</code> },
+      ]}
+    >
+      <NewWebhook project={project} onMade={() => void loaded.reload()} />
+    </ListPage>
   );
 }
 
