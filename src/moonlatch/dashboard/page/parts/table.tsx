@@ -9,7 +9,7 @@ export interface Column<T> {
   /** The thing's name: first, and without its label where it stands as a card. */
   isLead?: boolean;
   isEnd?: boolean;
-  /** A button says itself what it does: no label beside it where the row stands as a card. */
+  /** Buttons, at the row's end. They say themselves what they do: the label is for who hears the column's head alone. */
   isAction?: boolean;
   /** In place of the label at the column's head. */
   head?: ComponentChildren;
@@ -26,7 +26,7 @@ interface Props<T> {
 }
 
 export function Table<T>({ caption, columns, rows, keyOf, nameOf }: Props<T>) {
-  const styleOf = (column: Column<T>) => [column.isLead && "lead", column.isEnd && "end"].filter(Boolean).join(" ") || undefined;
+  const styleOf = (column: Column<T>) => [column.isLead && "lead", (column.isEnd || column.isAction) && "end"].filter(Boolean).join(" ") || undefined;
   const drawn = useFirstRows(rows);
   const box = useRef<HTMLDivElement>(null);
   // What is scrolled sideways must be reached by the keyboard, and be called something.
@@ -47,7 +47,7 @@ export function Table<T>({ caption, columns, rows, keyOf, nameOf }: Props<T>) {
           <tr>
             {columns.map((column) => (
               <th key={column.label} scope="col" class={styleOf(column)}>
-                {column.head ?? column.label}
+                {column.head ?? (column.isAction ? <span class="visually-hidden">{column.label}</span> : column.label)}
               </th>
             ))}
           </tr>

@@ -62,9 +62,7 @@ export function KeyBuilds({ user }: { user: UserView }) {
                   { label: words.until, show: (pin) => pin.build !== null && (pin.expires === null ? words.forGood : moment(pin.expires)) },
                   {
                     label: words.change,
-                    head: <span class="visually-hidden">{words.change}</span>,
                     isAction: true,
-                    isEnd: true,
                     show: (pin) =>
                       mayChange && (
                         <span class="row end nowrap">

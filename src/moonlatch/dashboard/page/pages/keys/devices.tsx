@@ -117,9 +117,7 @@ export function Devices({ project, user, reload }: { project: string; user: User
                 { label: words.since, show: (device) => device.bound_at !== null && <Time at={device.bound_at} /> },
                 {
                   label: words.actions,
-                  head: <span class="visually-hidden">{words.actions}</span>,
                   isAction: true,
-                  isEnd: true,
                   show: (device) =>
                     may("keys:write") && (
                       <span class="row end nowrap">
@@ -177,7 +175,7 @@ export function Devices({ project, user, reload }: { project: string; user: User
                 { label: words.networks, isEnd: true, show: (device) => <span class="number">{device.networks}</span> },
                 { label: words.first, show: (device) => <Time at={device.first_at} /> },
                 { label: words.last, show: (device) => <Time at={device.last_at} /> },
-                { label: words.actions, head: <span class="visually-hidden">{words.actions}</span>, isAction: true, isEnd: true, show: (device) => !device.is_bound && rename(device) },
+                { label: words.actions, isAction: true, show: (device) => !device.is_bound && rename(device) },
               ]}
             />
             <h2>{words.networks}</h2>

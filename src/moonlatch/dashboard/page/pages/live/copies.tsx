@@ -49,7 +49,6 @@ export function Copies({ project, script }: { project: string; script: string })
                     {
                       label: words.stop,
                       isAction: true,
-                      isEnd: true,
                       show: (copy) =>
                         may("sessions:stop") && (
                           <button type="button" class="small danger" onClick={() => (stopping.value = copy)}>

@@ -80,9 +80,7 @@ export function Builds({ script, etag, reload: reloadScript }: { script: ScriptV
                 { label: words.by, show: (build) => build.published_by && <span class="clip short">{build.published_by.name}</span> },
                 {
                   label: words.actions,
-                  head: <span class="visually-hidden">{words.actions}</span>,
                   isAction: true,
-                  isEnd: true,
                   show: (build) =>
                     mayPublish &&
                     build.yanked_at === null && (

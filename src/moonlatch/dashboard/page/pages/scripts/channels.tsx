@@ -75,9 +75,7 @@ export function Channels({ script, etag, version, builds, reload }: Props) {
               { label: words.whom, show: (each) => <span class="quiet">{each.name === STABLE ? words.everybodyElse : words.itsKeys}</span> },
               {
                 label: words.set,
-                head: <span class="visually-hidden">{words.set}</span>,
                 isAction: true,
-                isEnd: true,
                 show: (each) =>
                   mayPublish &&
                   each.name !== STABLE && (

@@ -79,9 +79,7 @@ export function Scheduled({ script, etag, version, builds, reload }: Props) {
                 { label: words.whom, show: (each) => whomOf(each) },
                 {
                   label: words.remove,
-                  head: <span class="visually-hidden">{words.remove}</span>,
                   isAction: true,
-                  isEnd: true,
                   show: (each) =>
                     mayPublish && (
                       <span class="row end nowrap">

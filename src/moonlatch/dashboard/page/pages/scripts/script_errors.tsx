@@ -56,8 +56,6 @@ export function ScriptErrors({ script }: { script: ScriptView }) {
                   { label: words.state, show: (each) => <span class={each.state === "open" ? "badge bad" : "badge"}>{words.states[each.state]}</span> },
                   {
                     label: words.show,
-                    head: <span class="visually-hidden">{words.show}</span>,
-                    isEnd: true,
                     isAction: true,
                     show: (each) => (
                       <button type="button" class="small" aria-label={`${words.show}: ${each.message}`} onClick={() => (shown.value = each.id)}>

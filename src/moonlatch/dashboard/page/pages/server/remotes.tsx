@@ -89,9 +89,7 @@ export function Remotes({ project, owner }: { project: string; owner: Owner }) {
                   },
                   {
                     label: words.change,
-                    head: <span class="visually-hidden">{words.change}</span>,
                     isAction: true,
-                    isEnd: true,
                     show: (each) =>
                       mayWrite && (
                         <span class="row end nowrap">

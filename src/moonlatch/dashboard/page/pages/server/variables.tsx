@@ -77,9 +77,7 @@ export function Variables({ owner }: { owner: Owner }) {
                 { label: words.changed, show: (each) => <Time at={each.updated_at} /> },
                 {
                   label: words.change,
-                  head: <span class="visually-hidden">{words.change}</span>,
                   isAction: true,
-                  isEnd: true,
                   show: (each) =>
                     mayWrite && (
                       <span class="row end nowrap">

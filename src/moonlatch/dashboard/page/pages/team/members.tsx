@@ -72,9 +72,7 @@ export function Members() {
                 { label: words.lastIn, show: (member) => <Time at={member.signed_in_at} /> },
                 {
                   label: words.edit,
-                  head: <span class="visually-hidden">{words.edit}</span>,
                   isAction: true,
-                  isEnd: true,
                   show: (member) =>
                     may("members:write") && (
                       <button type="button" class="small" aria-label={`${words.edit}: ${member.name}`} onClick={() => (edited.value = member)}>

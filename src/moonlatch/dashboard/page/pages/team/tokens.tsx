@@ -67,9 +67,7 @@ export function Tokens() {
                   { label: text.columns.expires, show: (token) => <Time at={token.expires_at} /> },
                   {
                     label: text.revoke,
-                    head: <span class="visually-hidden">{text.revoke}</span>,
                     isAction: true,
-                    isEnd: true,
                     show: (token) =>
                       stateOf(token) === "active" &&
                       may("tokens:write") && (

@@ -99,9 +99,7 @@ export function Deliveries({ project, endpoint, reload }: Props) {
                   { label: words.next, show: (delivery) => delivery.next_at !== null && (delivery.next_at > now.value ? <Time at={delivery.next_at} /> : words.soon) },
                   {
                     label: words.again,
-                    head: <span class="visually-hidden">{words.again}</span>,
                     isAction: true,
-                    isEnd: true,
                     show: (delivery) =>
                       mayReplay &&
                       delivery.state !== "waiting" && (
