@@ -4,19 +4,20 @@ import random
 from itertools import pairwise
 
 from moonlatch.obfuscator.transform.pool import Constant
-from moonlatch.obfuscator.vm.code import HIDDEN, HOLE, LINE, SourceLine
+from moonlatch.obfuscator.vm.code import HIDDEN, HOLE, LINE, REGISTER, SourceLine
 from moonlatch.obfuscator.vm.encoding import Pool
 from moonlatch.obfuscator.vm.invariants import Invariants
 from moonlatch.obfuscator.vm.linking import Linked
 from moonlatch.obfuscator.vm.micro_operations import MicroOperations
 from moonlatch.obfuscator.vm.names import Names
+from moonlatch.obfuscator.vm.register_maps import RegisterMaps
 
 NAMES = Names("vm")
 GREETING = Constant(b"hello", is_number=False)
 
 
 def statement(register: int, line: int = 0, weight: int = 1) -> Linked:
-    return Linked(f"{LINE}R[{HOLE}]=R[{HOLE}]..{HIDDEN}", [SourceLine(line), register, 7, GREETING], weight)
+    return Linked(f"{LINE}R[{REGISTER}]=R[{REGISTER}]..{HIDDEN}", [SourceLine(line), register, 7, GREETING], weight)
 
 
 def returning(value: int) -> Linked:
@@ -25,9 +26,11 @@ def returning(value: int) -> Linked:
 
 def taken_apart(functions: list[list[Linked]], seed: int = 1) -> MicroOperations:
     generator = random.Random(seed)
-    operations = MicroOperations(NAMES, generator, Invariants.drawn(NAMES, generator), [Pool(generator)])
+    invariants = Invariants.drawn(NAMES, generator)
+    maps = RegisterMaps.drawn(NAMES, invariants, generator)
+    operations = MicroOperations(NAMES, generator, invariants, maps, [Pool(generator)])
     for function in functions:
-        operations.take_apart(function)
+        operations.take_apart(function, moves=True)
     for one in [one for function in functions for one in function]:
         # As line breaks leave it that have no lines.
         one.text = one.text.replace(LINE, "")
@@ -68,3 +71,15 @@ def test_some_instructions_look_as_if_they_led_elsewhere() -> None:
     misleading = [one for one in firsts if one.following is None]
     assert 0.1 < len(misleading) / len(firsts) < 0.35
     assert all(sum(isinstance(operand, Linked) for operand in one.operands) >= 2 for one in misleading)
+
+
+def test_registers_go_through_the_map_of_the_call_and_other_numbers_do_not() -> None:
+    wide = Linked(f"{LINE}R[{REGISTER}]" + f",R[{REGISTER}]" * 5 + f"={HOLE}", [SourceLine(0), *range(1, 7), 9], 1)
+    function = in_sequence(statement(1), wide, returning(3))
+    firsts = list(function)
+    taken_apart([function])
+    assert firsts[0].text.count(f"{NAMES.slots}[{HOLE}-") == 2
+    assert NAMES.slots not in firsts[2].text
+    # What has no latch goes through it where it is used.
+    others = [one for one in function if one not in firsts]
+    assert any(f"R[{NAMES.slots}[{REGISTER}]]" in one.text for one in others)

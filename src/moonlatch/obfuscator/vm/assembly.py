@@ -27,6 +27,7 @@ from moonlatch.obfuscator.vm.micro_operations import MicroOperations
 from moonlatch.obfuscator.vm.names import Names
 from moonlatch.obfuscator.vm.native import factory
 from moonlatch.obfuscator.vm.program import Program
+from moonlatch.obfuscator.vm.register_maps import MOST_MOVED, RegisterMaps
 from moonlatch.obfuscator.vm.sharing_out import share_out
 from moonlatch.obfuscator.vm.variables import Variables
 
@@ -42,6 +43,7 @@ def compile_chunk(unit: Unit, native: set[s.Function], generator: random.Random)
     """
     chunk, resolution = unit.chunk, unit.resolution
     names = Names(resolution.fresh_name("vm"))
+    invariants = Invariants.drawn(names, generator)
     program = Program(
         Variables.of(resolution),
         names,
@@ -50,7 +52,8 @@ def compile_chunk(unit: Unit, native: set[s.Function], generator: random.Random)
         native,
         unit.shared,
         unit.hot,
-        Invariants.drawn(names, generator),
+        invariants,
+        RegisterMaps.drawn(names, invariants, generator),
         sets_environments="setfenv" in resolution.globals,
         loops_take_functions=unit.options.target is Target.LUA51,
     )
@@ -102,11 +105,13 @@ def _linked(program: Program, decoders: list[Pool], unit: Unit) -> dict[Proto, l
     for proto in protos:
         proto.code.clear()
     micro = [
-        MicroOperations(program.names, program.generator, program.invariants, decoders) for _ in range(program.machines)
+        MicroOperations(program.names, program.generator, program.invariants, program.maps, decoders)
+        for _ in range(program.machines)
     ]
     for proto, function in zip(protos, functions, strict=True):
         if proto.function not in program.hot:
-            micro[proto.machine].take_apart(function)
+            proto.moves = proto.registers <= MOST_MOVED and all(one.weight == 1 for one in function)
+            micro[proto.machine].take_apart(function, moves=proto.moves)
     breaks = LineBreaks(program.names, has_lines=unit.options.has_line_map)
     for function in functions:
         breaks.settle(function)
@@ -149,6 +154,7 @@ def _text_of(program: Program, functions: dict[Proto, list[Linked]], decoders: l
             generator,
             decoders,
             program.invariants,
+            None if next(iter(held)).function in program.hot else program.maps,
             program.most_kept,
             any(_runs_often(program, proto, function) for proto, function in held.items()),
             unit.marks,
@@ -161,7 +167,7 @@ def _text_of(program: Program, functions: dict[Proto, list[Linked]], decoders: l
     protos = f"{names.prefix}Q"
     entries = {proto: entry for machine in machines for proto, entry in machine.text.entries.items()}
     sources = [machine.source(protos, entries.__getitem__) for machine in machines]
-    head = [f"local {protos}={{}} for _place=1,{len(order)} do {protos}[_place]={{false,false,0,0,0}} end "]
+    head = [f"local {protos}={{}} for _place=1,{len(order)} do {protos}[_place]={{false,false,0,0,0,false}} end "]
     support = _support(program, decoders)
     head += [
         pool.decoder_source(names.decoder(number), keeps=True, marks=unit.marks) for number, pool in enumerate(decoders)
@@ -210,6 +216,9 @@ def _support(program: Program, decoders: list[Pool]) -> str:
     if program.has_global_argument:
         parts.append(global_argument(names.argument) + " ")
     parts.append(program.invariants.source)
+    cold = [proto.registers for function, proto in program.protos.items() if function not in program.hot]
+    if cold:
+        parts.append(program.maps.source(max(cold)))
     if program.releases_registers:
         parts.append(_RELEASE.replace("EMPTY", names.release).replace("PASS_ON", names.pass_on))
     if program.sets_environments:
@@ -224,8 +233,8 @@ def _support(program: Program, decoders: list[Pool]) -> str:
 
 
 _RELEASE = """
-local function EMPTY(_file,_from,_to) for _place=_from,_to do _file[_place]=nil end end
-local function PASS_ON(_file,_from,_to,...) EMPTY(_file,_from,_to) return ... end
+local function EMPTY(_file,_slots,_from,_to) for _place=_from,_to do _file[_slots[_place]]=nil end end
+local function PASS_ON(_file,_slots,_from,_to,...) EMPTY(_file,_slots,_from,_to) return ... end
 """
 
 # Where the host makes a new closure each time, so does the machine.

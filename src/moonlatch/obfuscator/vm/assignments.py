@@ -44,8 +44,9 @@ class AssignmentLowering(ExpressionLowering):
             self.emit(",".join(self.register_text for _ in registers) + "=" + text, [*registers, *operands])
             return
         table, place = self.names.value, self.names.local(0)
+        slot = self.slot(f"{place}+{HOLE}")
         self.emit(
-            f"local {table}={{{text}}}for {place}=1,{HOLE} do {self.names.registers}[{place}+{HOLE}]={table}[{place}]end",
+            f"local {table}={{{text}}}for {place}=1,{HOLE} do {slot}={table}[{place}]end",
             [*operands, len(registers), registers[0] - 1],
         )
 

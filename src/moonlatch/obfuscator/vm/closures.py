@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from moonlatch.obfuscator.syntax import tree as s
-from moonlatch.obfuscator.vm.code import HOLE, Operand, Proto
+from moonlatch.obfuscator.vm.code import HOLE, REGISTER, Operand, Proto
 from moonlatch.obfuscator.vm.names import Names
 from moonlatch.obfuscator.vm.program import Program
 from moonlatch.obfuscator.vm.variables import Variables
@@ -23,7 +23,7 @@ class Closures:
         self.variables: Variables = program.variables
         self.names: Names = program.names
         self.registers: dict[s.Binding, int] = {}
-        self.register_text = f"{self.names.registers}[{HOLE}]"
+        self.register_text = f"{self.names.registers}[{REGISTER}]"
         self.upvalue_text = f"{self.names.upvalues}[{HOLE}]"
         captures = self.variables.captures(proto.function)
         self.captured = {binding: place for place, binding in enumerate(captures, 1)}

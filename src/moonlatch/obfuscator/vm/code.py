@@ -15,6 +15,8 @@ HOLE = "\1"
 """Where an operand goes that is used as it is stored."""
 HIDDEN = "\2"
 """Where a constant goes that only its decoder knows: the operand is a place in that decoder's pool."""
+REGISTER = "\4"
+"""Where the operand is the number of a register."""
 LINE = "\3"
 """Where the operand is the line of the source that what follows stands on; nothing is stored for it."""
 
@@ -51,6 +53,10 @@ class Proto:
     is_vararg: bool
     code: list[Item] = field(default_factory=list)
     machine: int = 0
+    registers: int = 0
+    """How many it has."""
+    moves: bool = False
+    """Its calls have their registers in different slots."""
 
     @property
     def takes_any_number(self) -> bool:

@@ -209,7 +209,7 @@ class ExpressionLowering(Texts):
             return arguments
         self.program.releases_registers = True
         operands: list[Operand] = [before + 1, self.top]
-        emptied = f"{self.names.registers},{HOLE},{HOLE}"
+        emptied = f"{self.names.registers},{self.names.slots},{HOLE},{HOLE}"
         if not (node.arguments and isinstance(bare(node.arguments[-1]), s.MULTIPLE)):
             # It has no value, so the call has no argument more.
             return [*arguments, (f"{self.names.release}({emptied})", operands)]

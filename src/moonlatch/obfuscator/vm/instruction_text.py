@@ -23,6 +23,7 @@ from moonlatch.obfuscator.vm.forms import Form
 from moonlatch.obfuscator.vm.invariants import Invariants
 from moonlatch.obfuscator.vm.linking import Linked, TwoLinked
 from moonlatch.obfuscator.vm.operations import RESERVED_SLOTS, InstructionSet
+from moonlatch.obfuscator.vm.register_maps import RegisterMaps
 
 _KINDS = 5
 _NUMBER, _NODE, _CONSTANT, _PROTO, _LIST = range(_KINDS)
@@ -36,7 +37,7 @@ KEYS = 65_000
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Where a function's first instruction lies, the key that its state is made of, and its head."""
+    """Where a function's first instruction lies, the key that its state is made of, and its head with whether its calls differ."""
 
     at: int
     key: int
@@ -101,6 +102,7 @@ class InstructionText:
     marks: Marks | None
     run: RunWords | None
     invariants: Invariants
+    maps: RegisterMaps | None
     stream: Stream = field(init=False)
     modulus: int = field(init=False)
     kinds: list[int] = field(init=False)
@@ -209,7 +211,7 @@ class InstructionText:
                 record = self._records[one]
                 record.at = at
                 if one is function[0]:
-                    entry = self.entries[proto] = Entry(at, generator.randrange(KEYS), record.head)
+                    entry = self.entries[proto] = Entry(at, generator.randrange(KEYS), 2 * record.head + proto.moves)
                     record.state = (keystream.start(entry.key) + self._invariant[1]) % keystream.modulus
                 else:
                     record.state = generator.randrange(keystream.modulus) if state is None else state
@@ -342,6 +344,7 @@ class InstructionText:
         order = self.generator.sample(sorted(cases), len(cases))
         choose = " elseif ".join(f"_kind=={kinds[case]} then {cases[case]}" for case in order)
         operation, following = (form.slot("_node", slot) for slot in (slots.operation_slot, slots.following_slot))
+        maps = "" if self.maps is None else self.maps.start_source("_proto", "_moves")
         # What an instruction needs to be deciphered lies where its operation will be, and the next one, and stays there to the
         # end: a stack that overflows in between leaves an instruction that can be deciphered again.
         return (
@@ -362,7 +365,8 @@ class InstructionText:
             f"if {choose} end {form.slot('_node', '_slot')}=_value end "
             f"if _end=={_NEXT_IN_TEXT} then _next=_reach(_at,_after,(_state+_operation*{self._mixing})%{modulus}) end "
             f"{following}=_next {operation}=_operation end,"
-            f"function(_proto) local _first=_reach(_proto[3],_proto[5],"
+            f"function(_proto) local _moves=_proto[5]%2 {maps}"
+            f"local _first=_reach(_proto[3],(_proto[5]-_moves)/2,"
             f"({keystream.start_source('_proto[4]')}+{self._invariant[0]})%{modulus}) "
             f"_proto[1]=_first return _first end end)() "
         )

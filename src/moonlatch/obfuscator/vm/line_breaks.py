@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import chain
 
 from moonlatch.obfuscator.syntax.tree import NO_LINE, SEVERAL_LINES
-from moonlatch.obfuscator.vm.code import HIDDEN, HOLE, LINE, SourceLine
+from moonlatch.obfuscator.vm.code import HIDDEN, HOLE, LINE, REGISTER, SourceLine
 from moonlatch.obfuscator.vm.linking import Linked
 from moonlatch.obfuscator.vm.names import Names
 
@@ -22,8 +22,11 @@ class LineBreaks:
         self._has_lines = has_lines
         own = "|".join(map(re.escape, (names.registers, names.upvalues, names.captures, names.natives)))
         latch = names.any_latch
-        self._operand = re.compile(f"[{HOLE}{HIDDEN}]|{latch}")
-        self._variable = re.compile(rf"(?:{own})\[(?:{HOLE}|{latch})\](?:\[1\])?|{HOLE}\[2\]")
+        slots = re.escape(names.slots)
+        self._operand = re.compile(f"[{HOLE}{HIDDEN}{REGISTER}]|{latch}|{slots}\\[")
+        self._variable = re.compile(
+            rf"(?:{own})\[(?:[{HOLE}{REGISTER}]|{latch}|{slots}\[{REGISTER}\])\](?:\[1\])?|{HOLE}\[2\]"
+        )
         calls = "|".join(map(re.escape, (names.shared, names.select, names.type_of, names.release)))
         numbered = "|".join(re.escape(one(0)[:-1]) for one in (names.machine, names.decoder))
         self._harmless = re.compile(rf"(?:{calls}|(?:{numbered})\d+)\(")

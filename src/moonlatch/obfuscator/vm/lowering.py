@@ -32,6 +32,7 @@ class FunctionLowering(LoopLowering, AssignmentLowering):
                 self.put_into_cell(self.registers[parameter])
         self.statements(body)
         self.emit("return", [], falls_through=False)
+        self.proto.registers = self.highest
 
     # Blocks
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from moonlatch.obfuscator.transform.run_words import RunWords
 from moonlatch.obfuscator.transform.two_spellings import Marks
-from moonlatch.obfuscator.vm.code import MOST_PARAMETERS, Proto
+from moonlatch.obfuscator.vm.code import Proto
 from moonlatch.obfuscator.vm.encoding import Pool
 from moonlatch.obfuscator.vm.forms import Cells, Form, Tables
 from moonlatch.obfuscator.vm.instruction_text import Entry, InstructionText
@@ -16,8 +16,8 @@ from moonlatch.obfuscator.vm.invariants import Invariants
 from moonlatch.obfuscator.vm.linking import Linked
 from moonlatch.obfuscator.vm.names import Names
 from moonlatch.obfuscator.vm.operations import Fork, InstructionSet, Operation, fill
+from moonlatch.obfuscator.vm.register_maps import AT_ONCE, RegisterMaps
 
-_REGISTERS_AT_ONCE = 10
 _SHARE_OF_TABLES = 0.4
 _SHAPES = _PLAIN, _REPEATED, _NESTED = range(3)
 """Of an interpreter's loop."""
@@ -37,6 +37,8 @@ class Machine:
     generator: random.Random
     decoders: list[Pool]
     invariants: Invariants
+    maps: RegisterMaps | None
+    """None where registers are where their numbers say."""
     most_kept: int
     """How many arguments a machine that takes `...` keeps in variables."""
     runs_often: bool = True
@@ -67,6 +69,7 @@ class Machine:
             self.marks,
             self.run,
             self.invariants,
+            self.maps,
         )
         self.text.lay_out()
 
@@ -97,24 +100,30 @@ class Machine:
         node, registers = names.node, names.registers
         proto = f"{names.prefix}P"
         takes_any = next(iter(self.functions)).takes_any_number
-        kept = self.most_kept if takes_any else MOST_PARAMETERS
+        kept = self.most_kept if takes_any else max(one.parameters for one in self.functions)
         parameters = [names.parameter(number) for number in range(1, kept + 1)]
         head = ",".join(parameters)
         read = ""
         if takes_any:
             # Before the loop, where every compiler of LuaJIT gets it right; see `Texts.first_arguments`.
             head, read = "...", f"local {head}=... " if kept else ""
-        if kept:
-            file = f"{{{','.join(parameters + ['nil'] * (_REGISTERS_AT_ONCE - kept))}}}"
+        placed = ""
+        if self.maps is not None:
+            file = f"table.create({AT_ONCE})" if self.has_table_library else f"{{{','.join(['nil'] * AT_ONCE)}}}"
+            placed = self.maps.call_source(proto) + "".join(
+                f"{registers}[{names.slots}[{number}]]={parameter} " for number, parameter in enumerate(parameters, 1)
+            )
+        elif kept:
+            file = f"{{{','.join(parameters + ['nil'] * (AT_ONCE - kept))}}}"
         else:
-            file = f"table.create({_REGISTERS_AT_ONCE})" if self.has_table_library else "{}"
+            file = f"table.create({AT_ONCE})" if self.has_table_library else "{}"
         # The script may let go of an argument, which must not live on here. With `...` it lives on in the original, too.
         latches = f"local {','.join(self.latches)} " if self.latches else ""
-        release = "" if takes_any else f"{','.join(parameters)}=nil "
+        release = "" if takes_any or not parameters else f"{','.join(parameters)}=nil "
         operation = f"{names.prefix}o"
         return (
             f"{names.machine(self.number)}=function({proto},{names.upvalues}) return function({head}) "
-            f"{read}{self.form.call_source()}{latches}local {node},{registers}={proto}[1]or {start}({proto}),{file} {release}"
+            f"{read}{self.form.call_source()}{latches}local {node},{registers}={proto}[1]or {start}({proto}),{file} {placed}{release}"
             f"{self._repeated_source(operation, decipher)} end end "
         )
 

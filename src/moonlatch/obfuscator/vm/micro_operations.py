@@ -13,14 +13,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from moonlatch.obfuscator.transform.pool import Constant
-from moonlatch.obfuscator.vm.code import HIDDEN, HOLE, LINE
+from moonlatch.obfuscator.vm.code import HIDDEN, HOLE, LINE, REGISTER
 from moonlatch.obfuscator.vm.encoding import Pool
 from moonlatch.obfuscator.vm.invariants import Invariants
 from moonlatch.obfuscator.vm.linking import Linked, Stored, TwoLinked
 from moonlatch.obfuscator.vm.names import Names
 from moonlatch.obfuscator.vm.operations import SHARE_HIDDEN
+from moonlatch.obfuscator.vm.register_maps import RegisterMaps
 
-_MARKS = re.compile(f"[{HOLE}{HIDDEN}{LINE}]")
+_MARKS = re.compile(f"[{HOLE}{HIDDEN}{REGISTER}{LINE}]")
 _NUMBER, _OTHER = "n", "o"
 """Kinds of latches. A constant that only a decoder knows is decoded where it is used: in a latch it would be there for everybody to see."""
 _MOST_NUMBERS, _MOST_OTHERS = 4, 2
@@ -43,8 +44,17 @@ class _Apart:
 
     first: Linked
     last: Linked
-    numbers: list[int]
+    numbers: list[_Number]
     others: list[Stored]
+    moves: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Number:
+    """What a latch is to have: `value`, or the slot of the register of that number."""
+
+    value: int
+    is_register: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,23 +73,27 @@ class MicroOperations:
     names: Names
     generator: random.Random
     invariants: Invariants
+    maps: RegisterMaps
     decoders: list[Pool]
     latches: set[str] = field(default_factory=set)
     """Variables that the interpreter is to declare in each call."""
     _hiding: dict[str, tuple[int, bool]] = field(default_factory=dict)
     """The decoder of a text's hidden constants, and whether all its constants are hidden."""
     _taken: list[_Apart] = field(default_factory=list)
-    _ways: dict[tuple[str, ...], list[list[_Term]]] = field(default_factory=dict)
+    _ways: dict[tuple[tuple[str, bool], ...], list[list[_Term]]] = field(default_factory=dict)
 
     # Taking apart
 
-    def take_apart(self, function: list[Linked]) -> None:
-        """Do so with each instruction of a function that runs seldom; what is added stands at the function's end."""
-        apart = [self._apart(one) for one in function if one.weight == 1]
+    def take_apart(self, function: list[Linked], *, moves: bool) -> None:
+        """Do so with each instruction of a function that runs seldom; what is added stands at the function's end.
+
+        With `moves` its registers are in other slots from call to call.
+        """
+        apart = [self._apart(one, moves=moves) for one in function if one.weight == 1]
         function += [last for last in apart if last is not None]
 
-    def _apart(self, one: Linked) -> Linked | None:
-        numbers: list[int] = []
+    def _apart(self, one: Linked, *, moves: bool) -> Linked | None:
+        numbers: list[_Number] = []
         others: list[Stored] = []
         left: list[Stored] = []
         operands = iter(one.operands)
@@ -89,17 +103,17 @@ class MicroOperations:
 
         def moved(match: re.Match[str]) -> str:
             operand, mark = next(operands), match[0]
-            if mark == HOLE and isinstance(operand, int) and len(numbers) < _MOST_NUMBERS:
-                numbers.append(operand)
+            if mark in (HOLE, REGISTER) and isinstance(operand, int) and len(numbers) < _MOST_NUMBERS:
+                numbers.append(_Number(operand, mark == REGISTER))
                 return self._latch(_NUMBER, len(numbers))
             if isinstance(operand, Constant) and (mark == HIDDEN or hides_all) and len(numbers) < _MOST_NUMBERS:
-                numbers.append(self.decoders[decoder].place(operand))
+                numbers.append(_Number(self.decoders[decoder].place(operand)))
                 return f"{self.names.decoder(decoder)}({self._latch(_NUMBER, len(numbers))})"
             if mark == HOLE and isinstance(operand, Constant | Linked | TwoLinked) and len(others) < room:
                 others.append(operand)
                 return self._latch(_OTHER, len(others))
             left.append(operand)
-            return mark
+            return f"{self.names.slots}[{mark}]" if mark == REGISTER else mark
 
         text = _MARKS.sub(moved, one.text)
         if not (numbers or others):
@@ -109,7 +123,7 @@ class MicroOperations:
             text = f"{text} {self.names.node}={self._latch(_OTHER, len(others))}"
         last = Linked(text, left, one.weight)
         one.text, one.operands, one.following = "", [], last
-        self._taken.append(_Apart(one, last, numbers, others))
+        self._taken.append(_Apart(one, last, numbers, others, moves))
         return last
 
     def _latch(self, kind: str, place: int) -> str:
@@ -140,7 +154,7 @@ class MicroOperations:
             numbers = list(enumerate(apart.numbers, 1))
             if one in selectors:
                 one, chosen = selectors[one]
-                numbers.append((_SELECTOR, self.generator.choice(chosen)))
+                numbers.append((_SELECTOR, _Number(self.generator.choice(chosen))))
             apart.first.following = one
             self._fill(apart, numbers, targets)
 
@@ -180,46 +194,60 @@ class MicroOperations:
 
     # Filling
 
-    def _fill(self, apart: _Apart, numbers: list[tuple[int, int]], targets: Sequence[Linked]) -> None:
+    def _fill(self, apart: _Apart, numbers: list[tuple[int, _Number]], targets: Sequence[Linked]) -> None:
         """Write the instruction that gives latches those numbers, by their places, and the others."""
         one, generator = apart.first, self.generator
         latches = [self._latch(_NUMBER, place) for place, _ in numbers]
-        values = [value for _, value in numbers]
+        wanted = [number for _, number in numbers]
+        terms = self._terms(tuple((latch, number.is_register) for latch, number in zip(latches, wanted, strict=True)))
         texts: list[str] = []
-        for latch, value, term in zip(latches, values, self._terms(tuple(latches)), strict=True):
-            texts.append(f"{latch}={HOLE}-{term.text}")
-            one.operands.append(value + (term.value if term.place is None else values[term.place]))
+        for latch, number, term in zip(latches, wanted, terms, strict=True):
+            text = f"{HOLE}-{term.text}"
+            texts.append(f"{latch}={self.names.slots}[{text}]" if number.is_register else f"{latch}={text}")
+            one.operands.append(number.value + (term.value if term.place is None else wanted[term.place].value))
         for place, other in enumerate(apart.others, 1):
             texts.append(f"{self._latch(_OTHER, place)}={HOLE}")
             one.operands.append(other)
-        if values and generator.random() < _SHARE_MISLEADING:
-            self._mislead(one, latches[0], values[0], texts, generator.choice(targets))
+        if wanted and generator.random() < _SHARE_MISLEADING:
+            texts.append(self._mislead(apart, latches[0], wanted[0], generator.choice(targets)))
         one.text = " ".join(texts)
 
-    def _mislead(self, one: Linked, latch: str, value: int, texts: list[str], elsewhere: Linked) -> None:
-        """Have an instruction look as if it could go elsewhere, which it never does."""
+    def _mislead(self, apart: _Apart, latch: str, number: _Number, elsewhere: Linked) -> str:
+        """Have an instruction look as if it could go elsewhere, which it never does: Lua that comes last in it.
+
+        Where the latch has a slot, it would go there by the number of the register, if possible.
+        """
+        one, value = apart.first, number.value
         assert one.following is not None
+        held = self.maps.places(value, moves=apart.moves) if number.is_register else {value}
         goto = f"{self.names.node}={HOLE}"
-        texts.append(f"if {latch}<{HOLE} then {goto} else {goto} end")
-        is_below = value == 0 or self.generator.random() < 0.5
-        bound = self.generator.randrange(value + 1, value + _RANGE) if is_below else self.generator.randrange(value)
+        generator, least, most = self.generator, min(held), max(held)
+        if value < least:
+            is_below, bound = False, generator.randrange(value + 1, least + 1)
+        elif value > most:
+            is_below, bound = True, generator.randrange(most + 1, value + 1)
+        else:
+            is_below = least == 0 or generator.random() < 0.5
+            bound = generator.randrange(most + 1, most + _RANGE) if is_below else generator.randrange(least)
         one.operands += [bound, *([one.following, elsewhere] if is_below else [elsewhere, one.following])]
         one.following = None
+        return f"if {latch}<{HOLE} then {goto} else {goto} end"
 
-    def _terms(self, latches: tuple[str, ...]) -> list[_Term]:
-        """One for each of those latches, in their order."""
+    def _terms(self, latches: tuple[tuple[str, bool], ...]) -> list[_Term]:
+        """One for each of those latches, in their order, which are told with whether they are slots."""
         ways = self._ways.setdefault(latches, [])
         way = self.generator.randrange(_WAYS)
         while len(ways) <= way:
             ways.append([self._term(latches[:place]) for place in range(len(latches))])
         return ways[way]
 
-    def _term(self, before: tuple[str, ...]) -> _Term:
+    def _term(self, before: tuple[tuple[str, bool], ...]) -> _Term:
         drawn = self.generator.random()
         if drawn < _SHARE_INVARIANT:
             return _Term(*self.invariants.chosen(self.generator))
-        if before and drawn < _SHARE_INVARIANT + _SHARE_CHAINED:
-            place = self.generator.randrange(len(before))
-            return _Term(before[place], place=place)
+        known = [place for place, (_, is_slot) in enumerate(before) if not is_slot]
+        if known and drawn < _SHARE_INVARIANT + _SHARE_CHAINED:
+            place = self.generator.choice(known)
+            return _Term(before[place][0], place=place)
         difference = self.generator.randrange(1, _LARGEST_DIFFERENCE)
         return _Term(str(difference), difference)

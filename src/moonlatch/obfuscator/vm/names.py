@@ -27,6 +27,9 @@ class Names:
         self.release = prefix + "F"
         self.pass_on = prefix + "O"
         self.invariants = prefix + "Y"
+        self.slots = prefix + "s"
+        self.moved = prefix + "V"
+        self.kept = prefix + "Z"
 
     def machine(self, number: int) -> str:
         """The function that makes closures for one interpreter: `machine(proto, captures)`."""

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from itertools import count
 
 from moonlatch.obfuscator.transform.pool import Constant
-from moonlatch.obfuscator.vm.code import HIDDEN, HOLE
+from moonlatch.obfuscator.vm.code import HIDDEN, HOLE, REGISTER
 from moonlatch.obfuscator.vm.linking import Linked
 
-_HOLES = re.compile(f"[{HOLE}{HIDDEN}]")
+_HOLES = re.compile(f"[{HOLE}{HIDDEN}{REGISTER}]")
 _HEAVIEST = 2**14
 _LARGEST_GAP = 7
 SHARE_HIDDEN = 0.3

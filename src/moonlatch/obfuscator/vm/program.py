@@ -12,6 +12,7 @@ from moonlatch.obfuscator.target import Target
 from moonlatch.obfuscator.vm.code import Proto
 from moonlatch.obfuscator.vm.invariants import Invariants
 from moonlatch.obfuscator.vm.names import Names
+from moonlatch.obfuscator.vm.register_maps import RegisterMaps
 from moonlatch.obfuscator.vm.variables import Variables
 
 LONGEST_LIST = 4000
@@ -46,6 +47,7 @@ class Program:
     shared: set[s.Function]
     hot: set[s.Function]
     invariants: Invariants
+    maps: RegisterMaps
     loops_take_functions: bool
     sets_environments: bool
     machines: int = 0

@@ -84,9 +84,19 @@ class Texts(Closures):
         """The highest register that is in use."""
         return self._top
 
+    @property
+    def highest(self) -> int:
+        """The highest register that has been in use; while a statement is being compiled, by it."""
+        return self._highest
+
     def declare(self, binding: s.Binding) -> int:
         register = self.registers[binding] = self.hidden_local()
         return register
+
+    def slot(self, register: str) -> str:
+        """The place of a register whose number the machine computes."""
+        held = f"{self.names.slots}[{register}]" if self.is_cold else register
+        return f"{self.names.registers}[{held}]"
 
     def hidden_local(self) -> int:
         self._locals_top += 1
@@ -128,7 +138,7 @@ class Texts(Closures):
             self.emit(",".join(self.register_text for _ in dead) + "=nil", list(dead))
         else:
             place = self.names.local(0)
-            self.emit(f"for {place}={HOLE},{HOLE} do {self.names.registers}[{place}]=nil end", [dead[0], dead[-1]])
+            self.emit(f"for {place}={HOLE},{HOLE} do {self.slot(place)}=nil end", [dead[0], dead[-1]])
 
     # What kind of expression
 
