@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from itertools import pairwise
 
 from moonlatch.obfuscator.transform.pool import Constant
@@ -24,7 +25,7 @@ def returning(value: int) -> Linked:
     return Linked(f"{LINE}return {HOLE}", [SourceLine(0), value], 1)
 
 
-def taken_apart(functions: list[list[Linked]], seed: int = 1) -> MicroOperations:
+def taken_apart(functions: list[list[Linked]], seed: int = 1, entries: Sequence[Linked] = ()) -> MicroOperations:
     generator = random.Random(seed)
     invariants = Invariants.drawn(NAMES, generator)
     maps = RegisterMaps.drawn(NAMES, invariants, generator)
@@ -35,7 +36,7 @@ def taken_apart(functions: list[list[Linked]], seed: int = 1) -> MicroOperations
         # As line breaks leave it that have no lines.
         one.text = one.text.replace(LINE, "")
         one.operands = [operand for operand in one.operands if not isinstance(operand, SourceLine)]
-    operations.settle(functions)
+    operations.settle(functions, entries, entries)
     return operations
 
 
@@ -83,3 +84,17 @@ def test_registers_go_through_the_map_of_the_call_and_other_numbers_do_not() -> 
     # What has no latch goes through it where it is used.
     others = [one for one in function if one not in firsts]
     assert any(f"R[{NAMES.slots}[{REGISTER}]]" in one.text for one in others)
+
+
+def test_entries_of_decoys_are_led_to_by_edges_that_only_maps_tell_from_others() -> None:
+    functions = [in_sequence(statement(number), statement(number + 1), returning(3)) for number in range(1, 9)]
+    entries = [statement(1) for _ in range(3)]
+    for entry in entries:
+        entry.following = functions[0][0]
+    firsts = [one for function in functions for one in function]
+    functions[0] += entries
+    taken_apart(functions, entries=entries)
+    for entry in entries:
+        leading = [one for one in firsts if entry in one.operands[-2:]]
+        latches = [(one, one.text.rpartition("if ")[2].partition("<")[0]) for one in leading]
+        assert any(f"{latch}={NAMES.slots}[" in one.text for one, latch in latches)

@@ -81,6 +81,15 @@ def test_the_maps_are_what_the_build_counts_on_everywhere(interpreter: str) -> N
         assert kept == "80"
 
 
+def test_two_of_three_registers_never_lie_where_their_numbers_say() -> None:
+    names = Names("vm")
+    for seed in range(50):
+        generator = random.Random(seed)
+        maps = RegisterMaps.drawn(names, Invariants.drawn(names, generator), generator)
+        assert sum(min(maps.places(register, moves=True)) > register for register in (1, 2, 3)) >= 2
+        assert maps.places(2, moves=False) == {2}
+
+
 @pytest.mark.parametrize("interpreter", ["luau", "lua51", "luajit"])
 def test_calls_in_one_another_and_beside_one_another_keep_their_own(interpreter: str) -> None:
     script = """

@@ -17,6 +17,7 @@ from moonlatch.obfuscator.transform.phrasing import phrase
 from moonlatch.obfuscator.transform.pool import Constant
 from moonlatch.obfuscator.transform.unit import Unit
 from moonlatch.obfuscator.vm.code import Instruction, Proto
+from moonlatch.obfuscator.vm.decoys import Decoys, make_decoys
 from moonlatch.obfuscator.vm.encoding import Pool
 from moonlatch.obfuscator.vm.invariants import Invariants
 from moonlatch.obfuscator.vm.line_breaks import LineBreaks
@@ -104,25 +105,36 @@ def _linked(program: Program, decoders: list[Pool], unit: Unit) -> dict[Proto, l
     functions = join([link(proto.code) for proto in protos])
     for proto in protos:
         proto.code.clear()
+    compiled = dict(zip(protos, functions, strict=True))
+    for proto, function in compiled.items():
+        is_cold = proto.function not in program.hot
+        captures = enumerate(program.variables.captures(proto.function), 1)
+        proto.certain = [place for place, one in captures if one in program.certain or program.variables.is_cell(one)]
+        proto.moves = is_cold and proto.registers <= MOST_MOVED and all(one.weight == 1 for one in function)
+    cold = {proto: function for proto, function in compiled.items() if proto.function not in program.hot}
+    decoys = Decoys()
+    for machine in range(program.machines):
+        made = make_decoys(cold, machine, program.names, program.generator)
+        decoys.functions.update(made.functions)
+        decoys.entries.update(made.entries)
+    compiled.update(decoys.functions)
+    cold.update(decoys.functions)
     micro = [
         MicroOperations(program.names, program.generator, program.invariants, program.maps, decoders)
         for _ in range(program.machines)
     ]
-    for proto, function in zip(protos, functions, strict=True):
-        if proto.function not in program.hot:
-            proto.moves = proto.registers <= MOST_MOVED and all(one.weight == 1 for one in function)
-            micro[proto.machine].take_apart(function, moves=proto.moves)
     breaks = LineBreaks(program.names, has_lines=unit.options.has_line_map)
-    for function in functions:
+    for proto, function in cold.items():
+        micro[proto.machine].take_apart(function, moves=proto.moves)
+    for function in compiled.values():
         breaks.settle(function)
     for machine, operations in enumerate(micro):
-        held = [function for proto, function in zip(protos, functions, strict=True) if proto.machine == machine]
+        held = [function for proto, function in compiled.items() if proto.machine == machine]
         if unit.options.has_line_map:
             breaks.share(held, _LARGEST_MACHINE[unit.target])
-        operations.settle(held)
-    arranged = [arrange(function, program.generator) for function in functions]
+        operations.settle(held, [one for one, of in decoys.entries.items() if of == machine], decoys.instructions)
     program.latches = [sorted(operations.latches) for operations in micro]
-    return dict(zip(protos, arranged, strict=True))
+    return {proto: arrange(function, program.generator) for proto, function in compiled.items()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 
 from moonlatch.obfuscator.transform.pool import Constant
@@ -133,8 +133,11 @@ class MicroOperations:
 
     # Settling
 
-    def settle(self, functions: Sequence[list[Linked]]) -> None:
-        """Have instructions that do the same be one, have their operations be alternatives of fewer, and fill the latches."""
+    def settle(self, functions: Sequence[list[Linked]], entries: Sequence[Linked], decoys: Container[Linked]) -> None:
+        """Have instructions that do the same be one, have their operations be alternatives of fewer, and fill the latches.
+
+        From other instructions than `decoys`, edges that are never taken lead to `entries`.
+        """
         first: dict[tuple[str, tuple[int, ...]], Linked] = {}
         standing: dict[Linked, Linked] = {}
         for apart in self._taken:
@@ -149,6 +152,7 @@ class MicroOperations:
         for function in functions:
             function[:] = [one for one in function if one not in gone]
         targets = [one for function in functions for one in function]
+        led = self._led(entries, decoys)
         for apart in self._taken:
             one = standing.get(apart.last, apart.last)
             numbers = list(enumerate(apart.numbers, 1))
@@ -156,7 +160,10 @@ class MicroOperations:
                 one, chosen = selectors[one]
                 numbers.append((_SELECTOR, _Number(self.generator.choice(chosen))))
             apart.first.following = one
-            self._fill(apart, numbers, targets)
+            elsewhere = led.get(apart)
+            if elsewhere is None and self.generator.random() < _SHARE_MISLEADING:
+                elsewhere = self.generator.choice(targets)
+            self._fill(apart, numbers, elsewhere)
 
     def _groups(self, ones: list[Linked]) -> list[list[Linked]]:
         """Some together, in no particular order, of which none becomes too long."""
@@ -194,9 +201,30 @@ class MicroOperations:
 
     # Filling
 
-    def _fill(self, apart: _Apart, numbers: list[tuple[int, _Number]], targets: Sequence[Linked]) -> None:
-        """Write the instruction that gives latches those numbers, by their places, and the others."""
-        one, generator = apart.first, self.generator
+    def _led(self, entries: Sequence[Linked], decoys: Container[Linked]) -> dict[_Apart, Linked]:
+        """Which instruction looks as if it led to which entry: best one that only the maps of calls tell where it goes."""
+        able = [apart for apart in self._taken if apart.numbers and apart.first not in decoys]
+        self.generator.shuffle(able)
+        able.sort(key=self._misleads_by_slot, reverse=True)
+        return dict(zip(able, entries, strict=False))
+
+    def _misleads_by_slot(self, apart: _Apart) -> bool:
+        return any(self._is_astray(number, apart) for number in apart.numbers)
+
+    def _is_astray(self, number: _Number, apart: _Apart) -> bool:
+        """No call has the register in the slot of its number, but all before it, or all after it."""
+        held = self._held(number, apart)
+        return number.value < min(held) or number.value > max(held)
+
+    def _held(self, number: _Number, apart: _Apart) -> set[int]:
+        return self.maps.places(number.value, moves=apart.moves) if number.is_register else {number.value}
+
+    def _fill(self, apart: _Apart, numbers: list[tuple[int, _Number]], elsewhere: Linked | None) -> None:
+        """Write the instruction that gives latches those numbers, by their places, and the others.
+
+        With `elsewhere` it looks as if it could lead there.
+        """
+        one = apart.first
         latches = [self._latch(_NUMBER, place) for place, _ in numbers]
         wanted = [number for _, number in numbers]
         terms = self._terms(tuple((latch, number.is_register) for latch, number in zip(latches, wanted, strict=True)))
@@ -208,8 +236,10 @@ class MicroOperations:
         for place, other in enumerate(apart.others, 1):
             texts.append(f"{self._latch(_OTHER, place)}={HOLE}")
             one.operands.append(other)
-        if wanted and generator.random() < _SHARE_MISLEADING:
-            texts.append(self._mislead(apart, latches[0], wanted[0], generator.choice(targets)))
+        if wanted and elsewhere is not None:
+            astray = [place for place, number in enumerate(wanted) if self._is_astray(number, apart)]
+            place = self.generator.choice(astray) if astray else 0
+            texts.append(self._mislead(apart, latches[place], wanted[place], elsewhere))
         one.text = " ".join(texts)
 
     def _mislead(self, apart: _Apart, latch: str, number: _Number, elsewhere: Linked) -> str:
@@ -219,7 +249,7 @@ class MicroOperations:
         """
         one, value = apart.first, number.value
         assert one.following is not None
-        held = self.maps.places(value, moves=apart.moves) if number.is_register else {value}
+        held = self._held(number, apart)
         goto = f"{self.names.node}={HOLE}"
         generator, least, most = self.generator, min(held), max(held)
         if value < least:

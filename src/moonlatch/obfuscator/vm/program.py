@@ -57,6 +57,8 @@ class Program:
     primitive: set[s.Expression] = field(default_factory=set)
     protos: dict[s.Function | None, Proto] = field(default_factory=dict)
     natives: dict[s.Function, tuple[int, Native]] = field(default_factory=dict)
+    certain: set[s.Binding] = field(default_factory=set)
+    """Variables that have a function or a table from the beginning, and keep it if they are captured as they are."""
     has_generic_loops: bool = False
     has_shared_closures: bool = False
     has_global_argument: bool = False

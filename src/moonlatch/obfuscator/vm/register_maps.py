@@ -20,6 +20,8 @@ MOST_MOVED = 64
 _WAYS = 7
 _MODULUS = 65_521
 _FACTORS = (1_009, 9_973)
+_COMMON, _LEAST_ASTRAY = 3, 2
+"""Of the registers that every function has, as many never lie in a slot of their number or of a smaller one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,17 +37,13 @@ class RegisterMaps:
     @classmethod
     def drawn(cls, names: Names, invariants: Invariants, generator: random.Random) -> RegisterMaps:
         """Maps that only an unchanged build computes."""
-        text, state = invariants.sum(generator)
-        factor, addend = generator.randrange(*_FACTORS), generator.randrange(*_FACTORS)
-        ways: list[tuple[int, ...]] = []
-        for _ in range(_WAYS):
-            slots = list(range(1, AT_ONCE + 1))
-            for left in range(AT_ONCE, 1, -1):
-                state = (state * factor + addend) % _MODULUS
-                other = state % left
-                slots[left - 1], slots[other] = slots[other], slots[left - 1]
-            ways.append(tuple(slots))
-        return cls(names, tuple(ways), text, factor, addend)
+        text, seed = invariants.sum(generator)
+        while True:
+            factor, addend = generator.randrange(*_FACTORS), generator.randrange(*_FACTORS)
+            ways = _computed(seed, factor, addend)
+            never_before = sum(min(way[place] for way in ways) > place + 1 for place in range(_COMMON))
+            if never_before >= _LEAST_ASTRAY:
+                return cls(names, ways, text, factor, addend)
 
     def places(self, register: int, *, moves: bool) -> set[int]:
         """The slots that a register may lie in."""
@@ -72,3 +70,16 @@ class RegisterMaps:
         """Statements at the beginning of a call, once its function has been started, that give it a map, and the next call another one."""
         slots = self.names.slots
         return f"local {slots}={proto}[6] {proto}[6]={slots}[0] "
+
+
+def _computed(state: int, factor: int, addend: int) -> tuple[tuple[int, ...], ...]:
+    """As `source` says it in Lua."""
+    ways: list[tuple[int, ...]] = []
+    for _ in range(_WAYS):
+        slots = list(range(1, AT_ONCE + 1))
+        for left in range(AT_ONCE, 1, -1):
+            state = (state * factor + addend) % _MODULUS
+            other = state % left
+            slots[left - 1], slots[other] = slots[other], slots[left - 1]
+        ways.append(tuple(slots))
+    return tuple(ways)
