@@ -13,6 +13,7 @@ from pathlib import Path
 
 from moonlatch.crypto import new_key
 from moonlatch.keyring import Keyring, MasterKeyLine, lines_of
+from moonlatch.private_files import open_private
 
 MASTER_KEY_NAME = "master.key"
 CREDENTIAL_NAME = "moonlatch.master-key"
@@ -116,7 +117,7 @@ def _write(path: Path, lines: Sequence[MasterKeyLine], *, is_new: bool = False) 
     """Write keys, whole or not at all, for the file's owner alone. Raises FileExistsError where it is to be new."""
     written = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with os.fdopen(os.open(written, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        with open_private(written) as file:
             file.write("".join(f"{line}\n" for line in lines))
             file.flush()
             if not is_new:
