@@ -104,10 +104,22 @@ def test_what_was_changed_is_missing_and_the_rest_is_read(profile: str) -> None:
     assert found.count(None) < 0.05 * len(bits)
 
 
+@pytest.mark.parametrize("profile", PROFILES)
+def test_a_copy_that_stands_in_a_leak_more_than_once_is_read(profile: str) -> None:
+    """Nothing of it stands there once; of two copies that differ, which hides no more than to mix them does, it is the first."""
+    _, template = marked(JSON, profile)
+    one, other = word(template, "one"), word(template, "other")
+    leak = "\n".join(f"do {renamed(copy(template, bits))} end" for bits in (one, other, one))
+    assert read(template, leak.encode("ascii")) == one
+
+
 def test_another_script_has_none_of_the_marks() -> None:
     _, template = marked(JSON, "maximum")
     found = read(template, b"local x = 5 for i = 1, 10 do if x == i then print(i) end end")
     assert found == [None] * len(template.places)
+    others = [one.read_bytes() for one in LUA51_PROGRAMS if one != JSON]
+    leak = b"\n".join(b"do " + one + b"\nend" for one in others for _ in range(2))
+    assert read(template, leak).count(None) >= 0.99 * len(template.places)
 
 
 def test_what_is_no_script_cannot_be_read() -> None:

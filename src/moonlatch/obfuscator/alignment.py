@@ -12,6 +12,8 @@ _WINDOW = 8
 """So many nodes in a row that stand once in each text are the same place in both."""
 _SHORT_WINDOW = 4
 """The same for holes that are still to be found: with holes on either side there may be no more."""
+_SURE = 32
+"""So many nodes in a row, with what is between them, are that place also in a text that has it more than once."""
 
 
 class Nodes(NamedTuple):
@@ -33,7 +35,8 @@ def aligned(ours: Nodes, holes: Mapping[int, Hole], theirs: Nodes) -> Alignment:
     """How two outlines go together; `holes` are nodes of ours.
 
     Windows that stand once in each text are the same place; from there it goes on in both directions as long as both agree, and
-    over a hole where theirs has either of its spellings. What is left of the holes is looked for with the nodes around it.
+    over a hole where theirs has either of its spellings. What theirs has more than once is the first of them, if enough agrees
+    there. What is left of the holes is looked for with the nodes around it.
     """
     if not holes and ours.kinds == theirs.kinds:
         return Alignment({index: index for index in range(len(ours.kinds))})
@@ -59,35 +62,57 @@ class _Aligner:
         numbers: dict[Hashable, int] = {}
         mine, other = ([numbers.setdefault(node, len(numbers)) for node in nodes] for nodes in (ours, theirs))
         known, there = _windows(mine, size), _windows(other, size)
-        same, holes = self.found.same, self._holes
+        same = self.found.same
         for window, here in known.items():
             place = there.get(window, -1)
-            if here < 0 or place < 0 or same.get(here) == place:
-                continue
-            for step in (1, -1):
-                one, two = here, place
-                while 0 <= one < len(mine) and 0 <= two < len(other):
-                    if one in holes:
-                        passed = self._passed(one, two, step)
-                        if not passed:
-                            break
-                        one, two = one + step, two + step * passed
-                        continue
-                    if mine[one] != other[two] or (same.get(one) == two and one != here):
-                        break
-                    same.setdefault(one, two)
-                    one, two = one + step, two + step
+            if here >= 0 and place >= 0 and same.get(here) != place:
+                self._take(self._walked(here, place, mine, other))
+        for window, here in known.items():
+            place = there.get(window, 0)
+            if here >= 0 and place < 0 and here not in same:
+                found = self._walked(here, ~place, mine, other, is_sure=False)
+                if len(found.same) + len(found.taken) >= _SURE:
+                    self._take(found)
 
-    def _passed(self, at: int, there: int, step: int) -> int:
-        """How many nodes of theirs a hole is, which begin `there` or, backwards, end there; 0 where neither spelling is."""
+    def _take(self, found: Alignment) -> None:
+        """What was found before stays."""
+        for one, two in found.same.items():
+            self.found.same.setdefault(one, two)
+        for one, bit in found.taken.items():
+            self.found.taken.setdefault(one, bit)
+
+    def _walked(
+        self, here: int, place: int, mine: Sequence[int], other: Sequence[int], *, is_sure: bool = True
+    ) -> Alignment:
+        """What is the same from there on in both directions, up to what is known to be there, or what is known at all unless it `is_sure`."""
+        known, holes, found = self.found.same, self._holes, Alignment()
+        for step in (1, -1):
+            one, two = here, place
+            while 0 <= one < len(mine) and 0 <= two < len(other):
+                if one in holes:
+                    bit, size = self._passed(one, two, step)
+                    if not size:
+                        break
+                    found.taken[one] = bit
+                    one, two = one + step, two + step * size
+                    continue
+                if mine[one] != other[two]:
+                    break
+                if one != here and (known.get(one) == two if is_sure else one in known):
+                    break
+                found.same[one] = two
+                one, two = one + step, two + step
+        return found
+
+    def _passed(self, at: int, there: int, step: int) -> tuple[int, int]:
+        """Which spelling of a hole theirs has and how many nodes it is, which begin `there` or, backwards, end there; 0 nodes where it has neither."""
         exact = self._theirs.exact
         for bit, spelling in enumerate(self._holes[at]):
             size = len(spelling)
             begin = there if step > 0 else there - size + 1
             if begin >= 0 and exact[begin : begin + size] == spelling:
-                self.found.taken.setdefault(at, bit)
-                return size
-        return 0
+                return bit, size
+        return 0, 0
 
     def look_for_holes(self) -> None:
         """Read those that are left by a spelling and so many nodes around it as make a window, where theirs has that once and the other nowhere."""
@@ -142,8 +167,10 @@ class _Places:
 
 
 def _windows(nodes: list[int], size: int) -> dict[tuple[int, ...], int]:
-    """Where each window begins, -1 for those that are there more than once."""
+    """Where each window begins; of those that are there more than once the complement (`~`) of where the first does."""
     found: dict[tuple[int, ...], int] = {}
     for index, window in enumerate(zip(*(nodes[start:] for start in range(size)), strict=False)):
-        found[window] = -1 if window in found else index
+        first = found.setdefault(window, index)
+        if 0 <= first != index:
+            found[window] = ~first
     return found
