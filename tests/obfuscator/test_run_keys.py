@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from moonlatch.obfuscator import pipeline
 from moonlatch.obfuscator.options import PROFILES, Options
 from moonlatch.obfuscator.outcome import Protected
-from moonlatch.obfuscator.run_lock import KEY_BYTES, Lock, near
+from moonlatch.obfuscator.run_lock import KEY_BYTES, LARGEST_MODULUS, MOST_FOUND, Lock, Owners, found_in
 from moonlatch.obfuscator.transform.run_words import PLACE, REFUSAL, with_run_key
 from support.luau import SYSTEM_LUAS, run_lua_batch, run_luau_batch
 from support.protecting import ALL_PROGRAMS, LUA51_PROGRAMS
@@ -29,6 +29,7 @@ SHARE = 1 if IS_LONG else 4
 LUAS = SYSTEM_LUAS if IS_LONG else ("lua5.1", "lua5.4", "luajit")
 SEEDS = range(10 if IS_LONG else 1)
 JSON = next(one for one in LUA51_PROGRAMS if one.name == "json.lua")
+WORDS = struct.Struct(">8I")
 bits = st.binary(min_size=KEY_BYTES, max_size=KEY_BYTES)
 
 
@@ -120,6 +121,10 @@ def test_a_script_with_nothing_to_hide_needs_none() -> None:
     assert outcome.lock is None
 
 
+def near(key: bytes, holder: bytes) -> int:
+    return Owners([key]).words_of(holder)
+
+
 @given(st.integers(0, 2**63), bits)
 def test_a_run_key_is_congruent_to_its_lock_and_near_to_whom_it_is_for(seed: int, holder: bytes) -> None:
     lock = Lock.drawn(random.Random(seed))
@@ -135,6 +140,33 @@ def test_each_word_names_by_itself(one: bytes, other: bytes, words: int) -> None
     mixed = lock.key(one)[: 4 * words] + lock.key(other)[4 * words :]
     assert near(mixed, one) >= words
     assert near(mixed, other) >= 8 - words
+
+
+@given(st.lists(bits, max_size=9), bits, st.data())
+def test_of_many_keys_it_is_the_one_that_has_most_words(
+    others: list[bytes], holder: bytes, data: st.DataObject
+) -> None:
+    """As comparing them one by one finds, also at the ends of what is near."""
+    steps = st.sampled_from(
+        [0, 1, -1, LARGEST_MODULUS - 1, LARGEST_MODULUS, 1 - LARGEST_MODULUS, -LARGEST_MODULUS, 2**20]
+    )
+    words = WORDS.unpack(holder)
+    close = WORDS.pack(*(min(max(word + data.draw(steps), 0), 2**32 - 1) for word in words))
+
+    def counted(key: bytes) -> int:
+        return sum(abs(one - other) < LARGEST_MODULUS for one, other in zip(WORDS.unpack(key), words, strict=True))
+
+    keys = [*others, close]
+    assert Owners(keys).words_of(holder) == max(map(counted, keys))
+    assert Owners([]).words_of(holder) == 0
+
+
+def test_among_many_that_look_like_one_a_run_key_is_found() -> None:
+    chance = random.Random(3)
+    hashes = [chance.randbytes(KEY_BYTES) for _ in range(MOST_FOUND - 1)]
+    key = Lock.drawn(chance).key(b"h" * KEY_BYTES)
+    text = "\n".join(f"'{one.hex()}'," for one in [*hashes, *hashes, key])
+    assert found_in(text.encode()) == [*hashes, key]
 
 
 def test_a_word_is_near_to_few_holders() -> None:

@@ -37,7 +37,7 @@ from moonlatch.obfuscator import pipeline, reading
 from moonlatch.obfuscator.analysis.check import syntax_faults
 from moonlatch.obfuscator.options import PROFILES, Options
 from moonlatch.obfuscator.outcome import Protected, Rejected
-from moonlatch.obfuscator.run_lock import KEY_BYTES, found_in, near
+from moonlatch.obfuscator.run_lock import KEY_BYTES, Owners, found_in
 from moonlatch.obfuscator.syntax.diagnostics import LuauSyntaxError, parser_output
 from moonlatch.obfuscator.target import Target
 from moonlatch.obfuscator.template import Template
@@ -107,7 +107,8 @@ def _scored(job: ScoreHolders) -> TraceAnswer:
 
 def _matched(job: MatchRunKeys) -> TraceAnswer:
     stream = KeyedStream(job.secret)
-    found = ((max(near(key, stream.draw(holder, KEY_BYTES)) for key in job.keys), holder) for holder in job.holders)
+    owners = Owners(job.keys)
+    found = ((owners.words_of(stream.draw(holder, KEY_BYTES)), holder) for holder in job.holders)
     return Scored(best=nlargest(job.most, ((float(words), holder) for words, holder in found if words)))
 
 

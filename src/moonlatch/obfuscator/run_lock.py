@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 import re
 import struct
+from collections.abc import Iterable
 from math import comb
 from typing import NamedTuple, Self
 
@@ -54,10 +55,26 @@ class Lock(NamedTuple):
         return cls(modulus, tuple(residues))
 
 
-def near(key: bytes, bits: bytes) -> int:
-    """How many words of a run key may have been made for whom these bits are of, whatever the build is."""
-    pairs = zip(_KEY.unpack(key), _KEY.unpack(bits), strict=True)
-    return sum(-LARGEST_MODULUS < word - other < LARGEST_MODULUS for word, other in pairs)
+class Owners:
+    """Tells of many run keys at once how many words of one of them may have been made for somebody."""
+
+    def __init__(self, keys: Iterable[bytes]) -> None:
+        # By place in the key, and about where the word is: so one look finds those of all keys.
+        self._words: list[dict[int, list[tuple[int, int]]]] = [{} for _ in range(WORDS)]
+        for number, key in enumerate(keys):
+            for words, word in zip(self._words, _KEY.unpack(key), strict=True):
+                about = word // LARGEST_MODULUS
+                for part in (about - 1, about, about + 1):
+                    words.setdefault(part, []).append((number, word))
+
+    def words_of(self, bits: bytes) -> int:
+        """How many words of one of the keys may be of whom these bits are of, whatever the build is."""
+        found: dict[int, int] = {}
+        for words, other in zip(self._words, _KEY.unpack(bits), strict=True):
+            for number, word in words.get(other // LARGEST_MODULUS, ()):
+                if -LARGEST_MODULUS < word - other < LARGEST_MODULUS:
+                    found[number] = found.get(number, 0) + 1
+        return max(found.values(), default=0)
 
 
 _NEAR = 2 * LARGEST_MODULUS / _WORD_RANGE
@@ -68,8 +85,8 @@ def chance(words: int) -> float:
     return sum(comb(WORDS, found) * _NEAR**found for found in range(words, WORDS + 1)) if words else 1.0
 
 
-MOST_FOUND = 16
-"""That are looked for in one text: each is compared with every key."""
+MOST_FOUND = 1_024
+"""That are looked for in one text, in which there may be many hashes: each is compared with every key."""
 _IN_HEX = re.compile(rb"(?<![0-9A-Fa-f])[0-9A-Fa-f]{64}(?![0-9A-Fa-f])")
 _IN_QUOTES = re.compile(rb"""\\.|"((?:[^"\\\n]|\\.)*+)"|'((?:[^'\\\n]|\\.)*+)'""", re.DOTALL)
 _ONES = re.compile(rb"\\x[0-9A-Fa-f]{2}|\\[0-9]{1,3}|\\.|[^\\]", re.DOTALL)
