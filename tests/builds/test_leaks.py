@@ -53,6 +53,17 @@ async def test_after_a_trace_its_account_rests_and_others_do_not(
     await trace(reader, "c", order)
 
 
+async def test_who_has_waited_too_long_to_end_in_time_does_not_begin(
+    workers: WorkerPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader = LeakReader(workers)
+    async with reader.turn("a", deadline=later()):
+        monkeypatch.setattr(leaks, "MOST_WAITING_SECONDS", 0.01)
+        with pytest.raises(PoolBusyError):
+            await trace(reader, "a", [])
+        await trace(reader, "b", [])
+
+
 async def test_one_account_cannot_take_every_place(workers: WorkerPool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leaks, "RESTS", 0)
     reader, order = LeakReader(workers), list[str]()

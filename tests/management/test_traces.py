@@ -90,6 +90,10 @@ async def test_a_run_key_names_its_key_whatever_else_is_there(
         assert (found["build"], found["places"], found["keys"], found["suspects"]) == (None, 0, 3, [])
         (named,) = found["run_keys"]
         assert (named["user_id"], named["user_key"], named["score"], named["named"]) == (leaker, keys[1], 8, True)
+    # Behind as many hashes as scripts have.
+    hashes = "\n".join(f"'{random.Random(number).randbytes(32).hex()}'," for number in range(200))
+    found = done(await me.post(path, {"file": f"{hashes} '{one.hex()}'"}))
+    assert [suspect["user_id"] for suspect in found["run_keys"] if suspect["named"]] == [leaker]
     # Of two who put theirs together both are named.
     found = done(await me.post(path, {"file": (one[:16] + another[16:]).hex()}))
     assert {suspect["user_id"] for suspect in found["run_keys"] if suspect["named"]} == {leaker, other}
@@ -132,6 +136,27 @@ async def test_a_leak_that_takes_too_long_to_read_is_refused(
     monkeypatch.setattr(leaks, "MOST_SECONDS", 0.001)
     answer = await me.post(f"/scripts/{script}/trace", {"file": "local x = 1\n" * 40_000})
     refused(answer, 422, 3, "failed to trace", hint="the script took longer than the 0.001 s it may take, to be traced")
+
+
+async def test_a_trace_that_takes_too_long_with_all_builds_says_so_and_one_that_only_waited_is_to_try_again(
+    api: Api, me: Developer, project: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = await marked(me, project, builds=2)
+    path, much = f"/scripts/{script}/trace", "local x = 1\n" * 250_000
+    monkeypatch.setattr(leaks, "RESTS", 0)
+    monkeypatch.setattr(tracing, "UPDATE_SECONDS", 0.5)
+    assert (await me.post(path, {"file": much})).status_code == 429
+    monkeypatch.setattr(tracing, "MOST_SECONDS", 0.0)
+    answer = await me.post(path, {"file": much})
+    assert "name the build" in answer.json()["error"]["hint"]
+    refused(answer, 422, 3, "failed to trace", hint=answer.json()["error"]["hint"])
+    assert done(await me.get("/events", params={"kind": "script.traced", "resource": script}))["events"] == []
+    # A run key is found before, and names its key as it would without builds.
+    monkeypatch.setattr(tracing, "UPDATE_SECONDS", 3)
+    user = (await me.user(await me.new_user(project)))["id"]
+    run_key = run_keys.run_key(api.keyring, Lock.drawn(random.Random(1)), script, holder_of_key(user))
+    found = done(await me.post(path, {"file": f"-- {run_key.hex()}\n{much}"}))
+    assert (found["build"], [one["user_id"] for one in found["run_keys"] if one["named"]]) == (None, [user])
 
 
 async def test_who_may_not_see_keys_may_not_trace(api: Api, me: Developer, script: str) -> None:

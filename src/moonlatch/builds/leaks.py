@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -13,6 +14,9 @@ from moonlatch.builds.turns import Turns
 
 MOST_SECONDS = 60.0
 """For which a worker may be busy with one leak and one build's template."""
+
+MOST_WAITING_SECONDS = 30.0
+"""For which a trace may wait for its turn: what begins later does not end in time, however little it is."""
 
 RESTS = 1
 """So many times what its last trace took passes before the account's next: half of one worker is the most that it gets."""
@@ -37,9 +41,10 @@ class LeakReader:
 
         Raises PoolBusyError for one that waits too long, or with too many.
         """
+        begins = min(deadline, asyncio.get_running_loop().time() + MOST_WAITING_SECONDS)
         with self._places.admission(account_id):
-            async with self._turns_of_account.turn(account_id, deadline=deadline):
-                await self._rests.rested(account_id, deadline)
+            async with self._turns_of_account.turn(account_id, deadline=begins):
+                await self._rests.rested(account_id, begins)
                 meter = Meter()
                 try:
                     yield meter

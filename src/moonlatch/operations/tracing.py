@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from heapq import nlargest
@@ -17,8 +18,10 @@ from moonlatch.builds.job import (
     RunKeysFound,
     Scored,
     ScoreHolders,
+    TraceAnswer,
+    TraceTask,
 )
-from moonlatch.builds.leaks import LeakReader
+from moonlatch.builds.leaks import MOST_SECONDS, LeakReader
 from moonlatch.builds.places import PoolBusyError
 from moonlatch.builds.pool import Meter
 from moonlatch.builds.publisher import BUSY_RETRY_SECONDS, UPDATE_SECONDS
@@ -49,6 +52,9 @@ _NEARLY_AS_MUCH = 0.8
 MOST_SCORED = 5
 """Builds, the newest first. A text that was brought back to source is read alike by every build of that source, and words differ."""
 _KEYS_AT_ONCE = 20_000
+_UNREAD = (Reason.NOT_MARKED, Reason.NOT_READ, Reason.NOT_TRACED)
+"""What a run key in the file still names somebody after."""
+_TOO_MUCH = f"it took longer than the {UPDATE_SECONDS} s that a trace may take; name the build that the file is of, or leave out what is not of the script"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +129,7 @@ class _Tracer:
         try:
             builds = await self._builds_of(text, build)
         except (Refused, NotValid) as error:
-            is_unread = isinstance(error, NotValid) or error.reason in (Reason.NOT_MARKED, Reason.NOT_READ)
+            is_unread = isinstance(error, NotValid) or error.reason in _UNREAD
             if not is_unread or not any(suspect.is_named for suspect in run_keys):
                 raise
             count = keyed
@@ -160,7 +166,7 @@ class _Tracer:
 
     async def _run_keys(self, text: bytes) -> tuple[list[Suspect], int]:
         """Whose run keys may be in it, and how many keys there were; nobody's and none where nothing looks like one."""
-        answer = await self._leaks.traced(FindRunKeys(leaked=text), self._meter, deadline=self._deadline)
+        answer = await self._done(FindRunKeys(leaked=text))
         if not isinstance(answer, RunKeysFound):
             raise _failure(answer)
         keys = answer.keys
@@ -197,9 +203,7 @@ class _Tracer:
         template = await opened(self._world.database, self._keyring, self._script.id, build)
         if template is None:  # its script was removed meanwhile
             raise NotFound("script")
-        answer = await self._leaks.traced(
-            ReadLeak(template=template, leaked=text), self._meter, deadline=self._deadline
-        )
+        answer = await self._done(ReadLeak(template=template, leaked=text))
         match answer:
             case LeakRead():
                 return answer.read
@@ -221,12 +225,22 @@ class _Tracer:
         best: list[tuple[float, str]] = []
         count = 0
         async for holders in self._holders():
-            answer = await self._leaks.traced(task_of(holders), self._meter, deadline=self._deadline)
+            answer = await self._done(task_of(holders))
             if not isinstance(answer, Scored):
                 raise _failure(answer)
             count += len(holders)
             best = nlargest(MOST_SHOWN, [*best, *answer.best])
         return best, count
+
+    async def _done(self, task: TraceTask) -> TraceAnswer:
+        """Have one task of it done. Raises PoolBusyError for time that went by with waiting, Refused for time that the trace took itself."""
+        with contextlib.suppress(PoolBusyError):
+            answer = await self._leaks.traced(task, self._meter, deadline=self._deadline)
+            if asyncio.get_running_loop().time() < self._deadline:
+                return answer
+        if self._meter.seconds < MOST_SECONDS:
+            raise PoolBusyError
+        raise Refused(Reason.NOT_TRACED, hint=_TOO_MUCH)
 
     async def _holders(self) -> AsyncIterator[list[str]]:
         after = users.FIRST
