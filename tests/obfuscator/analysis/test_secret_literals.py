@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import random
 import string
+import time
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from support.corpus import accepted_scripts
 
 PROGRAMS = Path(__file__).parents[1] / "programs"
 RANDOM = random.Random(7)
+MOST_SECONDS = 2.0
 
 
 def some(length: int, alphabet: str = string.ascii_letters + string.digits) -> str:
@@ -84,6 +86,35 @@ def test_random_texts_are_noticed() -> None:
 )
 def test_what_is_no_secret_is_not(text: str) -> None:
     assert kind_of_secret(text.encode()) is None
+
+
+PIECES = [
+    "-eyJ",
+    "eyJaaaaaaaaaa.",
+    "-xoxb",
+    "-----BEGIN A",
+    "A ",
+    "https://a",
+    "discord.com/api/v1",
+    ".M",
+    "-sk",
+    "'",
+    "_",
+    "-",
+    "/",
+    "a",
+    "1",
+]
+
+
+@pytest.mark.parametrize("one", PIECES)
+def test_a_text_made_to_be_looked_through_for_long_is_not(one: str) -> None:
+    """What goes back to each place where something may have begun takes minutes for so much; what does not takes some hundredths of a second."""
+    for other in ("", *PIECES):
+        text = (f"{other}{one}" * (200_000 // len(one + other))).encode()
+        began = time.thread_time()
+        kind_of_secret(text)
+        assert time.thread_time() - began < MOST_SECONDS, other
 
 
 def test_no_script_of_ours_is_warned_of() -> None:

@@ -31,7 +31,7 @@ _KNOWN: tuple[tuple[str, re.Pattern[bytes]], ...] = tuple(
         ("a key of Amazon Web Services", r"(?<!\w)(?:AKIA|ASIA)[A-Z0-9]{16}(?!\w)"),
         ("a key of Google", r"(?<!\w)AIza[\w-]{35}(?![\w-])"),
         ("a key of a language model's service", r"(?<!\w)sk-(?:ant-|proj-|or-)?[\w-]{32,}"),
-        ("a signed token (JWT)", r"(?<!\w)eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{20,}"),
+        ("a signed token (JWT)", r"(?<![\w-])eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{20,}"),
         ("a token of Moonlatch", r"(?<!\w)ml_[\w-]{43}(?:[A-Za-z0-9]{6})?(?![\w-])"),
         ("the secret of a webhook", r"(?<!\w)whsec_[A-Za-z0-9+/=]{24,}"),
         ("a Roblox account's cookie", r"_\|WARNING:-DO-NOT-SHARE-THIS"),
