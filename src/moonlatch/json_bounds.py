@@ -5,6 +5,7 @@ copies answer, which its replies carry on. Nobody else is answered while it is d
 from __future__ import annotations
 
 import math
+import sys
 from typing import Any
 
 import msgspec
@@ -71,15 +72,46 @@ def decode(raw: bytes | memoryview | str) -> Any:
     return _any_number.decode(raw)
 
 
-def decode_finite(raw: bytes | memoryview | str) -> Any:
+def decode_finite(raw: bytes | str) -> Any:
     """What JSON means. Raises msgspec.DecodeError, ValueError or RecursionError, also for a number that is too large."""
-    return _finite_numbers.decode(raw)
+    value = _finite_numbers.decode(raw)
+    # Of those without a fraction the decoder makes integers of any size, for which nobody is asked.
+    if _has_long_number(raw):
+        _require_finite(value)
+    return value
+
+
+_FEWEST_DIGITS = sys.float_info.max_10_exp + 1
+"""Of a number that is too large."""
+_BLOCK = _FEWEST_DIGITS // 2
+
+
+def _has_long_number(raw: bytes | str) -> bool:
+    """Return whether there may be so many digits in a row, be it in a text; a search for them would take as long as decoding."""
+    # So many hold a whole block wherever they begin.
+    return len(raw) >= _FEWEST_DIGITS and any(raw[at : at + _BLOCK].isdigit() for at in range(0, len(raw), _BLOCK))
+
+
+def _require_finite(value: Any) -> None:
+    """Raise ValueError for a number that no float comes near to."""
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, dict):
+            waiting += item.values()
+        elif isinstance(item, list):
+            waiting += item
+        elif isinstance(item, int) and abs(item) > sys.float_info.max:
+            raise ValueError(_TOO_LARGE)
+
+
+_TOO_LARGE = "a number is too large"
 
 
 def _finite(text: str) -> float:
     number = float(text)
     if math.isinf(number):
-        raise ValueError("a number is too large")
+        raise ValueError(_TOO_LARGE)
     return number
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import json
 from collections.abc import AsyncIterator
@@ -218,6 +219,7 @@ async def test_the_scripts_remote_goes_before_the_projects_and_foreign_names_are
         ((200, {}, b"{"), "INVALID_ANSWER"),
         ((200, {}, b"\xff"), "INVALID_ANSWER"),
         ((200, {}, b"1e999"), "INVALID_ANSWER"),
+        ((200, {}, b'{"a": [-' + b"1" * 310 + b"]}"), "INVALID_ANSWER"),
         (says("x" * MAX_ANSWER_BYTES), "INVALID_ANSWER"),
         (says("x" * 10_000_000), "INVALID_ANSWER"),
         ((200, {}, b"[" * 200 + b"]" * 200), "INVALID_ANSWER"),
@@ -233,6 +235,24 @@ async def test_a_bad_answer_is_told_as_what_it_is_and_reaches_no_script(
     there.usual = lambda _: reply
     assert await failed(copy) == code
     assert len(there.received) == 1
+
+
+@pytest.mark.parametrize("end", [b"1;" + b"a" * 1_000_000, b"1\r\n7\r\n0\r\n" + b"A: b\r\n" * 200_000])
+async def test_an_answer_that_is_cut_is_none(api: Api, me: Developer, project: str, key: str, end: bytes) -> None:
+    """Of a body's framing there is a bound, too, and what came before it reads like a whole answer: nothing, or 7."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        with contextlib.suppress(ConnectionError):
+            writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + end)
+            await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    made = await endpoint(me, project, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/")
+    await put(me, f"projects/{project}", made["endpoint"]["id"])
+    assert await failed(await started(api, project, key)) == "INVALID_ANSWER"
+    server.close()
 
 
 async def test_an_empty_answer_is_nothing(api: Api, me: Developer, project: str, key: str, there: Receiver) -> None:

@@ -28,7 +28,7 @@ from moonlatch.client.wire import MalformedError, MessageReply, decode_execute, 
 from moonlatch.discord.face import MOST_BYTES
 from moonlatch.discord.interactions import application_of
 from moonlatch.errors import ApiError
-from moonlatch.json_bounds import MAX_VALUES, VALUES_OF_AN_OBJECT
+from moonlatch.json_bounds import MAX_VALUES, VALUES_OF_AN_OBJECT, decode_finite
 from moonlatch.management.body import MAX_STRUCTURED_BYTES, JsonBody
 from moonlatch.management.builds import UpdateScript
 from moonlatch.management.sessions import SendMessage
@@ -207,6 +207,16 @@ def test_what_is_taken_goes_by_the_number_of_values(data: Any, is_taken: bool) -
     raw = msgspec.Raw(json.dumps(data).encode())
     outcome = outcome_of(MessageReply(id=1, status="returned", data=raw))
     assert (outcome.processed, outcome.response) == (is_taken, data if is_taken else None)
+
+
+@pytest.mark.parametrize("before", range(0, 320, 31))
+def test_a_whole_number_that_no_float_comes_near_to_is_no_number(before: int) -> None:
+    space = b" " * before
+    for digits in (b"1" * 309, b"9" * 308, b"0." + b"1" * 1_000, b'"' + b"9" * 1_000 + b'"'):
+        assert decode_finite(space + digits) == json.loads(digits)
+    for digits in (b"2" + b"0" * 308, b"-9" + b"9" * 308, b'{"a":[7,' + b"1" * 4_000 + b"]}"):
+        with pytest.raises(ValueError, match="too large"):
+            decode_finite(space + digits)
 
 
 def test_others_notice_nothing_of_hostile_frames_and_messages(target: Target) -> None:

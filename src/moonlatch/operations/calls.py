@@ -207,6 +207,9 @@ class Functions:
             raise NotDone("FAILED", "the function cannot be reached") from None
         if not 200 <= answer.status < 300:
             raise NotDone("FAILED", f"the function answered with status {answer.status}")
+        if not answer.is_whole and len(answer.body) <= MAX_ANSWER_BYTES:
+            # Cut for what was around it: what came may read like an answer, and be none.
+            raise NotDone("INVALID_ANSWER", "the function's answer cannot be used")
         return _answer_of(answer.body)
 
 
