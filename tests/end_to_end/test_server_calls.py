@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from standardwebhooks import Webhook
 
+from moonlatch.licensing.remotes import MAX_DATA_BYTES
 from support.developer import Developer, eventually
 from support.lua_host import LoaderRun
 from support.server import MoonlatchServer
@@ -32,10 +33,19 @@ show("huge", la_call("huge"))
 show("redirect", la_call("redirect"))
 show("dead", la_call("dead"))
 show("deep", la_call("price", { f = print }))
+local nested = {}
+for _ = 2, 100 do
+  nested = { nested }
+end
+show("at the depth of JSON", la_call("price", nested))
+show("beyond the server's bound", la_call("price", ("x"):rep(MOST - 1)))
+show("beyond a request's bound", la_webhook("drops", ("x"):rep(100000)))
+show("at a frame's bound", la_webhook("drops", { ("x"):rep(262100) }))
+show("at the bound", la_call("price", ("x"):rep(MOST - 2)).price)
 print(select(2, pcall(function() la_call("not a name") end)))
 print(select(2, pcall(function() la_webhook("https" .. "://discord.com/x", {}) end)))
 print("done")
-"""
+""".replace("MOST", str(MAX_DATA_BYTES))
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -105,19 +115,27 @@ def test_a_script_posts_and_asks_through_the_server(
     assert said.pop("sent") == said.pop("known") == ["true"]
     assert said.pop("price") == ["9", "ä", "nil", "nil"]
     assert said.pop("nothing") == ["nil"]
+    assert said.pop("at the bound") == ["9"]
     assert {name: (each[0], each[-1]) for name, each in said.items()} == {
         "none": ("nil", "NOT_FOUND"),
         "huge": ("nil", "INVALID_ANSWER"),
         "redirect": ("nil", "FAILED"),
         "dead": ("nil", "FAILED"),
         "deep": ("nil", "INVALID_DATA"),
+        "at the depth of JSON": ("nil", "INVALID_DATA"),
+        "beyond the server's bound": ("nil", "INVALID_DATA"),
+        "beyond a request's bound": ("nil", "INVALID_DATA"),
+        "at a frame's bound": ("nil", "INVALID_DATA"),
     }
     assert len(errors) == 2
     eventually(lambda: len([path for path, _, _ in there.received if path == "/drops"]) == 2, 60)
     posted = [json.loads(body) for path, _, body in there.received if path == "/drops"]
     assert {"text": 'a "b" \\ {{la_user_id}} found snow \u2603', "n": 1.5, "script": "Script"} in posted
     assert {"text": "x found ", "n": None, "script": "Script"} in posted
-    ((headers, body),) = [(headers, body) for path, headers, body in there.received if path == "/price"]
+    (headers, body), (_, at_the_bound) = [
+        (headers, body) for path, headers, body in there.received if path == "/price"
+    ]
+    assert len(json.loads(at_the_bound)["data"]["data"]) == MAX_DATA_BYTES - 2
     asked = Webhook(secrets["price"]).verify(body, headers)
     assert asked["data"]["data"] == {"item": "sword", "list": [1, 2]}
     assert asked["data"]["verdict"] == {"premium": True, "key_expires": None}

@@ -1,14 +1,21 @@
 -- `la_webhook` and `la_call`: what is called through the server by name, so that no build contains where it leads.
 local remotes = {}
 
+local MOST_BYTES = 8192 -- the server takes no more data
+
 -- The JSON text of what a remote gave, or nil, a message and a code.
 local function call(runtime, kind, name, data)
   if data == nil then
     data = json.null
   end
-  local text, problem = json.encode(data)
+  -- One level down, as in the request: what is too deep there is so here.
+  local text, problem = json.encode({ data })
   if not text then
     return nil, "the data holds " .. problem, "INVALID_DATA"
+  end
+  text = string.sub(text, 2, -2)
+  if #text > MOST_BYTES then
+    return nil, "the data may have at most " .. MOST_BYTES .. " bytes as JSON", "INVALID_DATA"
   end
   local answer, value, code = questions.ask(runtime.instance, "call", name, function(fields, asked)
     fields.kind, fields.data = kind, data
