@@ -132,9 +132,7 @@ def test_a_script_posts_and_asks_through_the_server(
     posted = [json.loads(body) for path, _, body in there.received if path == "/drops"]
     assert {"text": 'a "b" \\ {{la_user_id}} found snow \u2603', "n": 1.5, "script": "Script"} in posted
     assert {"text": "x found ", "n": None, "script": "Script"} in posted
-    (headers, body), (_, at_the_bound) = [
-        (headers, body) for path, headers, body in there.received if path == "/price"
-    ]
+    (headers, body), (_, at_the_bound) = [(headers, body) for path, headers, body in there.received if path == "/price"]
     assert len(json.loads(at_the_bound)["data"]["data"]) == MAX_DATA_BYTES - 2
     asked = Webhook(secrets["price"]).verify(body, headers)
     assert asked["data"]["data"] == {"item": "sword", "list": [1, 2]}

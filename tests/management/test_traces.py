@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import random
+from base64 import b64encode
 
 import pytest
 
 from moonlatch.builds import leaks
+from moonlatch.crypto import COPY_TEMPLATE
 from moonlatch.obfuscator.run_lock import Lock
 from moonlatch.operations import marking, run_keys, tracing
 from moonlatch.operations.marking import holder_of_key
@@ -129,6 +131,29 @@ async def test_what_cannot_be_traced_is_refused_and_leaves_nothing(api: Api, me:
     assert done(await me.get("/events", params={"kind": "script.traced", "resource": script}))["events"] == []
 
 
+@pytest.mark.parametrize("is_sealed", [False, True])
+async def test_a_template_that_cannot_be_read_keeps_none_of_the_others_from_it(
+    api: Api, me: Developer, project: str, is_sealed: bool
+) -> None:
+    script = await marked(me, project, builds=3)
+    user = (await me.user(await me.new_user(project)))["id"]
+    leak = await copy(api, script, user)
+    template = await api.value("select id from templates where script_id = :id and build = 3", id=script)
+    secret = b64encode(b"no template").decode()
+    damaged = api.keyring.seal_secret(COPY_TEMPLATE, template, secret) if is_sealed else b"damaged"
+    await api.change("update templates set template = :damaged where id = :id", damaged=damaged, id=template)
+    path = f"/scripts/{script}/trace"
+    found = done(await me.post(path, {"file": leak}))
+    assert (found["build"], [one["user_id"] for one in found["suspects"] if one["named"]]) == (1, [user])
+    hint = "what the copies of build 3 are told by cannot be read: it is damaged, or a master key is missing"
+    for body in ({"file": leak, "build": 3}, {"file": "print(1)"}):
+        refused(await me.post(path, body), 422, 3, "failed to trace", hint=hint)
+    # A run key names its key as it would without builds.
+    run_key = run_keys.run_key(api.keyring, Lock.drawn(random.Random(1)), script, holder_of_key(user))
+    found = done(await me.post(path, {"file": run_key.hex(), "build": 3}))
+    assert (found["build"], [one["user_id"] for one in found["run_keys"] if one["named"]]) == (None, [user])
+
+
 async def test_a_leak_that_takes_too_long_to_read_is_refused(
     me: Developer, project: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -151,12 +176,6 @@ async def test_a_trace_that_takes_too_long_with_all_builds_says_so_and_one_that_
     assert "name the build" in answer.json()["error"]["hint"]
     refused(answer, 422, 3, "failed to trace", hint=answer.json()["error"]["hint"])
     assert done(await me.get("/events", params={"kind": "script.traced", "resource": script}))["events"] == []
-    # A run key is found before, and names its key as it would without builds.
-    monkeypatch.setattr(tracing, "UPDATE_SECONDS", 3)
-    user = (await me.user(await me.new_user(project)))["id"]
-    run_key = run_keys.run_key(api.keyring, Lock.drawn(random.Random(1)), script, holder_of_key(user))
-    found = done(await me.post(path, {"file": f"-- {run_key.hex()}\n{much}"}))
-    assert (found["build"], [one["user_id"] for one in found["run_keys"] if one["named"]]) == (None, [user])
 
 
 async def test_who_may_not_see_keys_may_not_trace(api: Api, me: Developer, script: str) -> None:

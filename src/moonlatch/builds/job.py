@@ -82,6 +82,10 @@ Task = Job | Check | Draft | TraceTask
 """What a worker may be asked."""
 
 
+TEMPLATE = "template"
+"""What a fault blames for a build's template that is none."""
+
+
 class Fault(msgspec.Struct, frozen=True):
     """Why protecting failed; `param` names the input it blames, None when it blames none."""
 

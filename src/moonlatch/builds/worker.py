@@ -11,6 +11,7 @@ import traceback
 from heapq import nlargest
 
 from moonlatch.builds.job import (
+    TEMPLATE,
     Check,
     Done,
     Draft,
@@ -40,7 +41,7 @@ from moonlatch.obfuscator.outcome import Protected, Rejected
 from moonlatch.obfuscator.run_lock import KEY_BYTES, Owners, found_in
 from moonlatch.obfuscator.syntax.diagnostics import LuauSyntaxError, parser_output
 from moonlatch.obfuscator.target import Target
-from moonlatch.obfuscator.template import Template
+from moonlatch.obfuscator.template import Template, TemplateError
 
 MAX_PARSER_OUTPUT_CHARACTERS = 64 * 1024
 MAX_WARNINGS = 100
@@ -97,6 +98,8 @@ def _read(job: ReadLeak) -> TraceAnswer:
         return LeakRead(read=reading.read(Template.from_bytes(job.template), job.leaked))
     except LuauSyntaxError as error:
         return Invalid(parser_output=_shortened(parser_output(error.diagnostics)))
+    except TemplateError as error:
+        return Failed(faults=[Fault(TEMPLATE, f"the template is {error}")])
 
 
 def _scored(job: ScoreHolders) -> TraceAnswer:

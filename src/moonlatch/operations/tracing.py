@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from heapq import nlargest
 
 from moonlatch.builds.job import (
+    TEMPLATE,
     Failed,
     FindRunKeys,
     Invalid,
@@ -25,6 +26,7 @@ from moonlatch.builds.leaks import MOST_SECONDS, LeakReader
 from moonlatch.builds.places import PoolBusyError
 from moonlatch.builds.pool import Meter
 from moonlatch.builds.publisher import BUSY_RETRY_SECONDS, UPDATE_SECONDS
+from moonlatch.crypto import UnreadableSecretError
 from moonlatch.licensing.roles import Permission
 from moonlatch.licensing.tracing import Suspect
 from moonlatch.obfuscator.run_lock import chance
@@ -188,19 +190,27 @@ class _Tracer:
         if not tried:
             raise Refused(Reason.NOT_MARKED)
         read_by: list[tuple[int, int, list[int | None]]] = []
+        damaged: list[int] = []
         for one in tried:
             read = await self._read(one.build, text)
+            if read is None:  # the others may be what it is of
+                damaged.append(one.build)
+                continue
             count = sum(bit is not None for bit in read)
             read_by.append((count, one.build, read))
             if count >= _IS_THE_BUILD * len(read):
                 return [(one.build, read)]
-        most = max(count for count, _, _ in read_by)
+        most = max((count for count, _, _ in read_by), default=0)
         if not most:
-            raise Refused(Reason.NOT_READ)
+            raise Refused(Reason.NOT_TRACED, hint=_damage(damaged)) if damaged else Refused(Reason.NOT_READ)
         return [(number, read) for count, number, read in read_by if count >= _NEARLY_AS_MUCH * most][:MOST_SCORED]
 
-    async def _read(self, build: int, text: bytes) -> list[int | None]:
-        template = await opened(self._world.database, self._keyring, self._script.id, build)
+    async def _read(self, build: int, text: bytes) -> list[int | None] | None:
+        """What a build's template finds in the text; None where the template is damaged, or its master key is not here."""
+        try:
+            template = await opened(self._world.database, self._keyring, self._script.id, build)
+        except UnreadableSecretError:
+            return None
         if template is None:  # its script was removed meanwhile
             raise NotFound("script")
         answer = await self._done(ReadLeak(template=template, leaked=text))
@@ -209,6 +219,8 @@ class _Tracer:
                 return answer.read
             case Invalid():
                 raise NotValid("file", f"is not a script: {answer.first_fault}")
+            case Failed() if answer.faults[0].param == TEMPLATE:
+                return None
             case _:
                 raise _failure(answer)
 
@@ -257,6 +269,11 @@ class _Tracer:
 
 def _least_chance(suspects: list[Suspect]) -> float:
     return min((suspect.chance for suspect in suspects), default=1.0)
+
+
+def _damage(builds: list[int]) -> str:
+    which = ", ".join(map(str, builds[:MOST_SHOWN])) + (" ..." if len(builds) > MOST_SHOWN else "")
+    return f"what the copies of build {which} are told by cannot be read: it is damaged, or a master key is missing"
 
 
 def _failure(answer: object) -> Refused:
