@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from moonlatch.client.variables import READS_BURST
-from moonlatch.clock import HOUR_MS
+from moonlatch.clock import HOUR_MS, MINUTE_MS, SECOND_MS
 from moonlatch.licensing.server_variables import MAX_PER_OWNER, MAX_VALUE_BYTES
 from support import rows
 from support.client import Copy, Refused
@@ -202,6 +202,58 @@ async def test_a_copy_that_may_not_go_on_is_told_nothing(api: Api, me: Developer
     assert await copy.variable("token") == "sesame"
     done(await me.post(f"/users/{key}/blacklist", {"reason": "shared"}))
     assert await refused_read(copy, "token") == (403, "BLACKLISTED")
+
+
+def later(api: Api, milliseconds: int, *copies: Copy) -> None:
+    """Time goes by, and these copies know it."""
+    api.clock.ahead_ms += milliseconds
+    for copy in copies:
+        copy.moments.tell(api.clock())
+
+
+async def test_a_copy_without_the_session_that_it_needs_is_told_nothing(
+    api: Api, me: Developer, project: str, key: str
+) -> None:
+    await put(me, f"projects/{project}", "token", "sesame")
+    client = await api.running_script(project, require_sessions=True)
+    copy = await client.execute(key=key)
+    assert await copy.variable("token") == "sesame"
+    later(api, 31 * SECOND_MS, copy)
+    assert await refused_read(copy, "token") == (403, "SESSIONS_REQUIRED")
+    with pytest.raises(Refused, match="SESSIONS_REQUIRED"):
+        await copy.call("function", "it", {})
+    later(api, 2 * MINUTE_MS, copy)  # forgotten, it has a minute as a copy has that beats
+    assert await copy.variable("token") == "sesame"
+    later(api, 61 * SECOND_MS, copy)
+    assert await refused_read(copy, "token") == (403, "SESSIONS_REQUIRED")
+
+
+async def test_a_copy_that_does_not_beat_has_no_place_beside_those_that_do(
+    api: Api, me: Developer, project: str, key: str
+) -> None:
+    """Else one key would serve any number, which ask their questions and are counted nowhere."""
+    done(await me.post(f"/projects/{project}/edit", {"max_instances": 1}))
+    await put(me, f"projects/{project}", "token", "sesame")
+    client = await api.running_script(project)
+    silent = await client.execute(key=key)
+    later(api, 10 * MINUTE_MS, silent)
+    other = await client.execute(key=key)
+    await other.beat()
+    assert await refused_read(silent, "token") == (403, "TOO_MANY_INSTANCES")
+    with pytest.raises(Refused, match="TOO_MANY_INSTANCES"):
+        await silent.call("function", "it", {})
+    assert await other.variable("token") == "sesame"
+    # While there is room it takes it.
+    later(api, 10 * MINUTE_MS, silent, other)
+    for _ in range(2):
+        assert await silent.variable("token") == "sesame"
+    assert await silent.beat() is None
+    assert await refused_read(other, "token") == (403, "TOO_MANY_INSTANCES")
+    with pytest.raises(Refused, match="TOO_MANY_INSTANCES"):
+        await client.execute(key=key)
+    # Of scripts without beats none is counted for longer than its start is.
+    await api.change("update scripts set use_heartbeat = false where id = :id", id=client.script)
+    assert await other.variable("token") == "sesame"
 
 
 async def test_only_the_copys_own_token_is_good_for_as_long_as_it_is(

@@ -66,9 +66,9 @@ class Backend:
         return msgspec.structs.replace(claims, user_id=found or NOBODY, version=CLAIMS_VERSION)
 
     async def permit(self, claims: Claims, now: int) -> tuple[Granted, RunningFacts]:
-        """What a copy that asks something is granted, and the facts. Raises RefusedError for one that may not go on, StorageError.
+        """What a copy that tells something is granted, and the facts. Raises RefusedError for one that may not go on, StorageError.
 
-        It is counted by its beats: a question may overtake one that opens its session.
+        Whether it has a place is not asked: it is given nothing.
         """
         copy = Running(
             claims.instance,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from sys import intern
+from typing import TypeVar
 
 from moonlatch.client.backend import Backend
 from moonlatch.client.moments import PAST_MS
@@ -15,6 +16,8 @@ from moonlatch.crypto import FixedKeyHmac
 from moonlatch.licensing.key import seconds_left
 from moonlatch.licensing.verdict import INSTANCE_UNKNOWN, SESSIONS_REQUIRED, Granted, Refusal, Running, RunningFacts
 from moonlatch.live.interface import Instance
+
+T = TypeVar("T")
 
 
 class NotOursError(RefusedError):
@@ -43,16 +46,7 @@ class HeartbeatEndpoint:
             required = bool(facts.require_sessions)
             return self._backend.roster.beat(instance, request.sequence, required, limit=granted.max_instances)
 
-        copy = Running(
-            claims.instance,
-            claims.script,
-            claims.user_id,
-            claims.fingerprint,
-            claims.supports_sessions,
-            claims.build,
-            claims.started_at,
-            known is not None and known.session_due is not None and known.session_due <= now,
-        )
+        copy = _running(claims, known, now)
         known_changes = self._backend.roster.changes
         judged = await self._backend.judge.judge(copy, now, go_on, shows_user=False)
         if self._backend.roster.changes != known_changes and not isinstance(judged, Refusal):
@@ -74,6 +68,37 @@ class HeartbeatEndpoint:
             return renewing_reply(live, request.sequence, left, next_token)
         mac = heartbeat_mac(live, request.sequence, left)
         return f'{{"success":true,"seconds_left":{"null" if left is None else left},"mac":"{mac}"}}'.encode()
+
+    async def permit(self, claims: Claims, sequence: int, now: int) -> tuple[Granted, RunningFacts]:
+        """What a copy that asks something, in its request of that sequence, is granted, and the facts: as a beat of its is.
+
+        Who beats is counted already, and a question may overtake what opens a session. Who should have beaten and has not is forgotten and counts
+        nowhere: where that matters it is counted now, as by its next beat, or has no place. Raises RefusedError, StorageError.
+        """
+        roster = self._backend.roster
+        known = await roster.find(claims.instance)
+        is_counted = True
+
+        async def count(facts: RunningFacts, granted: Granted) -> RunningFacts:
+            nonlocal is_counted
+            required, limit = bool(facts.require_sessions), granted.max_instances
+            if known is None and facts.use_heartbeat and (required or limit is not None):
+                is_counted = await roster.beat(instance_of(claims, facts, now), sequence, required, limit=limit)
+            return facts
+
+        copy = _running(claims, known, now)
+        known_changes = roster.changes
+        judged = await self._backend.judge.judge(copy, now, count, shows_user=False)
+        if known is None and roster.changes != known_changes and not isinstance(judged, Refusal):
+            # What ended meanwhile has just been counted as alive again.
+            judged = await self._backend.judge.judge(copy, now, _as_admitted(judged[1]), shows_user=False)
+            if isinstance(judged, Refusal):
+                await roster.release(claims.instance)
+        if isinstance(judged, Refusal):
+            raise RefusedError(judged)
+        if not is_counted and await roster.find(claims.instance) is None:
+            raise RefusedError(REPLAYED)  # from before it was refused a beat
+        return judged
 
     def token_of(self, request: Heartbeat, now: int) -> tuple[Claims, FixedKeyHmac]:
         """What a copy's token holds, and the root of its replies' macs. Raises NotOursError, RefusedError for one that has ended."""
@@ -107,11 +132,25 @@ class HeartbeatEndpoint:
         return agreed, FixedKeyHmac(key)
 
 
-def _as_admitted(is_new: bool) -> Callable[[RunningFacts, Granted], Awaitable[bool]]:
-    """For a beat that has been counted already."""
+def _running(claims: Claims, known: Instance | None, now: int) -> Running:
+    """A copy as its token tells it and presence knows it."""
+    return Running(
+        claims.instance,
+        claims.script,
+        claims.user_id,
+        claims.fingerprint,
+        claims.supports_sessions,
+        claims.build,
+        claims.started_at,
+        known is not None and known.session_due is not None and known.session_due <= now,
+    )
 
-    async def admit(_facts: RunningFacts, _granted: Granted) -> bool:
-        return is_new
+
+def _as_admitted(what: T) -> Callable[[RunningFacts, Granted], Awaitable[T]]:
+    """For one that has been counted already."""
+
+    async def admit(_facts: RunningFacts, _granted: Granted) -> T:
+        return what
 
     return admit
 

@@ -65,7 +65,7 @@ class RemoteEndpoint:
         if not allowance.allowed:
             raise asks_too_often("for what is at its server", allowance.retry_after_seconds)
         claims = await self._backend.up_to_date(claims)
-        granted, facts = await self._backend.permit(claims, now)
+        granted, facts = await self._heartbeat.permit(claims, request.sequence, now)
         value, code, message = b"null", None, None
         try:
             value = await self._done(request, data, _caller(claims, facts, granted), facts.project_id, address)

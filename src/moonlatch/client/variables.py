@@ -42,7 +42,7 @@ class VariableEndpoint:
         if not allowance.allowed:
             raise asks_too_often("for server variables", allowance.retry_after_seconds)
         claims = await self._backend.up_to_date(claims)
-        found = await self._find(claims, request.name, now)
+        found = await self._find(claims, request, now)
         live, next_token = self._heartbeat.next_token(claims, live, request.share, now)
         nonce = new_id()
         keys = ValueKeys(live, "variable", request.sequence, request.name, nonce)
@@ -55,12 +55,14 @@ class VariableEndpoint:
         }
         return encode_json({**reply, "mac": keys.mac(encode(reply))})
 
-    async def _find(self, claims: Claims, name: str, now: int) -> Variable | None:
+    async def _find(self, claims: Claims, request: ReadVariable, now: int) -> Variable | None:
         """The variable that holds for the copy; of somebody without a valid key none is the key's. Raises RefusedError, StorageError."""
-        granted, facts = await self._backend.permit(claims, now)
+        granted, facts = await self._heartbeat.permit(claims, request.sequence, now)
         user_id = claims.user_id if granted.premium else None
         return foremost(
-            await variables.named(self._database, facts.project_id, name, script_id=claims.script, user_id=user_id)
+            await variables.named(
+                self._database, facts.project_id, request.name, script_id=claims.script, user_id=user_id
+            )
         )
 
     def _opened(self, variable: Variable) -> bytes:
