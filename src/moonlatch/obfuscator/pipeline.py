@@ -45,6 +45,7 @@ from moonlatch.obfuscator.preparation.macros import (
     macro_lines,
 )
 from moonlatch.obfuscator.preparation.powers import keep_powers
+from moonlatch.obfuscator.preparation.repeated_keys import settle_repeated_keys
 from moonlatch.obfuscator.preparation.reserved_names import write_out_reserved_names
 from moonlatch.obfuscator.preparation.runtime_variables import (
     COMPILER,
@@ -239,6 +240,8 @@ def _passed(
     if target is Target.LUA51 and b"goto" in source and write_out_reserved_names(chunk, resolution):
         resolution = resolve(chunk)
     changes_order = not PROFILES[PLAINEST_PROFILE].issuperset(script.keys)
+    if changes_order:
+        settle_repeated_keys(chunk)
     if changes_order and read_arguments_first(chunk, resolution, target, expansion.untouched):
         resolution = resolve(chunk)
     sealed = set(expansion.untouched)
