@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 
 import pytest
 
@@ -43,6 +44,9 @@ KINDS = {
     "arithmetic around": "print(2 * LA_VARIANT(3, 4) ^ 2 .. LA_VARIANT(1, 2) .. 'x', 1 - LA_VARIANT(2, 3) - 4, -LA_VARIANT(2, 3))",
 }
 SCRIPT = "\n".join(f"do {text} end" for text in KINDS.values())
+
+
+MOST_SECONDS = 20.0
 
 
 def marked(source: str, profile: str, seed: int = 1) -> tuple[Protected, Template]:
@@ -105,6 +109,23 @@ def test_which_was_taken_is_read_from_a_copy_and_from_what_a_tool_makes_of_it(pr
         assert len(choices) >= with_variants(source, {})[1]
         assert {number for number, one in told.items() if one not in (None, choices[number])} == set()
         assert sum(one is None for one in told.values()) <= 0.1 * len(told)
+
+
+def test_a_leak_full_of_what_its_script_is_made_of_is_read_all_the_same() -> None:
+    """Of what does not fit around a variant there may be any number: to look at each for each variant took a minute."""
+    source = "\n".join(
+        f"function f{number}(a) local b = LA_VARIANT(a + 1, a + 2) g(a, b) return LA_VARIANT(b - a, b + a) end"
+        for number in range(300)
+    )
+    _, template = marked(source, "light")
+    around = "\n".join(
+        f"function f{number}(a) z() local b = a + 3 z() g(a, b) z() return z() or b - a end" for number in range(300)
+    )
+    filling = "function q(a) local b = a * 1 g(a, b) return b % a end x = a + 1 x = a + 2 x = b - a x = b + a " * 20_000
+    began = time.thread_time()
+    found = read(template, f"{around}\n{filling}".encode())
+    assert time.thread_time() - began < MOST_SECONDS
+    assert found.count(None) == len(found)
 
 
 def test_only_copies_have_second_spellings() -> None:

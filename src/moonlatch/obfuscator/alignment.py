@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import NamedTuple
 
 from moonlatch.obfuscator.syntax.outline import Hole
@@ -116,11 +118,19 @@ class _Aligner:
 
     def look_for_holes(self) -> None:
         """Read those that are left by a spelling and so many nodes around it as make a window, where theirs has that once and the other nowhere."""
+        numbers: dict[Hashable, int] = {}
+
+        def numbered(nodes: Sequence[Hashable]) -> list[int]:
+            return [numbers.setdefault(node, len(numbers)) for node in nodes]
+
+        ours, theirs = numbered(self._ours.exact), numbered(self._theirs.exact)
         left = self._holes.keys() - self.found.taken.keys()
-        ours, theirs = _Places(self._ours.exact), _Places(self._theirs.exact)
-        for at in left:
-            room = self._room(at, -1), self._room(at, 1)
-            counts = [self._counted(at, room, spelling, ours, theirs) for spelling in self._holes[at]]
+        around = {at: [self._around(at, ours, numbered(spelling)) for spelling in self._holes[at]] for at in left}
+        wanted = {row for both in around.values() for rows in both for row in rows}
+        here, there = _counted(ours, wanted), _counted(theirs, wanted)
+        for at, both in around.items():
+            # What ours has elsewhere tells nothing.
+            counts = [max((there[row] for row in rows if not here[row]), default=0) for rows in both]
             if sorted(counts) == [0, 1]:
                 self.found.taken[at] = counts.index(1)
 
@@ -134,36 +144,29 @@ class _Aligner:
             room += 1
         return room
 
-    def _counted(
-        self, at: int, room: tuple[int, int], spelling: Sequence[Hashable], ours: _Places, theirs: _Places
-    ) -> int:
-        """How often theirs has the spelling among nodes of ours; 0 too where ours has them elsewhere."""
-        nodes = self._ours.exact
+    def _around(self, at: int, nodes: list[int], spelling: list[int]) -> list[tuple[int, ...]]:
+        """Rows of a window or more in which a hole has that spelling."""
+        room = self._room(at, -1), self._room(at, 1)
         wanted = max(2, _WINDOW - len(spelling))
-        most = 0
+        rows = []
         for before in {min(wanted, room[0]), wanted // 2, max(0, wanted - room[1])}:
             after = wanted - before
             if before <= room[0] and after <= room[1]:
-                whole = [*nodes[at - before : at], *spelling, *nodes[at + 1 : at + 1 + after]]
-                if not ours.count(whole):
-                    most = max(most, theirs.count(whole))
-        return most
+                rows.append((*nodes[at - before : at], *spelling, *nodes[at + 1 : at + 1 + after]))
+        return rows
 
 
-class _Places:
-    """Where the nodes of a text are."""
-
-    def __init__(self, nodes: Sequence[Hashable]) -> None:
-        self._nodes = nodes
-        self._places: dict[Hashable, list[int]] = {}
-        for place, node in enumerate(nodes):
-            self._places.setdefault(node, []).append(place)
-
-    def count(self, part: list[Hashable]) -> int:
-        """How often the text has these in a row."""
-        offset = min(range(len(part)), key=lambda index: len(self._places.get(part[index], ())))
-        starts = (place - offset for place in self._places.get(part[offset], ()))
-        return sum(start >= 0 and self._nodes[start : start + len(part)] == part for start in starts)
+def _counted(nodes: list[int], wanted: set[tuple[int, ...]]) -> Counter[tuple[int, ...]]:
+    """How often each of these rows is there, which are at least a window long: found by one look at each place, however many they are."""
+    begun: dict[tuple[int, ...], list[tuple[int, ...]]] = {}
+    for row in wanted:
+        begun.setdefault(row[:_WINDOW], []).append(row)
+    counts: Counter[tuple[int, ...]] = Counter()
+    for at, window in enumerate(zip(*(islice(nodes, start, None) for start in range(_WINDOW)), strict=False)):
+        for row in begun.get(window, ()):
+            if len(row) == _WINDOW or tuple(nodes[at : at + len(row)]) == row:
+                counts[row] += 1
+    return counts
 
 
 def _windows(nodes: list[int], size: int) -> dict[tuple[int, ...], int]:
