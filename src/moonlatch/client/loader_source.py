@@ -10,7 +10,7 @@ from importlib import resources
 
 from moonlatch.paseto import key_id
 
-LOADER_VERSION = 10
+LOADER_VERSION = 11
 """Grows whenever scripts are to get a new loader with their next update."""
 
 _MODULES = {
