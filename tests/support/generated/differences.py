@@ -39,6 +39,8 @@ POSITION = re.compile(r"\A[^:\n]*:\d+: ")
 ADDRESS = re.compile(r"0x[0-9a-f]{8,16}|builtin#\d+")
 # Plain Lua calls what is at fault by the variable that holds it, which is named otherwise in what is protected.
 NAME = re.compile(r"(?:(?:local|upvalue|global|field|method|function) )?'[^'\n]*'")
+# Or by none, where it is computed: `attempt to call a nil value`.
+NAMED_VALUE = re.compile(r"\? \((an? \w+ value)\)")
 PROGRAMS_AT_ONCE = 25
 MOST_SHOWN = 3
 JIT, WITHOUT_JIT = "luajit", "luajit -joff"
@@ -163,7 +165,7 @@ def _seen(result: LuauResult, variant: Variant) -> tuple[object, ...]:
     ):
         error = "any"
     elif error is not None and variant.interpreter != "luau":
-        error = NAME.sub("?", error)
+        error = NAMED_VALUE.sub(r"\1", NAME.sub("?", error))
     return ADDRESS.sub("0x", result.output), error, result.compile_error is None, result.crashed
 
 
