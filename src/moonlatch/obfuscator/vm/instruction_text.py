@@ -168,14 +168,22 @@ class InstructionText:
 
     def _widen(self) -> None:
         """Give every place as many digits as the last one needs."""
-        width = 0
         lead = SYMBOLS - self.stream.split
+        # Places have no digits yet.
+        rest = sum(map(self._length, self._records.values()))
+        places = sum(self._leads(part, record) for record in self._records.values() for part in record.parts)
+        width = 0
         last = 1
         while self.stream.split * lead ** (width - 1) <= (last + 1) * self.modulus:
             width += 1
-            self._place_digits = width
-            last = sum(map(self._length, self._records.values()))
+            last = rest + places * width
         self._place_digits = width
+
+    def _leads(self, part: _Part, record: _Record) -> bool:
+        """It says where another instruction lies."""
+        if isinstance(part, _Edge):
+            return part.is_operand or not record.goes_on
+        return isinstance(part, _Either)
 
     def _length(self, record: _Record) -> int:
         return sum(self._length_of(part, goes_on=record.goes_on) for part in record.parts)
@@ -199,7 +207,13 @@ class InstructionText:
         return max(self._records[one].head for one in (either.targets.first, either.targets.second))
 
     def _digits(self, value: int) -> int:
-        return len(digits(value, self.stream.split))
+        """How many there are of a number: as many as `digits` gives, which is asked of most of a build's numbers more than once."""
+        value //= self.stream.split
+        count = 1
+        while value:
+            value //= SYMBOLS - self.stream.split
+            count += 1
+        return count
 
     def _settle(self) -> None:
         """Places and states, in the order of the text."""
