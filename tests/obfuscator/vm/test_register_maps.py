@@ -72,7 +72,7 @@ def test_the_maps_are_what_the_build_counts_on_everywhere(interpreter: str) -> N
         maps = RegisterMaps.drawn(names, invariants, generator)
         listed = ",".join(f"{names.moved}[{register}]" for register in range(1, AT_ONCE + 2))
         source = (
-            f"local {names.select}=select {invariants.source} {maps.source(80)} "
+            f"local {names.select}=select {invariants.source} {maps.source(80, 64)} "
             f"for _=1,{len(maps.ways)} do {names.moved}={names.moved}[0] print({listed}) end print({names.kept}[0][80])"
         )
         *moved, kept = run(interpreter, source).output.splitlines()

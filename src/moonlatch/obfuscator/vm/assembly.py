@@ -228,9 +228,10 @@ def _support(program: Program, decoders: list[Pool]) -> str:
     if program.has_global_argument:
         parts.append(global_argument(names.argument) + " ")
     parts.append(program.invariants.source)
-    cold = [proto.registers for function, proto in program.protos.items() if function not in program.hot]
+    cold = [proto for function, proto in program.protos.items() if function not in program.hot]
     if cold:
-        parts.append(program.maps.source(max(cold)))
+        most = max(one.registers for one in cold)
+        parts.append(program.maps.source(most, max((one.registers for one in cold if one.moves), default=0)))
     if program.releases_registers:
         parts.append(_RELEASE.replace("EMPTY", names.release).replace("PASS_ON", names.pass_on))
     if program.sets_environments:

@@ -16,7 +16,7 @@ from moonlatch.obfuscator.vm.names import Names
 AT_ONCE = 10
 """Registers that a call has room for from the beginning: in cold code those that change places."""
 MOST_MOVED = 64
-"""Registers of a function whose calls differ, at most; every map is as long as that."""
+"""Registers of a function whose calls differ, at most: every map is as long as the largest needs it."""
 _WAYS = 7
 _MODULUS = 65_521
 _FACTORS = (1_009, 9_973)
@@ -49,13 +49,16 @@ class RegisterMaps:
         """The slots that a register may lie in."""
         return {slots[register - 1] for slots in self.ways} if moves and register <= AT_ONCE else {register}
 
-    def source(self, most: int) -> str:
-        """Lua statements after those of the invariants; no function that keeps its registers has more than `most`."""
+    def source(self, most: int, most_moved: int) -> str:
+        """Lua statements after those of the invariants; no function has more registers than `most`, and none whose calls differ
+        more than `most_moved`.
+        """
         names = self.names
+        moved = max(AT_ONCE, most_moved)
         return (
             f"local {names.moved},{names.kept} do local _state,_first={self._seed} {names.kept}={{}} "
             f"for _register=1,{most} do {names.kept}[_register]=_register end {names.kept}[0]={names.kept} "
-            f"for _way=1,{_WAYS} do local _slots={{}} for _register=1,{MOST_MOVED} do _slots[_register]=_register end "
+            f"for _way=1,{_WAYS} do local _slots={{}} for _register=1,{moved} do _slots[_register]=_register end "
             f"for _left={AT_ONCE},2,-1 do _state=(_state*{self._factor}+{self._addend})%{_MODULUS} local _other=_state%_left+1 "
             f"_slots[_left],_slots[_other]=_slots[_other],_slots[_left] end "
             f"_first,_slots[0],{names.moved}=_first or _slots,{names.moved},_slots end _first[0]={names.moved} end "
