@@ -17,7 +17,7 @@ from moonlatch.obfuscator.transform.phrasing import phrase
 from moonlatch.obfuscator.transform.pool import Constant
 from moonlatch.obfuscator.transform.unit import Unit
 from moonlatch.obfuscator.vm.code import Instruction, Proto
-from moonlatch.obfuscator.vm.decoys import Decoys, make_decoys
+from moonlatch.obfuscator.vm.decoys import plant_decoys
 from moonlatch.obfuscator.vm.encoding import Pool
 from moonlatch.obfuscator.vm.invariants import Invariants
 from moonlatch.obfuscator.vm.line_breaks import LineBreaks
@@ -42,7 +42,9 @@ def compile_chunk(unit: Unit, native: set[s.Function], generator: random.Random)
 
     `native` functions stay as they are, with all that is in them.
     """
-    chunk, resolution = unit.chunk, unit.resolution
+    chunk = unit.chunk
+    decoys = plant_decoys(unit, native, generator)
+    resolution = unit.resolution
     names = Names(resolution.fresh_name("vm"))
     invariants = Invariants.drawn(names, generator)
     program = Program(
@@ -55,6 +57,7 @@ def compile_chunk(unit: Unit, native: set[s.Function], generator: random.Random)
         unit.hot,
         invariants,
         RegisterMaps.drawn(names, invariants, generator),
+        decoys,
         sets_environments="setfenv" in resolution.globals,
         loops_take_functions=unit.options.target is Target.LUA51,
     )
@@ -108,17 +111,8 @@ def _linked(program: Program, decoders: list[Pool], unit: Unit) -> dict[Proto, l
     compiled = dict(zip(protos, functions, strict=True))
     for proto, function in compiled.items():
         is_cold = proto.function not in program.hot
-        captures = enumerate(program.variables.captures(proto.function), 1)
-        proto.certain = [place for place, one in captures if one in program.certain or program.variables.is_cell(one)]
         proto.moves = is_cold and proto.registers <= MOST_MOVED and all(one.weight == 1 for one in function)
     cold = {proto: function for proto, function in compiled.items() if proto.function not in program.hot}
-    decoys = Decoys()
-    for machine in range(program.machines):
-        made = make_decoys(cold, machine, program.names, program.generator)
-        decoys.functions.update(made.functions)
-        decoys.entries.update(made.entries)
-    compiled.update(decoys.functions)
-    cold.update(decoys.functions)
     micro = [
         MicroOperations(program.names, program.generator, program.invariants, program.maps, decoders)
         for _ in range(program.machines)
@@ -132,9 +126,19 @@ def _linked(program: Program, decoders: list[Pool], unit: Unit) -> dict[Proto, l
         held = [function for proto, function in compiled.items() if proto.machine == machine]
         if unit.options.has_line_map:
             breaks.share(held, _LARGEST_MACHINE[unit.target])
-        operations.settle(held, [one for one, of in decoys.entries.items() if of == machine], decoys.instructions)
+        operations.settle(held, *_entries(program, compiled, machine))
     program.latches = [sorted(operations.latches) for operations in micro]
     return {proto: arrange(function, program.generator) for proto, function in compiled.items()}
+
+
+def _entries(program: Program, functions: dict[Proto, list[Linked]], machine: int) -> tuple[list[Linked], set[Linked]]:
+    """Where edges of an interpreter may lead that are never taken: to where decoys begin; and all instructions of decoys."""
+    decoys = [
+        function
+        for proto, function in functions.items()
+        if proto.machine == machine and proto.function in program.decoys
+    ]
+    return [function[0] for function in decoys], {one for function in decoys for one in function}
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,8 +57,6 @@ class Proto:
     """How many it has."""
     moves: bool = False
     """Its calls have their registers in different slots."""
-    certain: list[int] = field(default_factory=list)
-    """Places of captures that are always true."""
 
     @property
     def takes_any_number(self) -> bool:

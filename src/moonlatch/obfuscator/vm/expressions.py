@@ -290,7 +290,7 @@ class ExpressionLowering(Texts):
                 result = None
         if node not in whole:
             whole[node] = None if result is None else result[0]
-            if result is not None:
+            if result is not None and self.proto.function not in self.program.decoys:
                 self.program.shapes[result[0]] += 1
             if all(self.is_leaf(part) for part in parts):
                 self.program.primitive.add(node)

@@ -78,8 +78,6 @@ class FunctionLowering(LoopLowering, AssignmentLowering):
         if value is None:
             self.emit(f"{self.register_text}={'{}' if is_cell else 'nil'}", [self.declare(binding)])
             return
-        if isinstance(bare(value), s.Function | s.Table):
-            self.program.certain.add(binding)
         text, operands = self.value(value)
         self.forget_temporaries()
         register = self.declare(binding)
@@ -91,7 +89,6 @@ class FunctionLowering(LoopLowering, AssignmentLowering):
 
     def _local_function(self, node: s.LocalFunction) -> None:
         register = self.declare(node.binding)
-        self.program.certain.add(node.binding)
         here = self.register_text
         if self.variables.is_cell(node.binding):
             self.emit(f"{here}={{}}", [register])

@@ -34,6 +34,8 @@ class Program:
 
     Functions that are `hot` probably run often, for loops call them.
 
+    `decoys` are functions that nothing calls: they take what others need, and no operation is made for them alone.
+
     `machines` interpreters share the functions.
 
     `shapes` counts the texts of whole expressions, `whole` has the text of each expression that can be one operation.
@@ -48,6 +50,7 @@ class Program:
     hot: set[s.Function]
     invariants: Invariants
     maps: RegisterMaps
+    decoys: set[s.Function]
     loops_take_functions: bool
     sets_environments: bool
     machines: int = 0
@@ -57,8 +60,6 @@ class Program:
     primitive: set[s.Expression] = field(default_factory=set)
     protos: dict[s.Function | None, Proto] = field(default_factory=dict)
     natives: dict[s.Function, tuple[int, Native]] = field(default_factory=dict)
-    certain: set[s.Binding] = field(default_factory=set)
-    """Variables that have a function or a table from the beginning, and keep it if they are captured as they are."""
     has_generic_loops: bool = False
     has_shared_closures: bool = False
     has_global_argument: bool = False
