@@ -23,7 +23,7 @@ from moonlatch.obfuscator.vm.register_maps import RegisterMaps
 
 _MARKS = re.compile(f"[{HOLE}{HIDDEN}{REGISTER}{LINE}]")
 _NUMBER, _OTHER = "n", "o"
-"""Kinds of latches. A constant that only a decoder knows is decoded where it is used: in a latch it would be there for everybody to see."""
+"""Kinds of latches. A constant that is hidden is decoded where it is used: in a latch it would be there for everybody to see."""
 _MOST_NUMBERS, _MOST_OTHERS = 4, 2
 """Latches that one instruction may fill."""
 _SELECTOR = 0
