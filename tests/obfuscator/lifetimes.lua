@@ -7,8 +7,13 @@ local function made(value)
     return one
 end
 local collect = collectgarbage or function()
-    -- Luau's collector follows what is allocated.
-    for i = 1, 400 do local waste = string.rep("x", 10000) .. i end
+    -- Luau's collector follows what is allocated, at a pace that time is part of: a round of it is over when what nothing holds is gone,
+    -- or, where a register of the host still has that, after many times as much as a round takes.
+    local held, turns = setmetatable({ {} }, { __mode = "v" }), 0
+    repeat
+        local waste = table.create(1000)
+        turns = turns + 1
+    until #held == 0 or turns == 2000
 end
 local function gone(name)
     collect() collect()
@@ -95,7 +100,9 @@ closures()
 local function errors()
     print(pcall(function() local one = made(1) error("x" .. one.value, 0) end))
     gone("error")
-    print(select("#", pcall(function(...) local one, other = ... error(one.value, 0) end, made(1), made(2))))
+    local function failing(...) print(select("#", pcall(function(...) local one, other = ... error(one.value, 0) end, ...))) end
+    failing(made(1), made(2))
+    failing({ value = 1 }, { value = 2 }) -- what a call left in the host's registers is there until the next one like it
     gone("error with arguments")
 end
 errors()
