@@ -26,7 +26,7 @@ _SHARE_SHIFTED = 0.3
 """Of the functions, those that have a parameter more or fewer than the one that they begin as."""
 _MOST_STATEMENTS = 12
 """At a function's own level."""
-_LONGEST_TEXT = 30
+LONGEST_TEXT = 30
 SPELLED = (0, 1)
 """Numbers that operations have in their text."""
 _FARTHEST = 40
@@ -70,7 +70,7 @@ class Settled:
             if mark in first and mark in second:
                 parts, others = first.split(mark), second.split(mark)
                 place = generator.randrange(1, len(parts))
-                return mark.join([*parts[:place], *others[-(len(parts) - place) :]])[:_LONGEST_TEXT]
+                return mark.join([*parts[:place], *others[-(len(parts) - place) :]])[:LONGEST_TEXT]
         return self.field(generator).encode("ascii")
 
     def field(self, generator: random.Random) -> str:
@@ -285,7 +285,7 @@ class Body:
                 return self._name(node)
             case s.String():
                 self.size += 1
-                is_kept = not is_changed and len(node.value) <= _LONGEST_TEXT
+                is_kept = not is_changed and len(node.value) <= LONGEST_TEXT
                 return s.String(node.value if is_kept else self.vocabulary.text(generator, node.value), line)
             case s.Number() if is_changed and not node.is_kept and node.value not in SPELLED:
                 self.size += 1

@@ -8,13 +8,13 @@ that what would make it true stands in functions that are never called.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from moonlatch.obfuscator.syntax import tree as s
-from moonlatch.obfuscator.syntax.rewriter import AnyLoop, AroundLoops, InFunctions, Replacement
 from moonlatch.obfuscator.transform.unit import Unit
-from moonlatch.obfuscator.vm.decoy_bodies import SPELLED, Body, Vocabulary
+from moonlatch.obfuscator.vm.decoy_bodies import Body
+from moonlatch.obfuscator.vm.decoy_places import Finder, Host
 
 _SHARE, _SHARE_BEYOND, _BEYOND = 0.2, 0.02, 1_000
 """Of the leaves of the script's functions that could be taken for decoys: of the first thousand, and of the others. What a long script
@@ -41,7 +41,6 @@ _STATES_AT_HAND = 2
 _TRIES = 9
 _LARGEST_NUMBER, _LARGEST_STEP = 12, 3
 _SIZE_OF_USE = 6
-_LONGEST_TEXT = 30
 _PREVENTS_SHARING = "setfenv"
 
 
@@ -50,7 +49,7 @@ def plant_decoys(unit: Unit, native: Collection[s.Function], generator: random.R
 
     Hot functions and loops stay as they are, and so do `native` functions with all that is in them.
     """
-    finder = _Finder(unit, native)
+    finder = Finder(unit, native)
     finder.chunk(unit.chunk)
     if not finder.models or not finder.hosts:
         return set()
@@ -58,133 +57,6 @@ def plant_decoys(unit: Unit, native: Collection[s.Function], generator: random.R
     planter.plant()
     unit.resolve_anew()
     return planter.decoys
-
-
-@dataclass(slots=True, eq=False)
-class _Host:
-    """A block, that of a whole function or of the chunk, which decoys can be put into.
-
-    `home` is the innermost block around it, or the block itself, that runs once, and `top` which of that block's statements it is in.
-    """
-
-    function: s.Function | None
-    block: s.Block
-    home: s.Block
-    top: int
-
-    @property
-    def is_home(self) -> bool:
-        return self.block is self.home
-
-    @property
-    def last(self) -> int:
-        """The last place in the block that something can be put at."""
-        body = self.block.body
-        return len(body) - (bool(body) and isinstance(body[-1], s.Return | s.Break | s.Continue))
-
-
-class _Finder(AroundLoops, InFunctions):
-    """Finds what decoys are made of, and where they can stand."""
-
-    def __init__(self, unit: Unit, native: Collection[s.Function]) -> None:
-        super().__init__(set(native) | unit.sealed)
-        self.models: list[s.Function] = []
-        """Functions that run seldom, without loops."""
-        self.hosts: list[_Host] = []
-        self.vocabulary = Vocabulary()
-        self.size = 0
-        self._hot = unit.hot
-        self._loops = 0
-        """What no model may have in it, as far as it was visited."""
-        self._leaves = 0
-        self._hidden = 0
-        """Hot functions, and loops, around what is visited."""
-        self._called: set[s.Function] = set()
-        """Functions that are called where they stand, and stand where code runs once."""
-        self._home = s.Block([], s.NO_LINE)
-        self._top = 0
-
-    def chunk(self, chunk: s.Chunk) -> None:
-        self._enter_home(None, chunk.body)
-        self.vocabulary.last_line = max((statement.line for statement in chunk.body.body), default=1)
-
-    def _enter_home(self, function: s.Function | None, block: s.Block) -> None:
-        outer = self._home, self._top
-        self._home = block
-        self._find_called(block)
-        self.hosts.append(_Host(function, block, block, 0))
-        visit = self._statements.get
-        for place, statement in enumerate(block.body):
-            self._top = place
-            rewrite = visit(type(statement))
-            if rewrite is not None:
-                rewrite(self, statement)
-        self._home, self._top = outer
-
-    def _enter(self, function: s.Function) -> None:
-        # What is left alone is no model, and so nothing is that it stands in.
-        self._loops += function in self._sealed
-        super()._enter(function)
-
-    def function(self, function: s.Function) -> None:
-        is_hot = function in self._hot
-        self._hidden += is_hot
-        loops, leaves, self._leaves = self._loops, self._leaves, 0
-        if function in self._called and not self._hidden:
-            outer, self.current = self.current, function
-            self._enter_home(function, function.body)
-            self.current = outer
-        else:
-            if not self._hidden and function.body.body:
-                self.hosts.append(_Host(function, function.body, self._home, self._top))
-            super().function(function)
-        if not is_hot and loops == self._loops and function.body.body:
-            self.models.append(function)
-            self.size += self._leaves
-        self._leaves = leaves
-        self._hidden -= is_hot
-
-    def _find_called(self, block: s.Block) -> None:
-        for statement in block.body:
-            match statement:
-                case s.CallStatement(call=s.Call(function=s.Group(value=s.Function() as function))):
-                    self._called.add(function)
-                case s.Return(values=values) | s.Local(values=values):
-                    for value in values:
-                        match value:
-                            case s.Call(function=s.Group(value=s.Function() as function)):
-                                self._called.add(function)
-
-    def around_loop(self, node: AnyLoop, rewrite: Callable[[AnyLoop], Replacement]) -> Replacement:
-        self._loops += 1
-        self._hidden += 1
-        replacement = rewrite(node)
-        self._hidden -= 1
-        return replacement
-
-    # Words
-
-    def rewrite_name(self, node: s.Name) -> s.Expression:
-        self._leaves += 1
-        return node
-
-    def rewrite_string(self, node: s.String) -> s.Expression:
-        self._leaves += 1
-        if 0 < len(node.value) <= _LONGEST_TEXT:
-            self.vocabulary.texts[node.value] = None
-        return node
-
-    def rewrite_number(self, node: s.Number) -> s.Expression:
-        self._leaves += 1
-        if not node.is_kept and node.value not in SPELLED:
-            self.vocabulary.numbers[node.text] = node.value
-        return node
-
-    def rewrite_index_name(self, node: s.IndexName) -> s.Expression:
-        self._leaves += 1
-        if not isinstance(node.object, s.Name) or node.object.binding is not None:
-            self.vocabulary.fields[node.name] = None
-        return super().rewrite_index_name(node)
 
 
 @dataclass(slots=True, eq=False)
@@ -221,14 +93,14 @@ class _Standing:
 
 
 class _Planter:
-    def __init__(self, unit: Unit, finder: _Finder, generator: random.Random) -> None:
+    def __init__(self, unit: Unit, finder: Finder, generator: random.Random) -> None:
         self.decoys: set[s.Function] = set()
         self._unit = unit
         self._symbols = unit.resolution.symbols
         self._upvalues = {frame.node: frame.upvalues for frame in unit.resolution.frames}
         self._shares = _PREVENTS_SHARING not in unit.resolution.globals
         self._finder = finder
-        self._hosts: dict[s.Block, list[_Host]] = {}
+        self._hosts: dict[s.Block, list[Host]] = {}
         for host in finder.hosts:
             self._hosts.setdefault(host.home, []).append(host)
         self._vocabulary = finder.vocabulary.settle()
@@ -275,7 +147,7 @@ class _Planter:
         self._made += 1
         return f"{self._prefix}{self._made}"
 
-    def _visible(self, host: _Host, place: int) -> dict[str, s.Binding]:
+    def _visible(self, host: Host, place: int) -> dict[str, s.Binding]:
         """What a host's own code knows at a place without capturing more than it does; only locals of the block itself."""
         function = host.function
         upvalues = sorted(self._upvalues[function], key=lambda symbol: symbol.declared)
@@ -300,7 +172,7 @@ class _Planter:
 
     # Functions
 
-    def _function(self, host: _Host, place: int) -> tuple[s.Function, int]:
+    def _function(self, host: Host, place: int) -> tuple[s.Function, int]:
         """A decoy that is made at that place, and how large it is."""
         generator = self._generator
         outer = {
@@ -327,7 +199,7 @@ class _Planter:
             self._unit.shared.update(one for one, used in body.functions.items() if self._is_same(host, used))
         return made, body.size + 2 * len(added)
 
-    def _is_same(self, host: _Host, used: Collection[s.Binding]) -> bool:
+    def _is_same(self, host: Host, used: Collection[s.Binding]) -> bool:
         """Luau would make one closure for all times of what uses these variables from outside."""
         ours: set[s.Binding] = set()
         if host.home is self._finder.hosts[0].block:
@@ -355,7 +227,7 @@ class _Planter:
 
     # Planting
 
-    def _plant_at_once(self, host: _Host) -> int:
+    def _plant_at_once(self, host: Host) -> int:
         """A function that is made, and the condition behind which it would be called."""
         generator = self._generator
         # Rather late, where more variables are known.
@@ -370,7 +242,7 @@ class _Planter:
         self._add(host.block, place, self._guarded(host, place, [self._using(call, line)], line))
         return size + _SIZE_OF_USE
 
-    def _plant_behind(self, host: _Host) -> int:
+    def _plant_behind(self, host: Host) -> int:
         """A function that would be made behind a condition."""
         generator = self._generator
         place = generator.randint(0, host.last)
@@ -389,7 +261,7 @@ class _Planter:
     def _using(self, call: s.Call, line: int) -> s.Statement:
         return s.Return([call], line) if self._generator.random() < _SHARE_RETURNED else s.CallStatement(call, line)
 
-    def _guarded(self, host: _Host, place: int, body: list[s.Statement], line: int) -> s.If:
+    def _guarded(self, host: Host, place: int, body: list[s.Statement], line: int) -> s.If:
         return s.If([(self._condition(self._any_state(host, place), line), s.Block(body, line))], None, line)
 
     # States
@@ -412,7 +284,7 @@ class _Planter:
                 state.numbers[name] = generator.randrange(_LARGEST_NUMBER)
         return state
 
-    def _any_state(self, host: _Host, place: int) -> _State:
+    def _any_state(self, host: Host, place: int) -> _State:
         """One that is there by then."""
         state = self._generator.choice([one for one in self._states[-_STATES_AT_HAND:] if one.home is host.home])
         state.top = min(state.top, place if host.is_home else host.top)
