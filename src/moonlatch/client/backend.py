@@ -12,7 +12,7 @@ from moonlatch.client.tokens import CLAIMS_VERSION, Claims
 from moonlatch.client.transcript import LoaderKeys
 from moonlatch.clock import DAY_MS, Clock
 from moonlatch.keyring import Keyring
-from moonlatch.licensing.verdict import Granted, Policy, Refusal, Running, RunningFacts
+from moonlatch.licensing.verdict import Granted, Policy, Refusal, RunningFacts
 from moonlatch.live.interface import Roster
 from moonlatch.live.judge import Judge
 from moonlatch.storage.licences import Licences
@@ -70,16 +70,7 @@ class Backend:
 
         Whether it has a place is not asked: it is given nothing.
         """
-        copy = Running(
-            claims.instance,
-            claims.script,
-            claims.user_id,
-            claims.fingerprint,
-            claims.supports_sessions,
-            claims.build,
-            claims.started_at,
-        )
-        judged = await self.judge.judge(copy, now, _facts, shows_user=False)
+        judged = await self.judge.judge(claims.running(), now, _facts, shows_user=False)
         if isinstance(judged, Refusal):
             raise RefusedError(judged)
         return judged

@@ -14,7 +14,7 @@ from moonlatch.client.transcript import heartbeat_mac, renewing_mac
 from moonlatch.client.wire import Heartbeat
 from moonlatch.crypto import FixedKeyHmac
 from moonlatch.licensing.key import seconds_left
-from moonlatch.licensing.verdict import INSTANCE_UNKNOWN, SESSIONS_REQUIRED, Granted, Refusal, Running, RunningFacts
+from moonlatch.licensing.verdict import INSTANCE_UNKNOWN, SESSIONS_REQUIRED, Granted, Refusal, RunningFacts
 from moonlatch.live.interface import Instance
 
 T = TypeVar("T")
@@ -46,7 +46,7 @@ class HeartbeatEndpoint:
             required = bool(facts.require_sessions)
             return self._backend.roster.beat(instance, request.sequence, required, limit=granted.max_instances)
 
-        copy = _running(claims, known, now)
+        copy = claims.running(overdue_session=_is_overdue(known, now))
         known_changes = self._backend.roster.changes
         judged = await self._backend.judge.judge(copy, now, go_on, shows_user=False)
         if self._backend.roster.changes != known_changes and not isinstance(judged, Refusal):
@@ -86,7 +86,7 @@ class HeartbeatEndpoint:
                 is_counted = await roster.beat(instance_of(claims, facts, now), sequence, required, limit=limit)
             return facts
 
-        copy = _running(claims, known, now)
+        copy = claims.running(overdue_session=_is_overdue(known, now))
         known_changes = roster.changes
         judged = await self._backend.judge.judge(copy, now, count, shows_user=False)
         if known is None and roster.changes != known_changes and not isinstance(judged, Refusal):
@@ -132,18 +132,9 @@ class HeartbeatEndpoint:
         return agreed, FixedKeyHmac(key)
 
 
-def _running(claims: Claims, known: Instance | None, now: int) -> Running:
-    """A copy as its token tells it and presence knows it."""
-    return Running(
-        claims.instance,
-        claims.script,
-        claims.user_id,
-        claims.fingerprint,
-        claims.supports_sessions,
-        claims.build,
-        claims.started_at,
-        known is not None and known.session_due is not None and known.session_due <= now,
-    )
+def _is_overdue(known: Instance | None, now: int) -> bool:
+    """Return whether a copy has gone without a session for longer than it may."""
+    return known is not None and known.session_due is not None and known.session_due <= now
 
 
 def _as_admitted(what: T) -> Callable[[RunningFacts, Granted], Awaitable[T]]:

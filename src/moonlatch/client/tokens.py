@@ -15,6 +15,7 @@ from moonlatch.client.transcript import LoaderKeys, copy_key
 from moonlatch.clock import HOUR_MS
 from moonlatch.crypto import FixedKeyHmac
 from moonlatch.keyring import TOKEN_MS, Keyring
+from moonlatch.licensing.verdict import Running
 
 RENEW_MS = HOUR_MS
 """After which a copy is given the next one."""
@@ -55,6 +56,19 @@ class Claims(msgspec.Struct, frozen=True, array_like=True, gc=False):
     def tells_moments(self) -> bool:
         """Return whether the client's sequence and nonces tell when they were made."""
         return self.expires_at is not None
+
+    def running(self, *, overdue_session: bool = False) -> Running:
+        """The copy, as a verdict on it asks for it."""
+        return Running(
+            self.instance,
+            self.script,
+            self.user_id,
+            self.fingerprint,
+            self.supports_sessions,
+            self.build,
+            self.started_at,
+            overdue_session,
+        )
 
     def is_over(self, now_ms: int) -> bool:
         """Return whether the token has ended."""
